@@ -1,0 +1,315 @@
+/**
+ * Every failure the hub can name, and what it means to each listener: one row a failure. The edges translate
+ * (SCP to a DIMSE status, STOW-RS and our HTTP API to a status code, delivery to a retry class); nothing else does.
+ * `docs/errors.md` is checked against this table by a test.
+ */
+
+/** `transient`: try again. `ambiguous`: the other side may have it, repeat only what is idempotent. `permanent`: never. */
+export type RetryClass = "transient" | "ambiguous" | "permanent";
+
+interface ErrorRow {
+  /** Status of a C-STORE-RSP, PS3.4 Table B.2-1 and PS3.7 Annex C. */
+  readonly dimse: number;
+  readonly http: number;
+  readonly retry: RetryClass;
+  readonly title: string;
+  /** What the reader of the message can do about it. */
+  readonly remedy: string;
+}
+
+export const ERRORS = {
+  // PS3.4 Table B.2-1: A7xx Refused: Out of Resources
+  "store.full": {
+    dimse: 0xa700,
+    http: 507,
+    retry: "transient",
+    title: "Out of storage",
+    remedy: "Free disk space on the hub, then send again.",
+  },
+  "store.failed": {
+    dimse: 0xa700,
+    http: 507,
+    retry: "transient",
+    title: "Storage failed",
+    remedy: "Look at the hub's log and disk, then send again.",
+  },
+  "store.missing": {
+    dimse: 0x0110,
+    http: 500,
+    retry: "permanent",
+    title: "Stored bytes are missing",
+    remedy:
+      "The object store lost or changed a file: restore it from a backup.",
+  },
+  "gateway.stopping": {
+    dimse: 0xa700,
+    http: 503,
+    retry: "transient",
+    title: "The hub is stopping",
+    remedy: "Send again in a minute.",
+  },
+  // PS3.4 Table B.2-1: A9xx Data Set does not match SOP Class
+  "dataset.sop-class-mismatch": {
+    dimse: 0xa900,
+    http: 409,
+    retry: "permanent",
+    title: "Data set does not match SOP class",
+    remedy:
+      "Check the sender: command and data set name different SOP classes or instances.",
+  },
+  "dataset.patient-mismatch": {
+    dimse: 0xa900,
+    http: 409,
+    retry: "permanent",
+    title: "Patient differs from the rest of the study",
+    remedy:
+      "Check the study on the scanner: one study holds two patients. The hub holds it until it is released.",
+  },
+  // PS3.4 Table B.2-1: Cxxx Cannot understand
+  "dataset.unreadable": {
+    dimse: 0xc000,
+    http: 409,
+    retry: "permanent",
+    title: "Data set cannot be read",
+    remedy:
+      "The object is damaged or truncated: export it again. A copy is in quarantine.",
+  },
+  "dataset.empty": {
+    dimse: 0xc000,
+    http: 409,
+    retry: "permanent",
+    title: "Data set is empty",
+    remedy: "The object has no bytes: export it again.",
+  },
+  "dataset.uid-missing": {
+    dimse: 0xa900,
+    http: 409,
+    retry: "permanent",
+    title: "A required UID is missing",
+    remedy:
+      "The object lacks a Study, Series or SOP Instance UID, or its SOP Class UID.",
+  },
+  "dataset.uid-invalid": {
+    dimse: 0xa900,
+    http: 409,
+    retry: "permanent",
+    title: "A UID is not valid",
+    remedy: "PS3.5 Section 9.1: digits and dots, at most 64 characters.",
+  },
+  "dataset.transfer-syntax-unknown": {
+    dimse: 0xc000,
+    http: 409,
+    retry: "permanent",
+    title: "Transfer syntax is not known",
+    remedy: "Send the object in a transfer syntax of PS3.5 Annex A.",
+  },
+  "dataset.conflict": {
+    dimse: 0x0111,
+    http: 409,
+    retry: "permanent",
+    title: "Same SOP Instance UID, different bytes",
+    remedy:
+      "The sender reuses a SOP Instance UID for other content. The copy is in quarantine.",
+  },
+  "dataset.too-large": {
+    dimse: 0xa700,
+    http: 413,
+    retry: "permanent",
+    title: "Object is larger than allowed",
+    remedy: "Raise the limit in the configuration.",
+  },
+  // PS3.7 Annex C
+  "sop-class.unsupported": {
+    dimse: 0x0122,
+    http: 409,
+    retry: "permanent",
+    title: "SOP class is not supported here",
+    remedy:
+      "Negotiate the SOP class that is sent, or allow it for this source.",
+  },
+  "ae-title.invalid": {
+    dimse: 0x0124,
+    http: 400,
+    retry: "permanent",
+    title: "AE title is not valid",
+    remedy: "One to 16 printable characters, no backslash.",
+  },
+  "source.not-allowed": {
+    dimse: 0x0124,
+    http: 403,
+    retry: "permanent",
+    title: "Source is not allowed",
+    remedy: "Add the AE title and host under gateway.dimse.sources.",
+  },
+  // Our HTTP doors
+  "request.invalid": {
+    dimse: 0x0110,
+    http: 400,
+    retry: "permanent",
+    title: "Request is not valid",
+    remedy: "See the detail.",
+  },
+  "request.media-type": {
+    dimse: 0x0110,
+    http: 415,
+    retry: "permanent",
+    title: "Media type is not supported",
+    remedy:
+      'STOW-RS takes multipart/related; type="application/dicom" (PS3.18 Section 10.5).',
+  },
+  "request.unauthenticated": {
+    dimse: 0x0124,
+    http: 401,
+    retry: "permanent",
+    title: "No valid token",
+    remedy: "Send Authorization: Bearer with a token of `hub token create`.",
+  },
+  "request.forbidden": {
+    dimse: 0x0124,
+    http: 403,
+    retry: "permanent",
+    title: "Not allowed",
+    remedy: "The token has not the role for this.",
+  },
+  "resource.not-found": {
+    dimse: 0x0112,
+    http: 404,
+    retry: "permanent",
+    title: "Not found",
+    remedy: "Check the identifier.",
+  },
+  "resource.conflict": {
+    dimse: 0x0111,
+    http: 409,
+    retry: "permanent",
+    title: "Not possible in this state",
+    remedy: "See the detail.",
+  },
+  // Configuration and the command line
+  "config.invalid": {
+    dimse: 0x0110,
+    http: 500,
+    retry: "permanent",
+    title: "Configuration is not valid",
+    remedy: "Run `hub check` and mend what it lists.",
+  },
+  "command.usage": {
+    dimse: 0x0110,
+    http: 400,
+    retry: "permanent",
+    title: "Wrong usage",
+    remedy: "See `hub --help`.",
+  },
+  // Processing
+  "policy.unsafe": {
+    dimse: 0x0110,
+    http: 409,
+    retry: "permanent",
+    title: "Cannot be released safely",
+    remedy:
+      "Look at the quarantine entry: it says what could not be proven clean.",
+  },
+  "processor.failed": {
+    dimse: 0x0110,
+    http: 500,
+    retry: "transient",
+    title: "A processor failed",
+    remedy:
+      "Look at the run's history; replay the study when the cause is mended.",
+  },
+  "processor.timeout": {
+    dimse: 0x0110,
+    http: 504,
+    retry: "transient",
+    title: "A processor took too long",
+    remedy: "Raise its time limit or look at the size of the study.",
+  },
+  "model.invalid": {
+    dimse: 0x0110,
+    http: 409,
+    retry: "permanent",
+    title: "Model cannot be used",
+    remedy: "Check the model file, its digest and its manifest.",
+  },
+  // Delivery
+  "partner.unreachable": {
+    dimse: 0x0110,
+    http: 502,
+    retry: "transient",
+    title: "Destination cannot be reached",
+    remedy: "Check name, port, network and whether the service is up.",
+  },
+  "partner.timeout": {
+    dimse: 0x0110,
+    http: 504,
+    retry: "ambiguous",
+    title: "Destination did not answer in time",
+    remedy: "Check the load and log of the destination.",
+  },
+  "partner.busy": {
+    dimse: 0x0110,
+    http: 503,
+    retry: "transient",
+    title: "Destination is busy",
+    remedy: "It will be tried again by itself.",
+  },
+  "partner.refused": {
+    dimse: 0x0110,
+    http: 502,
+    retry: "permanent",
+    title: "Destination refused",
+    remedy: "See the detail: the destination said no, and would say it again.",
+  },
+  "partner.rejected-instances": {
+    dimse: 0x0110,
+    http: 502,
+    retry: "permanent",
+    title: "Destination rejected instances",
+    remedy: "See the history for the failure reason of each.",
+  },
+  "internal.unexpected": {
+    dimse: 0x0110,
+    http: 500,
+    retry: "transient",
+    title: "Unexpected failure",
+    remedy: "A defect of the hub: report it with the log line.",
+  },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** What an error says about itself: never a patient value, never a path outside the hub's own data folder. */
+export type ErrorFields = Readonly<
+  Record<string, string | number | boolean | readonly string[] | undefined>
+>;
+
+/** A failure of the world (not of our code): a code of the table, fields without patient data, and the cause. */
+export class HubError extends Error {
+  readonly code: ErrorCode;
+  readonly fields: ErrorFields;
+
+  constructor(code: ErrorCode, fields: ErrorFields = {}, cause?: unknown) {
+    const detail = Object.entries(fields)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `${name}=${String(value)}`)
+      .join(" ");
+    super(
+      `${ERRORS[code].title}${detail === "" ? "" : ` (${detail})`}`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.name = "HubError";
+    this.code = code;
+    this.fields = fields;
+  }
+
+  get row(): ErrorRow {
+    return ERRORS[this.code];
+  }
+}
+
+/** Any thrown value as a HubError; what is not one becomes `internal.unexpected` with its cause kept. */
+export function toHubError(error: unknown): HubError {
+  return error instanceof HubError
+    ? error
+    : new HubError("internal.unexpected", {}, error);
+}

@@ -1,0 +1,472 @@
+/**
+ * What the hub knows and must not forget. Each method is one transaction: it has happened, durably, when its promise
+ * resolves, or it has not happened at all. Methods that make a fact true append the event of that fact in the same
+ * transaction. Every method may be repeated after a crash: what was done is not done twice.
+ */
+import type { EventType, HubEvent, PositionedEvent, Stream } from "./events.ts";
+import type {
+  SeriesInstanceUid,
+  SopClassUid,
+  SopInstanceUid,
+  StudyInstanceUid,
+  TransferSyntaxUid,
+} from "./identifiers.ts";
+import type { BlobRef, RunItem } from "./store.ts";
+
+/** An event as its maker describes it; the ledger gives it a UUIDv7 and a position. */
+export type NewEvent = {
+  [T in EventType]: Omit<HubEvent<T>, "id" | "time"> & { readonly id?: string };
+}[EventType];
+
+/** A handler's proof that it saw an event; recorded once a group, and everything with it is skipped the second time. */
+export interface InboxEntry {
+  readonly group: string;
+  readonly eventId: string;
+}
+
+/** Text values of the header by keyword, for route matching: `{ Modality: ['MR'], ImageType: ['ORIGINAL', 'PRIMARY'] }`. Stays in the hub. */
+export type Attributes = Readonly<Record<string, readonly string[]>>;
+
+export type Door = "dimse" | "stow-rs" | "folder";
+
+/** Where an instance came from. */
+export interface Provenance {
+  readonly door: Door;
+  /** `name` of the configured source, or `loopback` when none is configured. */
+  readonly source: string;
+  readonly callingAeTitle?: string;
+  readonly calledAeTitle?: string;
+  /** One an association or HTTP request. */
+  readonly associationId: string;
+}
+
+export interface StoredInstance extends Provenance {
+  readonly studyInstanceUid: StudyInstanceUid;
+  readonly seriesInstanceUid: SeriesInstanceUid;
+  readonly sopInstanceUid: SopInstanceUid;
+  readonly sopClassUid: SopClassUid;
+  readonly transferSyntaxUid: TransferSyntaxUid;
+  readonly blob: BlobRef;
+  readonly sizeBytes: number;
+  /** Of the whole Part 10 file in the store. */
+  readonly sha256: string;
+  /** Of the data set alone: what "the same bytes" means for an instance that comes again. */
+  readonly dataSetSha256: string;
+  readonly receivedAt: string;
+  /** SHA-256 of issuer and patient ID, to see a patient change inside a study without keeping the ID. */
+  readonly patientDigest: string;
+  readonly attributes: Attributes;
+}
+
+/** `same`: already there byte for byte, nothing happened. `conflict`: the UID is taken by other bytes. `patient-mismatch`: the study holds another patient. */
+export type RecordOutcome = "stored" | "same" | "conflict" | "patient-mismatch";
+
+export interface CompletionRule {
+  readonly quietMs: number;
+  readonly forceMs: number;
+}
+
+export interface SpoolPosition {
+  readonly segment: string;
+  /** Everything before this offset of the segment is in the ledger. */
+  readonly offset: number;
+}
+
+export interface StudyRow {
+  readonly studyInstanceUid: StudyInstanceUid;
+  /** 0 before the first completion. */
+  readonly revision: number;
+  readonly source: string;
+  readonly instances: number;
+  readonly firstReceivedAt: string;
+  readonly lastReceivedAt: string;
+  readonly correlationId: string;
+  /** Held: something of it is in quarantine in a way that concerns the whole study; it is not routed until released. */
+  readonly held: boolean;
+  readonly state: "receiving" | "completed" | "unrouted" | "routed";
+}
+
+export interface SeriesRow {
+  readonly seriesInstanceUid: SeriesInstanceUid;
+  readonly instances: number;
+  readonly provenance: Provenance;
+  /** Of the first instance received. */
+  readonly attributes: Attributes;
+}
+
+export interface DueStudy {
+  readonly studyInstanceUid: StudyInstanceUid;
+  /** The timer's version: an instance that arrived since makes `complete` a no-op. */
+  readonly version: number;
+  readonly signal: "quiet" | "force";
+}
+
+export type RunState =
+  "waiting" | "running" | "processed" | "quarantined" | "cancelled";
+
+/** One route's work on one revision of a study. */
+export interface NewRun {
+  readonly runId: string;
+  readonly studyInstanceUid: StudyInstanceUid;
+  readonly revision: number;
+  readonly route: string;
+  readonly configVersion: string;
+  /** Why it matched; as `hub routes explain` prints it. */
+  readonly explanation: unknown;
+  /** Series that go; undefined is the whole study. */
+  readonly series?: readonly SeriesInstanceUid[];
+  readonly steps: readonly RunStep[];
+  readonly destinations: readonly string[];
+}
+export interface RunStep {
+  readonly processor: string;
+  /** As configured; resolved by the plug-in. */
+  readonly argument: unknown;
+}
+export interface RunRow extends NewRun {
+  readonly state: RunState;
+  readonly correlationId: string;
+  readonly createdAt: string;
+  /** Working set after the last finished step. */
+  readonly items: readonly RunItem[];
+  readonly nextStep: number;
+}
+
+/** A step of a run, leased. `fence` grows with each lease; a result with an old fence is refused. */
+export interface LeasedJob {
+  readonly jobId: string;
+  readonly run: RunRow;
+  readonly step: number;
+  readonly attempt: number;
+  readonly fence: number;
+}
+
+export interface StepResult {
+  readonly items: readonly RunItem[];
+  readonly events: readonly NewEvent[];
+}
+
+export type DeliveryState = "pending" | "succeeded" | "dead" | "cancelled";
+
+export interface NewDelivery {
+  readonly deliveryId: string;
+  readonly runId: string;
+  readonly destination: string;
+  readonly partner?: string;
+  readonly releasedStudyInstanceUid: string;
+}
+export interface DeliveryAttempt {
+  readonly attempt: number;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly outcome: "succeeded" | "failed";
+  readonly code?: string;
+  readonly retry?: string;
+  /** Never a patient value: an error's own sentence. */
+  readonly detail?: string;
+}
+export interface DeliveryRow extends NewDelivery {
+  readonly state: DeliveryState;
+  readonly studyInstanceUid: StudyInstanceUid;
+  readonly revision: number;
+  readonly route: string;
+  readonly createdAt: string;
+  /** Attempts since creation or the last replay. */
+  readonly attempts: number;
+  readonly dueAt?: string;
+  readonly reason?: string;
+  readonly correlationId: string;
+}
+export interface LeasedDelivery extends DeliveryRow {
+  readonly fence: number;
+  readonly attempt: number;
+  readonly items: readonly RunItem[];
+  /** Instances earlier attempts got through: a peer is not sent them again. */
+  readonly delivered: readonly string[];
+}
+
+export interface NewQuarantine {
+  readonly quarantineId: string;
+  readonly stage: "gateway" | "routers" | "processors";
+  readonly reason: string;
+  /** Never a patient value. */
+  readonly detail: string;
+  readonly studyInstanceUid?: StudyInstanceUid;
+  readonly runId?: string;
+  readonly items: readonly {
+    readonly blob: BlobRef;
+    readonly sizeBytes: number;
+    readonly sopInstanceUid?: string;
+  }[];
+  readonly provenance?: Provenance;
+  /** The whole study waits until this entry is released. */
+  readonly holdsStudy: boolean;
+}
+export interface QuarantineRow extends NewQuarantine {
+  readonly state: "held" | "released" | "replayed";
+  readonly createdAt: string;
+}
+
+export type Role = "admin" | "operator" | "auditor" | "partner";
+export interface TokenRow {
+  readonly tokenId: string;
+  readonly role: Role;
+  readonly partner?: string;
+  readonly createdAt: string;
+  readonly expiresAt?: string;
+  readonly lastUsedAt?: string;
+  readonly revokedAt?: string;
+}
+
+/** Pages of lists: newest first, `before` is the `cursor` of the page before. */
+export interface Page {
+  readonly limit: number;
+  readonly before?: string;
+}
+
+export interface Ledger {
+  readonly instances: {
+    /**
+     * Instance rows, study and series rows, completion timers, `instance.stored` events and the spool position, in
+     * one transaction. Outcomes in the order of `instances`. For `conflict` and `patient-mismatch` a quarantine row
+     * and `study.quarantined` are made in the same transaction, and the study is held for the latter.
+     */
+    record(
+      instances: readonly {
+        readonly instance: StoredInstance;
+        readonly completion: CompletionRule;
+      }[],
+      position: SpoolPosition,
+    ): Promise<readonly RecordOutcome[]>;
+    /** Data set digest and patient digest known for an instance's UIDs, to answer the sender before the spool takes it. */
+    known(
+      sop: SopInstanceUid,
+      study: StudyInstanceUid,
+    ): Promise<{
+      readonly dataSetSha256?: string;
+      readonly patientDigest?: string;
+    }>;
+    /** Where the pump resumes. */
+    spoolPositions(): Promise<readonly SpoolPosition[]>;
+    ofStudy(
+      study: StudyInstanceUid,
+      options?: {
+        readonly revision?: number;
+        readonly series?: readonly SeriesInstanceUid[];
+      },
+    ): Promise<readonly RunItem[]>;
+  };
+  readonly studies: {
+    due(now: Date, limit: number): Promise<readonly DueStudy[]>;
+    /** When the next timer is due; undefined when none waits. */
+    nextDue(): Promise<Date | undefined>;
+    /** Opens the next revision with everything that has none yet and appends `study.completed`. False: not due any more, nothing happened. */
+    complete(
+      due:
+        | DueStudy
+        | {
+            readonly studyInstanceUid: StudyInstanceUid;
+            readonly signal: "manual";
+          },
+      now: Date,
+    ): Promise<boolean>;
+    get(study: StudyInstanceUid): Promise<StudyRow | undefined>;
+    series(
+      study: StudyInstanceUid,
+      revision?: number,
+    ): Promise<readonly SeriesRow[]>;
+    list(
+      page: Page & { readonly state?: StudyRow["state"] },
+    ): Promise<readonly StudyRow[]>;
+    /** Every event, run, job, delivery and quarantine entry of a study in the order it happened. */
+    timeline(study: StudyInstanceUid): Promise<readonly TimelineEntry[]>;
+    /** Series of studies completed since, for `hub routes diff`. */
+    completedSince(since: Date, page: Page): Promise<readonly StudyRow[]>;
+  };
+  readonly runs: {
+    /** The router's decision: runs and `study.routed` events, or `study.unrouted`. `already`: the inbox knew the event. */
+    open(
+      inbox: InboxEntry,
+      study: StudyInstanceUid,
+      runs: readonly NewRun[],
+      events: readonly NewEvent[],
+    ): Promise<"recorded" | "already">;
+    /** Makes the job of the run's next step, or marks it processed when it has none. */
+    start(inbox: InboxEntry, runId: string): Promise<"recorded" | "already">;
+    claim(
+      owner: string,
+      leaseMs: number,
+      now: Date,
+      limit: number,
+    ): Promise<readonly LeasedJob[]>;
+    /** False: the lease was lost; stop the work. */
+    renew(
+      jobId: string,
+      fence: number,
+      leaseMs: number,
+      now: Date,
+    ): Promise<boolean>;
+    /** Stores the step's result, appends its events, makes the next job or marks the run processed. False: an old fence. */
+    finishStep(
+      jobId: string,
+      fence: number,
+      result: StepResult,
+    ): Promise<boolean>;
+    /** Another attempt at `retryAt`. */
+    retryStep(
+      jobId: string,
+      fence: number,
+      retryAt: Date,
+      reason: string,
+    ): Promise<boolean>;
+    /** Ends the run in quarantine. */
+    quarantine(
+      jobId: string,
+      fence: number,
+      entry: NewQuarantine,
+    ): Promise<boolean>;
+    get(runId: string): Promise<RunRow | undefined>;
+    ofStudy(study: StudyInstanceUid): Promise<readonly RunRow[]>;
+    /** A new run of the same study revision and route from its first step. */
+    replay(runId: string): Promise<string>;
+    backlog(): Promise<
+      readonly {
+        readonly state: string;
+        readonly processor: string;
+        readonly jobs: number;
+      }[]
+    >;
+  };
+  readonly deliveries: {
+    open(
+      inbox: InboxEntry,
+      deliveries: readonly NewDelivery[],
+    ): Promise<"recorded" | "already">;
+    /** Due deliveries of the destinations named, each leased; at most `limit` a destination are under way at once. */
+    claim(
+      owner: string,
+      leaseMs: number,
+      now: Date,
+      limits: Readonly<Record<string, number>>,
+    ): Promise<readonly LeasedDelivery[]>;
+    renew(
+      deliveryId: string,
+      fence: number,
+      leaseMs: number,
+      now: Date,
+    ): Promise<boolean>;
+    succeed(
+      deliveryId: string,
+      fence: number,
+      attempt: DeliveryAttempt,
+      events: readonly NewEvent[],
+    ): Promise<boolean>;
+    /** `retryAt` undefined: a dead letter. `delivered`: instances that did get through. */
+    fail(
+      deliveryId: string,
+      fence: number,
+      attempt: DeliveryAttempt,
+      delivered: readonly string[],
+      retryAt: Date | undefined,
+      events: readonly NewEvent[],
+    ): Promise<boolean>;
+    list(
+      page: Page & {
+        readonly state?: DeliveryState;
+        readonly destination?: string;
+        readonly study?: string;
+      },
+    ): Promise<readonly DeliveryRow[]>;
+    get(
+      deliveryId: string,
+    ): Promise<
+      | (DeliveryRow & { readonly history: readonly DeliveryAttempt[] })
+      | undefined
+    >;
+    /** A dead letter or a done delivery goes out again, same id. False: not in a state to be replayed. */
+    replay(deliveryId: string): Promise<boolean>;
+    dead(): Promise<
+      readonly { readonly destination: string; readonly deliveries: number }[]
+    >;
+    nextDue(): Promise<Date | undefined>;
+  };
+  readonly quarantine: {
+    /** Content refused at the door: row and `study.quarantined`. */
+    hold(entry: NewQuarantine): Promise<void>;
+    list(
+      page: Page & { readonly state?: QuarantineRow["state"] },
+    ): Promise<readonly QuarantineRow[]>;
+    get(quarantineId: string): Promise<QuarantineRow | undefined>;
+    /** Gives up the hold; a held study gets its completion timer back, a quarantined run is replayed. False: not held. */
+    release(quarantineId: string): Promise<boolean>;
+  };
+  readonly events: {
+    append(
+      events: readonly NewEvent[],
+      inbox?: InboxEntry,
+    ): Promise<"recorded" | "already">;
+    /** Events after `after`, in order. */
+    read(options: {
+      readonly streams: readonly Stream[];
+      readonly after: number;
+      readonly limit: number;
+      readonly types?: readonly EventType[];
+    }): Promise<readonly PositionedEvent[]>;
+    /** Newest position of any stream. */
+    head(): Promise<number>;
+  };
+  /** The embedded bus's own book-keeping. */
+  readonly groups: {
+    open(group: string, from: "earliest" | "latest"): Promise<number>;
+    commit(group: string, position: number): Promise<void>;
+    park(
+      group: string,
+      event: PositionedEvent,
+      dueAt: Date,
+      reason: string,
+    ): Promise<void>;
+    unpark(group: string, position: number): Promise<void>;
+    parked(group: string): Promise<
+      readonly {
+        readonly position: number;
+        readonly key: string;
+        readonly attempts: number;
+        readonly dueAt: Date;
+      }[]
+    >;
+    lag(
+      groups: readonly {
+        readonly group: string;
+        readonly streams: readonly Stream[];
+      }[],
+    ): Promise<
+      readonly {
+        readonly group: string;
+        readonly stream: Stream;
+        readonly events: number;
+        readonly seconds: number;
+        readonly parkedKeys: number;
+      }[]
+    >;
+  };
+  readonly tokens: {
+    create(
+      token: Omit<TokenRow, "lastUsedAt" | "revokedAt"> & {
+        readonly secretSha256: string;
+      },
+    ): Promise<void>;
+    find(secretSha256: string): Promise<TokenRow | undefined>;
+    list(): Promise<readonly TokenRow[]>;
+    revoke(tokenId: string): Promise<boolean>;
+  };
+  /** Called after each commit that may have made work for somebody; coalesced. Returns its own removal. */
+  onCommit(listener: () => void): () => void;
+  /** Waits for the commits under way, checkpoints, closes. */
+  close(): Promise<void>;
+}
+
+export interface TimelineEntry {
+  readonly at: string;
+  readonly what: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}

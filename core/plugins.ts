@@ -1,0 +1,132 @@
+/** The shapes of the two kinds of plug-in. Adding one is a folder and a line in its stage's registry. */
+import type * as z from "zod";
+import type { NewEvent } from "./ledger.ts";
+import type { Logger } from "./ports.ts";
+import type { RetryPolicy } from "./retry.ts";
+import type { ObjectStore, PackWriter, RunItem } from "./store.ts";
+
+/** Named entries of the configuration a step may refer to: `{ deidentify: kct }` names an entry of `policies`. */
+export interface Catalogue {
+  readonly policies: readonly { readonly name: string }[];
+  readonly models: readonly { readonly name: string }[];
+}
+
+/**
+ * A processor transforms the working set of one run. `resolve` decides at start, on the main thread, without I/O
+ * beyond the plug-in's own bundled files; `run` works in a worker thread, may be killed at any time and repeated.
+ */
+export interface ProcessorPlugin<Options = unknown> {
+  readonly name: string;
+  /**
+   * From the step's argument (`undefined` for a bare name) to frozen options that survive structured cloning.
+   *
+   * @throws {HubError} `config.invalid` with a `detail` that says what is wrong
+   */
+  resolve(argument: unknown, catalogue: Catalogue): Options;
+  /** The partner this step releases for, if it is the step that releases. */
+  releasesFor?(options: Options): string | undefined;
+  run(context: ProcessorContext<Options>): Promise<ProcessorResult>;
+}
+
+export interface ProcessorContext<Options> {
+  readonly options: Options;
+  readonly runId: string;
+  readonly route: string;
+  readonly studyInstanceUid: string;
+  readonly revision: number;
+  readonly items: readonly RunItem[];
+  readonly store: ObjectStore;
+  /** Results go here; the runner commits it after `run` and before the ledger hears of it. */
+  readonly pack: PackWriter;
+  /** 32 secret bytes that belong to the purpose; the same on every start. */
+  secret(purpose: string): Promise<Uint8Array>;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** 0 … 1, for whoever watches. */
+  progress(fraction: number): void;
+}
+
+export type ProcessorResult =
+  | {
+      readonly outcome: "done";
+      readonly items: readonly RunItem[];
+      readonly events: readonly ResultEvent[];
+    }
+  /** The whole run is held; nothing of it leaves. */
+  | {
+      readonly outcome: "held";
+      readonly reason: string;
+      readonly detail: string;
+      readonly sopInstanceUids: readonly string[];
+    };
+
+/** A result event without the envelope, which the runner adds; `studyInstanceUid`, `revision`, `runId`, `route` too. */
+export type ResultEvent = {
+  [T in NewEvent["type"]]: {
+    readonly type: T;
+    readonly data: Omit<
+      Extract<NewEvent, { type: T }>["data"],
+      "studyInstanceUid" | "revision" | "runId" | "route"
+    >;
+  };
+}["study.deidentified" | "qc.completed" | "segmentation.completed"];
+
+/** A connector delivers a run's results to one destination. */
+export interface ConnectorPlugin<
+  Options extends DestinationOptions = DestinationOptions,
+> {
+  readonly type: string;
+  /** The destination's entry in the configuration, `type` included. */
+  readonly options: z.ZodType<Options>;
+  open(options: Options, context: ConnectorContext): Connector;
+}
+
+/** Keys every destination may have. */
+export interface DestinationOptions {
+  readonly name: string;
+  readonly type: string;
+  readonly partner?: string | undefined;
+  readonly concurrency?: number | undefined;
+  readonly retry?: RetryPolicy | undefined;
+}
+
+export interface ConnectorContext {
+  readonly store: ObjectStore;
+  readonly hubName: string;
+  readonly log: Logger;
+  /** Value of a secret the options name by environment or file reference. @throws {HubError} `config.invalid` */
+  secret(reference: SecretReference): string;
+}
+export type SecretReference =
+  { readonly env: string } | { readonly file: string };
+
+export interface Connector {
+  /**
+   * Resolves when the destination has confirmed everything. `onDelivered` is called for each instance the destination
+   * has confirmed; after a failure the next attempt gets these in `delivered`.
+   *
+   * @throws {HubError} whose row says how to retry
+   */
+  deliver(
+    delivery: DeliveryOrder,
+    onDelivered: (sopInstanceUid: string) => void,
+  ): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DeliveryOrder {
+  /** The same for every attempt: the destination's way to see a repeat. */
+  readonly deliveryId: string;
+  readonly attempt: number;
+  readonly runId: string;
+  readonly route: string;
+  readonly destination: string;
+  readonly partner?: string;
+  /** As the destination may know it. */
+  readonly studyInstanceUid: string;
+  readonly revision: number;
+  /** Only what the destination may have. */
+  readonly items: readonly RunItem[];
+  readonly delivered: ReadonlySet<string>;
+  readonly signal: AbortSignal;
+}
