@@ -5,7 +5,7 @@
  */
 
 /** `transient`: try again. `ambiguous`: the other side may have it, repeat only what is idempotent. `permanent`: never. */
-export type RetryClass = "transient" | "ambiguous" | "permanent";
+export type RetryClass = 'transient' | 'ambiguous' | 'permanent';
 
 interface ErrorRow {
   /** Status of a C-STORE-RSP, PS3.4 Table B.2-1 and PS3.7 Annex C. */
@@ -19,269 +19,278 @@ interface ErrorRow {
 
 export const ERRORS = {
   // PS3.4 Table B.2-1: A7xx Refused: Out of Resources
-  "store.full": {
+  'store.full': {
     dimse: 0xa700,
     http: 507,
-    retry: "transient",
-    title: "Out of storage",
-    remedy: "Free disk space on the hub, then send again.",
+    retry: 'transient',
+    title: 'Out of storage',
+    remedy: 'Free disk space on the hub, then send again.',
   },
-  "store.failed": {
+  'store.failed': {
     dimse: 0xa700,
     http: 507,
-    retry: "transient",
-    title: "Storage failed",
+    retry: 'transient',
+    title: 'Storage failed',
     remedy: "Look at the hub's log and disk, then send again.",
   },
-  "store.missing": {
+  'store.missing': {
     dimse: 0x0110,
     http: 500,
-    retry: "permanent",
-    title: "Stored bytes are missing",
-    remedy:
-      "The object store lost or changed a file: restore it from a backup.",
+    retry: 'permanent',
+    title: 'Stored bytes are missing',
+    remedy: 'The object store lost or changed a file: restore it from a backup.',
   },
-  "gateway.stopping": {
+  'gateway.stopping': {
     dimse: 0xa700,
     http: 503,
-    retry: "transient",
-    title: "The hub is stopping",
-    remedy: "Send again in a minute.",
+    retry: 'transient',
+    title: 'The hub is stopping',
+    remedy: 'Send again in a minute.',
   },
   // PS3.4 Table B.2-1: A9xx Data Set does not match SOP Class
-  "dataset.sop-class-mismatch": {
+  'dataset.sop-class-mismatch': {
     dimse: 0xa900,
     http: 409,
-    retry: "permanent",
-    title: "Data set does not match SOP class",
-    remedy:
-      "Check the sender: command and data set name different SOP classes or instances.",
+    retry: 'permanent',
+    title: 'Data set does not match SOP class',
+    remedy: 'Check the sender: command and data set name different SOP classes or instances.',
   },
-  "dataset.patient-mismatch": {
+  'dataset.patient-mismatch': {
     dimse: 0xa900,
     http: 409,
-    retry: "permanent",
-    title: "Patient differs from the rest of the study",
-    remedy:
-      "Check the study on the scanner: one study holds two patients. The hub holds it until it is released.",
+    retry: 'permanent',
+    title: 'Patient differs from the rest of the study',
+    remedy: 'Check the study on the scanner: one study holds two patients. The hub holds it until it is released.',
   },
   // PS3.4 Table B.2-1: Cxxx Cannot understand
-  "dataset.unreadable": {
+  'dataset.unreadable': {
     dimse: 0xc000,
     http: 409,
-    retry: "permanent",
-    title: "Data set cannot be read",
-    remedy:
-      "The object is damaged or truncated: export it again. A copy is in quarantine.",
+    retry: 'permanent',
+    title: 'Data set cannot be read',
+    remedy: 'The object is damaged or truncated: export it again. A copy is in quarantine.',
   },
-  "dataset.empty": {
+  'dataset.empty': {
     dimse: 0xc000,
     http: 409,
-    retry: "permanent",
-    title: "Data set is empty",
-    remedy: "The object has no bytes: export it again.",
+    retry: 'permanent',
+    title: 'Data set is empty',
+    remedy: 'The object has no bytes: export it again.',
   },
-  "dataset.uid-missing": {
+  'dataset.uid-missing': {
     dimse: 0xa900,
     http: 409,
-    retry: "permanent",
-    title: "A required UID is missing",
-    remedy:
-      "The object lacks a Study, Series or SOP Instance UID, or its SOP Class UID.",
+    retry: 'permanent',
+    title: 'A required UID is missing',
+    remedy: 'The object lacks a Study, Series or SOP Instance UID, or its SOP Class UID.',
   },
-  "dataset.uid-invalid": {
+  'dataset.uid-invalid': {
     dimse: 0xa900,
     http: 409,
-    retry: "permanent",
-    title: "A UID is not valid",
-    remedy: "PS3.5 Section 9.1: digits and dots, at most 64 characters.",
+    retry: 'permanent',
+    title: 'A UID is not valid',
+    remedy: 'PS3.5 Section 9.1: digits and dots, at most 64 characters.',
   },
-  "dataset.transfer-syntax-unknown": {
+  'dataset.transfer-syntax-unknown': {
     dimse: 0xc000,
     http: 409,
-    retry: "permanent",
-    title: "Transfer syntax is not known",
-    remedy: "Send the object in a transfer syntax of PS3.5 Annex A.",
+    retry: 'permanent',
+    title: 'Transfer syntax is not known',
+    remedy: 'Send the object in a transfer syntax of PS3.5 Annex A.',
   },
-  "dataset.conflict": {
+  'dataset.conflict': {
     dimse: 0x0111,
     http: 409,
-    retry: "permanent",
-    title: "Same SOP Instance UID, different bytes",
-    remedy:
-      "The sender reuses a SOP Instance UID for other content. The copy is in quarantine.",
+    retry: 'permanent',
+    title: 'Same SOP Instance UID, different bytes',
+    remedy: 'The sender reuses a SOP Instance UID for other content. The copy is in quarantine.',
   },
-  "dataset.too-large": {
+  'dataset.too-large': {
     dimse: 0xa700,
     http: 413,
-    retry: "permanent",
-    title: "Object is larger than allowed",
-    remedy: "Raise the limit in the configuration.",
+    retry: 'permanent',
+    title: 'Object is larger than allowed',
+    remedy: 'Raise the limit in the configuration.',
   },
   // PS3.7 Annex C
-  "sop-class.unsupported": {
+  'sop-class.unsupported': {
     dimse: 0x0122,
     http: 409,
-    retry: "permanent",
-    title: "SOP class is not supported here",
-    remedy:
-      "Negotiate the SOP class that is sent, or allow it for this source.",
+    retry: 'permanent',
+    title: 'SOP class is not supported here',
+    remedy: 'Negotiate the SOP class that is sent, or allow it for this source.',
   },
-  "ae-title.invalid": {
+  'ae-title.invalid': {
     dimse: 0x0124,
     http: 400,
-    retry: "permanent",
-    title: "AE title is not valid",
-    remedy: "One to 16 printable characters, no backslash.",
+    retry: 'permanent',
+    title: 'AE title is not valid',
+    remedy: 'One to 16 printable characters, no backslash.',
   },
-  "source.not-allowed": {
+  'source.not-allowed': {
     dimse: 0x0124,
     http: 403,
-    retry: "permanent",
-    title: "Source is not allowed",
-    remedy: "Add the AE title and host under gateway.dimse.sources.",
+    retry: 'permanent',
+    title: 'Source is not allowed',
+    remedy: 'Add the AE title and host under gateway.dimse.sources.',
   },
   // Our HTTP doors
-  "request.invalid": {
+  'request.invalid': {
     dimse: 0x0110,
     http: 400,
-    retry: "permanent",
-    title: "Request is not valid",
-    remedy: "See the detail.",
+    retry: 'permanent',
+    title: 'Request is not valid',
+    remedy: 'See the detail.',
   },
-  "request.media-type": {
+  'request.media-type': {
     dimse: 0x0110,
     http: 415,
-    retry: "permanent",
-    title: "Media type is not supported",
-    remedy:
-      'STOW-RS takes multipart/related; type="application/dicom" (PS3.18 Section 10.5).',
+    retry: 'permanent',
+    title: 'Media type is not supported',
+    remedy: 'STOW-RS takes multipart/related; type="application/dicom" (PS3.18 Section 10.5).',
   },
-  "request.unauthenticated": {
+  'request.unauthenticated': {
     dimse: 0x0124,
     http: 401,
-    retry: "permanent",
-    title: "No valid token",
-    remedy: "Send Authorization: Bearer with a token of `hub token create`.",
+    retry: 'permanent',
+    title: 'No valid token',
+    remedy: 'Send Authorization: Bearer with a token of `hub token create`.',
   },
-  "request.forbidden": {
+  'request.forbidden': {
     dimse: 0x0124,
     http: 403,
-    retry: "permanent",
-    title: "Not allowed",
-    remedy: "The token has not the role for this.",
+    retry: 'permanent',
+    title: 'Not allowed',
+    remedy: 'The token has not the role for this.',
   },
-  "resource.not-found": {
+  'request.too-large': {
+    dimse: 0x0110,
+    http: 413,
+    retry: 'permanent',
+    title: 'Request is too large',
+    remedy: 'Send less in one request.',
+  },
+  'request.too-many': {
+    dimse: 0xa700,
+    http: 429,
+    retry: 'transient',
+    title: 'Too many at once',
+    remedy: 'Close connections you no longer read, or wait and try again.',
+  },
+  'resource.not-found': {
     dimse: 0x0112,
     http: 404,
-    retry: "permanent",
-    title: "Not found",
-    remedy: "Check the identifier.",
+    retry: 'permanent',
+    title: 'Not found',
+    remedy: 'Check the identifier.',
   },
-  "resource.conflict": {
+  'resource.conflict': {
     dimse: 0x0111,
     http: 409,
-    retry: "permanent",
-    title: "Not possible in this state",
-    remedy: "See the detail.",
+    retry: 'permanent',
+    title: 'Not possible in this state',
+    remedy: 'See the detail.',
   },
   // Configuration and the command line
-  "config.invalid": {
+  'config.invalid': {
     dimse: 0x0110,
     http: 500,
-    retry: "permanent",
-    title: "Configuration is not valid",
-    remedy: "Run `hub check` and mend what it lists.",
+    retry: 'permanent',
+    title: 'Configuration is not valid',
+    remedy: 'Run `hub check` and mend what it lists.',
   },
-  "command.usage": {
+  'command.usage': {
     dimse: 0x0110,
     http: 400,
-    retry: "permanent",
-    title: "Wrong usage",
-    remedy: "See `hub --help`.",
+    retry: 'permanent',
+    title: 'Wrong usage',
+    remedy: 'See `hub --help`.',
   },
   // Processing
-  "policy.unsafe": {
+  'policy.unsafe': {
     dimse: 0x0110,
     http: 409,
-    retry: "permanent",
-    title: "Cannot be released safely",
-    remedy:
-      "Look at the quarantine entry: it says what could not be proven clean.",
+    retry: 'permanent',
+    title: 'Cannot be released safely',
+    remedy: 'Look at the quarantine entry: it says what could not be proven clean.',
   },
-  "processor.failed": {
+  'processor.failed': {
     dimse: 0x0110,
     http: 500,
-    retry: "transient",
-    title: "A processor failed",
-    remedy:
-      "Look at the run's history; replay the study when the cause is mended.",
+    retry: 'transient',
+    title: 'A processor failed',
+    remedy: "Look at the run's history; replay the study when the cause is mended.",
   },
-  "processor.timeout": {
+  'processor.timeout': {
     dimse: 0x0110,
     http: 504,
-    retry: "transient",
-    title: "A processor took too long",
-    remedy: "Raise its time limit or look at the size of the study.",
+    retry: 'transient',
+    title: 'A processor took too long',
+    remedy: 'Raise its time limit or look at the size of the study.',
   },
-  "model.invalid": {
+  'model.invalid': {
     dimse: 0x0110,
     http: 409,
-    retry: "permanent",
-    title: "Model cannot be used",
-    remedy: "Check the model file, its digest and its manifest.",
+    retry: 'permanent',
+    title: 'Model cannot be used',
+    remedy: 'Check the model file, its digest and its manifest.',
   },
   // Delivery
-  "partner.unreachable": {
+  'destination.unknown': {
+    dimse: 0x0110,
+    http: 409,
+    retry: 'permanent',
+    title: 'Destination is not configured',
+    remedy: 'Put the destination back into the configuration, then replay the delivery.',
+  },
+  'partner.unreachable': {
     dimse: 0x0110,
     http: 502,
-    retry: "transient",
-    title: "Destination cannot be reached",
-    remedy: "Check name, port, network and whether the service is up.",
+    retry: 'transient',
+    title: 'Destination cannot be reached',
+    remedy: 'Check name, port, network and whether the service is up.',
   },
-  "partner.timeout": {
+  'partner.timeout': {
     dimse: 0x0110,
     http: 504,
-    retry: "ambiguous",
-    title: "Destination did not answer in time",
-    remedy: "Check the load and log of the destination.",
+    retry: 'ambiguous',
+    title: 'Destination did not answer in time',
+    remedy: 'Check the load and log of the destination.',
   },
-  "partner.busy": {
+  'partner.busy': {
     dimse: 0x0110,
     http: 503,
-    retry: "transient",
-    title: "Destination is busy",
-    remedy: "It will be tried again by itself.",
+    retry: 'transient',
+    title: 'Destination is busy',
+    remedy: 'It will be tried again by itself.',
   },
-  "partner.refused": {
+  'partner.refused': {
     dimse: 0x0110,
     http: 502,
-    retry: "permanent",
-    title: "Destination refused",
-    remedy: "See the detail: the destination said no, and would say it again.",
+    retry: 'permanent',
+    title: 'Destination refused',
+    remedy: 'See the detail: the destination said no, and would say it again.',
   },
-  "partner.rejected-instances": {
+  'partner.rejected-instances': {
     dimse: 0x0110,
     http: 502,
-    retry: "permanent",
-    title: "Destination rejected instances",
-    remedy: "See the history for the failure reason of each.",
+    retry: 'permanent',
+    title: 'Destination rejected instances',
+    remedy: 'See the history for the failure reason of each.',
   },
-  "internal.unexpected": {
+  'internal.unexpected': {
     dimse: 0x0110,
     http: 500,
-    retry: "transient",
-    title: "Unexpected failure",
-    remedy: "A defect of the hub: report it with the log line.",
+    retry: 'transient',
+    title: 'Unexpected failure',
+    remedy: 'A defect of the hub: report it with the log line.',
   },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;
 
 /** What an error says about itself: never a patient value, never a path outside the hub's own data folder. */
-export type ErrorFields = Readonly<
-  Record<string, string | number | boolean | readonly string[] | undefined>
->;
+export type ErrorFields = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 /** A failure of the world (not of our code): a code of the table, fields without patient data, and the cause. */
 export class HubError extends Error {
@@ -292,12 +301,9 @@ export class HubError extends Error {
     const detail = Object.entries(fields)
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => `${name}=${String(value)}`)
-      .join(" ");
-    super(
-      `${ERRORS[code].title}${detail === "" ? "" : ` (${detail})`}`,
-      cause === undefined ? undefined : { cause },
-    );
-    this.name = "HubError";
+      .join(' ');
+    super(`${ERRORS[code].title}${detail === '' ? '' : ` (${detail})`}`, cause === undefined ? undefined : { cause });
+    this.name = 'HubError';
     this.code = code;
     this.fields = fields;
   }
@@ -309,7 +315,5 @@ export class HubError extends Error {
 
 /** Any thrown value as a HubError; what is not one becomes `internal.unexpected` with its cause kept. */
 export function toHubError(error: unknown): HubError {
-  return error instanceof HubError
-    ? error
-    : new HubError("internal.unexpected", {}, error);
+  return error instanceof HubError ? error : new HubError('internal.unexpected', {}, error);
 }

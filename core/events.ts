@@ -3,13 +3,13 @@
  * it, and the row in docs/events.md. Events carry identifiers, references, digests and numbers; never patient data or
  * pixels. On the wire: CloudEvents 1.0, `type` is `hub.<noun>.<participle>.v1`.
  */
-import * as z from "zod";
+import * as z from 'zod';
 
 const uid = z.string().regex(/^[0-9.]{1,64}$/);
 const name = z.string().min(1).max(64);
 const count = z.int().min(0);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const verdict = z.enum(["pass", "warn", "fail", "not-enough-history"]);
+const verdict = z.enum(['pass', 'warn', 'fail', 'not-enough-history']);
 const measures = z.record(z.string(), z.number().nullable());
 
 /** Fields that say which run of which route produced a result. */
@@ -30,16 +30,14 @@ const qcSeries = z.strictObject({
 const segmentedSeries = z.strictObject({
   seriesInstanceUid: uid,
   segmentationSopInstanceUid: uid,
-  segments: z.array(
-    z.strictObject({ label: z.string(), voxels: count, volumeMm3: z.number() }),
-  ),
+  segments: z.array(z.strictObject({ label: z.string(), voxels: count, volumeMm3: z.number() })),
 });
 const deidentifiedCounts = z.record(z.string(), count);
 
 export const EVENTS = {
-  "instance.stored": {
-    stream: "hub.ingest.v1",
-    about: "An instance is durable and in the ledger.",
+  'instance.stored': {
+    stream: 'hub.ingest.v1',
+    about: 'An instance is durable and in the ledger.',
     data: z.strictObject({
       studyInstanceUid: uid,
       seriesInstanceUid: uid,
@@ -49,28 +47,27 @@ export const EVENTS = {
       blobRef: z.string(),
       sizeBytes: count,
       sha256,
-      door: z.enum(["dimse", "stow-rs", "folder"]),
+      door: z.enum(['dimse', 'stow-rs', 'folder']),
       source: z.string(),
       associationId: z.string(),
     }),
   },
-  "study.completed": {
-    stream: "hub.ingest.v1",
+  'study.completed': {
+    stream: 'hub.ingest.v1',
     about:
-      "No instance arrived for the quiet period, or the study was forced; a late instance opens the next revision.",
+      'No instance arrived for the quiet period, or the study was forced; a late instance opens the next revision.',
     data: z.strictObject({
       studyInstanceUid: uid,
       revision: z.int().min(1),
       instances: z.int().min(1),
       source: z.string(),
-      signal: z.enum(["quiet", "force", "manual"]),
+      signal: z.enum(['quiet', 'force', 'manual']),
       quietMs: count,
     }),
   },
-  "study.routed": {
-    stream: "hub.work.v1",
-    about:
-      "A route matched; one event a matching route (and, with perSeries, one for the matching series together).",
+  'study.routed': {
+    stream: 'hub.work.v1',
+    about: 'A route matched; one event a matching route (and, with perSeries, one for the matching series together).',
     data: z.strictObject({
       ...run,
       instances: z.int().min(1),
@@ -80,10 +77,9 @@ export const EVENTS = {
       configVersion: z.string(),
     }),
   },
-  "study.unrouted": {
-    stream: "hub.work.v1",
-    about:
-      "No route matched; the study stands in the list of unrouted studies.",
+  'study.unrouted': {
+    stream: 'hub.work.v1',
+    about: 'No route matched; the study stands in the list of unrouted studies.',
     data: z.strictObject({
       studyInstanceUid: uid,
       revision: z.int().min(1),
@@ -92,10 +88,9 @@ export const EVENTS = {
       configVersion: z.string(),
     }),
   },
-  "study.quarantined": {
-    stream: "hub.work.v1",
-    about:
-      "Content that cannot be trusted or processed is held with its bytes, the reason and a way to replay.",
+  'study.quarantined': {
+    stream: 'hub.work.v1',
+    about: 'Content that cannot be trusted or processed is held with its bytes, the reason and a way to replay.',
     data: z.strictObject({
       studyInstanceUid: uid.optional(),
       quarantineId: z.uuid(),
@@ -105,10 +100,9 @@ export const EVENTS = {
       runId: z.uuid().optional(),
     }),
   },
-  "study.deidentified": {
-    stream: "hub.result.v1",
-    about:
-      "Every instance of the run was de-identified and its output proven clean.",
+  'study.deidentified': {
+    stream: 'hub.result.v1',
+    about: 'Every instance of the run was de-identified and its output proven clean.',
     data: z.strictObject({
       ...run,
       policy: name,
@@ -130,9 +124,9 @@ export const EVENTS = {
       counts: deidentifiedCounts,
     }),
   },
-  "qc.completed": {
-    stream: "hub.result.v1",
-    about: "Quality control has measured each series and given a verdict.",
+  'qc.completed': {
+    stream: 'hub.result.v1',
+    about: 'Quality control has measured each series and given a verdict.',
     data: z.strictObject({
       ...run,
       partner: name.optional(),
@@ -148,10 +142,9 @@ export const EVENTS = {
       series: z.array(qcSeries),
     }),
   },
-  "segmentation.completed": {
-    stream: "hub.result.v1",
-    about:
-      "A model has segmented the series it fits; the result is a DICOM Segmentation.",
+  'segmentation.completed': {
+    stream: 'hub.result.v1',
+    about: 'A model has segmented the series it fits; the result is a DICOM Segmentation.',
     data: z.strictObject({
       ...run,
       partner: name.optional(),
@@ -174,10 +167,9 @@ export const EVENTS = {
       series: z.array(segmentedSeries),
     }),
   },
-  "study.processed": {
-    stream: "hub.result.v1",
-    about:
-      "All processors of the run are done; its results go to the destinations.",
+  'study.processed': {
+    stream: 'hub.result.v1',
+    about: 'All processors of the run are done; its results go to the destinations.',
     data: z.strictObject({
       ...run,
       partner: name.optional(),
@@ -192,11 +184,22 @@ export const EVENTS = {
       instances: count,
       artefacts: count,
       destinations: z.array(name),
+      /** Artefacts a partner was sent beside the instances. */
+      files: z
+        .array(
+          z.strictObject({
+            name: z.string(),
+            mediaType: z.string(),
+            sizeBytes: count,
+            sha256,
+          }),
+        )
+        .optional(),
     }),
   },
-  "delivery.succeeded": {
-    stream: "hub.delivery.v1",
-    about: "A destination has everything of a run.",
+  'delivery.succeeded': {
+    stream: 'hub.delivery.v1',
+    about: 'A destination has everything of a run.',
     data: z.strictObject({
       ...run,
       deliveryId: z.uuid(),
@@ -215,10 +218,9 @@ export const EVENTS = {
       attempts: z.int(),
     }),
   },
-  "delivery.dead-lettered": {
-    stream: "hub.delivery.v1",
-    about:
-      "A delivery ended without success; it stands in the dead letters until someone replays it.",
+  'delivery.dead-lettered': {
+    stream: 'hub.delivery.v1',
+    about: 'A delivery ended without success; it stands in the dead letters until someone replays it.',
     data: z.strictObject({
       ...run,
       deliveryId: z.uuid(),
@@ -237,16 +239,15 @@ export const EVENTS = {
       attempts: z.int(),
     }),
   },
-  "action.audited": {
-    stream: "hub.audit.v1",
-    about:
-      "Somebody with a token did something that changes what the hub does or shows.",
+  'action.audited': {
+    stream: 'hub.audit.v1',
+    about: 'Somebody with a token did something that changes what the hub does or shows.',
     data: z.strictObject({
       actor: z.string(),
       role: z.string(),
       action: z.string(),
       subject: z.string(),
-      outcome: z.enum(["done", "refused"]),
+      outcome: z.enum(['done', 'refused']),
     }),
   },
 } as const satisfies Record<string, EventEntry>;
@@ -259,30 +260,21 @@ interface EventEntry {
   readonly partner?: z.ZodType;
 }
 
-export type HubStream =
-  | "hub.ingest.v1"
-  | "hub.work.v1"
-  | "hub.result.v1"
-  | "hub.delivery.v1"
-  | "hub.audit.v1";
+export type HubStream = 'hub.ingest.v1' | 'hub.work.v1' | 'hub.result.v1' | 'hub.delivery.v1' | 'hub.audit.v1';
 export type PartnerStream = `partner.${string}.v1`;
 export type Stream = HubStream | PartnerStream;
 export const STREAMS: readonly HubStream[] = [
-  "hub.ingest.v1",
-  "hub.work.v1",
-  "hub.result.v1",
-  "hub.delivery.v1",
-  "hub.audit.v1",
+  'hub.ingest.v1',
+  'hub.work.v1',
+  'hub.result.v1',
+  'hub.delivery.v1',
+  'hub.audit.v1',
 ];
 
 export type EventType = keyof typeof EVENTS;
-export type EventData<T extends EventType> = z.infer<
-  (typeof EVENTS)[T]["data"]
->;
+export type EventData<T extends EventType> = z.infer<(typeof EVENTS)[T]['data']>;
 export type PartnerEventType = {
-  [T in EventType]: (typeof EVENTS)[T] extends { partner: z.ZodType }
-    ? T
-    : never;
+  [T in EventType]: (typeof EVENTS)[T] extends { partner: z.ZodType } ? T : never;
 }[EventType];
 
 /** A fact with its envelope. `key` orders: events of one key are seen in the order they were appended. */
@@ -311,25 +303,18 @@ export function wireType(type: EventType): `hub.${EventType}.v1` {
 }
 
 /** CloudEvents 1.0 structured JSON. Shape of every event on HTTP: the feed, webhooks. */
-export function toCloudEvent(
-  event: HubEvent,
-  hubName: string,
-): Record<string, unknown> {
+export function toCloudEvent(event: HubEvent, hubName: string): Record<string, unknown> {
   return {
-    specversion: "1.0",
+    specversion: '1.0',
     id: event.id,
     source: `urn:hub:${hubName}`,
     type: wireType(event.type),
     subject: event.key,
     time: event.time,
-    datacontenttype: "application/json",
-    dataschema: `/schemas/${event.stream.startsWith("partner.") ? "partner/" : ""}${wireType(event.type)}.json`,
-    ...(event.correlationId === undefined
-      ? {}
-      : { correlationid: event.correlationId }),
-    ...(event.causationId === undefined
-      ? {}
-      : { causationid: event.causationId }),
+    datacontenttype: 'application/json',
+    dataschema: `/schemas/${event.stream.startsWith('partner.') ? 'partner/' : ''}${wireType(event.type)}.json`,
+    ...(event.correlationId === undefined ? {} : { correlationid: event.correlationId }),
+    ...(event.causationId === undefined ? {} : { causationid: event.causationId }),
     ...(event.replayOf === undefined ? {} : { replayof: event.replayOf }),
     data: event.data,
   };
@@ -338,10 +323,7 @@ export function toCloudEvent(
 /** Checks an event against its entry; we are strict when we publish. @throws {z.ZodError} a defect of ours */
 export function checkEvent(event: HubEvent): void {
   const entry: EventEntry = EVENTS[event.type];
-  const schema = event.stream.startsWith("partner.")
-    ? entry.partner
-    : entry.data;
-  if (schema === undefined)
-    throw new TypeError(`${event.type} is not for partners`);
+  const schema = event.stream.startsWith('partner.') ? entry.partner : entry.data;
+  if (schema === undefined) throw new TypeError(`${event.type} is not for partners`);
   schema.parse(event.data);
 }

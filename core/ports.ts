@@ -1,5 +1,6 @@
 /** The small ports every stage is handed: log, metrics, clock, bus. The ledger has a file of its own. */
-import type { HubStream, PositionedEvent, Stream } from "./events.ts";
+import type { HubStream, PositionedEvent, Stream } from './events.ts';
+import type { Role } from './ledger.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -19,9 +20,7 @@ export interface MetricDefinition<Label extends string = string> {
   /** From configuration or code, never UIDs. */
   readonly labels: readonly Label[];
 }
-export interface HistogramDefinition<
-  Label extends string = string,
-> extends MetricDefinition<Label> {
+export interface HistogramDefinition<Label extends string = string> extends MetricDefinition<Label> {
   readonly buckets: readonly number[];
 }
 export type Labels<Label extends string> = Readonly<Record<Label, string>>;
@@ -39,15 +38,9 @@ export interface Histogram<Label extends string> {
   observe(labels: Labels<Label>, value: number): void;
 }
 export interface Metrics {
-  counter<const Label extends string>(
-    definition: MetricDefinition<Label>,
-  ): Counter<Label>;
-  gauge<const Label extends string>(
-    definition: MetricDefinition<Label>,
-  ): Gauge<Label>;
-  histogram<const Label extends string>(
-    definition: HistogramDefinition<Label>,
-  ): Histogram<Label>;
+  counter<const Label extends string>(definition: MetricDefinition<Label>): Counter<Label>;
+  gauge<const Label extends string>(definition: MetricDefinition<Label>): Gauge<Label>;
+  histogram<const Label extends string>(definition: HistogramDefinition<Label>): Histogram<Label>;
 }
 
 /** Injected where time decides something, so that tests can own it. */
@@ -65,7 +58,7 @@ export interface SubscribeOptions {
   readonly group: string;
   readonly streams: readonly HubStream[];
   /** Where a group that was never seen begins. */
-  readonly from: "earliest" | "latest";
+  readonly from: 'earliest' | 'latest';
 }
 
 /**
@@ -77,10 +70,7 @@ export interface SubscribeOptions {
 export interface EventBus {
   subscribe(
     options: SubscribeOptions,
-    handler: (
-      event: PositionedEvent,
-      context: { readonly signal: AbortSignal },
-    ) => Promise<void>,
+    handler: (event: PositionedEvent, context: { readonly signal: AbortSignal }) => Promise<void>,
   ): Promise<Subscription>;
   /** Moves a group to just before `position`, so that it sees everything from there again. */
   seek(group: string, position: number): Promise<void>;
@@ -95,4 +85,13 @@ export interface BusLag {
   /** Age of the oldest event the group has not handled; 0 when there is none. */
   readonly seconds: number;
   readonly parkedKeys: number;
+}
+
+/** Who asks, as established from a token or from the hub's own socket. */
+export interface Identity {
+  /** Token id, or `local` for the hub's own socket; the actor of audit events. Never the secret. */
+  readonly actor: string;
+  readonly role: Role;
+  /** Set for role `partner`, and only there. */
+  readonly partner?: string;
 }
