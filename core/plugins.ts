@@ -8,7 +8,7 @@ import type { ObjectStore, PackWriter, RunItem } from "./store.ts";
 /** Named entries of the configuration a step may refer to: `{ deidentify: kct }` names an entry of `policies`. */
 export interface Catalogue {
   readonly policies: readonly { readonly name: string }[];
-  readonly models: readonly { readonly name: string }[];
+  readonly models: readonly { readonly name: string; readonly path: string }[];
 }
 
 /**
