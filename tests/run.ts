@@ -3,6 +3,7 @@ import { relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import Mocha from 'mocha';
 import { type Counts, reportTo } from './support/compact-reporter.ts';
+import { findRunningWith } from './support/patience.ts';
 
 // Runs the tests in this one process and ends with exactly `N passed, N failed, N skipped`.
 //
@@ -71,10 +72,9 @@ async function run(): Promise<0 | 1> {
   process.on('unhandledRejection', (reason, promise) => rejections.set(promise, reason));
 
   const counts = await new Promise<Counts>((done) => {
-    const counting: Counts = reportTo(
-      mocha.run(() => done(counting)),
-      write,
-    );
+    const runner = mocha.run(() => done(counting));
+    findRunningWith(() => runner.currentRunnable);
+    const counting = reportTo(runner, write);
   });
   // A promise rejected by the last test is reported in a later turn of the event loop.
   await new Promise((turn) => setImmediate(turn));

@@ -1,0 +1,120 @@
+import { readdir } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { accessSync, constants } from 'node:fs';
+import { run, type Command } from './child-process.ts';
+import { environmentOf, unpackDebianPackages } from './debian-packages.ts';
+import { PeerUnavailable } from './peer-unavailable.ts';
+
+// The real programs that tests hold the hub against. A test asks for one in a `before` hook; the first to ask fetches it.
+
+/** A peer's programs. */
+export interface Peer {
+  /** @throws {Error} when the peer has no program of that name */
+  command(name: string): Command;
+  /** The folder it was unpacked to, `/` when it is the machine's own. */
+  readonly root: string;
+}
+
+interface PeerSource {
+  readonly name: string;
+  readonly packages: readonly string[];
+  /** Shows that the peer works on this machine; its exit code is not looked at, for dciodvfy has none that says "all well". */
+  readonly probe: { readonly program: string; readonly args: readonly string[]; readonly says: RegExp };
+  /** A file it needs besides the program. */
+  readonly file?: string;
+}
+
+const SBIN = ['/usr/local/sbin', '/usr/sbin'];
+
+/** DCMTK's tools: storescu, storescp, echoscu, findscu, movescu, dcmqrscp, dcmdump, dump2dcm, dcmconv, … */
+export const dcmtk = once({
+  name: 'DCMTK',
+  packages: ['dcmtk'],
+  probe: { program: 'storescu', args: ['--version'], says: /storescu v3\./ },
+});
+
+/** Orthanc with its DICOMweb plug-in; `startOrthanc` runs one. */
+export const orthanc = once({
+  name: 'Orthanc',
+  packages: ['orthanc', 'orthanc-dicomweb'],
+  probe: { program: 'Orthanc', args: ['--version'], says: /Orthanc .*\d+\.\d+/ },
+  file: 'usr/share/orthanc/plugins/libOrthancDicomWeb.so',
+});
+
+/** dicom3tools: dciodvfy, dcentvfy, dcdump. */
+export const dciodvfy = once({
+  name: 'dicom3tools',
+  packages: ['dicom3tools'],
+  probe: { program: 'dciodvfy', args: ['-version'], says: /dicom3tools Version/ },
+});
+
+/** curl, the HTTP client that is not ours. */
+export const curl = once({
+  name: 'curl',
+  packages: ['curl'],
+  probe: { program: 'curl', args: ['--version'], says: /^curl / },
+});
+
+function once(source: PeerSource): () => Promise<Peer> {
+  let found: Promise<Peer> | undefined;
+  return () => (found ??= find(source));
+}
+
+async function find(source: PeerSource): Promise<Peer> {
+  const installed: Peer = { root: '/', command: (name) => ({ path: onPath(name, source), env: COMMON_ENV }) };
+  if (await works(source, installed)) return installed;
+  try {
+    for (const again of [false, true]) {
+      const fetched = await unpacked(await unpackDebianPackages(source.packages, again), source);
+      if (await works(source, fetched)) return fetched;
+    }
+  } catch (error) {
+    throw new PeerUnavailable(source.name, error instanceof Error ? error.message : String(error), error);
+  }
+  throw new PeerUnavailable(source.name, `${source.packages.join(', ')} unpacked, but does not run`);
+}
+
+// Nagle's algorithm against delayed acknowledgements costs 40 ms a DIMSE message (DCMTK, doc/config: TCP_NODELAY).
+const COMMON_ENV: Readonly<Record<string, string>> = { TCP_NODELAY: '1' };
+
+async function unpacked(root: string, source: PeerSource): Promise<Peer> {
+  const dictionary = (await readdir(join(root, 'usr/share')).catch(() => [])).find((name) =>
+    /^libdcmtk\d+$/.test(name),
+  );
+  const env = {
+    ...COMMON_ENV,
+    ...(await environmentOf(root)),
+    ...(dictionary === undefined ? {} : { DCMDICTPATH: join(root, 'usr/share', dictionary, 'dicom.dic') }),
+  };
+  const folders = [join(root, 'usr/bin'), join(root, 'usr/sbin')];
+  return { root, command: (name) => ({ path: executable(name, folders, source), env }) };
+}
+
+async function works(source: PeerSource, peer: Peer): Promise<boolean> {
+  try {
+    if (source.file !== undefined) accessSync(join(peer.root, source.file));
+    const { stdout, stderr } = await run(peer.command(source.probe.program), source.probe.args);
+    return source.probe.says.test(stdout + stderr);
+  } catch {
+    // Not there, or not able to start: the next place to get it from is tried.
+    return false;
+  }
+}
+
+function onPath(name: string, source: PeerSource): string {
+  // Servers live in sbin, which an ordinary user's PATH may lack.
+  return executable(name, [...(process.env['PATH'] ?? '').split(delimiter), ...SBIN], source);
+}
+
+function executable(name: string, folders: readonly string[], source: PeerSource): string {
+  for (const folder of folders) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Looked for in the next folder.
+    }
+  }
+  throw new Error(`${source.name} has no program ${name}`);
+}
