@@ -1,0 +1,102 @@
+/** Who may do what over HTTP: bearer tokens of the ledger, the hub's own socket, and doors that loopback may use without. */
+import type { IncomingMessage } from 'node:http';
+import type { RequestHandler } from 'express';
+import { HubError } from '../../core/errors.ts';
+import type { Ledger, Role, TokenRow } from '../../core/ledger.ts';
+import type { Clock, Identity } from '../../core/ports.ts';
+import { createToken, isSameText, parseToken } from './token.ts';
+
+export interface Access {
+  /** Lets the roles named through, and nobody else. */
+  require(...roles: readonly Role[]): RequestHandler;
+  /** The same, but a caller on this machine needs no token: for DICOMweb doors whose configuration says so. */
+  requireExceptLoopback(...roles: readonly Role[]): RequestHandler;
+  /** Of a request that `require` let through. */
+  identityOf(request: IncomingMessage): Identity;
+}
+
+export interface AccessPorts {
+  readonly ledger: Pick<Ledger, 'tokens'>;
+  readonly clock: Clock;
+}
+
+/** Requests that came in through the hub's own socket, which only the hub's own user can open. */
+const throughOwnSocket = new WeakSet<IncomingMessage>();
+export function markOwnSocket(request: IncomingMessage): void {
+  throughOwnSocket.add(request);
+}
+
+export function createAccess(ports: AccessPorts): Access {
+  const identities = new WeakMap<IncomingMessage, Identity>();
+
+  const guard =
+    (roles: readonly Role[], isOpenToLoopback: boolean): RequestHandler =>
+    async (request, _response, next) => {
+      const identity =
+        isOpenToLoopback && request.headers.authorization === undefined && isLoopback(request)
+          ? LOOPBACK
+          : await identify(request, ports);
+      identities.set(request, identity);
+      if (identity !== LOOPBACK && !roles.includes(identity.role))
+        throw new HubError('request.forbidden', { role: identity.role });
+      next();
+    };
+
+  return {
+    require: (...roles) => guard(roles, false),
+    requireExceptLoopback: (...roles) => guard(roles, true),
+    identityOf: (request) => {
+      const identity = identities.get(request);
+      if (identity === undefined) throw new HubError('request.unauthenticated');
+      return identity;
+    },
+  };
+}
+
+/**
+ * Makes the admin token of the first start.
+ *
+ * @returns the token, to be printed once; undefined when the ledger already has tokens
+ */
+export async function ensureFirstToken(ledger: Pick<Ledger, 'tokens'>, clock: Clock): Promise<string | undefined> {
+  // Revoked tokens count: a hub whose tokens were all revoked must not hand out a new one by being restarted.
+  if ((await ledger.tokens.list()).length > 0) return undefined;
+  const { tokenId, token, secretSha256 } = createToken();
+  await ledger.tokens.create({ tokenId, secretSha256, role: 'admin', createdAt: clock.now().toISOString() });
+  return token;
+}
+
+const LOCAL: Identity = { actor: 'local', role: 'admin' };
+const LOOPBACK: Identity = { actor: 'loopback', role: 'operator' };
+
+async function identify(request: IncomingMessage, { ledger, clock }: AccessPorts): Promise<Identity> {
+  if (throughOwnSocket.has(request)) return LOCAL;
+  const [scheme, text, ...more] = (request.headers.authorization ?? '').trim().split(/ +/);
+  if (scheme?.toLowerCase() !== 'bearer' || text === undefined || more.length > 0)
+    throw unauthenticated('no bearer token');
+  const parsed = parseToken(text);
+  if (parsed === undefined) throw unauthenticated('not a token of a hub');
+  const row = await ledger.tokens.find(parsed.secretSha256);
+  // The id in the text is what audit entries show: it must be the row's own.
+  if (row === undefined || !isSameText(row.tokenId, parsed.tokenId)) throw unauthenticated('not known');
+  if (row.revokedAt !== undefined) throw unauthenticated('revoked');
+  if (row.expiresAt !== undefined && Date.parse(row.expiresAt) <= clock.now().getTime())
+    throw unauthenticated('expired');
+  return identityOfRow(row);
+}
+
+function identityOfRow(row: TokenRow): Identity {
+  if (row.role !== 'partner') return { actor: row.tokenId, role: row.role };
+  if (row.partner === undefined) throw unauthenticated('names no partner');
+  return { actor: row.tokenId, role: row.role, partner: row.partner };
+}
+
+const unauthenticated = (detail: string): HubError => new HubError('request.unauthenticated', { detail });
+
+/** The socket's own address: a header such as X-Forwarded-For is the caller's word and not asked. */
+function isLoopback(request: IncomingMessage): boolean {
+  // A proxy on this machine would make all its callers look local; it says so by these headers.
+  if (request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined) return false;
+  const address = request.socket.remoteAddress ?? '';
+  return address === '::1' || /^(::ffff:)?127\./.test(address);
+}

@@ -1,0 +1,138 @@
+/** The one HTTP port of the hub: what every door has in common, and the routers of the stages behind it. */
+import { createServer, type Server } from 'node:http';
+import express, { type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import { HubError } from '../../core/errors.ts';
+import type { Logger } from '../../core/ports.ts';
+import { markOwnSocket } from '../auth/access.ts';
+import { healthRouter, type ReadinessCheck } from './health.ts';
+import { listenOnOwnSocket } from './own-socket.ts';
+import { problemHandler } from './problem.ts';
+import { requestIds } from './request-id.ts';
+import { schemaRouter } from './schemas.ts';
+
+const HEADERS_TIMEOUT_MS = 30_000;
+/** No byte in either direction for so long ends a connection; a feed's heartbeat is well inside. */
+const IDLE_TIMEOUT_MS = 120_000;
+
+export interface HttpServerOptions {
+  /** Absent: only the own socket, for a command on a hub that is not running. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** As `ownSocketPath` names it. */
+  readonly ownSocketPath?: string;
+  readonly routers: readonly { readonly path: string; readonly router: RequestHandler }[];
+  readonly checks: readonly ReadinessCheck[];
+  readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly log: Logger;
+}
+
+export interface HttpServer {
+  /** Resolves when the doors are open, with the port that was given when 0 was asked for. */
+  start(): Promise<{ readonly port: number | undefined }>;
+  /** Closes the doors, lets requests under way end within `graceMs`, then cuts them. Harmless twice. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const app = createApp(options);
+  const onNetwork = options.listen === undefined ? undefined : createServer(SERVER_OPTIONS, app);
+  const onOwnSocket =
+    options.ownSocketPath === undefined
+      ? undefined
+      : createServer(SERVER_OPTIONS, (request, response) => {
+          markOwnSocket(request);
+          app(request, response);
+        });
+  const servers = [onNetwork, onOwnSocket].filter((server) => server !== undefined);
+  for (const server of servers) {
+    // A STOW-RS upload may rightly take hours; what does not move is cut by the idle time-out.
+    server.requestTimeout = 0;
+    server.setTimeout(IDLE_TIMEOUT_MS);
+  }
+
+  return {
+    start: async () => {
+      if (onOwnSocket !== undefined && options.ownSocketPath !== undefined) {
+        await listenOnOwnSocket(onOwnSocket, options.ownSocketPath);
+      }
+      if (onNetwork === undefined || options.listen === undefined) return { port: undefined };
+      try {
+        return { port: await listen(onNetwork, options.listen) };
+      } catch (error) {
+        onOwnSocket?.close();
+        throw error;
+      }
+    },
+    stop: async (graceMs) => {
+      await Promise.all(servers.map((server) => close(server, graceMs)));
+    },
+  };
+}
+
+const SERVER_OPTIONS = { headersTimeout: HEADERS_TIMEOUT_MS, keepAlive: true } as const;
+
+function createApp(options: HttpServerOptions): Express {
+  const app = express();
+  // PS3.18 QIDO-RS uses plain names; nested query syntax would only be a way in for surprises.
+  app.set('query parser', 'simple');
+  app.set('etag', false);
+  app.use(requestIds, helmet(HELMET_OPTIONS));
+  app.use('/health', healthRouter(options.checks, options.log));
+  app.get('/metrics', async (_request, response) => {
+    const { contentType, body } = await options.renderMetrics();
+    response.setHeader('Content-Type', contentType);
+    response.end(body);
+  });
+  app.use('/schemas', schemaRouter());
+  for (const { path, router } of options.routers) app.use(path, router);
+  app.use(() => {
+    throw new HubError('resource.not-found');
+  });
+  app.use(problemHandler(options.log));
+  return app;
+}
+
+const HELMET_OPTIONS: Parameters<typeof helmet>[0] = {
+  // The hub itself speaks plain HTTP; TLS, and with it this promise, belongs to what stands before it.
+  strictTransportSecurity: false,
+  contentSecurityPolicy: {
+    useDefaults: true,
+    directives: {
+      // The console's volume viewer compiles WebAssembly and runs workers from blobs.
+      scriptSrc: ["'self'", "'wasm-unsafe-eval'"],
+      workerSrc: ["'self'", 'blob:'],
+      imgSrc: ["'self'", 'data:', 'blob:'],
+      connectSrc: ["'self'", 'blob:'],
+      upgradeInsecureRequests: null,
+    },
+  },
+};
+
+async function listen(
+  server: Server,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<number> {
+  await new Promise<void>((listening, failed) => {
+    const refuse = (error: NodeJS.ErrnoException) =>
+      failed(
+        new HubError('config.invalid', { detail: `HTTP cannot listen on ${host}:${port}: ${error.code ?? ''}` }, error),
+      );
+    server.once('error', refuse);
+    server.listen(port, host, () => {
+      server.off('error', refuse);
+      listening();
+    });
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
+}
+
+async function close(server: Server, graceMs: number): Promise<void> {
+  if (!server.listening) return;
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  await new Promise<void>((closed) => {
+    server.close(() => closed());
+    server.closeIdleConnections();
+  });
+  clearTimeout(cut);
+}
