@@ -278,6 +278,28 @@ export const ERRORS = {
     title: 'Destination rejected instances',
     remedy: 'See the history for the failure reason of each.',
   },
+  // The ledger
+  'ledger.locked': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'Another process uses the ledger',
+    remedy: 'Stop the other hub that uses this data folder, or choose another folder with --data.',
+  },
+  'ledger.newer': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'The ledger was written by a newer hub',
+    remedy: 'Start the newer version again; a ledger is never taken back to an older one.',
+  },
+  'event.too-large': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'Event is larger than the bus takes',
+    remedy: 'A result has too many details for an event: report it with the log line.',
+  },
   'internal.unexpected': {
     dimse: 0x0110,
     http: 500,

@@ -3,19 +3,19 @@
  * resolves, or it has not happened at all. Methods that make a fact true append the event of that fact in the same
  * transaction. Every method may be repeated after a crash: what was done is not done twice.
  */
-import type { EventType, HubEvent, PositionedEvent, Stream } from "./events.ts";
+import type { EventType, HubEvent, PositionedEvent, Stream } from './events.ts';
 import type {
   SeriesInstanceUid,
   SopClassUid,
   SopInstanceUid,
   StudyInstanceUid,
   TransferSyntaxUid,
-} from "./identifiers.ts";
-import type { BlobRef, RunItem } from "./store.ts";
+} from './identifiers.ts';
+import type { BlobRef, RunItem } from './store.ts';
 
 /** An event as its maker describes it; the ledger gives it a UUIDv7 and a position. */
 export type NewEvent = {
-  [T in EventType]: Omit<HubEvent<T>, "id" | "time"> & { readonly id?: string };
+  [T in EventType]: Omit<HubEvent<T>, 'id' | 'time'> & { readonly id?: string };
 }[EventType];
 
 /** A handler's proof that it saw an event; recorded once a group, and everything with it is skipped the second time. */
@@ -27,7 +27,7 @@ export interface InboxEntry {
 /** Text values of the header by keyword, for route matching: `{ Modality: ['MR'], ImageType: ['ORIGINAL', 'PRIMARY'] }`. Stays in the hub. */
 export type Attributes = Readonly<Record<string, readonly string[]>>;
 
-export type Door = "dimse" | "stow-rs" | "folder";
+export type Door = 'dimse' | 'stow-rs' | 'folder';
 
 /** Where an instance came from. */
 export interface Provenance {
@@ -59,7 +59,7 @@ export interface StoredInstance extends Provenance {
 }
 
 /** `same`: already there byte for byte, nothing happened. `conflict`: the UID is taken by other bytes. `patient-mismatch`: the study holds another patient. */
-export type RecordOutcome = "stored" | "same" | "conflict" | "patient-mismatch";
+export type RecordOutcome = 'stored' | 'same' | 'conflict' | 'patient-mismatch';
 
 export interface CompletionRule {
   readonly quietMs: number;
@@ -83,7 +83,7 @@ export interface StudyRow {
   readonly correlationId: string;
   /** Held: something of it is in quarantine in a way that concerns the whole study; it is not routed until released. */
   readonly held: boolean;
-  readonly state: "receiving" | "completed" | "unrouted" | "routed";
+  readonly state: 'receiving' | 'completed' | 'unrouted' | 'routed';
 }
 
 export interface SeriesRow {
@@ -98,11 +98,10 @@ export interface DueStudy {
   readonly studyInstanceUid: StudyInstanceUid;
   /** The timer's version: an instance that arrived since makes `complete` a no-op. */
   readonly version: number;
-  readonly signal: "quiet" | "force";
+  readonly signal: 'quiet' | 'force';
 }
 
-export type RunState =
-  "waiting" | "running" | "processed" | "quarantined" | "cancelled";
+export type RunState = 'waiting' | 'running' | 'processed' | 'quarantined' | 'cancelled';
 
 /** One route's work on one revision of a study. */
 export interface NewRun {
@@ -146,7 +145,7 @@ export interface StepResult {
   readonly events: readonly NewEvent[];
 }
 
-export type DeliveryState = "pending" | "succeeded" | "dead" | "cancelled";
+export type DeliveryState = 'pending' | 'succeeded' | 'dead' | 'cancelled';
 
 export interface NewDelivery {
   readonly deliveryId: string;
@@ -159,7 +158,7 @@ export interface DeliveryAttempt {
   readonly attempt: number;
   readonly startedAt: string;
   readonly durationMs: number;
-  readonly outcome: "succeeded" | "failed";
+  readonly outcome: 'succeeded' | 'failed';
   readonly code?: string;
   readonly retry?: string;
   /** Never a patient value: an error's own sentence. */
@@ -187,7 +186,7 @@ export interface LeasedDelivery extends DeliveryRow {
 
 export interface NewQuarantine {
   readonly quarantineId: string;
-  readonly stage: "gateway" | "routers" | "processors";
+  readonly stage: 'gateway' | 'routers' | 'processors';
   readonly reason: string;
   /** Never a patient value. */
   readonly detail: string;
@@ -203,11 +202,11 @@ export interface NewQuarantine {
   readonly holdsStudy: boolean;
 }
 export interface QuarantineRow extends NewQuarantine {
-  readonly state: "held" | "released" | "replayed";
+  readonly state: 'held' | 'released' | 'replayed';
   readonly createdAt: string;
 }
 
-export type Role = "admin" | "operator" | "auditor" | "partner";
+export type Role = 'admin' | 'operator' | 'auditor' | 'partner';
 export interface TokenRow {
   readonly tokenId: string;
   readonly role: Role;
@@ -218,7 +217,7 @@ export interface TokenRow {
   readonly revokedAt?: string;
 }
 
-/** Pages of lists: newest first, `before` is the `cursor` of the page before. */
+/** Pages of lists: newest first; `before` is the identifier (study UID, delivery ID, quarantine ID) of the last row of the page before. */
 export interface Page {
   readonly limit: number;
   readonly before?: string;
@@ -248,6 +247,10 @@ export interface Ledger {
     }>;
     /** Where the pump resumes. */
     spoolPositions(): Promise<readonly SpoolPosition[]>;
+    /**
+     * The instances of a study. With `revision`: all instances, up to that revision, of the series that the revision
+     * touched. So a late instance brings its series along whole, and the other series are not worked on again.
+     */
     ofStudy(
       study: StudyInstanceUid,
       options?: {
@@ -266,18 +269,13 @@ export interface Ledger {
         | DueStudy
         | {
             readonly studyInstanceUid: StudyInstanceUid;
-            readonly signal: "manual";
+            readonly signal: 'manual';
           },
       now: Date,
     ): Promise<boolean>;
     get(study: StudyInstanceUid): Promise<StudyRow | undefined>;
-    series(
-      study: StudyInstanceUid,
-      revision?: number,
-    ): Promise<readonly SeriesRow[]>;
-    list(
-      page: Page & { readonly state?: StudyRow["state"] },
-    ): Promise<readonly StudyRow[]>;
+    series(study: StudyInstanceUid, revision?: number): Promise<readonly SeriesRow[]>;
+    list(page: Page & { readonly state?: StudyRow['state'] }): Promise<readonly StudyRow[]>;
     /** Every event, run, job, delivery and quarantine entry of a study in the order it happened. */
     timeline(study: StudyInstanceUid): Promise<readonly TimelineEntry[]>;
     /** Series of studies completed since, for `hub routes diff`. */
@@ -290,44 +288,25 @@ export interface Ledger {
       study: StudyInstanceUid,
       runs: readonly NewRun[],
       events: readonly NewEvent[],
-    ): Promise<"recorded" | "already">;
-    /** Makes the job of the run's next step, or marks it processed when it has none. */
-    start(inbox: InboxEntry, runId: string): Promise<"recorded" | "already">;
-    claim(
-      owner: string,
-      leaseMs: number,
-      now: Date,
-      limit: number,
-    ): Promise<readonly LeasedJob[]>;
+    ): Promise<'recorded' | 'already'>;
+    /** Makes the job of the run's first step; a run without steps is processed at once, and `eventsWithoutSteps` are appended with that. */
+    start(
+      inbox: InboxEntry,
+      runId: string,
+      eventsWithoutSteps?: readonly NewEvent[],
+    ): Promise<'recorded' | 'already'>;
+    claim(owner: string, leaseMs: number, now: Date, limit: number): Promise<readonly LeasedJob[]>;
     /** False: the lease was lost; stop the work. */
-    renew(
-      jobId: string,
-      fence: number,
-      leaseMs: number,
-      now: Date,
-    ): Promise<boolean>;
+    renew(jobId: string, fence: number, leaseMs: number, now: Date): Promise<boolean>;
     /** Stores the step's result, appends its events, makes the next job or marks the run processed. False: an old fence. */
-    finishStep(
-      jobId: string,
-      fence: number,
-      result: StepResult,
-    ): Promise<boolean>;
+    finishStep(jobId: string, fence: number, result: StepResult): Promise<boolean>;
     /** Another attempt at `retryAt`. */
-    retryStep(
-      jobId: string,
-      fence: number,
-      retryAt: Date,
-      reason: string,
-    ): Promise<boolean>;
+    retryStep(jobId: string, fence: number, retryAt: Date, reason: string): Promise<boolean>;
     /** Ends the run in quarantine. */
-    quarantine(
-      jobId: string,
-      fence: number,
-      entry: NewQuarantine,
-    ): Promise<boolean>;
+    quarantine(jobId: string, fence: number, entry: NewQuarantine): Promise<boolean>;
     get(runId: string): Promise<RunRow | undefined>;
     ofStudy(study: StudyInstanceUid): Promise<readonly RunRow[]>;
-    /** A new run of the same study revision and route from its first step. */
+    /** A new run of the same study revision and route from its first step: its `study.routed` starts it. Answers the new run's ID. @throws {HubError} `resource.not-found` */
     replay(runId: string): Promise<string>;
     backlog(): Promise<
       readonly {
@@ -338,10 +317,7 @@ export interface Ledger {
     >;
   };
   readonly deliveries: {
-    open(
-      inbox: InboxEntry,
-      deliveries: readonly NewDelivery[],
-    ): Promise<"recorded" | "already">;
+    open(inbox: InboxEntry, deliveries: readonly NewDelivery[]): Promise<'recorded' | 'already'>;
     /** Due deliveries of the destinations named, each leased; at most `limit` a destination are under way at once. */
     claim(
       owner: string,
@@ -349,18 +325,8 @@ export interface Ledger {
       now: Date,
       limits: Readonly<Record<string, number>>,
     ): Promise<readonly LeasedDelivery[]>;
-    renew(
-      deliveryId: string,
-      fence: number,
-      leaseMs: number,
-      now: Date,
-    ): Promise<boolean>;
-    succeed(
-      deliveryId: string,
-      fence: number,
-      attempt: DeliveryAttempt,
-      events: readonly NewEvent[],
-    ): Promise<boolean>;
+    renew(deliveryId: string, fence: number, leaseMs: number, now: Date): Promise<boolean>;
+    succeed(deliveryId: string, fence: number, attempt: DeliveryAttempt, events: readonly NewEvent[]): Promise<boolean>;
     /** `retryAt` undefined: a dead letter. `delivered`: instances that did get through. */
     fail(
       deliveryId: string,
@@ -377,34 +343,22 @@ export interface Ledger {
         readonly study?: string;
       },
     ): Promise<readonly DeliveryRow[]>;
-    get(
-      deliveryId: string,
-    ): Promise<
-      | (DeliveryRow & { readonly history: readonly DeliveryAttempt[] })
-      | undefined
-    >;
+    get(deliveryId: string): Promise<(DeliveryRow & { readonly history: readonly DeliveryAttempt[] }) | undefined>;
     /** A dead letter or a done delivery goes out again, same id. False: not in a state to be replayed. */
     replay(deliveryId: string): Promise<boolean>;
-    dead(): Promise<
-      readonly { readonly destination: string; readonly deliveries: number }[]
-    >;
+    dead(): Promise<readonly { readonly destination: string; readonly deliveries: number }[]>;
     nextDue(): Promise<Date | undefined>;
   };
   readonly quarantine: {
     /** Content refused at the door: row and `study.quarantined`. */
     hold(entry: NewQuarantine): Promise<void>;
-    list(
-      page: Page & { readonly state?: QuarantineRow["state"] },
-    ): Promise<readonly QuarantineRow[]>;
+    list(page: Page & { readonly state?: QuarantineRow['state'] }): Promise<readonly QuarantineRow[]>;
     get(quarantineId: string): Promise<QuarantineRow | undefined>;
     /** Gives up the hold; a held study gets its completion timer back, a quarantined run is replayed. False: not held. */
     release(quarantineId: string): Promise<boolean>;
   };
   readonly events: {
-    append(
-      events: readonly NewEvent[],
-      inbox?: InboxEntry,
-    ): Promise<"recorded" | "already">;
+    append(events: readonly NewEvent[], inbox?: InboxEntry): Promise<'recorded' | 'already'>;
     /** Events after `after`, in order. */
     read(options: {
       readonly streams: readonly Stream[];
@@ -417,14 +371,10 @@ export interface Ledger {
   };
   /** The embedded bus's own book-keeping. */
   readonly groups: {
-    open(group: string, from: "earliest" | "latest"): Promise<number>;
+    open(group: string, from: 'earliest' | 'latest'): Promise<number>;
     commit(group: string, position: number): Promise<void>;
-    park(
-      group: string,
-      event: PositionedEvent,
-      dueAt: Date,
-      reason: string,
-    ): Promise<void>;
+    /** `attempts`: how often the handler failed on this event; 0 while it only waits behind another of its key. */
+    park(group: string, event: PositionedEvent, dueAt: Date, reason: string, attempts: number): Promise<void>;
     unpark(group: string, position: number): Promise<void>;
     parked(group: string): Promise<
       readonly {
@@ -451,10 +401,11 @@ export interface Ledger {
   };
   readonly tokens: {
     create(
-      token: Omit<TokenRow, "lastUsedAt" | "revokedAt"> & {
+      token: Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & {
         readonly secretSha256: string;
       },
     ): Promise<void>;
+    /** Only a token that may be used now: not revoked, not expired. Notes when it was used, to the minute. */
     find(secretSha256: string): Promise<TokenRow | undefined>;
     list(): Promise<readonly TokenRow[]>;
     revoke(tokenId: string): Promise<boolean>;
