@@ -297,6 +297,11 @@ export interface HubEvent<T extends EventType = EventType> {
 /** An event as a reader meets it: with its place in the log, which is also the cursor of a partner's feed. */
 export type PositionedEvent = HubEvent & { readonly position: number };
 
+/** Narrows an event, and with it its data, to one type. */
+export function isEventOf<T extends EventType>(event: HubEvent, type: T): event is HubEvent<T> & typeof event {
+  return event.type === type;
+}
+
 /** `study.completed` → `hub.study.completed.v1`. */
 export function wireType(type: EventType): `hub.${EventType}.v1` {
   return `hub.${type}.v1`;
