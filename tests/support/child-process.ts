@@ -66,12 +66,13 @@ export interface RunningServer {
  * Starts a server program and waits until it answers.
  *
  * @param isReady - asked until it says true; a program that ends before that is an error that carries its output
+ * @param options.stopSignal - SIGTERM unless said otherwise; SIGKILL follows when it is not heeded
  */
 export async function startServer(
   command: Command,
   args: readonly string[],
   isReady: () => Promise<boolean>,
-  deadlineMs = 15_000,
+  options: { readonly deadlineMs?: number; readonly stopSignal?: NodeJS.Signals } = {},
 ): Promise<RunningServer> {
   const child = spawn(command.path, args, {
     env: { ...process.env, ...command.env },
@@ -88,7 +89,7 @@ export async function startServer(
   process.on('exit', stopAtExit);
   const stop = async () => {
     process.off('exit', stopAtExit);
-    await end(child);
+    await end(child, options.stopSignal ?? 'SIGTERM');
   };
 
   try {
@@ -98,7 +99,7 @@ export async function startServer(
         if (ended !== undefined) throw new Error(`${command.path} ${ended}`);
         return isReady();
       },
-      deadlineMs,
+      options.deadlineMs ?? 15_000,
     );
   } catch (error) {
     await stop();
@@ -122,10 +123,10 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
-  child.kill('SIGTERM');
+  child.kill(signal);
   const force = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE_MS);
   await exited;
   clearTimeout(force);

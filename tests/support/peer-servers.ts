@@ -84,9 +84,9 @@ export async function startOrthanc(
       UnknownSopClassAccepted: true,
       RemoteAccessAllowed: false,
       AuthenticationEnabled: false,
-      // Orthanc counts a repeated instance as stored; it must also keep the newer bytes.
+      // Else it answers success to a repeated instance and keeps the older bytes.
       OverwriteInstances: true,
-      // Long enough a wait to write a study's attributes is long enough to make a test slow.
+      // Seconds after which a study counts as complete; nobody wants to wait for the minute that is usual.
       StableAge: 1,
       DicomModalities: Object.fromEntries(modalities) as Record<string, unknown>,
       Plugins: options.dicomWeb === true ? [join(program.root, 'usr/share/orthanc/plugins/libOrthancDicomWeb.so')] : [],
@@ -96,7 +96,11 @@ export async function startOrthanc(
     const path = join(folder, 'orthanc.json');
     await writeFile(path, JSON.stringify(config));
     const ready = options.dicomWeb === true ? `${url}/dicom-web/studies` : `${url}/system`;
-    const server = await startServer(program.command('Orthanc'), [path], () => answersHttp(ready), 30_000);
+    const server = await startServer(program.command('Orthanc'), [path], () => answersHttp(ready), {
+      deadlineMs: 30_000,
+      // It takes seconds to leave, and its storage is thrown away.
+      stopSignal: 'SIGKILL',
+    });
     return { ...server, host: HOST, port, aeTitle, url, dicomWebUrl: `${url}/dicom-web` };
   });
   const stop = async () => {
