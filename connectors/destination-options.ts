@@ -1,0 +1,36 @@
+/** Keys that every destination may have, as zod reads them from the configuration. */
+import * as z from 'zod';
+import { DEFAULT_RETRY } from '../core/retry.ts';
+
+const DEFAULT_CONCURRENCY = 2;
+
+const duration = z.int().min(0);
+
+/** Spread into the schema of each connector's options. */
+export const destinationOptions = {
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,63}$/)
+    .describe('Name that routes refer to; also a label of metrics.'),
+  partner: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('The destination gets only what a deidentify step released for this partner.'),
+  concurrency: z.int().min(1).max(32).default(DEFAULT_CONCURRENCY).describe('Deliveries under way at once.'),
+  retry: z
+    .strictObject({
+      attempts: z.int().min(1).max(100).default(DEFAULT_RETRY.attempts),
+      firstDelayMs: duration.default(DEFAULT_RETRY.firstDelayMs),
+      maxDelayMs: duration.default(DEFAULT_RETRY.maxDelayMs),
+    })
+    .default(DEFAULT_RETRY)
+    .describe('When a failed delivery is tried again: doubling delays, then a dead letter.'),
+};
+
+/** A secret never stands in the configuration itself. */
+export const secretReference = z.union([
+  z.strictObject({ env: z.string().min(1) }),
+  z.strictObject({ file: z.string().min(1) }),
+]);

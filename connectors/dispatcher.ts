@@ -1,0 +1,203 @@
+/**
+ * Brings the results of each run to each destination of its route. One ledger row a destination; who has the lease on
+ * it delivers. A destination that is down keeps only its own slots busy, never another's.
+ */
+import { toHubError } from '../core/errors.ts';
+import { isEventOf, type PositionedEvent } from '../core/events.ts';
+import type { LeasedDelivery, Ledger, NewDelivery } from '../core/ledger.ts';
+import type { Clock, EventBus, Gauge, Logger, Metrics } from '../core/ports.ts';
+import { attemptDelivery, type OpenDestination } from './attempt.ts';
+import { deliveryIdOf } from './delivery-id.ts';
+import { deliveryMetrics } from './metrics.ts';
+
+const GROUP = 'connectors';
+const DEFAULT_CONCURRENCY = 2;
+const DEFAULT_LEASE_MS = 60_000;
+/** Between looks at the ledger when nothing wakes the dispatcher: a lease that a dead process held has run out. */
+const IDLE_POLL_MS = 15_000;
+/** Longest wait of a timer of Node. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const PENDING_PAGE = 500;
+const COMMIT_DELAY_MS = 100;
+
+export interface DispatcherPorts {
+  readonly bus: EventBus;
+  readonly ledger: Ledger;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** 0 ≤ random < 1, for the jitter of retries. */
+  readonly random: () => number;
+}
+
+export interface DispatcherOptions {
+  readonly destinations: readonly OpenDestination[];
+  /** Names this process in leases. */
+  readonly owner: string;
+  readonly leaseMs?: number;
+}
+
+export interface Dispatcher {
+  /** Takes nothing new, lets deliveries under way end within `graceMs`, then abandons them. Harmless twice. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Starts delivering; what a crash left behind is taken up again. */
+export async function startDispatcher(ports: DispatcherPorts, options: DispatcherOptions): Promise<Dispatcher> {
+  const { ledger, clock } = ports;
+  const log = ports.log.child({ stage: 'connectors' });
+  const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+  const destinations = new Map(options.destinations.map((each) => [each.options.name, each]));
+  const metrics = deliveryMetrics(ports.metrics);
+  metrics.deadLetters.collect(() => countDeadLetters(ports.ledger, destinations, metrics.deadLetters));
+
+  /** Destinations of old deliveries that the configuration has no more: claimed only to say so in the dead letters. */
+  const unknown = new Set<string>();
+  const underWay = new Map<string, Promise<void>>();
+  const abandon = new AbortController();
+  let isStopping = false;
+  let claiming: Promise<void> | undefined;
+  let isWanted = false;
+  let timer: NodeJS.Timeout | undefined;
+  let soon: NodeJS.Timeout | undefined;
+
+  const limits = (): Record<string, number> => ({
+    ...Object.fromEntries([...unknown].map((name) => [name, 1])),
+    ...Object.fromEntries(
+      [...destinations].map(([name, each]) => [name, each.options.concurrency ?? DEFAULT_CONCURRENCY]),
+    ),
+  });
+
+  const begin = (delivery: LeasedDelivery): void => {
+    const work = attemptDelivery({ ...ports, log, metrics }, delivery, destinations.get(delivery.destination), {
+      leaseMs,
+      signal: abandon.signal,
+    })
+      .catch((error: unknown) => {
+        // The ledger itself failed: the lease runs out and another attempt is made.
+        log.error('delivery could not be recorded', {
+          deliveryId: delivery.deliveryId,
+          error: toHubError(error).message,
+        });
+      })
+      .finally(() => {
+        underWay.delete(delivery.deliveryId);
+        wake();
+      });
+    underWay.set(delivery.deliveryId, work);
+  };
+
+  const claim = async (): Promise<void> => {
+    while (isWanted && !isStopping) {
+      isWanted = false;
+      const claimed = await ledger.deliveries.claim(options.owner, leaseMs, clock.now(), limits());
+      claimed.forEach(begin);
+    }
+    await sleepUntilDue();
+  };
+
+  const sleepUntilDue = async (): Promise<void> => {
+    const due = await ledger.deliveries.nextDue();
+    clearTimeout(timer);
+    // What is due already waits for a slot, and its end wakes us.
+    const untilDueMs = due === undefined ? Infinity : due.getTime() - clock.now().getTime();
+    const waitMs = untilDueMs <= 0 ? IDLE_POLL_MS : Math.min(untilDueMs, IDLE_POLL_MS, MAX_TIMER_MS);
+    if (!isStopping) timer = setTimeout(wake, waitMs);
+  };
+
+  /** One claim at a time; a wake during it makes it look once more. */
+  function wake(): void {
+    isWanted = true;
+    if (isStopping || claiming !== undefined) return;
+    claiming = claim()
+      .catch((error: unknown) => {
+        log.error('deliveries cannot be claimed', { error: toHubError(error).message });
+        if (!isStopping) timer = setTimeout(wake, IDLE_POLL_MS);
+      })
+      .finally(() => {
+        claiming = undefined;
+        if (isWanted) wake();
+      });
+  }
+
+  const noticeUnknown = (name: string): void => {
+    if (!destinations.has(name)) unknown.add(name);
+  };
+  for await (const name of destinationsOfPending(ledger)) noticeUnknown(name);
+
+  const subscription = await ports.bus.subscribe(
+    { group: GROUP, streams: ['hub.result.v1'], from: 'earliest' },
+    async (event) => {
+      const deliveries = deliveriesOf(event, destinations);
+      deliveries.forEach(({ destination }) => noticeUnknown(destination));
+      if (deliveries.length === 0) return;
+      await ledger.deliveries.open({ group: GROUP, eventId: event.id }, deliveries);
+      wake();
+    },
+  );
+  // Our own deliveries wake us above; commits tell of replays, which can wait until a burst of them is over.
+  const stopListening = ledger.onCommit(() => {
+    soon ??= setTimeout(() => {
+      soon = undefined;
+      wake();
+    }, COMMIT_DELAY_MS);
+  });
+  wake();
+
+  return {
+    stop: async (graceMs) => {
+      isStopping = true;
+      clearTimeout(timer);
+      clearTimeout(soon);
+      stopListening();
+      await subscription.stop();
+      await claiming;
+      const cut = setTimeout(() => abandon.abort(), graceMs);
+      await Promise.all(underWay.values());
+      clearTimeout(cut);
+    },
+  };
+}
+
+/** One delivery a destination of the run; nothing for other facts. */
+function deliveriesOf(
+  event: PositionedEvent,
+  destinations: ReadonlyMap<string, OpenDestination>,
+): readonly NewDelivery[] {
+  if (!isEventOf(event, 'study.processed')) return [];
+  const { runId, releasedStudyInstanceUid, destinations: names } = event.data;
+  return names.map((destination) => {
+    const partner = destinations.get(destination)?.options.partner;
+    return {
+      deliveryId: deliveryIdOf(runId, destination),
+      runId,
+      destination,
+      ...(partner === undefined ? {} : { partner }),
+      releasedStudyInstanceUid,
+    };
+  });
+}
+
+async function* destinationsOfPending({ deliveries }: Ledger): AsyncIterable<string> {
+  let before: string | undefined;
+  do {
+    const page = await deliveries.list({
+      limit: PENDING_PAGE,
+      state: 'pending',
+      ...(before === undefined ? {} : { before }),
+    });
+    yield* page.map(({ destination }) => destination);
+    before = page.length < PENDING_PAGE ? undefined : page.at(-1)?.deliveryId;
+  } while (before !== undefined);
+}
+
+async function countDeadLetters(
+  { deliveries }: Ledger,
+  destinations: ReadonlyMap<string, unknown>,
+  gauge: Gauge<'destination'>,
+): Promise<void> {
+  gauge.reset();
+  // A destination without dead letters shows 0, so that an alert sees the difference between none and unknown.
+  for (const destination of destinations.keys()) gauge.set({ destination }, 0);
+  for (const { destination, deliveries: dead } of await deliveries.dead()) gauge.set({ destination }, dead);
+}
