@@ -9,7 +9,7 @@ import type { Connector, ConnectorContext, ConnectorPlugin, DeliveryOrder } from
 import type { RunItem } from '../../core/store.ts';
 import { destinationOptions } from '../destination-options.ts';
 import { hasContent, syncFolder, writeAtomically } from './atomic-file.ts';
-import { extendManifest, type ManifestFile } from './manifest.ts';
+import { extendManifest, MANIFEST, type ManifestFile } from './manifest.ts';
 
 const options = z.strictObject({
   ...destinationOptions,
@@ -94,7 +94,7 @@ function pathOf(item: RunItem): string {
     case 'instance':
       return `${uidAsName(item.seriesInstanceUid)}/${uidAsName(item.sopInstanceUid)}.dcm`;
     case 'artefact':
-      assert(ARTEFACT_NAME.test(item.name), 'an artefact is named by UIDs and fixed words');
+      assert(ARTEFACT_NAME.test(item.name) && item.name !== MANIFEST, 'an artefact is named by UIDs and fixed words');
       return item.name;
     default:
       return item satisfies never;

@@ -1,0 +1,136 @@
+/** Delivers instances to an origin server with STOW-RS (PS3.18 Section 10.5), in batches. */
+import * as z from 'zod';
+import { HubError } from '../../core/errors.ts';
+import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/plugins.ts';
+import type { InstanceItem } from '../../core/store.ts';
+import { destinationOptions, secretReference } from '../destination-options.ts';
+import { type Answer, exchange, refusalOf } from '../exchange.ts';
+import { DUPLICATE_SOP_INSTANCE, type Rejection, rejectionOf } from '../rejections.ts';
+import { multipartOf } from './multipart.ts';
+import { parseStoreResponse } from './store-response.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_ANSWER_TIMEOUT_MS = 120_000;
+/** What Orthanc's own STOW-RS client sends at once. */
+const BATCH = { instances: 10, bytes: 10_000_000 };
+/** PS3.3 Section C.14.1.1: Processing failure; also for an instance the server says nothing about. */
+const PROCESSING_FAILURE = 0x0110;
+
+const options = z.strictObject({
+  ...destinationOptions,
+  type: z.literal('stow-rs'),
+  url: z.url({ protocol: /^https?$/ }).describe('Base of the DICOMweb service; /studies is added.'),
+  auth: z
+    .union([
+      z.strictObject({ bearer: secretReference }),
+      z.strictObject({ basic: z.strictObject({ user: z.string().min(1), password: secretReference }) }),
+    ])
+    .optional()
+    .describe('Credentials, by reference.'),
+  headers: z
+    .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string())
+    .optional()
+    .describe('Sent with each request.'),
+  batch: z
+    .strictObject({
+      instances: z.int().min(1).max(1000).default(BATCH.instances),
+      bytes: z.int().min(1).default(BATCH.bytes),
+    })
+    .default(BATCH)
+    .describe('Most that goes in one request; a larger instance goes alone.'),
+  answerTimeoutMs: z.int().min(1000).default(DEFAULT_ANSWER_TIMEOUT_MS).describe('Longest silence of the server.'),
+});
+type StowOptions = z.infer<typeof options>;
+
+export const stowRs: ConnectorPlugin<StowOptions> = { type: 'stow-rs', options, open };
+
+function open(given: StowOptions, context: ConnectorContext): Connector {
+  const url = new URL(`${given.url.replace(/\/+$/, '')}/studies`);
+  const authorization = authorizationOf(given, context);
+
+  const store = async (batch: readonly InstanceItem[], signal: AbortSignal): Promise<Answer> => {
+    const body = multipartOf(batch, context.store);
+    return await exchange({
+      method: 'POST',
+      url,
+      headers: {
+        ...given.headers,
+        ...(authorization === undefined ? {} : { Authorization: authorization }),
+        'Content-Type': body.contentType,
+        Accept: 'application/dicom+json',
+      },
+      body,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      idleTimeoutMs: given.answerTimeoutMs,
+      signal,
+    });
+  };
+
+  return {
+    deliver: async (order, onDelivered) => {
+      const rejections: Rejection[] = [];
+      const waiting = order.items.filter(
+        (item) => item.kind === 'instance' && !order.delivered.has(item.sopInstanceUid),
+      );
+      for (const batch of batchesOf(
+        waiting.filter((item) => item.kind === 'instance'),
+        given.batch,
+      )) {
+        const outcome = outcomeOf(batch, await store(batch, order.signal));
+        outcome.stored.forEach(onDelivered);
+        rejections.push(...outcome.rejections);
+      }
+      if (rejections.length > 0) throw rejectionOf(rejections);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function authorizationOf({ auth }: StowOptions, context: ConnectorContext): string | undefined {
+  if (auth === undefined) return undefined;
+  if ('bearer' in auth) return `Bearer ${context.secret(auth.bearer)}`;
+  const { user, password } = auth.basic;
+  return `Basic ${Buffer.from(`${user}:${context.secret(password)}`).toString('base64')}`;
+}
+
+function* batchesOf(
+  instances: readonly InstanceItem[],
+  limit: { readonly instances: number; readonly bytes: number },
+): Generator<readonly InstanceItem[]> {
+  let batch: InstanceItem[] = [];
+  let bytes = 0;
+  for (const instance of instances) {
+    if (batch.length > 0 && (batch.length === limit.instances || bytes + instance.sizeBytes > limit.bytes)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(instance);
+    bytes += instance.sizeBytes;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** @throws {HubError} when the answer is about the request as a whole, not about its instances */
+function outcomeOf(
+  batch: readonly InstanceItem[],
+  answer: Answer,
+): { readonly stored: readonly string[]; readonly rejections: readonly Rejection[] } {
+  // PS3.18 Table 10.5.3-1: 200 all stored, 202 some stored or stored with warnings, 409 none stored
+  if (answer.status !== 200 && answer.status !== 202 && answer.status !== 409) throw refusalOf(answer);
+  const parsed = parseStoreResponse(answer.body);
+  // Anything but 200 is only worth what its body says.
+  if (parsed === undefined && answer.status !== 200) {
+    throw new HubError('partner.refused', { status: answer.status, detail: 'its answer lists no instances' });
+  }
+  const stored: string[] = [];
+  const rejections: Rejection[] = [];
+  for (const { sopInstanceUid } of batch) {
+    const reason = parsed?.failed.get(sopInstanceUid);
+    const isListed = parsed?.stored?.has(sopInstanceUid) ?? answer.status === 200;
+    if (reason === DUPLICATE_SOP_INSTANCE || (reason === undefined && isListed)) stored.push(sopInstanceUid);
+    else if (reason !== undefined) rejections.push({ sopInstanceUid, status: reason });
+    else rejections.push({ sopInstanceUid, status: PROCESSING_FAILURE, detail: 'not in the answer' });
+  }
+  return { stored, rejections };
+}
