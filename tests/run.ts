@@ -83,7 +83,8 @@ async function run(): Promise<0 | 1> {
   for (const reason of rejections.values()) write(`\nunhandled rejection:\n${explain(reason)}`);
   const failed = counts.failed + broken.length + rejections.size;
   const ran = counts.passed + failed;
-  if (ran === 0) write(`\nno test ran${filters.length === 0 ? '' : `: nothing matches ${filters.join(' ')}`}`);
+  if (ran === 0)
+    write(counts.skipped > 0 ? '\nno test ran: all are skipped' : `\nno test matches ${filters.join(' ')}`);
   write(`\n${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
   return failed > 0 || ran === 0 ? 1 : 0;
 }

@@ -69,7 +69,9 @@ async function fetchInto(folder: string, packages: readonly string[]): Promise<v
 async function must(name: string, args: readonly string[]): Promise<void> {
   const command: Command = { path: name, env: { LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' } };
   const { code, stdout, stderr } = await run(command, args, { timeoutMs: FETCH_TIMEOUT_MS });
-  if (code !== 0) throw new Error(`${name} ended with ${code}:\n${stdout.slice(-2000)}\n${stderr.slice(-2000)}`);
+  if (code === 0) return;
+  const complaint = stderr.split('\n').find((line) => line.startsWith('E: ')) ?? stderr.trimEnd().slice(-200);
+  throw new Error(`${name} ended with ${code}: ${complaint}`, { cause: `${stdout}\n${stderr}` });
 }
 
 /** A cache may be shared by machines; libraries of one release do not run on another. */
