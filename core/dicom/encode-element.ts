@@ -1,0 +1,27 @@
+/** One element in explicit VR little endian (PS3.5 Section 7.1.2), padded to even length. */
+import { HubError } from '../errors.ts';
+import { hasLongHeader } from './walker.ts';
+
+/** @throws {HubError} `dataset.too-large` when the VR's length field cannot hold the value */
+export function encodeElement(tag: number, vr: string, value: string | Uint8Array): Uint8Array {
+  const raw = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
+  const length = raw.length + (raw.length % 2);
+  const isLong = hasLongHeader(vr);
+  if (length > (isLong ? 0xfffffffe : 0xffff)) throw new HubError('dataset.too-large', { vr });
+  const bytes = new Uint8Array((isLong ? 12 : 8) + length);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, tag >>> 16, true);
+  view.setUint16(2, tag & 0xffff, true);
+  bytes[4] = vr.charCodeAt(0);
+  bytes[5] = vr.charCodeAt(1);
+  if (isLong) view.setUint32(8, length, true);
+  else view.setUint16(6, length, true);
+  bytes.set(raw, isLong ? 12 : 8);
+  if (raw.length !== length) bytes[bytes.length - 1] = paddingOf(vr);
+  return bytes;
+}
+
+/** PS3.5 Section 6.2: text is padded with a space, UIDs and bytes with a zero. */
+export function paddingOf(vr: string): number {
+  return vr === 'UI' || vr === 'UN' || vr.startsWith('O') ? 0x00 : 0x20;
+}

@@ -1,0 +1,75 @@
+/** Tags the code names, by their PS3.6 keyword: no bare literal stands anywhere else. */
+export const TAG = {
+  CommandGroupLength: 0x00000000,
+  AffectedSOPClassUID: 0x00000002,
+  CommandField: 0x00000100,
+  MessageID: 0x00000110,
+  MessageIDBeingRespondedTo: 0x00000120,
+  Priority: 0x00000700,
+  CommandDataSetType: 0x00000800,
+  Status: 0x00000900,
+  ErrorComment: 0x00000902,
+  AffectedSOPInstanceUID: 0x00001000,
+  FileMetaInformationGroupLength: 0x00020000,
+  FileMetaInformationVersion: 0x00020001,
+  MediaStorageSOPClassUID: 0x00020002,
+  MediaStorageSOPInstanceUID: 0x00020003,
+  TransferSyntaxUID: 0x00020010,
+  ImplementationClassUID: 0x00020012,
+  ImplementationVersionName: 0x00020013,
+  SourceApplicationEntityTitle: 0x00020016,
+  SpecificCharacterSet: 0x00080005,
+  ImageType: 0x00080008,
+  SOPClassUID: 0x00080016,
+  SOPInstanceUID: 0x00080018,
+  StudyDate: 0x00080020,
+  AccessionNumber: 0x00080050,
+  Modality: 0x00080060,
+  ConversionType: 0x00080064,
+  CodeValue: 0x00080100,
+  CodingSchemeDesignator: 0x00080102,
+  CodeMeaning: 0x00080104,
+  TimezoneOffsetFromUTC: 0x00080201,
+  ReferencedSOPClassUID: 0x00081150,
+  ReferencedSOPInstanceUID: 0x00081155,
+  FailureReason: 0x00081197,
+  FailedSOPSequence: 0x00081198,
+  ReferencedSOPSequence: 0x00081199,
+  PatientName: 0x00100010,
+  PatientID: 0x00100020,
+  IssuerOfPatientID: 0x00100021,
+  PatientIdentityRemoved: 0x00120062,
+  DeidentificationMethod: 0x00120063,
+  DeidentificationMethodCodeSequence: 0x00120064,
+  StudyInstanceUID: 0x0020000d,
+  SeriesInstanceUID: 0x0020000e,
+  StudyID: 0x00200010,
+  FrameOfReferenceUID: 0x00200052,
+  Rows: 0x00280010,
+  Columns: 0x00280011,
+  PixelRepresentation: 0x00280103,
+  BurnedInAnnotation: 0x00280301,
+  RecognizableVisualFeatures: 0x00280302,
+  LongitudinalTemporalInformationModified: 0x00280303,
+  EncapsulatedDocument: 0x00420011,
+  ExtendedOffsetTable: 0x7fe00001,
+  FloatPixelData: 0x7fe00008,
+  DoubleFloatPixelData: 0x7fe00009,
+  PixelData: 0x7fe00010,
+  DigitalSignaturesSequence: 0xfffafffa,
+  DataSetTrailingPadding: 0xfffcfffc,
+  Item: 0xfffee000,
+  ItemDelimitationItem: 0xfffee00d,
+  SequenceDelimitationItem: 0xfffee0dd,
+} as const;
+
+/** `(0010,0010)`, as the standard writes a tag. */
+export function formatTag(tag: number): string {
+  const hex = (tag >>> 0).toString(16).toUpperCase().padStart(8, '0');
+  return `(${hex.slice(0, 4)},${hex.slice(4)})`;
+}
+
+/** True for Pixel Data, Float Pixel Data and Double Float Pixel Data (PS3.3 Section C.7.6.3, C.7.6.24, C.7.6.25). */
+export function isPixelDataTag(tag: number): boolean {
+  return tag === TAG.PixelData || tag === TAG.FloatPixelData || tag === TAG.DoubleFloatPixelData;
+}
