@@ -55,6 +55,13 @@ export const ERRORS = {
     title: 'Data set does not match SOP class',
     remedy: 'Check the sender: command and data set name different SOP classes or instances.',
   },
+  'dataset.study-mismatch': {
+    dimse: 0xa900,
+    http: 409,
+    retry: 'permanent',
+    title: 'Instance belongs to another study',
+    remedy: 'Send the instance to /studies, or to the study its data set names.',
+  },
   'dataset.patient-mismatch': {
     dimse: 0xa900,
     http: 409,
