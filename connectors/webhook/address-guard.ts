@@ -1,0 +1,136 @@
+/**
+ * Keeps a webhook from being aimed at the inside of the hub's network (server-side request forgery). Two layers are
+ * needed: the lookup hook sees what a name resolves to at the moment of connecting, so that a name that changes its
+ * mind is caught, but it is never called for an address that stands in the URL itself; `checkUrl` looks at that.
+ */
+import { type LookupAddress, lookup as lookupName } from 'node:dns';
+import { BlockList, isIP, isIPv4, isIPv6, type LookupFunction } from 'node:net';
+import { HubError } from '../../core/errors.ts';
+
+export interface AddressGuard {
+  /** @throws {HubError} `partner.refused` when the URL may not be called */
+  readonly checkUrl: (url: URL) => void;
+  readonly lookup: LookupFunction;
+}
+
+/** Ports a webhook on the public network may have; '' is the scheme's own. */
+const PUBLIC_PORTS = new Set(['', '8443']);
+
+/**
+ * @param allowHosts - what may be called though it is not public, not https or on another port: host names, `*.domain`,
+ *   addresses, CIDR ranges. Hospital partners often are on private networks.
+ */
+export function createAddressGuard(allowHosts: readonly string[]): AddressGuard {
+  const names = allowHosts.filter((entry) => !isAddressEntry(entry)).map((entry) => entry.toLowerCase());
+  const ranges = new BlockList();
+  for (const entry of allowHosts.filter(isAddressEntry)) addRange(ranges, entry);
+
+  const isAllowedName = (host: string): boolean =>
+    names.some((name) => (name.startsWith('*.') ? host.endsWith(name.slice(1)) : host === name));
+  const isAllowedAddress = (address: string): boolean =>
+    ranges.check(unmapped(address), familyOf(unmapped(address))) || isPublicAddress(address);
+
+  return {
+    checkUrl: (url) => {
+      // URL parsing has already turned 2130706433, 0x7f.1 and 127.1 into 127.0.0.1.
+      const host = hostOf(url);
+      if (isAllowedName(host)) return;
+      if (isIP(host) !== 0) {
+        if (ranges.check(unmapped(host), familyOf(unmapped(host)))) return;
+        if (!isPublicAddress(host)) throw refused('the address is not public: see allowHosts');
+      }
+      if (url.protocol !== 'https:') throw refused('https is needed: see allowHosts');
+      if (!PUBLIC_PORTS.has(url.port)) throw refused('port 443 or 8443 is needed: see allowHosts');
+    },
+    lookup: (hostname, options, callback) => {
+      lookupName(hostname, { ...options, all: true }, (error, addresses) => {
+        if (error !== null) {
+          callback(error, []);
+          return;
+        }
+        const [first] = addresses;
+        const isAllowed =
+          isAllowedName(hostname.toLowerCase().replace(/\.$/, '')) ||
+          addresses.every(({ address }: LookupAddress) => isAllowedAddress(address));
+        if (!isAllowed || first === undefined)
+          callback(refused('the name resolves to an address that is not public: see allowHosts'), []);
+        else if (options.all === true) callback(null, addresses);
+        else callback(null, first.address, first.family);
+      });
+    },
+  };
+}
+
+/** True for addresses that are routed on the public network to one host. */
+export function isPublicAddress(address: string): boolean {
+  const plain = unmapped(address);
+  if (isIPv4(plain)) return !NOT_PUBLIC.check(plain, 'ipv4');
+  return isIPv6(plain) && GLOBAL_UNICAST.check(plain, 'ipv6') && !NOT_PUBLIC.check(plain, 'ipv6');
+}
+
+/** An entry of an allow-list that is an address or a range of them; throws nothing. */
+export function isAddressEntry(entry: string): boolean {
+  const [address = '', prefix, ...more] = entry.split('/');
+  const bits = isIP(address) === 4 ? 32 : 128;
+  if (isIP(address) === 0 || more.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+}
+
+// IANA's special-purpose registries of IPv4 and IPv6 addresses: what is not globally reachable, or is a group.
+const NOT_PUBLIC = new BlockList();
+for (const range of [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.88.99.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+  '2001::/23',
+  '2001:db8::/32',
+  // 6to4 carries an IPv4 address of any kind inside.
+  '2002::/16',
+  '3fff::/20',
+]) {
+  addRange(NOT_PUBLIC, range);
+}
+const GLOBAL_UNICAST = new BlockList();
+GLOBAL_UNICAST.addSubnet('2000::', 3, 'ipv6');
+
+function addRange(list: BlockList, entry: string): void {
+  const [address = '', prefix] = entry.split('/');
+  const family = familyOf(address);
+  list.addSubnet(address, prefix === undefined ? (family === 'ipv4' ? 32 : 128) : Number(prefix), family);
+}
+
+const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIPv6(address) ? 'ipv6' : 'ipv4');
+
+function hostOf(url: URL): string {
+  return url.hostname
+    .toLowerCase()
+    .replace(/^\[(.*)\]$/, '$1')
+    .replace(/\.$/, '');
+}
+
+/** IPv4-mapped IPv6 (`::ffff:127.0.0.1`, also written `::ffff:7f00:1`) reaches the IPv4 address inside. */
+function unmapped(address: string): string {
+  if (!isIPv6(address)) return address;
+  // The URL parser writes any IPv6 address in one way: the mapped ones end in two groups of hex.
+  const [, high, low] =
+    /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(
+      new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1),
+    ) ?? [];
+  if (high === undefined || low === undefined) return address;
+  const bits = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+  return bits.flatMap((group) => [group >> 8, group & 0xff]).join('.');
+}
+
+const refused = (detail: string): HubError => new HubError('partner.refused', { detail });

@@ -1,0 +1,89 @@
+/** Tells a partner's endpoint that a study's results are there: signed, with pseudonymous identifiers only. */
+import * as z from 'zod';
+import { EVENTS, wireType } from '../../core/events.ts';
+import type { Connector, ConnectorContext, ConnectorPlugin, DeliveryOrder } from '../../core/plugins.ts';
+import { destinationOptions, secretReference } from '../destination-options.ts';
+import { exchange, refusalOf } from '../exchange.ts';
+import { createAddressGuard } from './address-guard.ts';
+import { parseSecret, signedHeaders } from './signature.ts';
+
+/** Standard Webhooks asks for 15 to 30 s. */
+const TIMEOUT_MS = 15_000;
+/** Keeps the body below 64 KB, the size of an event; the folder or archive delivery holds the whole list. */
+const MAX_FILES = 200;
+
+const options = z.strictObject({
+  ...destinationOptions,
+  type: z.literal('webhook'),
+  // Required here: a webhook names studies, so it may only name what was released under a pseudonym.
+  partner: z.string().min(1).max(64).describe('The partner whose released studies are announced.'),
+  url: z.url({ protocol: /^https?$/ }).describe('Endpoint; https on port 443 or 8443 unless allowHosts names it.'),
+  secret: secretReference.describe('whsec_ and base64 of 24 to 64 random bytes, by reference.'),
+  previousSecret: secretReference.optional().describe('While a secret is being changed: the old one signs too.'),
+  allowHosts: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Host names, *.domain, addresses or CIDR ranges that may be called though not public or not https.'),
+});
+type WebhookOptions = z.infer<typeof options>;
+
+export const webhook: ConnectorPlugin<WebhookOptions> = { type: 'webhook', options, open };
+
+function open(given: WebhookOptions, context: ConnectorContext): Connector {
+  const url = new URL(given.url);
+  const guard = createAddressGuard(given.allowHosts);
+  const references = [given.secret, ...(given.previousSecret === undefined ? [] : [given.previousSecret])];
+  const secrets = references.map((reference) => parseSecret(context.secret(reference)));
+
+  return {
+    deliver: async (order) => {
+      guard.checkUrl(url);
+      const body = bodyOf(order, context.hubName);
+      const answer = await exchange({
+        method: 'POST',
+        url,
+        headers: {
+          'Content-Type': 'application/cloudevents+json; charset=utf-8',
+          'User-Agent': 'imaging-hub',
+          // The delivery's id: the same for each attempt, so that the partner sees a repeat.
+          ...signedHeaders(secrets, order.deliveryId, Math.floor(Date.now() / 1000), body),
+        },
+        body: { sizeBytes: Buffer.byteLength(body), chunks: [Buffer.from(body)] },
+        connectTimeoutMs: TIMEOUT_MS,
+        idleTimeoutMs: TIMEOUT_MS,
+        totalTimeoutMs: TIMEOUT_MS,
+        signal: order.signal,
+        lookup: guard.lookup,
+      });
+      // 410 Gone, too, is a refusal for good: the partner has taken the endpoint away.
+      if (answer.status < 200 || answer.status >= 300) throw refusalOf(answer);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** `study.processed` as the partner may know it. Without a time, so that each attempt sends the very same text. */
+function bodyOf(order: DeliveryOrder, hubName: string): string {
+  const artefacts = order.items.filter((item) => item.kind === 'artefact');
+  const type = wireType('study.processed');
+  const data = EVENTS['study.processed'].partner.parse({
+    studyInstanceUid: order.studyInstanceUid,
+    revision: order.revision,
+    instances: order.items.length - artefacts.length,
+    artefacts: artefacts.length,
+    destinations: [order.destination],
+    files: artefacts
+      .slice(0, MAX_FILES)
+      .map(({ name, mediaType, sizeBytes, sha256 }) => ({ name, mediaType, sizeBytes, sha256 })),
+  });
+  return JSON.stringify({
+    specversion: '1.0',
+    id: order.deliveryId,
+    source: `urn:hub:${hubName}`,
+    type,
+    subject: order.studyInstanceUid,
+    datacontenttype: 'application/json',
+    dataschema: `/schemas/partner/${type}.json`,
+    data,
+  });
+}
