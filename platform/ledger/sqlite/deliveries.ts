@@ -1,0 +1,242 @@
+/** Deliveries: one row a destination of a run. Leases and fences as for jobs. */
+import { HubError } from '../../../core/errors.ts';
+import type { StudyInstanceUid } from '../../../core/identifiers.ts';
+import type {
+  DeliveryAttempt,
+  DeliveryRow,
+  DeliveryState,
+  InboxEntry,
+  NewDelivery,
+  Page,
+} from '../../../core/ledger.ts';
+import type { Database } from './driver.ts';
+import type { EventLog, SealedEvent } from './events.ts';
+import { openList } from './page.ts';
+
+/** What a claim answers; delivery and run are read by whoever asked. */
+export interface ClaimedDelivery {
+  readonly deliveryId: string;
+  readonly runId: string;
+  readonly fence: number;
+  readonly attempt: number;
+}
+
+export function deliveryWrites(db: Database, log: EventLog) {
+  const insert = db.query(
+    `INSERT INTO deliveries (delivery_id, run, destination, partner, released_study_instance_uid, state, created_at, ready_at)
+     VALUES (?, (SELECT run FROM runs WHERE run_id = ?), ?, ?, ?, 'pending', ?, ?)`,
+  );
+  const knowsRun = db.query<{ run: number }>('SELECT run FROM runs WHERE run_id = ?');
+  const underWay = db.query<{ deliveries: number }>(
+    `SELECT count(*) AS deliveries FROM deliveries
+     WHERE state = 'pending' AND destination = ? AND leased = 1 AND ready_at > ?`,
+  );
+  const ready = db.query<{ delivery: number }>(
+    `SELECT delivery FROM deliveries WHERE state = 'pending' AND destination = ? AND ready_at <= ?
+     ORDER BY ready_at, delivery LIMIT ?`,
+  );
+  const lease = db.query<{ delivery_id: string; run: number; fence: number; attempts: number }>(
+    `UPDATE deliveries SET leased = 1, attempts = attempts + 1, fence = fence + 1, ready_at = ? WHERE delivery = ?
+     RETURNING delivery_id, run, fence, attempts`,
+  );
+  const runOf = db.query<{ run_id: string }>('SELECT run_id FROM runs WHERE run = ?');
+  const renew = db.query(
+    `UPDATE deliveries SET ready_at = ? WHERE delivery_id = ? AND fence = ? AND leased = 1 AND state = 'pending'`,
+  );
+  const leased = db.query<{ delivery: number }>(
+    `SELECT delivery FROM deliveries WHERE delivery_id = ? AND fence = ? AND leased = 1 AND state = 'pending'`,
+  );
+  const end = db.query('UPDATE deliveries SET state = ?, leased = 0, ready_at = ?, reason = ? WHERE delivery = ?');
+  const attempted = db.query(
+    `INSERT INTO delivery_attempts (delivery, attempt, started_at, duration_ms, outcome, code, retry, detail)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const keep = db.query(
+    'INSERT INTO delivered_instances (delivery, sop_instance_uid) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  );
+  const forget = db.query('DELETE FROM delivered_instances WHERE delivery = ?');
+  const again = db.query(
+    `UPDATE deliveries SET state = 'pending', attempts = 0, leased = 0, ready_at = ?, reason = NULL
+     WHERE delivery_id = ? AND state IN ('dead', 'succeeded')`,
+  );
+
+  const record = (delivery: number, attempt: DeliveryAttempt) =>
+    attempted.run(
+      delivery,
+      attempt.attempt,
+      attempt.startedAt,
+      Math.round(attempt.durationMs),
+      attempt.outcome,
+      attempt.code,
+      attempt.retry,
+      attempt.detail,
+    );
+
+  return {
+    open(now: Date, inbox: InboxEntry, deliveries: readonly NewDelivery[]): 'recorded' | 'already' {
+      if (!log.enter(inbox, now)) return 'already';
+      for (const { deliveryId, runId, destination, partner, releasedStudyInstanceUid } of deliveries) {
+        if (knowsRun.get(runId) === undefined) throw new HubError('resource.not-found', { runId });
+        insert.run(deliveryId, runId, destination, partner, releasedStudyInstanceUid, now.toISOString(), now.getTime());
+      }
+      return 'recorded';
+    },
+    claim(
+      _now: Date,
+      _owner: string,
+      leaseMs: number,
+      at: Date,
+      limits: Readonly<Record<string, number>>,
+    ): readonly ClaimedDelivery[] {
+      return Object.entries(limits).flatMap(([destination, limit]) => {
+        const free = limit - (underWay.get(destination, at.getTime())?.deliveries ?? 0);
+        if (free <= 0) return [];
+        return ready.all(destination, at.getTime(), free).flatMap(({ delivery }) => {
+          const row = lease.get(at.getTime() + leaseMs, delivery);
+          const run = row === undefined ? undefined : runOf.get(row.run);
+          if (row === undefined || run === undefined) return [];
+          return [{ deliveryId: row.delivery_id, runId: run.run_id, fence: row.fence, attempt: row.attempts }];
+        });
+      });
+    },
+    renew: (_now: Date, deliveryId: string, fence: number, leaseMs: number, at: Date): boolean =>
+      renew.run(at.getTime() + leaseMs, deliveryId, fence) === 1,
+    succeed(
+      now: Date,
+      deliveryId: string,
+      fence: number,
+      attempt: DeliveryAttempt,
+      events: readonly SealedEvent[],
+    ): boolean {
+      const row = leased.get(deliveryId, fence);
+      if (row === undefined) return false;
+      end.run('succeeded', now.getTime(), undefined, row.delivery);
+      record(row.delivery, attempt);
+      // A replay of a done delivery is wanted because the peer has lost something: everything goes again.
+      forget.run(row.delivery);
+      log.append(events);
+      return true;
+    },
+    fail(
+      now: Date,
+      deliveryId: string,
+      fence: number,
+      attempt: DeliveryAttempt,
+      delivered: readonly string[],
+      retryAt: Date | undefined,
+      events: readonly SealedEvent[],
+    ): boolean {
+      const row = leased.get(deliveryId, fence);
+      if (row === undefined) return false;
+      const reason = attempt.detail ?? attempt.code;
+      end.run(retryAt === undefined ? 'dead' : 'pending', (retryAt ?? now).getTime(), reason, row.delivery);
+      record(row.delivery, attempt);
+      for (const sopInstanceUid of delivered) keep.run(row.delivery, sopInstanceUid);
+      log.append(events);
+      return true;
+    },
+    replay: (now: Date, deliveryId: string): boolean => again.run(now.getTime(), deliveryId) === 1,
+  };
+}
+
+interface DeliveryTableRow {
+  readonly delivery: number;
+  readonly delivery_id: string;
+  readonly run_id: string;
+  readonly destination: string;
+  readonly partner: string | null;
+  readonly released_study_instance_uid: string;
+  readonly state: DeliveryState;
+  readonly study_instance_uid: StudyInstanceUid;
+  readonly revision: number;
+  readonly route: string;
+  readonly created_at: string;
+  readonly attempts: number;
+  readonly leased: 0 | 1;
+  readonly ready_at: number;
+  readonly reason: string | null;
+  readonly correlation_id: string;
+}
+
+const SELECT_DELIVERY = `SELECT d.*, r.run_id, r.revision, r.route, s.study_instance_uid, s.correlation_id
+  FROM deliveries d JOIN runs r USING (run) JOIN studies s USING (study)`;
+
+export function deliveryReads(db: Database) {
+  const one = db.query<DeliveryTableRow>(`${SELECT_DELIVERY} WHERE delivery_id = ?`);
+  const list = openList<DeliveryTableRow>(db, {
+    select: SELECT_DELIVERY,
+    key: 'd.delivery',
+    find: 'SELECT delivery AS key FROM deliveries WHERE delivery_id = ?',
+  });
+  const history = db.query<{
+    readonly attempt: number;
+    readonly started_at: string;
+    readonly duration_ms: number;
+    readonly outcome: DeliveryAttempt['outcome'];
+    readonly code: string | null;
+    readonly retry: string | null;
+    readonly detail: string | null;
+  }>('SELECT * FROM delivery_attempts WHERE delivery = ? ORDER BY entry');
+  const delivered = db.query<{ sop_instance_uid: string }>(
+    `SELECT sop_instance_uid FROM delivered_instances
+     WHERE delivery = (SELECT delivery FROM deliveries WHERE delivery_id = ?)`,
+  );
+  const dead = db.query<{ destination: string; deliveries: number }>(
+    `SELECT destination, count(*) AS deliveries FROM deliveries WHERE state = 'dead' GROUP BY destination`,
+  );
+  const nextDue = db.query<{ ready_at: number | null }>(
+    `SELECT min(ready_at) AS ready_at FROM deliveries WHERE state = 'pending'`,
+  );
+
+  return {
+    list: (
+      page: Page & { readonly state?: DeliveryState; readonly destination?: string; readonly study?: string },
+    ): readonly DeliveryRow[] =>
+      list(
+        page,
+        ['d.state = ?', page.state],
+        ['d.destination = ?', page.destination],
+        ['(s.study_instance_uid = ? OR d.released_study_instance_uid = ?)', page.study, page.study],
+      ).map(toDelivery),
+    get(deliveryId: string): (DeliveryRow & { readonly history: readonly DeliveryAttempt[] }) | undefined {
+      const row = one.get(deliveryId);
+      if (row === undefined) return undefined;
+      const attempts = history.all(row.delivery).map((attempt) => ({
+        attempt: attempt.attempt,
+        startedAt: attempt.started_at,
+        durationMs: attempt.duration_ms,
+        outcome: attempt.outcome,
+        ...(attempt.code === null ? {} : { code: attempt.code }),
+        ...(attempt.retry === null ? {} : { retry: attempt.retry }),
+        ...(attempt.detail === null ? {} : { detail: attempt.detail }),
+      }));
+      return { ...toDelivery(row), history: attempts };
+    },
+    delivered: (deliveryId: string): readonly string[] =>
+      delivered.all(deliveryId).map(({ sop_instance_uid }) => sop_instance_uid),
+    dead: () => dead.all().map(({ destination, deliveries }) => ({ destination, deliveries })),
+    nextDue(): Date | undefined {
+      const at = nextDue.get()?.ready_at ?? null;
+      return at === null ? undefined : new Date(at);
+    },
+  };
+}
+
+function toDelivery(row: DeliveryTableRow): DeliveryRow {
+  return {
+    deliveryId: row.delivery_id,
+    runId: row.run_id,
+    destination: row.destination,
+    ...(row.partner === null ? {} : { partner: row.partner }),
+    releasedStudyInstanceUid: row.released_study_instance_uid,
+    state: row.state,
+    studyInstanceUid: row.study_instance_uid,
+    revision: row.revision,
+    route: row.route,
+    createdAt: row.created_at,
+    attempts: row.attempts,
+    ...(row.state === 'pending' && row.leased === 0 ? { dueAt: new Date(row.ready_at).toISOString() } : {}),
+    ...(row.reason === null ? {} : { reason: row.reason }),
+    correlationId: row.correlation_id,
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * Jobs: the steps of runs, leased. A lease that ends (its owner crashed or froze) is given to the next who asks, with
+ * a higher fence; whatever the first owner still brings back then bears an old fence and is refused.
+ */
+import { v7 as uuidv7 } from 'uuid';
+import type { NewQuarantine, RunStep } from '../../../core/ledger.ts';
+import type { Database } from './driver.ts';
+import type { EventLog, SealedEvent } from './events.ts';
+import type { Holds } from './quarantine.ts';
+
+/** What a claim answers; the run itself is read by whoever asked. */
+export interface ClaimedJob {
+  readonly jobId: string;
+  readonly runId: string;
+  readonly step: number;
+  readonly attempt: number;
+  readonly fence: number;
+}
+
+interface LeasedRow {
+  readonly job: number;
+  readonly run: number;
+  readonly step: number;
+  readonly attempt: number;
+}
+
+export function jobWrites(db: Database, log: EventLog, holds: Holds) {
+  // A running job whose lease has ended is ready again.
+  const ready = db.query<{ job: number }>(
+    `SELECT job FROM jobs WHERE state IN ('waiting', 'running') AND ready_at <= ? ORDER BY ready_at, job LIMIT ?`,
+  );
+  const lease = db.query<{ job_id: string; run: number; step: number; attempt: number; fence: number }>(
+    `UPDATE jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1, ready_at = ? WHERE job = ?
+     RETURNING job_id, run, step, attempt, fence`,
+  );
+  const begin = db.query('INSERT INTO job_attempts (job, attempt, owner, started_at) VALUES (?, ?, ?, ?)');
+  const runOf = db.query<{ run_id: string; steps: string }>('SELECT run_id, steps FROM runs WHERE run = ?');
+  const renew = db.query(`UPDATE jobs SET ready_at = ? WHERE job_id = ? AND fence = ? AND state = 'running'`);
+  const leased = db.query<LeasedRow>(
+    `SELECT job, run, step, attempt FROM jobs WHERE job_id = ? AND fence = ? AND state = 'running'`,
+  );
+  const setJob = db.query('UPDATE jobs SET state = ?, ready_at = ? WHERE job = ?');
+  const end = db.query('UPDATE job_attempts SET ended_at = ?, outcome = ?, reason = ? WHERE job = ? AND attempt = ?');
+  const setRun = db.query('UPDATE runs SET state = ?, next_step = ? WHERE run = ?');
+  const setItems = db.query(
+    'INSERT INTO run_items (run, items) VALUES (?, ?) ON CONFLICT DO UPDATE SET items = excluded.items',
+  );
+  const insertJob = db.query(
+    `INSERT INTO jobs (job_id, run, step, processor, state, ready_at) VALUES (?, ?, ?, ?, 'waiting', ?)`,
+  );
+
+  const endAttempt = (row: LeasedRow, now: Date, outcome: 'done' | 'retry' | 'quarantined', reason?: string) =>
+    end.run(now.toISOString(), outcome, reason, row.job, row.attempt);
+
+  return {
+    claim(now: Date, owner: string, leaseMs: number, at: Date, limit: number): readonly ClaimedJob[] {
+      return ready.all(at.getTime(), limit).flatMap(({ job }) => {
+        const row = lease.get(at.getTime() + leaseMs, job);
+        const run = row === undefined ? undefined : runOf.get(row.run);
+        if (row === undefined || run === undefined) return [];
+        begin.run(job, row.attempt, owner, now.toISOString());
+        setRun.run('running', row.step, row.run);
+        return [{ jobId: row.job_id, runId: run.run_id, step: row.step, attempt: row.attempt, fence: row.fence }];
+      });
+    },
+    renew: (_now: Date, jobId: string, fence: number, leaseMs: number, at: Date): boolean =>
+      renew.run(at.getTime() + leaseMs, jobId, fence) === 1,
+    /** @param items - JSON of the working set */
+    finishStep(now: Date, jobId: string, fence: number, items: string, events: readonly SealedEvent[]): boolean {
+      const row = leased.get(jobId, fence);
+      if (row === undefined) return false;
+      setJob.run('done', now.getTime(), row.job);
+      endAttempt(row, now, 'done');
+      setItems.run(row.run, items);
+      const next = row.step + 1;
+      const steps = JSON.parse(runOf.get(row.run)?.steps ?? '[]') as readonly RunStep[];
+      const step = steps[next];
+      setRun.run(step === undefined ? 'processed' : 'running', next, row.run);
+      if (step !== undefined) insertJob.run(uuidv7(), row.run, next, step.processor, now.getTime());
+      log.append(events);
+      return true;
+    },
+    retryStep(now: Date, jobId: string, fence: number, retryAt: Date, reason: string): boolean {
+      const row = leased.get(jobId, fence);
+      if (row === undefined) return false;
+      setJob.run('waiting', retryAt.getTime(), row.job);
+      setRun.run('waiting', row.step, row.run);
+      endAttempt(row, now, 'retry', reason);
+      return true;
+    },
+    quarantine(now: Date, jobId: string, fence: number, entry: NewQuarantine): boolean {
+      const row = leased.get(jobId, fence);
+      if (row === undefined) return false;
+      setJob.run('quarantined', now.getTime(), row.job);
+      setRun.run('quarantined', row.step, row.run);
+      endAttempt(row, now, 'quarantined', entry.reason);
+      holds.hold(entry, now);
+      return true;
+    },
+  };
+}

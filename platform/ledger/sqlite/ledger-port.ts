@@ -1,0 +1,144 @@
+/** The methods of the port, as calls to the writer and queries of the reader; events are checked here, in the thread that made them. */
+import type { Ledger, LeasedDelivery, LeasedJob, NewEvent } from '../../../core/ledger.ts';
+import type { Clock } from '../../../core/ports.ts';
+import { type SealedEvent, sealEvent } from './events.ts';
+import { prepareInstance } from './instances.ts';
+import type { Reads, Writes } from './operations.ts';
+import { prepareRun } from './runs.ts';
+import { TOKEN_USE_RESOLUTION_MS } from './tokens.ts';
+
+interface LedgerPortOptions {
+  readonly clock: Clock;
+  readonly reads: Reads;
+  /** Runs a query; a failure becomes a rejection. */
+  readonly read: <Result>(query: () => Result) => Promise<Result>;
+  /** Has the writer run an operation; resolves after its commit. */
+  readonly call: (group: string, method: string, args: readonly unknown[]) => Promise<unknown>;
+}
+
+type Operation<Group extends keyof Writes, Method extends keyof Writes[Group]> = Extract<
+  Writes[Group][Method],
+  (now: Date, ...args: never) => unknown
+>;
+type Arguments<Group extends keyof Writes, Method extends keyof Writes[Group]> =
+  Parameters<Operation<Group, Method>> extends readonly [Date, ...infer Rest] ? Rest : never;
+
+export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions): Omit<Ledger, 'onCommit' | 'close'> {
+  const write = async <Group extends keyof Writes, Method extends keyof Writes[Group] & string>(
+    group: Group,
+    method: Method,
+    ...args: Arguments<Group, Method>
+  ) => (await call(group, method, [clock.now(), ...args])) as ReturnType<Operation<Group, Method>>;
+  const seal = (events: readonly NewEvent[]): readonly SealedEvent[] => {
+    const now = clock.now();
+    return events.map((event) => sealEvent(event, now));
+  };
+
+  return {
+    instances: {
+      async record(instances, position) {
+        const now = clock.now();
+        const prepared = instances.map(({ instance, completion }) => prepareInstance(instance, completion, now));
+        return write('instances', 'record', prepared, position);
+      },
+      known: (sop, study) => read(() => reads.instances.known(sop, study)),
+      spoolPositions: () => read(() => reads.instances.spoolPositions()),
+      ofStudy: (study, options) => read(() => reads.instances.ofStudy(study, options)),
+    },
+    studies: {
+      due: (now, limit) => read(() => reads.studies.due(now, limit)),
+      nextDue: () => read(() => reads.studies.nextDue()),
+      complete: (due, now) => call('studies', 'complete', [now, due]).then((done) => done === true),
+      get: (study) => read(() => reads.studies.get(study)),
+      series: (study, revision) => read(() => reads.studies.series(study, revision)),
+      list: (page) => read(() => reads.studies.list(page)),
+      timeline: (study) => read(() => reads.studies.timeline(study)),
+      completedSince: (since, page) => read(() => reads.studies.completedSince(since, page)),
+    },
+    runs: {
+      open: async (inbox, study, runs, events) =>
+        write('runs', 'open', inbox, study, runs.map(prepareRun), seal(events)),
+      start: async (inbox, runId, eventsWithoutSteps = []) =>
+        write('runs', 'start', inbox, runId, seal(eventsWithoutSteps)),
+      async claim(owner, leaseMs, now, limit) {
+        const claimed = await write('jobs', 'claim', owner, leaseMs, now, limit);
+        // The working set can be a megabyte: it is read here, not copied from thread to thread.
+        return read(() =>
+          claimed.flatMap(({ runId, ...job }): readonly LeasedJob[] => {
+            const run = reads.runs.get(runId);
+            return run === undefined ? [] : [{ ...job, run }];
+          }),
+        );
+      },
+      renew: (jobId, fence, leaseMs, now) => write('jobs', 'renew', jobId, fence, leaseMs, now),
+      finishStep: async (jobId, fence, { items, events }) =>
+        write('jobs', 'finishStep', jobId, fence, JSON.stringify(items), seal(events)),
+      retryStep: (jobId, fence, retryAt, reason) => write('jobs', 'retryStep', jobId, fence, retryAt, reason),
+      quarantine: (jobId, fence, entry) => write('jobs', 'quarantine', jobId, fence, entry),
+      get: (runId) => read(() => reads.runs.get(runId)),
+      ofStudy: (study) => read(() => reads.runs.ofStudy(study)),
+      replay: (runId) => write('runs', 'replay', runId),
+      backlog: () => read(() => reads.runs.backlog()),
+    },
+    deliveries: {
+      open: (inbox, deliveries) => write('deliveries', 'open', inbox, deliveries),
+      async claim(owner, leaseMs, now, limits) {
+        const claimed = await write('deliveries', 'claim', owner, leaseMs, now, limits);
+        return read(() =>
+          claimed.flatMap(({ deliveryId, runId, fence, attempt }): readonly LeasedDelivery[] => {
+            const delivery = reads.deliveries.get(deliveryId);
+            const run = reads.runs.get(runId);
+            if (delivery === undefined || run === undefined) return [];
+            const { history: _history, ...row } = delivery;
+            const delivered = reads.deliveries.delivered(deliveryId);
+            return [{ ...row, fence, attempt, items: run.items, delivered }];
+          }),
+        );
+      },
+      renew: (deliveryId, fence, leaseMs, now) => write('deliveries', 'renew', deliveryId, fence, leaseMs, now),
+      succeed: async (deliveryId, fence, attempt, events) =>
+        write('deliveries', 'succeed', deliveryId, fence, attempt, seal(events)),
+      fail: async (deliveryId, fence, attempt, delivered, retryAt, events) =>
+        write('deliveries', 'fail', deliveryId, fence, attempt, delivered, retryAt, seal(events)),
+      list: (page) => read(() => reads.deliveries.list(page)),
+      get: (deliveryId) => read(() => reads.deliveries.get(deliveryId)),
+      replay: (deliveryId) => write('deliveries', 'replay', deliveryId),
+      dead: () => read(() => reads.deliveries.dead()),
+      nextDue: () => read(() => reads.deliveries.nextDue()),
+    },
+    quarantine: {
+      hold: (entry) => write('quarantine', 'hold', entry),
+      list: (page) => read(() => reads.quarantine.list(page)),
+      get: (quarantineId) => read(() => reads.quarantine.get(quarantineId)),
+      release: (quarantineId) => write('quarantine', 'release', quarantineId),
+    },
+    events: {
+      append: async (events, inbox) => write('events', 'append', seal(events), inbox),
+      read: (options) => read(() => reads.events.read(options)),
+      head: () => read(() => reads.events.head()),
+    },
+    groups: {
+      open: (group, from) => write('groups', 'open', group, from),
+      commit: (group, position) => write('groups', 'commit', group, position),
+      park: (group, event, dueAt, reason, attempts) =>
+        write('groups', 'park', group, event.position, dueAt, reason, attempts),
+      unpark: (group, position) => write('groups', 'unpark', group, position),
+      parked: (group) => read(() => reads.groups.parked(group)),
+      lag: (groups) => read(() => reads.groups.lag(clock.now(), groups)),
+    },
+    tokens: {
+      create: (token) => write('tokens', 'create', token),
+      async find(secretSha256) {
+        const now = clock.now();
+        const token = await read(() => reads.tokens.find(now, secretSha256));
+        const lastUsedMs = token?.lastUsedAt === undefined ? -Infinity : Date.parse(token.lastUsedAt);
+        if (token !== undefined && now.getTime() - lastUsedMs >= TOKEN_USE_RESOLUTION_MS) {
+          await write('tokens', 'used', token.tokenId);
+        }
+        return token;
+      },
+      list: () => read(() => reads.tokens.list()),
+      revoke: (tokenId) => write('tokens', 'revoke', tokenId),
+    },
+  };
+}

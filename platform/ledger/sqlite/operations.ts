@@ -1,0 +1,48 @@
+/** Every operation of the ledger over one connection, by group: what writes, for the writer; what reads, for anybody. */
+import { deliveryReads, deliveryWrites } from './deliveries.ts';
+import type { Database } from './driver.ts';
+import { eventReads, eventWrites, openEventLog } from './events.ts';
+import { groupReads, groupWrites } from './groups.ts';
+import { instanceReads, instanceWrites, openIntake } from './instances.ts';
+import { jobWrites } from './jobs.ts';
+import { openHolds, quarantineReads, quarantineWrites } from './quarantine.ts';
+import { openReplay, runReads, runWrites } from './runs.ts';
+import { studyReads, studyWrites } from './studies.ts';
+import { timelineReads } from './timeline.ts';
+import { tokenReads, tokenWrites } from './tokens.ts';
+
+export type Writes = ReturnType<typeof openWrites>;
+export type Reads = ReturnType<typeof openReads>;
+
+/** The first argument of each is the time it happens; a failing one leaves nothing behind only inside a savepoint. */
+export function openWrites(db: Database) {
+  const log = openEventLog(db);
+  const holds = openHolds(db, log);
+  const intake = openIntake(db, log);
+  const replay = openReplay(db, log, instanceReads(db).ofStudy);
+  return {
+    instances: instanceWrites(db, intake, holds),
+    studies: studyWrites(db, log),
+    runs: { ...runWrites(db, log), replay: (now: Date, runId: string): string => replay(runId, now) },
+    jobs: jobWrites(db, log, holds),
+    deliveries: deliveryWrites(db, log),
+    quarantine: quarantineWrites(db, holds, intake, replay),
+    events: eventWrites(log),
+    groups: groupWrites(db),
+    tokens: tokenWrites(db),
+  };
+}
+
+export function openReads(db: Database) {
+  const instances = instanceReads(db);
+  return {
+    instances,
+    studies: { ...studyReads(db), timeline: timelineReads(db) },
+    runs: runReads(db, instances.ofStudy),
+    deliveries: deliveryReads(db),
+    quarantine: quarantineReads(db),
+    events: eventReads(db),
+    groups: groupReads(db),
+    tokens: tokenReads(db),
+  };
+}

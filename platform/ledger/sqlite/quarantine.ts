@@ -1,0 +1,235 @@
+/** Content that cannot be trusted or processed: held with its bytes and the reason, until somebody releases it. */
+import { v7 as uuidv7 } from 'uuid';
+import { ERRORS } from '../../../core/errors.ts';
+import type { StudyInstanceUid } from '../../../core/identifiers.ts';
+import type { NewQuarantine, Page, Provenance, QuarantineRow } from '../../../core/ledger.ts';
+import type { BlobRef } from '../../../core/store.ts';
+import type { Database } from './driver.ts';
+import type { EventLog } from './events.ts';
+import type { Intake, PreparedInstance } from './instances.ts';
+import { openList } from './page.ts';
+
+/** Holding, inside the transactions of others. */
+export interface Holds {
+  hold(entry: NewQuarantine, now: Date): void;
+  /** Gathers the instances that one `record` refuses: one entry an association and reason, one event a new entry. */
+  gathering(now: Date): {
+    add(instance: PreparedInstance, outcome: 'conflict' | 'patient-mismatch'): void;
+    publish(): void;
+  };
+}
+
+export function openHolds(db: Database, log: EventLog): Holds {
+  const insert = db.query(
+    `INSERT INTO quarantine (quarantine_id, stage, reason, detail, study_instance_uid, run_id, provenance, holds_study,
+                             state, created_at, association_id)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'held', ?, ?) ON CONFLICT (quarantine_id) DO NOTHING`,
+  );
+  const insertItem = db.query(
+    `INSERT INTO quarantine_items (entry, blob, size_bytes, sop_instance_uid, instance)
+     VALUES ((SELECT entry FROM quarantine WHERE quarantine_id = ?), ?, ?, ?, ?)`,
+  );
+  const holdStudy = db.query('UPDATE studies SET holds = holds + 1 WHERE study_instance_uid = ?');
+  const correlation = db.query<{ correlation_id: string }>(
+    'SELECT correlation_id FROM studies WHERE study_instance_uid = ?',
+  );
+  const openEntry = db.query<{ quarantine_id: string }>(
+    `SELECT quarantine_id FROM quarantine
+     WHERE study_instance_uid = ? AND reason = ? AND association_id = ? AND state = 'held'`,
+  );
+
+  const create = (entry: NewQuarantine, now: Date, associationId?: string): boolean => {
+    const created = insert.run(
+      entry.quarantineId,
+      entry.stage,
+      entry.reason,
+      entry.detail,
+      entry.studyInstanceUid,
+      entry.runId,
+      entry.provenance === undefined ? undefined : JSON.stringify(entry.provenance),
+      entry.holdsStudy,
+      now.toISOString(),
+      associationId,
+    );
+    if (created === 0) return false;
+    for (const { blob, sizeBytes, sopInstanceUid } of entry.items) {
+      insertItem.run(entry.quarantineId, blob, sizeBytes, sopInstanceUid, undefined);
+    }
+    if (entry.holdsStudy && entry.studyInstanceUid !== undefined) holdStudy.run(entry.studyInstanceUid);
+    return true;
+  };
+  const publish = (entry: NewQuarantine, instances: number, now: Date) => {
+    const { quarantineId, stage, reason, studyInstanceUid, runId, provenance } = entry;
+    const correlationId =
+      (studyInstanceUid === undefined ? undefined : correlation.get(studyInstanceUid)?.correlation_id) ??
+      provenance?.associationId;
+    log.publish(
+      {
+        type: 'study.quarantined',
+        stream: 'hub.work.v1',
+        key: studyInstanceUid ?? quarantineId,
+        ...(correlationId === undefined ? {} : { correlationId }),
+        data: {
+          ...(studyInstanceUid === undefined ? {} : { studyInstanceUid }),
+          quarantineId,
+          stage,
+          reason,
+          instances,
+          ...(runId === undefined ? {} : { runId }),
+        },
+      },
+      now,
+    );
+  };
+
+  return {
+    hold(entry, now) {
+      // The same entry again: a caller that repeats after a crash.
+      if (create(entry, now)) publish(entry, entry.items.length, now);
+    },
+    gathering(now) {
+      const fresh = new Map<string, { readonly entry: NewQuarantine; instances: number }>();
+      return {
+        add(instance, outcome) {
+          const reason = `dataset.${outcome}` as const;
+          const { studyInstanceUid, associationId } = instance;
+          let id = openEntry.get(studyInstanceUid, reason, associationId)?.quarantine_id;
+          if (id === undefined) {
+            id = uuidv7();
+            const entry: NewQuarantine = {
+              quarantineId: id,
+              stage: 'gateway',
+              reason,
+              detail: ERRORS[reason].title,
+              studyInstanceUid,
+              items: [],
+              provenance: provenanceOf(instance),
+              holdsStudy: outcome === 'patient-mismatch',
+            };
+            create(entry, now, associationId);
+            fresh.set(id, { entry, instances: 0 });
+          }
+          // A released mismatch is taken into its study; a UID that is taken can never be.
+          const record = outcome === 'patient-mismatch' ? JSON.stringify(instance) : undefined;
+          insertItem.run(id, instance.blob, instance.sizeBytes, instance.sopInstanceUid, record);
+          const counted = fresh.get(id);
+          if (counted !== undefined) counted.instances += 1;
+        },
+        publish() {
+          for (const { entry, instances } of fresh.values()) publish(entry, instances, now);
+        },
+      };
+    },
+  };
+}
+
+export function quarantineWrites(
+  db: Database,
+  holds: Holds,
+  intake: Intake,
+  replay: (runId: string, now: Date) => string,
+) {
+  const held = db.query<{
+    readonly entry: number;
+    readonly study_instance_uid: StudyInstanceUid | null;
+    readonly run_id: string | null;
+    readonly holds_study: 0 | 1;
+  }>(
+    `SELECT entry, study_instance_uid, run_id, holds_study FROM quarantine WHERE quarantine_id = ? AND state = 'held'`,
+  );
+  const end = db.query('UPDATE quarantine SET state = ?, ended_at = ? WHERE entry = ?');
+  const records = db.query<{ instance: string }>(
+    'SELECT instance FROM quarantine_items WHERE entry = ? AND instance IS NOT NULL ORDER BY item',
+  );
+  const isStored = db.query<{ found: 1 }>('SELECT 1 AS found FROM instances WHERE sop_instance_uid = ?');
+  const releaseStudy = db.query('UPDATE studies SET holds = holds - 1 WHERE study_instance_uid = ?');
+  // The quiet period has been waited for already, while it was held.
+  const makeDue = db.query(
+    `UPDATE studies SET due_at = ?, timer_version = timer_version + 1
+     WHERE study_instance_uid = ? AND holds = 0 AND due_at IS NOT NULL`,
+  );
+
+  return {
+    hold: (now: Date, entry: NewQuarantine): void => holds.hold(entry, now),
+    release(now: Date, quarantineId: string): boolean {
+      const row = held.get(quarantineId);
+      if (row === undefined) return false;
+      end.run(row.run_id === null ? 'released' : 'replayed', now.toISOString(), row.entry);
+      for (const { instance } of records.all(row.entry)) {
+        // Written by `gathering` above, in the same shape.
+        const prepared = JSON.parse(instance) as PreparedInstance;
+        intake.accept(prepared.studyInstanceUid, prepared.patientDigest);
+        if (isStored.get(prepared.sopInstanceUid) === undefined) intake.take(prepared, now);
+      }
+      if (row.study_instance_uid !== null && row.holds_study === 1) {
+        releaseStudy.run(row.study_instance_uid);
+        makeDue.run(now.getTime(), row.study_instance_uid);
+      }
+      if (row.run_id !== null) replay(row.run_id, now);
+      return true;
+    },
+  };
+}
+
+interface EntryRow {
+  readonly entry: number;
+  readonly quarantine_id: string;
+  readonly stage: QuarantineRow['stage'];
+  readonly reason: string;
+  readonly detail: string;
+  readonly study_instance_uid: StudyInstanceUid | null;
+  readonly run_id: string | null;
+  readonly provenance: string | null;
+  readonly holds_study: 0 | 1;
+  readonly state: QuarantineRow['state'];
+  readonly created_at: string;
+}
+
+export function quarantineReads(db: Database) {
+  const one = db.query<EntryRow>('SELECT * FROM quarantine WHERE quarantine_id = ?');
+  const list = openList<EntryRow>(db, {
+    select: 'SELECT * FROM quarantine',
+    key: 'entry',
+    find: 'SELECT entry AS key FROM quarantine WHERE quarantine_id = ?',
+  });
+  const items = db.query<{ blob: BlobRef; size_bytes: number; sop_instance_uid: string | null }>(
+    'SELECT blob, size_bytes, sop_instance_uid FROM quarantine_items WHERE entry = ? ORDER BY item',
+  );
+  const toRow = (row: EntryRow): QuarantineRow => ({
+    quarantineId: row.quarantine_id,
+    stage: row.stage,
+    reason: row.reason,
+    detail: row.detail,
+    ...(row.study_instance_uid === null ? {} : { studyInstanceUid: row.study_instance_uid }),
+    ...(row.run_id === null ? {} : { runId: row.run_id }),
+    items: items.all(row.entry).map((item) => ({
+      blob: item.blob,
+      sizeBytes: item.size_bytes,
+      ...(item.sop_instance_uid === null ? {} : { sopInstanceUid: item.sop_instance_uid }),
+    })),
+    ...(row.provenance === null ? {} : { provenance: JSON.parse(row.provenance) as Provenance }),
+    holdsStudy: row.holds_study === 1,
+    state: row.state,
+    createdAt: row.created_at,
+  });
+
+  return {
+    list: (page: Page & { readonly state?: QuarantineRow['state'] }): readonly QuarantineRow[] =>
+      list(page, ['state = ?', page.state]).map(toRow),
+    get(quarantineId: string): QuarantineRow | undefined {
+      const row = one.get(quarantineId);
+      return row === undefined ? undefined : toRow(row);
+    },
+  };
+}
+
+function provenanceOf(instance: PreparedInstance): Provenance {
+  const { door, source, callingAeTitle, calledAeTitle, associationId } = instance;
+  return {
+    door,
+    source,
+    ...(callingAeTitle === undefined ? {} : { callingAeTitle }),
+    ...(calledAeTitle === undefined ? {} : { calledAeTitle }),
+    associationId,
+  };
+}

@@ -1,0 +1,229 @@
+/** Runs: what a route does with a revision of a study. Opened by the router, started and replayed here. */
+import { v7 as uuidv7 } from 'uuid';
+import { HubError } from '../../../core/errors.ts';
+import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
+import type { InboxEntry, NewRun, RunRow, RunState, RunStep } from '../../../core/ledger.ts';
+import type { RunItem } from '../../../core/store.ts';
+import type { Database } from './driver.ts';
+import type { EventLog, SealedEvent } from './events.ts';
+import type { instanceReads } from './instances.ts';
+
+/** A run as it crosses to the writer: its lists as JSON. */
+export interface PreparedRun {
+  readonly runId: string;
+  readonly revision: number;
+  readonly route: string;
+  readonly configVersion: string;
+  readonly explanation: string;
+  readonly series: string | undefined;
+  readonly steps: string;
+  readonly destinations: string;
+}
+
+export function prepareRun(run: NewRun): PreparedRun {
+  return {
+    runId: run.runId,
+    revision: run.revision,
+    route: run.route,
+    configVersion: run.configVersion,
+    // An explanation of nothing is still JSON.
+    explanation: JSON.stringify(run.explanation ?? null),
+    series: run.series === undefined ? undefined : JSON.stringify(run.series),
+    steps: JSON.stringify(run.steps),
+    destinations: JSON.stringify(run.destinations),
+  };
+}
+
+export function runWrites(db: Database, log: EventLog) {
+  const study = db.query<{ study: number }>('SELECT study FROM studies WHERE study_instance_uid = ?');
+  // A study that is receiving again is not taken back: its next revision is decided anew.
+  const decide = db.query('UPDATE studies SET state = ? WHERE study = ? AND due_at IS NULL');
+  const insert = db.query(
+    `INSERT INTO runs (run_id, study, revision, route, config_version, explanation, series, steps, destinations, state,
+                       created_at, routed_event_id)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)`,
+  );
+  const find = db.query<{ run: number; state: RunState; steps: string }>(
+    'SELECT run, state, steps FROM runs WHERE run_id = ?',
+  );
+  const insertJob = db.query(
+    `INSERT INTO jobs (job_id, run, step, processor, state, ready_at) VALUES (?, ?, 0, ?, 'waiting', ?)
+     ON CONFLICT (run, step) DO NOTHING`,
+  );
+  const setState = db.query('UPDATE runs SET state = ? WHERE run = ?');
+
+  return {
+    open(
+      now: Date,
+      inbox: InboxEntry,
+      uid: StudyInstanceUid,
+      runs: readonly PreparedRun[],
+      events: readonly SealedEvent[],
+    ): 'recorded' | 'already' {
+      if (!log.enter(inbox, now)) return 'already';
+      const row = study.get(uid);
+      if (row === undefined) throw new HubError('resource.not-found', { studyInstanceUid: uid });
+      for (const run of runs) {
+        const { runId, revision, route, configVersion, explanation, series, steps, destinations } = run;
+        insert.run(
+          runId,
+          row.study,
+          revision,
+          route,
+          configVersion,
+          explanation,
+          series,
+          steps,
+          destinations,
+          now.toISOString(),
+          events.find((event) => event.type === 'study.routed' && event.data.includes(runId))?.id,
+        );
+      }
+      decide.run(runs.length === 0 ? 'unrouted' : 'routed', row.study);
+      log.append(events);
+      return 'recorded';
+    },
+    start(
+      now: Date,
+      inbox: InboxEntry,
+      runId: string,
+      eventsWithoutSteps: readonly SealedEvent[],
+    ): 'recorded' | 'already' {
+      if (!log.enter(inbox, now)) return 'already';
+      const row = find.get(runId);
+      if (row === undefined) throw new HubError('resource.not-found', { runId });
+      // Started by another event of the same run, or ended meanwhile.
+      if (row.state !== 'waiting') return 'recorded';
+      const [first] = JSON.parse(row.steps) as readonly RunStep[];
+      if (first === undefined) {
+        setState.run('processed', row.run);
+        log.append(eventsWithoutSteps);
+      } else {
+        insertJob.run(uuidv7(), row.run, first.processor, now.getTime());
+      }
+      return 'recorded';
+    },
+  };
+}
+
+/**
+ * A new run with the same decision, and the `study.routed` that starts it.
+ *
+ * @returns makes the run and answers its ID; throws {HubError} `resource.not-found`
+ */
+export function openReplay(
+  db: Database,
+  log: EventLog,
+  itemsOf: ReturnType<typeof instanceReads>['ofStudy'],
+): (runId: string, now: Date) => string {
+  const find = db.query<RunTableRow>(`${SELECT_RUN} WHERE run_id = ?`);
+  const insert = db.query(
+    `INSERT INTO runs (run_id, study, revision, route, config_version, explanation, series, steps, destinations, state,
+                       created_at, routed_event_id, replay_of)
+     SELECT ?, study, revision, route, config_version, explanation, series, steps, destinations, 'waiting', ?, ?, run_id
+     FROM runs WHERE run_id = ?`,
+  );
+
+  return (runId, now) => {
+    const row = find.get(runId);
+    if (row === undefined) throw new HubError('resource.not-found', { runId });
+    const replayId = uuidv7();
+    const run = toRun(row, []);
+    const { studyInstanceUid, revision, series } = run;
+    const items = itemsOf(studyInstanceUid, { revision, ...(series === undefined ? {} : { series }) });
+    const eventId = log.publish(
+      {
+        type: 'study.routed',
+        stream: 'hub.work.v1',
+        key: studyInstanceUid,
+        correlationId: run.correlationId,
+        ...(row.routed_event_id === null ? {} : { replayOf: row.routed_event_id }),
+        data: {
+          studyInstanceUid,
+          revision,
+          runId: replayId,
+          route: run.route,
+          instances: items.length,
+          series: [...(series ?? new Set(items.map((item) => item.seriesInstanceUid)))],
+          processors: run.steps.map(({ processor }) => processor),
+          destinations: [...run.destinations],
+          configVersion: run.configVersion,
+        },
+      },
+      now,
+    );
+    insert.run(replayId, now.toISOString(), eventId, runId);
+    return replayId;
+  };
+}
+
+interface RunTableRow {
+  readonly run: number;
+  readonly run_id: string;
+  readonly study_instance_uid: StudyInstanceUid;
+  readonly revision: number;
+  readonly route: string;
+  readonly config_version: string;
+  readonly explanation: string;
+  readonly series: string | null;
+  readonly steps: string;
+  readonly destinations: string;
+  readonly state: RunState;
+  readonly next_step: number;
+  readonly created_at: string;
+  readonly correlation_id: string;
+  readonly routed_event_id: string | null;
+}
+
+const SELECT_RUN =
+  'SELECT runs.*, studies.study_instance_uid, studies.correlation_id FROM runs JOIN studies USING (study)';
+
+export function runReads(db: Database, itemsOf: ReturnType<typeof instanceReads>['ofStudy']) {
+  const one = db.query<RunTableRow>(`${SELECT_RUN} WHERE run_id = ?`);
+  const ofStudy = db.query<RunTableRow>(`${SELECT_RUN} WHERE study_instance_uid = ? ORDER BY run`);
+  const items = db.query<{ items: string }>('SELECT items FROM run_items WHERE run = ?');
+  const backlog = db.query<{ state: string; processor: string; jobs: number }>(
+    `SELECT state, processor, count(*) AS jobs FROM jobs WHERE state IN ('waiting', 'running') GROUP BY state, processor`,
+  );
+
+  const workingSet = (row: RunTableRow): readonly RunItem[] => {
+    const stored = items.get(row.run);
+    if (stored !== undefined) return JSON.parse(stored.items) as readonly RunItem[];
+    const series = parseSeries(row);
+    return itemsOf(row.study_instance_uid, { revision: row.revision, ...(series === undefined ? {} : { series }) });
+  };
+
+  return {
+    get(runId: string): RunRow | undefined {
+      const row = one.get(runId);
+      return row === undefined ? undefined : toRun(row, workingSet(row));
+    },
+    ofStudy: (study: StudyInstanceUid): readonly RunRow[] =>
+      ofStudy.all(study).map((row) => toRun(row, workingSet(row))),
+    backlog: () => backlog.all().map(({ state, processor, jobs }) => ({ state, processor, jobs })),
+  };
+}
+
+function toRun(row: RunTableRow, items: readonly RunItem[]): RunRow {
+  const series = parseSeries(row);
+  return {
+    runId: row.run_id,
+    studyInstanceUid: row.study_instance_uid,
+    revision: row.revision,
+    route: row.route,
+    configVersion: row.config_version,
+    explanation: JSON.parse(row.explanation) as unknown,
+    ...(series === undefined ? {} : { series }),
+    steps: JSON.parse(row.steps) as readonly RunStep[],
+    destinations: JSON.parse(row.destinations) as readonly string[],
+    state: row.state,
+    correlationId: row.correlation_id,
+    createdAt: row.created_at,
+    items,
+    nextStep: row.next_step,
+  };
+}
+
+function parseSeries(row: RunTableRow): readonly SeriesInstanceUid[] | undefined {
+  return row.series === null ? undefined : (JSON.parse(row.series) as readonly SeriesInstanceUid[]);
+}

@@ -1,0 +1,157 @@
+/** Studies: when one is complete, and what is known of it. */
+import { HubError } from '../../../core/errors.ts';
+import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
+import type { Attributes, DueStudy, Page, Provenance, SeriesRow, StudyRow } from '../../../core/ledger.ts';
+import type { Database } from './driver.ts';
+import type { EventLog } from './events.ts';
+import { openList } from './page.ts';
+
+type Due = DueStudy | { readonly studyInstanceUid: StudyInstanceUid; readonly signal: 'manual' };
+
+export function studyWrites(db: Database, log: EventLog) {
+  const find = db.query<{
+    readonly study: number;
+    readonly revision: number;
+    readonly source: string;
+    readonly correlation_id: string;
+    readonly quiet_ms: number;
+    readonly timer_version: number;
+    readonly due_at: number | null;
+    readonly holds: number;
+  }>('SELECT * FROM studies WHERE study_instance_uid = ?');
+  const open = db.query('UPDATE instances SET revision = ? WHERE study = ? AND revision IS NULL');
+  const close = db.query(
+    `UPDATE studies SET state = 'completed', revision = ?, completed_at = ?, due_at = NULL, force_at = NULL,
+                        timer_version = timer_version + 1
+     WHERE study = ?`,
+  );
+  const count = db.query<{ instances: number }>(
+    `SELECT count(*) AS instances FROM instances i
+     WHERE i.study = ? AND i.series IN (SELECT series FROM instances n WHERE n.study = ? AND n.revision = ?)`,
+  );
+
+  return {
+    complete(now: Date, due: Due): boolean {
+      const row = find.get(due.studyInstanceUid);
+      if (row === undefined) {
+        if (due.signal !== 'manual') return false;
+        throw new HubError('resource.not-found', { studyInstanceUid: due.studyInstanceUid });
+      }
+      // Between `due` and here an instance may have come in, or another watcher may have been faster.
+      if (row.due_at === null || row.holds > 0) return false;
+      if (due.signal !== 'manual' && (row.timer_version !== due.version || row.due_at > now.getTime())) return false;
+
+      const revision = row.revision + 1;
+      open.run(revision, row.study);
+      close.run(revision, now.getTime(), row.study);
+      log.publish(
+        {
+          type: 'study.completed',
+          stream: 'hub.ingest.v1',
+          key: due.studyInstanceUid,
+          correlationId: row.correlation_id,
+          data: {
+            studyInstanceUid: due.studyInstanceUid,
+            revision,
+            instances: count.get(row.study, row.study, revision)?.instances ?? 0,
+            source: row.source,
+            signal: due.signal,
+            quietMs: row.quiet_ms,
+          },
+        },
+        now,
+      );
+      return true;
+    },
+  };
+}
+
+interface StudyTableRow {
+  readonly study_instance_uid: StudyInstanceUid;
+  readonly revision: number;
+  readonly source: string;
+  readonly instances: number;
+  readonly first_received_at: string;
+  readonly last_received_at: string;
+  readonly correlation_id: string;
+  readonly holds: number;
+  readonly state: StudyRow['state'];
+}
+
+export function studyReads(db: Database) {
+  const due = db.query<{
+    study_instance_uid: StudyInstanceUid;
+    timer_version: number;
+    due_at: number;
+    force_at: number;
+  }>(
+    `SELECT study_instance_uid, timer_version, due_at, force_at FROM studies
+     WHERE due_at IS NOT NULL AND holds = 0 AND due_at <= ? ORDER BY due_at LIMIT ?`,
+  );
+  const nextDue = db.query<{ due_at: number }>(
+    'SELECT due_at FROM studies WHERE due_at IS NOT NULL AND holds = 0 ORDER BY due_at LIMIT 1',
+  );
+  const one = db.query<StudyTableRow>('SELECT * FROM studies WHERE study_instance_uid = ?');
+  const list = openList<StudyTableRow>(db, {
+    select: 'SELECT * FROM studies',
+    key: 'study',
+    find: 'SELECT study AS key FROM studies WHERE study_instance_uid = ?',
+  });
+  const series = db.query<{
+    series_instance_uid: SeriesInstanceUid;
+    instances: number;
+    provenance: string;
+    attributes: string;
+  }>(
+    `WITH given (study_instance_uid, revision) AS (SELECT ?, ?)
+     SELECT s.series_instance_uid, s.provenance, s.attributes,
+            count(i.instance) FILTER (WHERE given.revision IS NULL OR i.revision <= given.revision) AS instances
+     FROM given JOIN studies USING (study_instance_uid) JOIN series s USING (study)
+          JOIN instances i ON i.study = s.study AND i.series = s.series
+     GROUP BY s.series
+     HAVING given.revision IS NULL OR count(i.instance) FILTER (WHERE i.revision = given.revision) > 0
+     ORDER BY s.series`,
+  );
+
+  return {
+    due: (now: Date, limit: number): readonly DueStudy[] =>
+      due.all(now.getTime(), limit).map((row) => ({
+        studyInstanceUid: row.study_instance_uid,
+        version: row.timer_version,
+        signal: row.due_at >= row.force_at ? 'force' : 'quiet',
+      })),
+    nextDue(): Date | undefined {
+      const row = nextDue.get();
+      return row === undefined ? undefined : new Date(row.due_at);
+    },
+    get(study: StudyInstanceUid): StudyRow | undefined {
+      const row = one.get(study);
+      return row === undefined ? undefined : toStudy(row);
+    },
+    series: (study: StudyInstanceUid, revision?: number): readonly SeriesRow[] =>
+      series.all(study, revision).map((row) => ({
+        seriesInstanceUid: row.series_instance_uid,
+        instances: row.instances,
+        provenance: JSON.parse(row.provenance) as Provenance,
+        attributes: JSON.parse(row.attributes) as Attributes,
+      })),
+    list: (page: Page & { readonly state?: StudyRow['state'] }): readonly StudyRow[] =>
+      list(page, ['state = ?', page.state]).map(toStudy),
+    completedSince: (since: Date, page: Page): readonly StudyRow[] =>
+      list(page, ['completed_at >= ?', since.getTime()]).map(toStudy),
+  };
+}
+
+function toStudy(row: StudyTableRow): StudyRow {
+  return {
+    studyInstanceUid: row.study_instance_uid,
+    revision: row.revision,
+    source: row.source,
+    instances: row.instances,
+    firstReceivedAt: row.first_received_at,
+    lastReceivedAt: row.last_received_at,
+    correlationId: row.correlation_id,
+    held: row.holds > 0,
+    state: row.state,
+  };
+}

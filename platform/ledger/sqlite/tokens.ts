@@ -1,0 +1,61 @@
+/** Bearer tokens: only digests of them are kept. */
+import type { Role, TokenRow } from '../../../core/ledger.ts';
+import type { Database } from './driver.ts';
+
+export type NewToken = Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & { readonly secretSha256: string };
+
+/** How exactly the last use is noted: a write for each request would make the ledger as slow as its disk. */
+export const TOKEN_USE_RESOLUTION_MS = 60_000;
+
+export function tokenWrites(db: Database) {
+  const insert = db.query(
+    `INSERT INTO tokens (token_id, secret_sha256, role, partner, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
+  );
+  const revoke = db.query('UPDATE tokens SET revoked_at = ? WHERE token_id = ? AND revoked_at IS NULL');
+  const used = db.query('UPDATE tokens SET last_used_at = ? WHERE token_id = ?');
+
+  return {
+    create: (_now: Date, token: NewToken): void =>
+      void insert.run(token.tokenId, token.secretSha256, token.role, token.partner, token.createdAt, token.expiresAt),
+    revoke: (now: Date, tokenId: string): boolean => revoke.run(now.toISOString(), tokenId) === 1,
+    used: (now: Date, tokenId: string): void => void used.run(now.toISOString(), tokenId),
+  };
+}
+
+interface TokenTableRow {
+  readonly token_id: string;
+  readonly role: Role;
+  readonly partner: string | null;
+  readonly created_at: string;
+  readonly expires_at: string | null;
+  readonly last_used_at: string | null;
+  readonly revoked_at: string | null;
+}
+
+export function tokenReads(db: Database) {
+  const usable = db.query<TokenTableRow>('SELECT * FROM tokens WHERE secret_sha256 = ? AND revoked_at IS NULL');
+  const list = db.query<TokenTableRow>('SELECT * FROM tokens ORDER BY created_at, token_id');
+
+  return {
+    find(now: Date, secretSha256: string): TokenRow | undefined {
+      const row = usable.get(secretSha256);
+      if (row === undefined) return undefined;
+      // Compared as times: an expiry may be written in another precision or zone than ours. One that is no time has passed.
+      if (row.expires_at !== null && !(Date.parse(row.expires_at) > now.getTime())) return undefined;
+      return toToken(row);
+    },
+    list: (): readonly TokenRow[] => list.all().map(toToken),
+  };
+}
+
+function toToken(row: TokenTableRow): TokenRow {
+  return {
+    tokenId: row.token_id,
+    role: row.role,
+    ...(row.partner === null ? {} : { partner: row.partner }),
+    createdAt: row.created_at,
+    ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
+    ...(row.last_used_at === null ? {} : { lastUsedAt: row.last_used_at }),
+    ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }),
+  };
+}
