@@ -1,0 +1,195 @@
+/**
+ * The one schema of the one configuration file. What belongs to a stage (rules, policies, connectors, processors) is
+ * handed in by the composition root, because a plug-in owns the schema of its own options. Read, everything is plain
+ * data with units in its names; `config/default.yaml` is the manual.
+ */
+import * as z from 'zod';
+import type { CompletionRule, RunStep } from '../core/ledger.ts';
+import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
+import { duration, size } from '../core/quantities.ts';
+import { aeTitle, entryName, listenHost, partialCompletion, peerHost, port } from './entries.ts';
+import { destinationSchema, stepSchema } from './plugin-entries.ts';
+import { onlyKind, unavailableKey } from './unavailable.ts';
+
+/** What `policies` entries have for the configuration; the rest is the deidentify processor's. */
+export interface PolicyEntry {
+  readonly name: string;
+  readonly partner?: string | undefined;
+}
+
+/** What the stages own of the configuration; the composition root gathers it. */
+export interface ConfigShapes<
+  When = unknown,
+  Policy extends PolicyEntry = PolicyEntry,
+  Destination extends DestinationOptions = DestinationOptions,
+> {
+  /** `when` of a route. */
+  readonly when: z.ZodType<When>;
+  /** Sources a rule compares with by name, to find one that does not exist. */
+  sourcesAskedFor(when: When): readonly string[];
+  /** One entry of `policies`. */
+  readonly policy: z.ZodType<Policy>;
+  readonly connectors: readonly { readonly type: string; readonly options: z.ZodType<Destination> }[];
+  readonly processors: readonly Pick<ProcessorPlugin, 'name' | 'resolve' | 'releasesFor'>[];
+}
+
+/** Sections that need no stage to say what they are. */
+const dimse = z
+  .strictObject({
+    host: listenHost.default('0.0.0.0'),
+    port: port.default(11_112),
+    aeTitle: z.union([aeTitle, z.array(aeTitle).min(1)]).prefault('HUB'),
+    sources: z
+      .array(
+        z.strictObject({
+          name: entryName,
+          aeTitle,
+          hosts: z.array(peerHost).min(1),
+          completion: partialCompletion.optional(),
+        }),
+      )
+      .default([]),
+    maxAssociations: z.int().min(1).max(1000).default(25),
+    maxPduLength: size('16KiB', '256KiB').prefault('128KiB'),
+    timeouts: z
+      .strictObject({
+        associate: duration('1s', '10m').prefault('30s'),
+        idle: duration('1s', '1d').prefault('10m'),
+        progress: duration('1s', '10m').prefault('30s'),
+        release: duration('100ms', '1m').prefault('5s'),
+      })
+      .prefault({})
+      .transform(({ associate, idle, progress, release }) => ({
+        associateMs: associate,
+        idleMs: idle,
+        progressMs: progress,
+        releaseMs: release,
+      })),
+    tls: unavailableKey,
+  })
+  .transform(({ aeTitle: titles, maxPduLength, timeouts, tls: _tls, ...rest }) => ({
+    ...rest,
+    aeTitles: Array.isArray(titles) ? titles : [titles],
+    maxPduLengthBytes: maxPduLength,
+    timeouts,
+  }));
+
+const gateway = z
+  .strictObject({
+    dimse: dimse.prefault({}),
+    http: z
+      .strictObject({
+        host: listenHost.default('127.0.0.1'),
+        port: port.default(8080),
+        anonymousLoopback: z.boolean().default(false),
+      })
+      .prefault({}),
+    completion: z
+      .strictObject({ quiet: duration('1s', '7d').prefault('60s'), force: duration('1s', '30d').prefault('90m') })
+      .prefault({})
+      .transform(({ quiet, force }): CompletionRule => ({ quietMs: quiet, forceMs: force })),
+    disk: z
+      .strictObject({ minFree: size().prefault('1GB'), maxUsedPercent: z.int().min(1).max(100).default(98) })
+      .prefault({})
+      .transform(({ minFree, maxUsedPercent }) => ({ minFreeBytes: minFree, maxUsedFraction: maxUsedPercent / 100 })),
+    spool: z
+      .strictObject({
+        segment: size('1MiB', '16GiB').prefault('256MiB'),
+        maxInFlight: size('16MiB', '64GiB').prefault('256MiB'),
+        maxObject: size('1MiB', '1TiB').prefault('16GiB'),
+      })
+      .prefault({})
+      .transform(({ segment, maxInFlight, maxObject }) => ({
+        segmentBytes: segment,
+        maxInFlightBytes: maxInFlight,
+        maxObjectBytes: maxObject,
+      })),
+    folders: unavailableKey,
+  })
+  .transform(({ folders: _folders, ...rest }) => rest);
+
+const processing = z
+  .strictObject({
+    workers: z.int().min(1).max(64).default(2),
+    timeLimit: duration('1s', '7d').prefault('30m'),
+    timeLimits: z.record(z.string(), duration('1s', '7d')).default({}),
+  })
+  .transform(({ workers, timeLimit, timeLimits }) => ({ workers, timeLimitMs: timeLimit, timeLimitsMs: timeLimits }));
+
+const partner = z.strictObject({
+  name: entryName,
+  description: z.string().max(200).optional(),
+  contact: z.string().max(200).optional(),
+});
+export const modelEntry = z.strictObject({ name: entryName, path: z.string().min(1) });
+
+/** The schema of the whole file, without the checks across entries (`cross-checks.ts`). */
+export function hubConfigSchema<When, Policy extends PolicyEntry, Destination extends DestinationOptions>(
+  shapes: ConfigShapes<When, Policy, Destination>,
+) {
+  const route = z.strictObject({
+    name: entryName,
+    enabled: z.boolean().default(true),
+    owner: z.string().max(200).optional(),
+    contact: z.string().max(200).optional(),
+    when: shapes.when,
+    process: z.array(stepSchema(shapes.processors)).default([]),
+    deliver: z.array(z.string()).default([]),
+    perSeries: z.boolean().default(false),
+    completion: partialCompletion.optional(),
+  });
+  return z
+    .strictObject({
+      hub: z.strictObject({ name: entryName.default('hub'), data: z.string().min(1).default('./data') }).prefault({}),
+      log: z
+        .strictObject({
+          level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+          format: z.enum(['json', 'text']).default('json'),
+        })
+        .prefault({}),
+      gateway: gateway.prefault({}),
+      policies: z.array(shapes.policy).default([]),
+      partners: z.array(partner).default([]),
+      destinations: z.array(destinationSchema(shapes.connectors)).default([]),
+      routes: z.array(route).default([]),
+      models: z.array(modelEntry).default([]),
+      processors: processing.prefault({}),
+      bus: onlyKind('embedded', 'kafka').prefault({}),
+      ledger: onlyKind('sqlite', 'postgres').prefault({}),
+      store: onlyKind('file', 's3').prefault({}),
+      pulls: unavailableKey,
+    })
+    .transform(({ pulls: _pulls, policies, ...rest }) => ({
+      ...rest,
+      policies: withPartners(policies, rest.partners),
+    }));
+}
+
+/** A policy releases for its `partner`; without one for the partner of the same name, if there is one. */
+export function withPartners<Policy extends PolicyEntry>(
+  policies: readonly Policy[],
+  partners: readonly { readonly name: string }[],
+): readonly Policy[] {
+  return policies.map((policy) =>
+    policy.partner === undefined && partners.some(({ name }) => name === policy.name)
+      ? { ...policy, partner: policy.name }
+      : policy,
+  );
+}
+
+type Output<W, P extends PolicyEntry, D extends DestinationOptions> = z.output<
+  ReturnType<typeof hubConfigSchema<W, P, D>>
+>;
+
+/** The configuration as read: every key present, units in the names. */
+export type HubConfig<
+  When = unknown,
+  Policy extends PolicyEntry = PolicyEntry,
+  Destination extends DestinationOptions = DestinationOptions,
+> = Output<When, Policy, Destination> & {
+  /** First 12 hex digits of the SHA-256 of the configuration; on every decision made under it. */
+  readonly version: string;
+};
+
+/** One entry of `routes` as read. */
+export type RouteEntry<When = unknown> = HubConfig<When>['routes'][number] & { readonly process: readonly RunStep[] };

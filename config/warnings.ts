@@ -1,0 +1,91 @@
+/** What is allowed and still likely not meant. A start goes on; `hub check` says so. */
+import { accessSync, constants } from 'node:fs';
+import type { DestinationOptions } from '../core/plugins.ts';
+import type { Environment } from './environment.ts';
+import type { Finding } from './mistakes.ts';
+import type { ConfigShapes, HubConfig, PolicyEntry } from './schema.ts';
+
+export function warningsOf<W, P extends PolicyEntry, D extends DestinationOptions>(
+  config: HubConfig<W, P, D>,
+  shapes: ConfigShapes<W, P, D>,
+  env: Environment,
+): readonly Finding[] {
+  return [
+    ...unusedDestinations(config),
+    ...unknownSources(config, shapes),
+    ...idleRoutes(config),
+    ...stepsBeforeRelease(config, shapes),
+    ...config.destinations.flatMap((destination, index) => missingSecrets(destination, ['destinations', index], env)),
+  ];
+}
+
+function unusedDestinations(config: HubConfig): readonly Finding[] {
+  const used = new Set(config.routes.flatMap((route) => route.deliver));
+  return config.destinations.flatMap(({ name }, index) =>
+    used.has(name) ? [] : [{ path: ['destinations', index], message: `no route delivers to ${name}` }],
+  );
+}
+
+/** Not a mistake: doors other than DIMSE name sources of their own. */
+function unknownSources<W, P extends PolicyEntry, D extends DestinationOptions>(
+  config: HubConfig<W, P, D>,
+  shapes: ConfigShapes<W, P, D>,
+): readonly Finding[] {
+  const known = ['loopback', ...config.gateway.dimse.sources.map(({ name }) => name)];
+  return config.routes.flatMap((route, index) =>
+    shapes
+      .sourcesAskedFor(route.when)
+      .filter((source) => !known.includes(source))
+      .map((source) => ({
+        path: ['routes', index, 'when'],
+        message: `asks for the source ${source}, which is not under gateway.dimse.sources`,
+      })),
+  );
+}
+
+function idleRoutes(config: HubConfig): readonly Finding[] {
+  return config.routes.flatMap((route, index) => {
+    if (!route.enabled) return [{ path: ['routes', index], message: `the route ${route.name} is not enabled` }];
+    if (route.deliver.length > 0 || route.process.length > 0) return [];
+    return [
+      { path: ['routes', index], message: `the route ${route.name} has no step and no destination: studies end there` },
+    ];
+  });
+}
+
+/** Only what is made from released data carries the release. */
+function stepsBeforeRelease<W, P extends PolicyEntry, D extends DestinationOptions>(
+  config: HubConfig<W, P, D>,
+  shapes: ConfigShapes<W, P, D>,
+): readonly Finding[] {
+  const releasing = shapes.processors.filter((each) => each.releasesFor !== undefined).map(({ name }) => name);
+  const ofPartners = config.destinations.filter(({ partner }) => partner !== undefined).map(({ name }) => name);
+  return config.routes.flatMap((route, index) => {
+    const release = route.process.findIndex((step) => releasing.includes(step.processor));
+    if (release < 1 || !route.deliver.some((name) => ofPartners.includes(name))) return [];
+    const early = route.process.slice(0, release).map((step) => step.processor);
+    const message = `what ${early.join(' and ')} makes before ${route.process[release]?.processor ?? ''} never reaches a partner; release first`;
+    return [{ path: ['routes', index, 'process'], message }];
+  });
+}
+
+function missingSecrets(value: unknown, path: readonly PropertyKey[], env: Environment): readonly Finding[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const [[key, name] = ['', ''], second] = Object.entries(value) as readonly (readonly [string, unknown])[];
+  if (second === undefined && typeof name === 'string') {
+    if (key === 'env' && (env[name] ?? '') === '')
+      return [{ path, message: `the environment variable ${name} is not set here` }];
+    if (key === 'file' && !isReadable(name)) return [{ path, message: `the file ${name} cannot be read here` }];
+  }
+  return Object.entries(value).flatMap(([step, inner]) => missingSecrets(inner, [...path, step], env));
+}
+
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch {
+    // Whatever the reason, it is the answer.
+    return false;
+  }
+}

@@ -1,0 +1,318 @@
+import { expect } from 'chai';
+import type { Environment } from '../../config/environment.ts';
+import { loadConfig } from '../../config/loader.ts';
+import { mistakeLine } from '../../config/mistakes.ts';
+import { testShapes } from './shapes.ts';
+
+const SMALLEST = `hub: { name: savilahti, data: ./data }
+gateway:
+  dimse:
+    port: 11112
+    aeTitle: HUB
+    sources: [{ name: pv-7t, aeTitle: PV7T, hosts: [127.0.0.1] }]
+  http: { port: 8080 }
+  completion: { quiet: 60s, force: 90m }
+policies: [{ name: kct, profile: basic }]
+partners: [{ name: kct }]
+destinations:
+  - { name: kct-archive, type: folder, path: ./out, partner: kct }
+  - { name: kct-pacs, type: stow-rs, url: "http://127.0.0.1:8042/dicom-web", partner: kct }
+routes:
+  - name: rat-brain
+    when: { source: pv-7t, Modality: MR, StudyDescription: { matches: "brain" } }
+    process: [{ deidentify: kct }, qc, { segment: rodent-brain }]
+    deliver: [kct-archive, kct-pacs]
+`;
+
+function load(text: string, env: Environment = {}) {
+  return loadConfig({ file: 'hub.yaml', text, env, shapes: testShapes });
+}
+
+function linesOf(text: string, env: Environment = {}): readonly string[] {
+  return (load(text, env).mistakes ?? []).map(mistakeLine);
+}
+
+/** The smallest file with one piece of it replaced. */
+function changed(...replacements: readonly (readonly [string, string])[]): string {
+  return replacements.reduce((text, [from, to]) => {
+    expect(text).to.contain(from);
+    return text.replace(from, to);
+  }, SMALLEST);
+}
+
+describe('loadConfig', () => {
+  it('reads the smallest useful file, every key present and with its unit', () => {
+    const { config, warnings } = loadConfig({ file: 'hub.yaml', text: SMALLEST, env: {}, shapes: testShapes }) as {
+      config: Record<string, unknown>;
+      warnings: readonly unknown[];
+    };
+
+    expect(warnings).to.deep.equal([]);
+    expect(config['gateway']).to.deep.include({
+      completion: { quietMs: 60_000, forceMs: 5_400_000 },
+      http: { host: '127.0.0.1', port: 8080, anonymousLoopback: false },
+      dimse: {
+        host: '0.0.0.0',
+        port: 11_112,
+        aeTitles: ['HUB'],
+        sources: [{ name: 'pv-7t', aeTitle: 'PV7T', hosts: ['127.0.0.1'] }],
+        maxAssociations: 25,
+        maxPduLengthBytes: 131_072,
+        timeouts: { associateMs: 30_000, idleMs: 600_000, progressMs: 30_000, releaseMs: 5000 },
+      },
+    });
+    expect(config['policies']).to.deep.equal([{ name: 'kct', profile: 'basic', partner: 'kct' }]);
+    expect(config['routes']).to.deep.equal([
+      {
+        name: 'rat-brain',
+        enabled: true,
+        perSeries: false,
+        when: {
+          all: [
+            { key: 'source', kind: 'text', is: { equals: ['pv-7t'] } },
+            { key: 'Modality', kind: 'text', is: { equals: ['MR'] } },
+            { key: 'StudyDescription', kind: 'text', is: { matches: 'brain' } },
+          ],
+        },
+        process: [
+          { processor: 'deidentify', argument: 'kct' },
+          { processor: 'qc', argument: undefined },
+          { processor: 'segment', argument: 'rodent-brain' },
+        ],
+        deliver: ['kct-archive', 'kct-pacs'],
+      },
+    ]);
+  });
+
+  it('is the defaults without a file: loopback HTTP, no source, no route', () => {
+    const { config } = loadConfig({ env: {}, shapes: testShapes });
+
+    expect(config?.hub).to.deep.equal({ name: 'hub', data: './data' });
+    expect(config?.gateway.http.host).to.equal('127.0.0.1');
+    expect(config?.gateway.dimse.sources).to.deep.equal([]);
+    expect(config?.routes).to.deep.equal([]);
+    expect(config?.bus).to.deep.equal({ kind: 'embedded' });
+  });
+
+  it('says that a file it was given is not there', () => {
+    const { mistakes = [] } = loadConfig({ file: '/nowhere/hub.yaml', env: {}, shapes: testShapes });
+
+    expect(mistakes.map(mistakeLine)).to.deep.equal(['/nowhere/hub.yaml: there is no such file']);
+  });
+
+  it('reports all mistakes at once, each with line and pointer, in the order of the file', () => {
+    const text = changed(
+      ['port: 11112', 'port: 111112'],
+      ['60s', '60'],
+      ['"http://127.0.0.1:8042/dicom-web"', 'nonsense'],
+      ['Modality: MR', 'Modalty: MR'],
+      ['kct-archive, kct-pacs]', 'kct-archiv, kct-pacs]'],
+    );
+
+    expect(linesOf(text)).to.deep.equal([
+      'hub.yaml:4 /gateway/dimse/port: at most 65535',
+      'hub.yaml:8 /gateway/completion/quiet: a number without its unit: write a duration like 500ms, 60s, 90m, 2h or 7d',
+      'hub.yaml:13 /destinations/1/url: not a URL',
+      'hub.yaml:16 /routes/0/when/Modalty: no such attribute: Modalty; did you mean Modality?',
+      'hub.yaml:18 /routes/0/deliver/0: no such destination: kct-archiv; did you mean kct-archive?',
+    ]);
+  });
+
+  it('counts columns from 1', () => {
+    const [mistake] = load('hub:\n  nme: x\n').mistakes ?? [];
+
+    expect(mistake).to.deep.include({ line: 2, column: 3, pointer: '/hub/nme' });
+  });
+
+  const cases: readonly (readonly [title: string, text: string, ...lines: string[]])[] = [
+    ['an unknown key', 'hub: { nam: x }\n', 'hub.yaml:1 /hub/nam: unknown key; did you mean name?'],
+    ['an unknown section', 'gatway: {}\n', 'hub.yaml:1 /gatway: unknown key; did you mean gateway?'],
+    [
+      'an unknown key of a destination',
+      changed(['path: ./out', 'path: ./out, pth: x']),
+      'hub.yaml:12 /destinations/0/pth: unknown key; did you mean path?',
+    ],
+    ['a section that is a list', 'hub: []\n', 'hub.yaml:1 /hub: not a mapping of keys to values'],
+    ['an empty section', 'routes:\nhub: {}\n', 'hub.yaml:1 /routes: nothing stands here: a list is needed'],
+    ['a file that is a list', '- a\n', 'hub.yaml:1: not a mapping of keys to values'],
+    [
+      'a missing name, where its entry begins',
+      'partners:\n  - name: a\n  - contact: b\n',
+      'hub.yaml:3 /partners/1/name: missing: a text',
+    ],
+    [
+      'a missing when',
+      'routes:\n  - name: all\n',
+      'hub.yaml:2 /routes/0/when: a rule is a mapping of attributes to tests, like { Modality: MR }; {} matches every study',
+    ],
+    [
+      'a name with a blank',
+      'hub: { name: "my hub" }\n',
+      'hub.yaml:1 /hub/name: a name has lower-case letters, digits and hyphens, at most 64, and begins with no hyphen',
+    ],
+    [
+      'an AE title that is too long',
+      'gateway: { dimse: { aeTitle: SEVENTEEN-LETTERS } }\n',
+      'hub.yaml:1 /gateway/dimse/aeTitle: not an AE title: 1 to 16 printable characters, no backslash; or not a list',
+    ],
+    [
+      'one of several AE titles',
+      'gateway: { dimse: { aeTitle: [HUB, "A\\\\B"] } }\n',
+      'hub.yaml:1 /gateway/dimse/aeTitle/1: not an AE title: 1 to 16 printable characters, no backslash',
+    ],
+    [
+      'a mistyped address',
+      changed(['[127.0.0.1]', '[127.0.0.300, 10.0.0.0/33, "::1", 10.1.0.0/16, pv7t.local]']),
+      'hub.yaml:6 /gateway/dimse/sources/0/hosts/0: not an IP address, range (10.0.0.0/8) or host name',
+      'hub.yaml:6 /gateway/dimse/sources/0/hosts/1: not an IP address, range (10.0.0.0/8) or host name',
+    ],
+    [
+      'a list with too little in it',
+      changed(['[127.0.0.1]', '[]']),
+      'hub.yaml:6 /gateway/dimse/sources/0/hosts: number of entries: at least 1',
+    ],
+    ['a number in words', changed(['port: 8080', 'port: many']), 'hub.yaml:7 /gateway/http/port: not a number'],
+    ['a broken number', changed(['port: 8080', 'port: 80.5']), 'hub.yaml:7 /gateway/http/port: not a whole number'],
+    [
+      'a word that is no choice',
+      'log: { level: inof }\n',
+      'hub.yaml:1 /log/level: not one of error, warn, info, debug; did you mean info?',
+    ],
+    [
+      'a tiny size',
+      'gateway: { dimse: { maxPduLength: 4KiB } }\n',
+      'hub.yaml:1 /gateway/dimse/maxPduLength: at least 16KiB',
+    ],
+    [
+      'another bus',
+      'bus: { kind: kafka, brokers: [a] }\n',
+      'hub.yaml:1 /bus/kind: kafka is not available in this version; only embedded is',
+    ],
+    [
+      'another ledger',
+      'ledger: { kind: postgres }\n',
+      'hub.yaml:1 /ledger/kind: postgres is not available in this version; only sqlite is',
+    ],
+    [
+      'another store',
+      'store: { kind: s3 }\n',
+      'hub.yaml:1 /store/kind: s3 is not available in this version; only file is',
+    ],
+    ['a bus nobody heard of', 'bus: { kind: rabbit }\n', 'hub.yaml:1 /bus/kind: not only embedded'],
+    [
+      'TLS',
+      'gateway: { dimse: { tls: { cert: x } } }\n',
+      'hub.yaml:1 /gateway/dimse/tls: not available in this version',
+    ],
+    ['folders', 'gateway: { folders: [] }\n', 'hub.yaml:1 /gateway/folders: not available in this version'],
+    ['pulls', 'pulls: []\n', 'hub.yaml:1 /pulls: not available in this version'],
+    [
+      'a destination of a later version',
+      changed(['type: folder', 'type: s3']),
+      'hub.yaml:12 /destinations/0/type: s3 is not available in this version; one of folder, stow-rs',
+    ],
+    [
+      'a destination nobody heard of',
+      changed(['type: folder', 'type: foldr']),
+      'hub.yaml:12 /destinations/0/type: no such type, one of folder, stow-rs; did you mean folder?',
+    ],
+    [
+      'a destination without type',
+      changed(['type: folder, ', '']),
+      'hub.yaml:12 /destinations/0: missing: type, one of folder, stow-rs',
+    ],
+    [
+      'a secret in plain sight',
+      changed(['dicom-web",', 'dicom-web", token: abc,']),
+      'hub.yaml:13 /destinations/1/token: not a mapping of keys to values',
+    ],
+    [
+      'a step nobody knows',
+      changed(['qc,', 'q,']),
+      'hub.yaml:17 /routes/0/process/1: no such processor: q; one of deidentify, qc, segment',
+    ],
+    [
+      'a step that is two',
+      changed(['{ deidentify: kct }, qc', '{ deidentify: kct, qc: 1 }']),
+      'hub.yaml:17 /routes/0/process/0: a step is the name of a processor, or one key with what it works by: { deidentify: POLICY }',
+    ],
+    [
+      'two mistakes of zod and one across entries',
+      changed(
+        ['port: 8080', 'port: 0.5'],
+        ['force: 90m', 'force: never'],
+        ['partners: [{ name: kct }]', 'partners: []'],
+      ),
+      'hub.yaml:7 /gateway/http/port: not a whole number',
+      'hub.yaml:8 /gateway/completion/force: not a duration like 500ms, 60s, 90m, 2h or 7d',
+      'hub.yaml:12 /destinations/0/partner: no such partner: kct',
+      'hub.yaml:13 /destinations/1/partner: no such partner: kct',
+      "hub.yaml:18 /routes/0/deliver/0: kct-archive belongs to the partner kct, and the policy of this route's deidentify step releases for no partner; give the policy partner: kct",
+      "hub.yaml:18 /routes/0/deliver/1: kct-pacs belongs to the partner kct, and the policy of this route's deidentify step releases for no partner; give the policy partner: kct",
+    ],
+  ];
+  for (const [title, text, ...lines] of cases) {
+    it(`refuses ${title}`, () => {
+      expect(linesOf(text)).to.deep.equal(lines);
+    });
+  }
+
+  it('has a version that only the values decide', () => {
+    const version = (text: string) => load(text).config?.version;
+
+    expect(version(SMALLEST)).to.match(/^[0-9a-f]{12}$/);
+    expect(
+      version(`# a comment\n${SMALLEST.replace('http: { port: 8080 }', 'http: { "port": 8080, host: 127.0.0.1 }')}`),
+    ).to.equal(version(SMALLEST));
+    expect(version(changed(['quiet: 60s', 'quiet: 61s']))).to.not.equal(version(SMALLEST));
+    expect(version(changed(['"brain"', '"Brain"']))).to.not.equal(version(SMALLEST));
+  });
+
+  describe('warns', () => {
+    const warned: readonly (readonly [title: string, text: string, ...lines: string[]])[] = [
+      [
+        'of a destination no route delivers to',
+        changed(['[kct-archive, kct-pacs]', '[kct-pacs]']),
+        'hub.yaml:12 /destinations/0: no route delivers to kct-archive',
+      ],
+      [
+        'of a source that is not there',
+        changed(['source: pv-7t', 'source: [pv-7t, pv-9t]']),
+        'hub.yaml:16 /routes/0/when: asks for the source pv-9t, which is not under gateway.dimse.sources',
+      ],
+      [
+        'of a route that is not enabled',
+        changed(['    process', '    enabled: false\n    process']),
+        'hub.yaml:15 /routes/0: the route rat-brain is not enabled',
+      ],
+      [
+        'of a step before the release',
+        changed(['{ deidentify: kct }, qc,', 'qc, { deidentify: kct },']),
+        'hub.yaml:17 /routes/0/process: what qc makes before deidentify never reaches a partner; release first',
+      ],
+      [
+        'of a route that does nothing',
+        'routes: [{ name: end, when: {} }]\n',
+        'hub.yaml:1 /routes/0: the route end has no step and no destination: studies end there',
+      ],
+      [
+        'of a secret that is not there',
+        changed(['dicom-web",', 'dicom-web", token: { env: NO_SUCH_TOKEN },']),
+        'hub.yaml:13 /destinations/1/token: the environment variable NO_SUCH_TOKEN is not set here',
+      ],
+      [
+        'of a secret file that is not there',
+        changed(['dicom-web",', 'dicom-web", token: { file: /nowhere/token },']),
+        'hub.yaml:13 /destinations/1/token: the file /nowhere/token cannot be read here',
+      ],
+    ];
+    for (const [title, text, ...lines] of warned) {
+      it(title, () => {
+        const { warnings = [], mistakes } = load(text) as { warnings?: never[]; mistakes?: unknown };
+
+        expect(mistakes).to.equal(undefined);
+        expect(warnings.map(mistakeLine)).to.deep.equal(lines);
+      });
+    }
+  });
+});
