@@ -1,10 +1,8 @@
 /** Keys that every destination may have, as zod reads them from the configuration. */
 import * as z from 'zod';
-import { DEFAULT_RETRY } from '../core/retry.ts';
+import { duration } from '../core/quantities.ts';
 
 const DEFAULT_CONCURRENCY = 2;
-
-const duration = z.int().min(0);
 
 /** Spread into the schema of each connector's options. */
 export const destinationOptions = {
@@ -21,11 +19,12 @@ export const destinationOptions = {
   concurrency: z.int().min(1).max(32).default(DEFAULT_CONCURRENCY).describe('Deliveries under way at once.'),
   retry: z
     .strictObject({
-      attempts: z.int().min(1).max(100).default(DEFAULT_RETRY.attempts),
-      firstDelayMs: duration.default(DEFAULT_RETRY.firstDelayMs),
-      maxDelayMs: duration.default(DEFAULT_RETRY.maxDelayMs),
+      attempts: z.int().min(1).max(100).default(10),
+      firstDelay: duration('0ms', '1d').prefault('30s'),
+      maxDelay: duration('0ms', '7d').prefault('10m'),
     })
-    .default(DEFAULT_RETRY)
+    .prefault({})
+    .transform(({ attempts, firstDelay, maxDelay }) => ({ attempts, firstDelayMs: firstDelay, maxDelayMs: maxDelay }))
     .describe('When a failed delivery is tried again: doubling delays, then a dead letter.'),
 };
 

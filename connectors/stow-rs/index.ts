@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/plugins.ts';
+import { duration, size } from '../../core/quantities.ts';
 import type { InstanceItem } from '../../core/store.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
 import { type Answer, exchange, refusalOf } from '../exchange.ts';
@@ -10,9 +11,9 @@ import { multipartOf } from './multipart.ts';
 import { parseStoreResponse } from './store-response.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const DEFAULT_ANSWER_TIMEOUT_MS = 120_000;
+const ANSWER_TIMEOUT = '120s';
 /** What Orthanc's own STOW-RS client sends at once. */
-const BATCH = { instances: 10, bytes: 10_000_000 };
+const BATCH = { instances: 10, size: '10MB' };
 /** PS3.3 Section C.14.1.1: Processing failure; also for an instance the server says nothing about. */
 const PROCESSING_FAILURE = 0x0110;
 
@@ -34,11 +35,11 @@ const options = z.strictObject({
   batch: z
     .strictObject({
       instances: z.int().min(1).max(1000).default(BATCH.instances),
-      bytes: z.int().min(1).default(BATCH.bytes),
+      size: size('1kB', '4GB').prefault(BATCH.size),
     })
-    .default(BATCH)
+    .prefault({})
     .describe('Most that goes in one request; a larger instance goes alone.'),
-  answerTimeoutMs: z.int().min(1000).default(DEFAULT_ANSWER_TIMEOUT_MS).describe('Longest silence of the server.'),
+  answerTimeout: duration('100ms', '1h').prefault(ANSWER_TIMEOUT).describe('Longest silence of the server.'),
 });
 type StowOptions = z.infer<typeof options>;
 
@@ -61,7 +62,7 @@ function open(given: StowOptions, context: ConnectorContext): Connector {
       },
       body,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      idleTimeoutMs: given.answerTimeoutMs,
+      idleTimeoutMs: given.answerTimeout,
       signal,
     });
   };
@@ -95,12 +96,12 @@ function authorizationOf({ auth }: StowOptions, context: ConnectorContext): stri
 
 function* batchesOf(
   instances: readonly InstanceItem[],
-  limit: { readonly instances: number; readonly bytes: number },
+  limit: { readonly instances: number; readonly size: number },
 ): Generator<readonly InstanceItem[]> {
   let batch: InstanceItem[] = [];
   let bytes = 0;
   for (const instance of instances) {
-    if (batch.length > 0 && (batch.length === limit.instances || bytes + instance.sizeBytes > limit.bytes)) {
+    if (batch.length > 0 && (batch.length === limit.instances || bytes + instance.sizeBytes > limit.size)) {
       yield batch;
       batch = [];
       bytes = 0;

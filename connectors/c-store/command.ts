@@ -1,0 +1,85 @@
+/** The command sets of a C-STORE and a C-ECHO requester (PS3.7 Section 9.3): implicit VR little endian, by hand. */
+import { TAG } from '../../core/dicom/tags.ts';
+
+/** PS3.7 Annex E.1 */
+const COMMAND_FIELD = {
+  storeRequest: 0x0001,
+  storeResponse: 0x8001,
+  echoRequest: 0x0030,
+  echoResponse: 0x8030,
+} as const;
+/** PS3.7 Section 9.1.1.1.4: MEDIUM */
+const PRIORITY_MEDIUM = 0x0000;
+/** PS3.7 Section 9.3.1.1: 0101H says there is no data set, anything else that there is one. */
+const DATA_SET = { absent: 0x0101, present: 0x0000 } as const;
+const MAX_COMMENT_LENGTH = 64;
+
+export function storeRequest(messageId: number, sopClassUid: string, sopInstanceUid: string): Buffer {
+  return commandSet([
+    uid(TAG.AffectedSOPClassUID, sopClassUid),
+    number(TAG.CommandField, COMMAND_FIELD.storeRequest),
+    number(TAG.MessageID, messageId),
+    number(TAG.Priority, PRIORITY_MEDIUM),
+    number(TAG.CommandDataSetType, DATA_SET.present),
+    uid(TAG.AffectedSOPInstanceUID, sopInstanceUid),
+  ]);
+}
+
+export interface CommandResponse {
+  readonly messageId: number;
+  readonly status: number;
+  /** Error Comment, printable characters only. Not to be logged: a peer may put anything there. */
+  readonly comment: string | undefined;
+}
+
+/** Reads a C-STORE-RSP; undefined when the bytes are something else. */
+export function parseStoreResponse(bytes: Buffer): CommandResponse | undefined {
+  const elements = new Map<number, Buffer>();
+  for (let at = 0; at < bytes.byteLength;) {
+    if (at + 8 > bytes.byteLength) return undefined;
+    const tag = bytes.readUInt16LE(at) * 0x10000 + bytes.readUInt16LE(at + 2);
+    const end = at + 8 + bytes.readUInt32LE(at + 4);
+    if (end > bytes.byteLength) return undefined;
+    elements.set(tag, bytes.subarray(at + 8, end));
+    at = end;
+  }
+  const numberOf = (tag: number) => {
+    const value = elements.get(tag);
+    return value?.byteLength === 2 ? value.readUInt16LE() : undefined;
+  };
+  const messageId = numberOf(TAG.MessageIDBeingRespondedTo);
+  const status = numberOf(TAG.Status);
+  if (numberOf(TAG.CommandField) !== COMMAND_FIELD.storeResponse) return undefined;
+  if (messageId === undefined || status === undefined) return undefined;
+  const comment = elements
+    .get(TAG.ErrorComment)
+    ?.toString('latin1')
+    .replace(/[^\x20-\x7e]/g, '')
+    .trim();
+  return { messageId, status, comment: comment === '' ? undefined : comment?.slice(0, MAX_COMMENT_LENGTH) };
+}
+
+function commandSet(elements: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(elements);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(body.byteLength);
+  return Buffer.concat([element(TAG.CommandGroupLength, length), body]);
+}
+
+function element(tag: number, value: Buffer): Buffer {
+  const header = Buffer.alloc(8);
+  header.writeUInt16LE(tag >>> 16, 0);
+  header.writeUInt16LE(tag & 0xffff, 2);
+  header.writeUInt32LE(value.byteLength, 4);
+  return Buffer.concat([header, value]);
+}
+
+/** PS3.5 Section 9.4: padded with NUL to even length. */
+const uid = (tag: number, text: string): Buffer =>
+  element(tag, Buffer.from(text.length % 2 === 0 ? text : `${text}\0`, 'latin1'));
+
+function number(tag: number, value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(value);
+  return element(tag, bytes);
+}

@@ -1,0 +1,113 @@
+/** Delivers instances to a C-STORE provider (PS3.4 Annex B). */
+import * as z from 'zod';
+import { parseAeTitle } from '../../core/identifiers.ts';
+import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/plugins.ts';
+import { duration } from '../../core/quantities.ts';
+import { destinationOptions, secretReference } from '../destination-options.ts';
+import { type Rejection, rejectionOf } from '../rejections.ts';
+import type { Peer } from './association.ts';
+import { sendInstances } from './send.ts';
+
+const TIMEOUTS = { connect: '10s', association: '30s', response: '120s' };
+
+const aeTitle = z.string().refine((text) => isAeTitle(text), 'one to 16 printable characters, no backslash');
+
+const options = z.strictObject({
+  ...destinationOptions,
+  type: z.literal('c-store'),
+  host: z.string().min(1),
+  port: z.int().min(1).max(65_535),
+  aeTitle: aeTitle.describe('Called AE title.'),
+  callingAeTitle: aeTitle.default('HUB').describe('Our own AE title, as the peer knows it.'),
+  tls: z
+    .strictObject({
+      ca: secretReference.optional().describe('PEM of the authorities to trust in place of the usual ones.'),
+      certificate: secretReference.optional().describe('Our certificate, PEM.'),
+      key: secretReference.optional().describe('Its key, PEM.'),
+      serverName: z.string().min(1).optional().describe("Name in the peer's certificate, where it is not the host."),
+    })
+    .optional(),
+  timeouts: z
+    .strictObject({
+      connect: duration('100ms', '5m').prefault(TIMEOUTS.connect),
+      association: duration('100ms', '5m')
+        .prefault(TIMEOUTS.association)
+        .describe('For the answer to an association request.'),
+      response: duration('100ms', '1h')
+        .prefault(TIMEOUTS.response)
+        .describe('For a C-STORE-RSP, or for taking more bytes.'),
+    })
+    .prefault({}),
+});
+type CStoreOptions = z.infer<typeof options>;
+
+export const cStore: ConnectorPlugin<CStoreOptions> = { type: 'c-store', options, open };
+
+function open(given: CStoreOptions, context: ConnectorContext): Connector {
+  const peer = peerOf(given, context);
+  return {
+    deliver: async (order, onDelivered) => {
+      const rejections: Rejection[] = [];
+      const instances = order.items
+        .filter((item) => item.kind === 'instance')
+        .filter(({ sopInstanceUid }) => !order.delivered.has(sopInstanceUid))
+        .map((item) => ({ ...item, open: () => context.store.open(item.blob) }));
+      await sendInstances(peer, instances, order.signal, ({ instance, outcome, status, detail }) => {
+        const { sopInstanceUid } = instance;
+        switch (outcome) {
+          case 'stored':
+          // The peer has it, perhaps from an attempt whose answer got lost.
+          case 'duplicate':
+            onDelivered(sopInstanceUid);
+            return;
+          case 'refused':
+            rejections.push({ sopInstanceUid, status, ...(detail === undefined ? {} : { detail }) });
+            return;
+          case 'busy':
+            // A peer without room has none for the next one either.
+            throw rejectionOf([{ sopInstanceUid, status }]);
+          default:
+            outcome satisfies never;
+        }
+      });
+      if (rejections.length > 0) throw rejectionOf(rejections);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function peerOf(
+  { host, port, aeTitle: called, callingAeTitle, tls, timeouts }: CStoreOptions,
+  context: ConnectorContext,
+): Peer {
+  const pem = (name: 'ca' | 'certificate' | 'key') =>
+    tls?.[name] === undefined ? undefined : context.secret(tls[name]);
+  const [ca, cert, key] = [pem('ca'), pem('certificate'), pem('key')];
+  return {
+    host,
+    port,
+    calledAeTitle: parseAeTitle(called),
+    callingAeTitle: parseAeTitle(callingAeTitle),
+    timeouts: { connectMs: timeouts.connect, associationMs: timeouts.association, responseMs: timeouts.response },
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            servername: tls.serverName ?? host,
+            ...(ca === undefined ? {} : { ca }),
+            ...(cert === undefined ? {} : { cert }),
+            ...(key === undefined ? {} : { key }),
+          },
+        }),
+  };
+}
+
+function isAeTitle(text: string): boolean {
+  try {
+    parseAeTitle(text);
+    return true;
+  } catch {
+    // The schema says what an AE title is.
+    return false;
+  }
+}

@@ -1,0 +1,124 @@
+/** Sends instances over as few associations as can be, each in its own transfer syntax where the peer takes it. */
+import { readHeader } from '../../core/dicom/part10.ts';
+import { IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
+import type { ByteSource } from '../../core/store.ts';
+import { type Association, openAssociation, type Peer } from './association.ts';
+import { asImplicit, canBecomeImplicit } from './implicit.ts';
+import { MAX_CONTEXTS, type ProposedContext } from './negotiation.ts';
+
+/** A Part 10 file that is to go out. */
+export interface OutgoingInstance {
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+  readonly transferSyntaxUid: string;
+  readonly open: () => Promise<ByteSource>;
+}
+
+/** `stored` includes warnings: the peer has it, if perhaps not every attribute (PS3.4 Table B.2-1, Bxxx). */
+export type SendOutcome = 'stored' | 'duplicate' | 'busy' | 'refused';
+
+export interface SendResult<Instance extends OutgoingInstance> {
+  readonly instance: Instance;
+  readonly outcome: SendOutcome;
+  /** Of the C-STORE-RSP; 0122H also when no presentation context was accepted. */
+  readonly status: number;
+  /** A fixed sentence of ours. */
+  readonly detail?: string;
+}
+
+/** PS3.7 Annex C: SOP Class not supported */
+const SOP_CLASS_NOT_SUPPORTED = 0x0122;
+
+/**
+ * Sends each instance and tells how it went. Refusals of single instances are results; `onResult` may throw to end early.
+ *
+ * @throws {HubError} when the peer or the connection fails: what has had no result must be sent again
+ */
+export async function sendInstances<Instance extends OutgoingInstance>(
+  peer: Peer,
+  instances: readonly Instance[],
+  signal: AbortSignal,
+  onResult: (result: SendResult<Instance>) => void,
+): Promise<void> {
+  for (const { contexts, members } of shareAssociations(instances)) {
+    const association = await openAssociation(peer, contexts, signal);
+    let isWhole = false;
+    try {
+      for (const instance of members) onResult(await sendOne(association, instance));
+      isWhole = true;
+    } finally {
+      if (isWhole) await association.release();
+      else association.abort();
+    }
+  }
+}
+
+/** What a status of a C-STORE-RSP says about the instance. */
+export function outcomeOf(status: number): SendOutcome {
+  // PS3.7 Annex C.4: 0107H and 0116H are warnings, as is all of Bxxx.
+  if (status === 0 || status >>> 12 === 0xb || status === 0x0107 || status === 0x0116) return 'stored';
+  if (status === 0x0111) return 'duplicate';
+  return (status & 0xff00) === 0xa700 ? 'busy' : 'refused';
+}
+
+async function sendOne<Instance extends OutgoingInstance>(
+  association: Association,
+  instance: Instance,
+): Promise<SendResult<Instance>> {
+  const { sopClassUid, transferSyntaxUid } = instance;
+  const own = association.contextIdOf({ sopClassUid, transferSyntaxUid });
+  const implicit = canBecomeImplicit(transferSyntaxUid)
+    ? association.contextIdOf({ sopClassUid, transferSyntaxUid: IMPLICIT_VR_LITTLE_ENDIAN })
+    : undefined;
+  const contextId = own ?? implicit;
+  if (contextId === undefined) {
+    const name = transferSyntax(transferSyntaxUid)?.name ?? transferSyntaxUid;
+    return {
+      instance,
+      outcome: 'refused',
+      status: SOP_CLASS_NOT_SUPPORTED,
+      detail: `SOP class not accepted in ${name}`,
+    };
+  }
+  const source = await instance.open();
+  try {
+    const header = await readHeader(source);
+    const { sizeBytes, chunks } =
+      own === undefined
+        ? await asImplicit(source, header)
+        : { sizeBytes: source.sizeBytes - header.dataSetOffset, chunks: source.stream(header.dataSetOffset) };
+    const { sopInstanceUid } = instance;
+    const { status } = await association.store(contextId, { sopClassUid, sopInstanceUid, sizeBytes, chunks });
+    return { instance, outcome: outcomeOf(status), status };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Groups that need at most 128 presentation contexts each. */
+function* shareAssociations<Instance extends OutgoingInstance>(
+  instances: readonly Instance[],
+): Generator<{ readonly contexts: readonly ProposedContext[]; readonly members: readonly Instance[] }> {
+  let contexts = new Map<string, ProposedContext>();
+  let members: Instance[] = [];
+  for (const instance of instances) {
+    const wanted = contextsOf(instance).filter((context) => !contexts.has(keyOf(context)));
+    if (contexts.size + wanted.length > MAX_CONTEXTS) {
+      yield { contexts: [...contexts.values()], members };
+      contexts = new Map();
+      members = [];
+    }
+    for (const context of contextsOf(instance)) contexts.set(keyOf(context), context);
+    members.push(instance);
+  }
+  if (members.length > 0) yield { contexts: [...contexts.values()], members };
+}
+
+function contextsOf({ sopClassUid, transferSyntaxUid }: OutgoingInstance): readonly ProposedContext[] {
+  const own = { sopClassUid, transferSyntaxUid };
+  return canBecomeImplicit(transferSyntaxUid)
+    ? [own, { sopClassUid, transferSyntaxUid: IMPLICIT_VR_LITTLE_ENDIAN }]
+    : [own];
+}
+
+const keyOf = ({ sopClassUid, transferSyntaxUid }: ProposedContext): string => `${sopClassUid} ${transferSyntaxUid}`;
