@@ -156,6 +156,13 @@ export const ERRORS = {
     title: 'Media type is not supported',
     remedy: 'STOW-RS takes multipart/related; type="application/dicom" (PS3.18 Section 10.5).',
   },
+  'request.not-acceptable': {
+    dimse: 0x0110,
+    http: 406,
+    retry: 'permanent',
+    title: 'No acceptable media type',
+    remedy: 'Ask for a media type that is offered here.',
+  },
   'request.unauthenticated': {
     dimse: 0x0124,
     http: 401,

@@ -1,0 +1,90 @@
+/** The DIMSE port: accepts connections, keeps their number in bounds, and is the one clock of all their timers. */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { Association, type AssociationPorts } from './association.ts';
+
+export interface DimseListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Connections that are not associations yet. */
+  readonly maxPending: number;
+}
+
+const MIN_TICK_MS = 20;
+const MAX_TICK_MS = 1_000;
+
+export class DimseListener {
+  readonly #options: DimseListenerOptions;
+  readonly #ports: AssociationPorts;
+  readonly #associations = new Map<Association, Socket>();
+  readonly #server: Server;
+  readonly #closing = new Set<Promise<void>>();
+  #clock: NodeJS.Timeout | undefined;
+
+  constructor(options: DimseListenerOptions, ports: AssociationPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#connected(socket));
+  }
+
+  /** @returns the port, which the system chose when 0 was asked for */
+  async listen(): Promise<number> {
+    await new Promise<void>((listening, failed) => {
+      this.#server.once('error', failed);
+      this.#server.listen(this.#options.port, this.#options.host, () => {
+        this.#server.off('error', failed);
+        listening();
+      });
+    });
+    const { associationMs, idleMs, progressMs, closeMs } = this.#ports.timeouts;
+    const tickMs = Math.min(associationMs, idleMs, progressMs, closeMs) / 4;
+    this.#clock = setInterval(() => this.#tick(), Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, tickMs)));
+    return addressOf(this.#server).port;
+  }
+
+  get associations(): number {
+    let count = 0;
+    for (const association of this.#associations.keys()) if (association.isAssociated) count += 1;
+    return count;
+  }
+
+  /** Closes the door, lets messages under way end within `deadlineMs`, then cuts what is left. Harmless twice. */
+  async stop(deadlineMs: number): Promise<void> {
+    const isClosed = new Promise<void>((closed) => this.#server.close(() => closed()));
+    for (const association of this.#associations.keys()) association.stopSoon();
+    const cut = setTimeout(() => {
+      for (const socket of this.#associations.values()) socket.destroy();
+    }, deadlineMs);
+    await isClosed;
+    clearTimeout(cut);
+    clearInterval(this.#clock);
+    await Promise.all(this.#closing);
+  }
+
+  #connected(socket: Socket): void {
+    if (this.#associations.size - this.associations >= this.#options.maxPending) {
+      socket.destroy();
+      return;
+    }
+    const association = new Association(socket, this.#ports);
+    this.#associations.set(association, socket);
+    socket.on('data', (chunk: Buffer) => association.received(chunk));
+    socket.on('error', () => socket.destroy()); // 'close' follows and says the rest.
+    socket.on('close', () => {
+      this.#associations.delete(association);
+      const closed = association.closed().finally(() => this.#closing.delete(closed));
+      this.#closing.add(closed);
+    });
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    for (const association of this.#associations.keys()) association.tick(nowMs);
+  }
+}
+
+function addressOf(server: Server): AddressInfo {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a listening server has no port');
+  return address;
+}

@@ -1,0 +1,181 @@
+/**
+ * The one way into the hub. All doors stream their bytes into a reception of the spool and then call `ingest`; what it
+ * returns, they may acknowledge.
+ */
+import { HubError, toHubError, type ErrorCode } from '../core/errors.ts';
+import type { SopClassUid, SopInstanceUid, StudyInstanceUid } from '../core/identifiers.ts';
+import type { Attributes, Ledger, Provenance } from '../core/ledger.ts';
+import type { Clock, Logger } from '../core/ports.ts';
+import type { Arrivals, Known } from './arrivals.ts';
+import { examine, type Examined, type Expected } from './examine.ts';
+import type { GatewayMetrics } from './metrics.ts';
+import { quarantineDescription } from './quarantine.ts';
+import type { SpoolPump } from './spool/pump.ts';
+import type { ReceivedObject, Reception } from './spool/reception.ts';
+import type { Description } from './spool/record.ts';
+
+/** What a door knows of an instance before it has read it. */
+export interface Offer {
+  readonly provenance: Provenance;
+  readonly expected: Expected;
+  /** The door's own reason to refuse; the bytes still go to quarantine. */
+  readonly refusal?: HubError | undefined;
+}
+
+export interface IngestPorts {
+  readonly ledger: Pick<Ledger, 'instances'>;
+  readonly arrivals: Arrivals;
+  readonly pump: SpoolPump;
+  readonly metrics: GatewayMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** An instance its sender may be told Success of. */
+export interface Ingested {
+  readonly studyInstanceUid: StudyInstanceUid;
+  readonly sopInstanceUid: SopInstanceUid;
+  readonly sopClassUid: SopClassUid;
+  readonly sizeBytes: number;
+}
+
+/** The ledger is asked no longer than this before an acknowledgement: it need not be up for one. */
+const LEDGER_PATIENCE_MS = 1_000;
+
+/**
+ * Makes a received object durable.
+ *
+ * @param reception - all bytes pushed; it is used up, whatever happens
+ * @returns when the bytes, and the record that says what they are, would survive the power plug
+ * @throws {HubError} why the sender must not be told Success; of readable and unreadable content alike a copy is kept
+ */
+export async function ingest(reception: Reception, offer: Offer, hub: IngestPorts): Promise<Ingested> {
+  const { door, source } = offer.provenance;
+  const startedMs = performance.now();
+  try {
+    const object = await reception.finish(); // streamed into the spool, refused while the disk is low
+    const instance = await validate(reception, object, offer, hub); // unreadable: a copy to quarantine, the caller gets the error
+    const outcome = await commit(reception, object, instance, offer, hub); // fdatasync, shared with all that waits
+    hub.metrics.instances.increment({ door, source, outcome });
+    const { studyInstanceUid, sopInstanceUid, sopClassUid } = instance;
+    return { studyInstanceUid, sopInstanceUid, sopClassUid, sizeBytes: object.sizeBytes }; // now the caller may answer Success
+  } catch (error) {
+    const failure = toHubError(error);
+    hub.metrics.instances.increment({ door, source, outcome: OUTCOMES[failure.code] ?? 'refused' });
+    throw failure;
+  } finally {
+    hub.metrics.ackSeconds.observe({ door }, (performance.now() - startedMs) / 1000);
+    await reception.abandon();
+  }
+}
+
+const OUTCOMES: Partial<Record<ErrorCode, string>> = {
+  'store.full': 'failed',
+  'store.failed': 'failed',
+  'internal.unexpected': 'failed',
+  'dataset.conflict': 'conflict',
+  'dataset.patient-mismatch': 'patient-mismatch',
+};
+
+async function validate(
+  reception: Reception,
+  object: ReceivedObject,
+  offer: Offer,
+  hub: IngestPorts,
+): Promise<Examined> {
+  try {
+    if (offer.refusal !== undefined) throw offer.refusal;
+    return await examine(object.source, object.dataSetBytes, offer.expected);
+  } catch (error) {
+    const refusal = toHubError(error);
+    const { dataSetSha256 } = object;
+    await store(reception, quarantineDescription(offer, refusal, { dataSetSha256, receivedAt: now(hub) }), hub);
+    const { associationId } = offer.provenance;
+    hub.log.warn('instance refused, a copy is in quarantine', { code: refusal.code, ...refusal.fields, associationId });
+    throw refusal;
+  }
+}
+
+async function commit(
+  reception: Reception,
+  object: ReceivedObject,
+  instance: Examined,
+  offer: Offer,
+  hub: IngestPorts,
+): Promise<'stored' | 'same'> {
+  const { attributes: _, ...identity } = instance;
+  const arrival = { ...identity, dataSetSha256: object.dataSetSha256 };
+  for (;;) {
+    const known = await askLedger(instance, hub);
+    // From here to `arrivals.add` nothing waits: two copies that come at once cannot both be new.
+    const verdict = hub.arrivals.judge(arrival, known);
+    if (verdict.kind === 'same') {
+      // Success for a repeat is a promise like any other: the first copy has to be durable.
+      if (await isFulfilled(verdict.durable)) return 'same';
+      continue;
+    }
+    const description: Description = {
+      kind: 'instance',
+      provenance: offer.provenance,
+      receivedAt: now(hub),
+      ...arrival,
+    };
+    const durable = store(reception, description, hub, instance.attributes);
+    if (verdict.kind === 'new') {
+      hub.arrivals.add(arrival, durable);
+      try {
+        await durable;
+      } catch (error) {
+        hub.arrivals.forget(arrival);
+        throw error;
+      }
+      return 'stored';
+    }
+    // Stored like the others: when the pump tells the ledger, it sees the same and quarantines what must be.
+    await durable;
+    throw new HubError(verdict.kind === 'conflict' ? 'dataset.conflict' : 'dataset.patient-mismatch');
+  }
+}
+
+async function store(
+  reception: Reception,
+  description: Description,
+  hub: IngestPorts,
+  attributes?: Attributes,
+): Promise<void> {
+  const committed = await reception.commit(description);
+  // Nothing may come between: a durable record the pump does not know of would be passed over by the next position.
+  hub.pump.add({ ...committed, description }, attributes);
+  const { door, source } = description.provenance;
+  hub.metrics.bytes.increment({ door, source }, committed.sizeBytes);
+}
+
+/** A ledger that is down or slow costs the sender a moment, not the acknowledgement: the pump's record decides later. */
+async function askLedger(instance: Examined, hub: IngestPorts): Promise<Known> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), LEDGER_PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([
+      hub.ledger.instances.known(instance.sopInstanceUid, instance.studyInstanceUid),
+      patience,
+    ]);
+  } catch (error) {
+    hub.log.warn('ledger not asked before an acknowledgement', { reason: String(error) });
+    return {};
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function isFulfilled(promise: Promise<unknown>): Promise<boolean> {
+  return promise.then(
+    () => true,
+    () => false,
+  );
+}
+
+function now(hub: IngestPorts): string {
+  return hub.clock.now().toISOString();
+}

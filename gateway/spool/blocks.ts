@@ -1,0 +1,39 @@
+/** Memory for objects under way: fixed blocks that go round, so that a busy hour does not grow the heap. */
+
+export const BLOCK_BYTES = 256 * 1024;
+const MAX_IDLE_BLOCKS = 64;
+
+export class BlockPool {
+  readonly #idle: Buffer[] = [];
+  readonly #capBytes: number;
+  #takenBytes = 0;
+  #waiting: (() => void)[] = [];
+
+  /** @param capBytes - above it `isOver` tells the doors to stop reading from their senders */
+  constructor(capBytes: number) {
+    this.#capBytes = capBytes;
+  }
+
+  take(): Buffer {
+    this.#takenBytes += BLOCK_BYTES;
+    return this.#idle.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  }
+
+  give(blocks: readonly Buffer[]): void {
+    this.#takenBytes -= blocks.length * BLOCK_BYTES;
+    for (const block of blocks) if (this.#idle.length < MAX_IDLE_BLOCKS) this.#idle.push(block);
+    if (this.isOver || this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resume of waiting) resume();
+  }
+
+  get isOver(): boolean {
+    return this.#takenBytes > this.#capBytes;
+  }
+
+  /** Resolves when `isOver` ends. */
+  async room(): Promise<void> {
+    while (this.isOver) await new Promise<void>((resume) => this.#waiting.push(resume));
+  }
+}

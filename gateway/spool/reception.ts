@@ -1,0 +1,232 @@
+/**
+ * One object on its way into the spool. Bytes are pushed as they come; small objects wait in blocks of memory until
+ * they are appended whole, large ones go to a segment of their own while they arrive. Nothing is kept of an object that
+ * is not committed.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { HubError } from '../../core/errors.ts';
+import { formatBlobRef, type BlobRef, type ByteSource } from '../../core/store.ts';
+import { BLOCK_BYTES, type BlockPool } from './blocks.ts';
+import { blockSource, fileSource } from './byte-sources.ts';
+import { OwnSegment } from './own-segment.ts';
+import { encodeRecordHead, type Description } from './record.ts';
+import { storageFailure, type SegmentLog } from './segment-log.ts';
+
+/** Data sets up to here share a segment; larger ones get one of their own. */
+export const SHARED_SEGMENT_MAX_BYTES = 8 * 1024 * 1024;
+
+export interface ReceptionPorts {
+  readonly pool: BlockPool;
+  readonly log: SegmentLog;
+  readonly createOwnSegment: () => OwnSegment;
+  readonly maxObjectBytes: number;
+}
+
+/** An object that is durable. */
+export interface Committed {
+  readonly segment: string;
+  readonly endOffset: number;
+  readonly blob: BlobRef;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** An object with all its bytes, not yet durable. */
+export interface ReceivedObject {
+  /** Of the Part 10 bytes, prefix included. */
+  readonly sizeBytes: number;
+  readonly dataSetBytes: number;
+  readonly dataSetSha256: string;
+  /** The Part 10 bytes, until `commit` or `abandon`. */
+  readonly source: ByteSource;
+}
+
+export class Reception {
+  readonly #prefix: Uint8Array;
+  readonly #ports: ReceptionPorts;
+  readonly #dataSetHash = createHash('sha256');
+  #blocks: Buffer[] = [];
+  /** Bytes used of the last block. */
+  #used = BLOCK_BYTES;
+  #dataSetBytes = 0;
+  #own: OwnSegment | undefined;
+  /** Of prefix and data set; only kept while the bytes go by for large objects, which are not read twice. */
+  #wholeHash: Hash | undefined;
+  #refusal: HubError | undefined;
+
+  /**
+   * @param refusal - the object is refused before it comes: its bytes are taken from the sender and forgotten
+   */
+  constructor(prefix: Uint8Array, ports: ReceptionPorts, refusal?: HubError) {
+    this.#prefix = prefix;
+    this.#ports = ports;
+    this.#refusal = refusal;
+  }
+
+  /**
+   * Takes bytes of the data set; they are copied before it returns.
+   *
+   * @returns false when the sender should wait for `room`
+   */
+  push(bytes: Uint8Array): boolean {
+    this.#dataSetBytes += bytes.length;
+    if (this.#refusal === undefined && this.#dataSetBytes > this.#ports.maxObjectBytes) {
+      this.#refuse(new HubError('dataset.too-large', { maxBytes: this.#ports.maxObjectBytes }));
+    }
+    if (this.#refusal !== undefined) return true;
+    this.#dataSetHash.update(bytes);
+    this.#wholeHash?.update(bytes);
+    this.#copy(bytes);
+    if (this.#own === undefined && this.#dataSetBytes > SHARED_SEGMENT_MAX_BYTES) this.#moveToOwnSegment();
+    else if (this.#own !== undefined) this.#handOver(false);
+    return !this.#ports.pool.isOver && this.#own?.isBehind !== true;
+  }
+
+  /** Resolves when `push` may be called again. */
+  async room(): Promise<void> {
+    // What the disk says about it is said by `finish`.
+    await this.#own?.caughtUp().catch(() => undefined);
+    if (this.#refusal === undefined) await this.#ports.pool.room();
+  }
+
+  /**
+   * All bytes are in.
+   *
+   * @throws {HubError} why the object was refused, or what the disk said while it came
+   */
+  async finish(): Promise<ReceivedObject> {
+    if (this.#refusal !== undefined) {
+      await this.abandon();
+      throw this.#refusal;
+    }
+    const sizeBytes = this.#prefix.length + this.#dataSetBytes;
+    const dataSetSha256 = this.#dataSetHash.digest('hex');
+    if (this.#own !== undefined) {
+      this.#handOver(true);
+      try {
+        await this.#own.caughtUp();
+      } catch (error) {
+        await this.abandon();
+        throw storageFailure(error);
+      }
+      const source = fileSource(this.#own.file, this.#own.bodyOffset, sizeBytes);
+      return { sizeBytes, dataSetBytes: this.#dataSetBytes, dataSetSha256, source };
+    }
+    return {
+      sizeBytes,
+      dataSetBytes: this.#dataSetBytes,
+      dataSetSha256,
+      source: blockSource(this.#contents(), sizeBytes),
+    };
+  }
+
+  /**
+   * Resolves when the object and its description would survive the power plug.
+   *
+   * @throws {HubError} `store.full`, `store.failed`; then nothing is kept
+   */
+  async commit(description: Description): Promise<Committed> {
+    try {
+      return await (this.#own === undefined
+        ? this.#commitShared(description)
+        : this.#commitOwn(this.#own, description));
+    } finally {
+      this.#giveBlocks();
+    }
+  }
+
+  /** Leaves nothing behind. Harmless after `commit`. */
+  async abandon(): Promise<void> {
+    this.#refusal ??= new HubError('store.failed', { reason: 'abandoned' });
+    const own = this.#own;
+    this.#own = undefined;
+    this.#giveBlocks();
+    await own?.remove();
+  }
+
+  async #commitShared(description: Description): Promise<Committed> {
+    const head = encodeRecordHead(description, this.#prefix, this.#dataSetBytes);
+    const durable = this.#ports.log.append([head, ...this.#contents()]);
+    // The disk works now; the second digest costs the sender nothing.
+    const whole = createHash('sha256');
+    for (const part of this.#contents()) whole.update(part);
+    const sha256 = whole.digest('hex');
+    const { segment, offset, endOffset } = await durable;
+    return this.#committed(segment, offset + head.length, endOffset, sha256);
+  }
+
+  async #commitOwn(own: OwnSegment, description: Description): Promise<Committed> {
+    const sha256 = this.#wholeHash?.digest('hex') ?? '';
+    try {
+      const head = (reserved: number) => encodeRecordHead(description, this.#prefix, this.#dataSetBytes, reserved);
+      await own.commit(head);
+    } catch (error) {
+      this.#own = undefined;
+      await own.remove();
+      throw storageFailure(error);
+    }
+    this.#own = undefined;
+    const sizeBytes = this.#prefix.length + this.#dataSetBytes;
+    return this.#committed(own.name, own.bodyOffset, own.bodyOffset + sizeBytes, sha256);
+  }
+
+  #committed(segment: string, bodyOffset: number, endOffset: number, sha256: string): Committed {
+    const sizeBytes = this.#prefix.length + this.#dataSetBytes;
+    const blob = formatBlobRef(`spool/${segment}`, bodyOffset, sizeBytes);
+    return { segment, endOffset, blob, sizeBytes, sha256 };
+  }
+
+  /** The Part 10 bytes as they lie in memory. */
+  #contents(): Uint8Array[] {
+    const last = this.#blocks.length - 1;
+    return [this.#prefix, ...this.#blocks.map((block, n) => (n === last ? block.subarray(0, this.#used) : block))];
+  }
+
+  #copy(bytes: Uint8Array): void {
+    let taken = 0;
+    while (taken < bytes.length) {
+      if (this.#used === BLOCK_BYTES) {
+        this.#blocks.push(this.#ports.pool.take());
+        this.#used = 0;
+      }
+      const block = this.#blocks.at(-1);
+      if (block === undefined) throw new Error('a block was pushed and is not there');
+      const some = bytes.subarray(taken, taken + BLOCK_BYTES - this.#used);
+      block.set(some, this.#used);
+      this.#used += some.length;
+      taken += some.length;
+    }
+  }
+
+  #moveToOwnSegment(): void {
+    this.#wholeHash = createHash('sha256');
+    for (const part of this.#contents()) this.#wholeHash.update(part);
+    this.#own = this.#ports.createOwnSegment();
+    this.#own.write([Buffer.from(this.#prefix)], () => undefined);
+    this.#handOver(false);
+  }
+
+  /** Gives the segment every full block, and at the end the last one too. */
+  #handOver(isAll: boolean): void {
+    if (this.#own === undefined) return;
+    const isLastFull = this.#used === BLOCK_BYTES;
+    const blocks = this.#blocks.splice(0, isAll || isLastFull ? this.#blocks.length : this.#blocks.length - 1);
+    if (blocks.length === 0) return;
+    const isTail = isAll && !isLastFull;
+    const parts = blocks.map((block, n) => (isTail && n === blocks.length - 1 ? block.subarray(0, this.#used) : block));
+    if (this.#blocks.length === 0) this.#used = BLOCK_BYTES;
+    this.#own.write(parts, () => this.#ports.pool.give(blocks));
+  }
+
+  #refuse(error: HubError): void {
+    this.#refusal = error;
+    this.#giveBlocks();
+  }
+
+  #giveBlocks(): void {
+    const blocks = this.#blocks;
+    this.#blocks = [];
+    this.#used = BLOCK_BYTES;
+    this.#ports.pool.give(blocks);
+  }
+}

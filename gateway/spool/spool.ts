@@ -1,0 +1,91 @@
+/**
+ * The spool: where received bytes become durable, and where they stay. A segment is a pack of the object store, so
+ * there is no second copy, and the records in it are the outbox the pump works from.
+ */
+import { HubError } from '../../core/errors.ts';
+import type { SpoolPosition } from '../../core/ledger.ts';
+import type { Logger } from '../../core/ports.ts';
+import { BlockPool } from './blocks.ts';
+import { DiskGuard, type DiskLimits } from './disk-guard.ts';
+import type { SpoolFiles } from './files.ts';
+import { OwnSegment } from './own-segment.ts';
+import { Reception } from './reception.ts';
+import { recoverSpool, type SpooledRecord } from './recovery.ts';
+import { SegmentLog } from './segment-log.ts';
+
+export interface SpoolOptions {
+  readonly disk: DiskLimits;
+  /** A segment is closed when it is larger. */
+  readonly segmentBytes: number;
+  /** Memory for objects under way, all doors together. */
+  readonly maxInFlightBytes: number;
+  readonly maxObjectBytes: number;
+}
+
+export interface OpenedSpool {
+  readonly spool: Spool;
+  /** What the ledger was not told of before the hub stopped. */
+  readonly unrecorded: readonly SpooledRecord[];
+}
+
+export class Spool {
+  readonly #disk: DiskGuard;
+  readonly #log: SegmentLog;
+  readonly #ports: ConstructorParameters<typeof Reception>[1];
+
+  constructor(files: SpoolFiles, lastSequence: number, options: SpoolOptions, log: Logger) {
+    let sequence = lastSequence;
+    const nextName = () => segmentName(++sequence);
+    this.#disk = new DiskGuard(files, options.disk, log);
+    this.#log = new SegmentLog(files, { nextName, segmentBytes: options.segmentBytes, log });
+    this.#ports = {
+      pool: new BlockPool(options.maxInFlightBytes),
+      log: this.#log,
+      createOwnSegment: () => new OwnSegment(files, nextName()),
+      maxObjectBytes: options.maxObjectBytes,
+    };
+  }
+
+  /**
+   * An object begins.
+   *
+   * @param prefix - preamble and file meta information that stand before the data set
+   * @returns a reception that refuses when the disk is low; its sender hears it from `finish`
+   */
+  receive(prefix: Uint8Array): Reception {
+    return new Reception(prefix, this.#ports, this.isFull ? new HubError('store.full') : undefined);
+  }
+
+  get isFull(): boolean {
+    return this.#disk.isLow;
+  }
+
+  async checkDisk(): Promise<void> {
+    await this.#disk.check();
+  }
+
+  /** Waits for what is being written. Receptions that go on afterwards fail. */
+  async close(): Promise<void> {
+    await this.#log.close();
+  }
+}
+
+/** Mends what a crash left and opens the spool behind it. */
+export async function openSpool(
+  files: SpoolFiles,
+  positions: readonly SpoolPosition[],
+  options: SpoolOptions,
+  log: Logger,
+): Promise<OpenedSpool> {
+  // The number of a removed or forgotten segment must not come again: the ledger may still hold its position.
+  const names = [...(await files.list()), ...positions.map(({ segment }) => segment)];
+  const unrecorded = await recoverSpool(files, positions, log);
+  const lastSequence = names.reduce((last, name) => Math.max(last, Number.parseInt(name, 10) || 0), 0);
+  const spool = new Spool(files, lastSequence, options, log);
+  await spool.checkDisk();
+  return { spool, unrecorded };
+}
+
+function segmentName(sequence: number): string {
+  return `${String(sequence).padStart(10, '0')}.seg`;
+}
