@@ -1,0 +1,138 @@
+/** The hub's own folder: spool, store, keys. Nobody else on the machine may look into it. */
+import { randomBytes } from 'node:crypto';
+import { chmod, link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { HubError } from '../core/errors.ts';
+
+export interface DataFolder {
+  /** Absolute. */
+  readonly path: string;
+  /** Segments of what was received. */
+  readonly spool: string;
+  /** Packs of results. */
+  readonly store: string;
+  readonly ledgerFile: string;
+  /**
+   * 32 secret bytes that belong to the purpose; the same on every start and for every thread. From `HUB_<PURPOSE>_KEY`
+   * (hex or base64), else from `keys/<purpose>.key`, which is made on first use.
+   *
+   * @param purpose - `deidentify`: lower-case words joined by hyphens
+   * @throws {HubError} `config.invalid` when there is a key that is not 32 bytes
+   */
+  secret(purpose: string): Promise<Uint8Array>;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const KEY_BYTES = 32;
+const OWNER_ONLY_FOLDER = 0o700;
+const OWNER_ONLY_FILE = 0o600;
+
+/** Makes what is missing. @throws {HubError} `store.failed` */
+export async function openDataFolder(dir: string, env: Environment): Promise<DataFolder> {
+  const path = resolve(dir);
+  const keys = join(path, 'keys');
+  const spool = join(path, 'spool');
+  const store = join(path, 'store');
+  try {
+    for (const folder of [path, spool, store, keys]) {
+      await mkdir(folder, { recursive: true, mode: OWNER_ONLY_FOLDER });
+      // `mode` is only for what is made; a folder that was there may be open to everybody.
+      if (folder !== path) await chmod(folder, OWNER_ONLY_FOLDER);
+    }
+    await syncFolder(path);
+  } catch (error) {
+    throw new HubError('store.failed', { detail: 'the data folder cannot be made' }, error);
+  }
+  return {
+    path,
+    spool,
+    store,
+    ledgerFile: join(path, 'ledger.db'),
+    secret: (purpose) => secretOf(purpose, keys, env),
+  };
+}
+
+/**
+ * Removes what a crash left of packs that were not committed. Only while the ledger is locked by this process:
+ * another hub's unfinished packs look the same.
+ *
+ * @returns how many
+ */
+export async function removeUnfinishedPacks({ store }: DataFolder): Promise<number> {
+  const unfinished = (await readdir(store)).filter((name) => name.endsWith('.pack.tmp'));
+  for (const name of unfinished) await rm(join(store, name), { force: true });
+  return unfinished.length;
+}
+
+async function secretOf(purpose: string, keys: string, env: Environment): Promise<Uint8Array> {
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(purpose)) throw new TypeError(`${purpose} is not a purpose`);
+  const variable = `HUB_${purpose.toUpperCase().replaceAll('-', '_')}_KEY`;
+  const given = env[variable];
+  if (given !== undefined && given !== '') return parseKey(given, variable);
+
+  const name = `${purpose}.key`;
+  const path = join(keys, name);
+  const text = (await readText(path)) ?? (await makeKey(path, keys));
+  return parseKey(text, `keys/${name}`);
+}
+
+/** @param origin - for the message; the key itself never stands in one */
+function parseKey(text: string, origin: string): Uint8Array {
+  const trimmed = text.trim();
+  const isHex = /^[0-9a-fA-F]{64}$/.test(trimmed);
+  // Standard and URL-safe alphabet, with or without padding.
+  const isBase64 = /^[A-Za-z0-9+/_-]{43}=?$/.test(trimmed);
+  const bytes = isHex ? Buffer.from(trimmed, 'hex') : isBase64 ? Buffer.from(trimmed, 'base64') : undefined;
+  if (bytes?.byteLength !== KEY_BYTES) {
+    throw new HubError('config.invalid', { detail: `${origin} is not 32 bytes in hex or base64` });
+  }
+  return new Uint8Array(bytes);
+}
+
+/**
+ * A key that is lost takes with it what was made with it: the bytes are on the disk before they get their name, and
+ * the name before anybody uses them. `link` refuses a name that is taken, so that of two threads one wins.
+ */
+async function makeKey(path: string, keys: string): Promise<string> {
+  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
+  try {
+    const file = await open(temporary, 'wx', OWNER_ONLY_FILE);
+    try {
+      await file.writeFile(`${randomBytes(KEY_BYTES).toString('hex')}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(temporary, path).catch((error: unknown) => {
+      if (!hasCode(error, 'EEXIST')) throw error;
+    });
+    await rm(temporary);
+    await syncFolder(keys);
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new HubError('store.failed', { detail: 'a key cannot be kept' }, error);
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw new HubError('store.failed', { detail: 'a key cannot be read' }, error);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
