@@ -12,7 +12,7 @@ export interface Route {
   readonly deliver: readonly string[];
   /** Only the series that match go, instead of the whole study. */
   readonly perSeries: boolean;
-  readonly completion?: Partial<CompletionRule>;
+  readonly completion?: Partial<CompletionRule> | undefined;
 }
 
 /** The routes in force, and the version of the configuration they come from. */
