@@ -1,0 +1,61 @@
+/** What a partner may know of a fact: its own schema's fields, under the pseudonymous study UID, and nothing around it. */
+import * as z from 'zod';
+import { EVENTS, type HubEvent, type PartnerStream } from '../../core/events.ts';
+import type { NewEvent } from '../../core/ledger.ts';
+
+export type PartnerEvent = NewEvent & { readonly stream: PartnerStream };
+
+/** Fields by which a fact says for whom its results were released. */
+const released = z.looseObject({
+  partner: z.string(),
+  studyInstanceUid: z.string(),
+  releasedStudyInstanceUid: z.string(),
+});
+
+export function partnerStream(partner: string): PartnerStream {
+  return `partner.${partner}.v1`;
+}
+
+/**
+ * The event as its partner sees it; undefined when it is for no partner.
+ *
+ * @param isOfPartner - whether a destination belongs to the partner: a partner does not learn who else gets the study
+ * @throws {z.ZodError} a defect of ours: the fact does not fit the partner's schema
+ */
+export function projectForPartner(
+  event: HubEvent,
+  isOfPartner: (destination: string, partner: string) => boolean,
+): PartnerEvent | undefined {
+  const entry = EVENTS[event.type];
+  const fact = released.safeParse(event.data);
+  if (!fact.success || !('partner' in entry)) return undefined;
+  const { partner, studyInstanceUid: original, releasedStudyInstanceUid } = fact.data;
+  const { destinations, ...fields } = fact.data;
+  const known: Record<string, unknown> = {
+    ...fields,
+    studyInstanceUid: releasedStudyInstanceUid,
+    ...(destinations === undefined
+      ? {}
+      : {
+          destinations: z
+            .array(z.string())
+            .parse(destinations)
+            .filter((name) => isOfPartner(name, partner)),
+        }),
+  };
+  const shape = Object.keys(entry.partner.shape);
+  const data = entry.partner.parse(
+    Object.fromEntries(shape.filter((key) => known[key] !== undefined).map((key) => [key, known[key]])),
+  );
+  // No route of ours lets this happen; if it does, the event must not leave.
+  if (original !== releasedStudyInstanceUid && JSON.stringify(data).includes(original)) {
+    throw new TypeError(`${event.type} would carry the original study UID to a partner`);
+  }
+  return parsePartnerEvent(event, partnerStream(partner), releasedStudyInstanceUid, data);
+}
+
+/** No correlation, causation or original event ID: they lead back into the hub. */
+function parsePartnerEvent(event: HubEvent, stream: PartnerStream, key: string, data: unknown): PartnerEvent {
+  // On a partner's stream the data has the partner's schema, which `parse` has just proven; the type has only the hub's.
+  return { type: event.type, stream, key, data } as PartnerEvent;
+}

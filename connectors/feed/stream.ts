@@ -1,0 +1,158 @@
+/** `/partner/v1/events/stream`: the feed as server-sent events, resumed from the ledger, so nothing is kept for a reader. */
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Response } from 'express';
+import { HubError } from '../../core/errors.ts';
+import type { EventType, PartnerStream, PositionedEvent } from '../../core/events.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { Logger } from '../../core/ports.ts';
+
+const PAGE = 100;
+/** Bounds, so that a reader that opens stream after stream does not take the hub's sockets. */
+const MAX_STREAMS_PER_PARTNER = 8;
+const MAX_STREAMS = 256;
+const RETRY_MS = 5_000;
+/** A busy ledger commits hundreds of times a second; a reader need not look as often. */
+const MIN_GAP_MS = 50;
+
+export interface FeedStreamsOptions {
+  readonly ledger: Pick<Ledger, 'events' | 'onCommit'>;
+  readonly log: Logger;
+  readonly heartbeatMs: number;
+  readonly render: (
+    stream: PartnerStream,
+    event: PositionedEvent,
+  ) => { readonly cursor: string; readonly event: Record<string, unknown> };
+}
+
+export interface FeedStreams {
+  /** Resolves when the reader has gone or the hub stops. @throws {HubError} `request.too-many` */
+  serve(
+    response: Response,
+    stream: PartnerStream,
+    after: number,
+    types: readonly EventType[] | undefined,
+  ): Promise<void>;
+  stop(): void;
+}
+
+export function createFeedStreams({ ledger, log, heartbeatMs, render }: FeedStreamsOptions): FeedStreams {
+  const open = new Map<PartnerStream, number>();
+  const stopping = new AbortController();
+
+  return {
+    serve: async (response, stream, after, types) => {
+      const total = [...open.values()].reduce((sum, count) => sum + count, 0);
+      const ofPartner = open.get(stream) ?? 0;
+      if (total >= MAX_STREAMS || ofPartner >= MAX_STREAMS_PER_PARTNER) {
+        throw new HubError('request.too-many', { detail: 'event streams', retryAfterMs: RETRY_MS });
+      }
+      open.set(stream, ofPartner + 1);
+      try {
+        await follow(response, stream, after, types);
+      } catch (error) {
+        // The head is long sent: the reader sees the end of the stream and comes back with its last id.
+        log.warn('event stream broke off', { stream, error: error instanceof Error ? error.message : 'unknown' });
+        response.destroy();
+      } finally {
+        open.set(stream, (open.get(stream) ?? 1) - 1);
+      }
+    },
+    stop: () => stopping.abort(),
+  };
+
+  async function follow(
+    response: Response,
+    stream: PartnerStream,
+    from: number,
+    types: readonly EventType[] | undefined,
+  ): Promise<void> {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const over = AbortSignal.any([gone.signal, stopping.signal]);
+    response.writeHead(200, {
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      'Cache-Control': 'no-store',
+      // Proxies would hold events back until a buffer is full.
+      'X-Accel-Buffering': 'no',
+    });
+    response.write(`retry: ${RETRY_MS}\n\n`);
+
+    const bell = createBell(ledger, over);
+    let after = from;
+    let lastWriteMs = performance.now();
+    while (!over.aborted) {
+      const events = await ledger.events.read({
+        streams: [stream],
+        after,
+        limit: PAGE,
+        ...(types === undefined ? {} : { types }),
+      });
+      for (const event of events) {
+        const { cursor, event: body } = render(stream, event);
+        await write(response, over, `id: ${cursor}\nevent: ${String(body['type'])}\ndata: ${JSON.stringify(body)}\n\n`);
+        after = event.position;
+        lastWriteMs = performance.now();
+      }
+      if (events.length === PAGE) continue;
+      // Commits that are not for this partner wake us too: silence is measured, not inferred.
+      await bell.rings(lastWriteMs + heartbeatMs - performance.now());
+      if (performance.now() - lastWriteMs < heartbeatMs) continue;
+      await write(response, over, ': heartbeat\n\n');
+      lastWriteMs = performance.now();
+    }
+    response.end();
+  }
+}
+
+/** Waits for a reader that is slower than the feed, so that nothing piles up in memory. */
+async function write(response: Response, over: AbortSignal, text: string): Promise<void> {
+  if (over.aborted || response.write(text)) return;
+  try {
+    await once(response, 'drain', { signal: over });
+  } catch {
+    // Over: the loop sees it.
+  }
+}
+
+/** Rings when something was committed since it was last listened to; not more often than `MIN_GAP_MS`. */
+function createBell(
+  ledger: Pick<Ledger, 'onCommit'>,
+  over: AbortSignal,
+): { readonly rings: (withinMs: number) => Promise<void> } {
+  let hasRung = false;
+  let wake: (() => void) | undefined;
+  const silence = ledger.onCommit(() => {
+    hasRung = true;
+    wake?.();
+  });
+  const leave = () => {
+    silence();
+    wake?.();
+  };
+  if (over.aborted) leave();
+  over.addEventListener('abort', leave, { once: true });
+  return {
+    rings: async (withinMs) => {
+      await pause(MIN_GAP_MS, over);
+      if (!hasRung && !over.aborted && withinMs > MIN_GAP_MS) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, withinMs - MIN_GAP_MS);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      hasRung = false;
+    },
+  };
+}
+
+async function pause(ms: number, over: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal: over });
+  } catch {
+    // Over: the loop sees it.
+  }
+}
