@@ -1,0 +1,59 @@
+/** A series as a grid of numbers in space, and what is wrong with it. */
+import type { DataSet } from '../../core/dicom/data-set.ts';
+
+export type Triple = readonly [number, number, number];
+
+/** What a scan is for; decides what is measured. */
+export type VolumeKind = 'anatomical' | 'diffusion' | 'functional' | 'mapping' | 'phantom' | 'unknown';
+
+/** The instance, and in multi-frame instances the frame, a slice was read from. */
+export interface SliceSource {
+  readonly sopInstanceUid: string;
+  readonly sopClassUid: string;
+  /** From 1; absent for an instance of one frame. */
+  readonly frameNumber?: number;
+}
+
+export interface Volume {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  /** Columns, rows, slices, repetitions. */
+  readonly dims: readonly [number, number, number, number];
+  readonly spacingMm: Triple;
+  /** Rescaled values, x fastest, then y, z, t. */
+  readonly data: Float32Array;
+  /** Row-major 4 × 4: voxel index (x, y, z, 1) to millimetres in the patient system of PS3.3 C.7.6.2.1.1 (LPS). */
+  readonly affine: readonly number[];
+  /** False: slices are missing or not equally far apart, so the third axis of `affine` is only an average. */
+  readonly isRegular: boolean;
+  /** For slice z of repetition t at `t × dims[2] + z`; empty when it was not read from DICOM. */
+  readonly slices: readonly SliceSource[];
+  /** Header of the first instance; an empty data set when it was not read from DICOM. */
+  readonly header: DataSet;
+  readonly kind: VolumeKind;
+}
+
+export const FINDINGS = {
+  'slices-missing': 'Slices are missing',
+  'slices-irregular': 'Slices are not equally far apart',
+  'repetitions-incomplete': 'The last repetition is incomplete',
+  'pixels-compressed': 'Pixels are compressed, not decoded in this version',
+  'pixels-unreadable': 'Pixels cannot be read',
+  'pixels-colour': 'A colour image cannot be measured',
+  'mosaic-unknown': 'A mosaic cannot be unfolded',
+  'geometry-missing': 'Position or orientation is missing',
+  'volume-too-large': 'The series is too large to be measured',
+  'header-unreadable': 'An instance cannot be read',
+} as const;
+export type FindingCode = keyof typeof FINDINGS;
+
+/** Something a technician should know about a series: a code for programs, a sentence for people; never a patient value. */
+export interface Finding {
+  readonly code: FindingCode;
+  readonly message: string;
+  readonly seriesInstanceUid: string;
+}
+
+export function finding(code: FindingCode, seriesInstanceUid: string, detail?: string): Finding {
+  return { code, seriesInstanceUid, message: `${FINDINGS[code]}${detail === undefined ? '' : `: ${detail}`}.` };
+}
