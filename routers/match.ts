@@ -196,7 +196,8 @@ function describe(test: AttributeTest): { readonly tests: readonly string[]; rea
   }
   const { equals, matches, ignoreCase, like, gte, lte } = test.is;
   const words: [string, string][] = [];
-  if (equals !== undefined) words.push(['equals', equals.map((value) => JSON.stringify(value)).join(' or ')]);
+  if (equals !== undefined)
+    words.push(['equals', `equals ${equals.map((value) => JSON.stringify(value)).join(' or ')}`]);
   if (matches !== undefined) words.push(['matches', `matches /${matches}/${ignoreCase === true ? 'i' : ''}`]);
   if (like !== undefined) words.push(['like', `like ${JSON.stringify(like)}`]);
   if (gte !== undefined) words.push(['range', `at least ${String(gte)}`]);

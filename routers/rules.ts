@@ -56,12 +56,12 @@ export const ruleSchema: z.ZodType<Rule, unknown> = z
   })
   .meta(ruleJsonSchema);
 
-/** Values a rule compares `key` with for equality and where they stand; for checks of names across the configuration. */
-export function valuesAskedFor(rule: Rule, key: ProvenanceKey): readonly string[] {
-  if ('all' in rule) return rule.all.flatMap((part) => valuesAskedFor(part, key));
-  if ('any' in rule) return rule.any.flatMap((part) => valuesAskedFor(part, key));
-  if ('not' in rule) return valuesAskedFor(rule.not, key);
-  return rule.key === key && 'equals' in rule.is ? (rule.is.equals ?? []).map(String) : [];
+/** Names of sources the rule asks for, wherever it does, so that one that does not exist can be found. */
+export function sourcesIn(rule: Rule): readonly string[] {
+  if ('all' in rule) return rule.all.flatMap(sourcesIn);
+  if ('any' in rule) return rule.any.flatMap(sourcesIn);
+  if ('not' in rule) return sourcesIn(rule.not);
+  return rule.key === 'source' && 'equals' in rule.is ? (rule.is.equals ?? []).map(String) : [];
 }
 
 function parseRule(value: unknown, path: readonly PropertyKey[], complain: Complain): Rule {
