@@ -192,14 +192,14 @@ export function instanceReads(db: Database) {
     'SELECT segment, segment_offset AS "offset" FROM spool_positions ORDER BY segment',
   );
   const items = db.query<ItemRow>(
-    `WITH given (study_instance_uid, revision, series) AS (SELECT ?, ?, ?)
+    `WITH given (study_instance_uid, revision, chosen) AS (SELECT ?, ?, ?)
      SELECT given.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, i.sop_class_uid,
             i.transfer_syntax_uid, i.blob, i.size_bytes, i.sha256
      FROM given JOIN studies USING (study_instance_uid) JOIN instances i USING (study) JOIN series s USING (series)
      WHERE (given.revision IS NULL OR (i.revision <= given.revision AND EXISTS (
               SELECT 1 FROM instances n
               WHERE n.study = i.study AND n.series = i.series AND n.revision = given.revision)))
-       AND (given.series IS NULL OR s.series_instance_uid IN (SELECT value FROM json_each(given.series)))
+       AND (given.chosen IS NULL OR s.series_instance_uid IN (SELECT value FROM json_each(given.chosen)))
      ORDER BY i.instance`,
   );
 

@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import type { Ledger } from '../../core/ledger.ts';
+import type { Clock } from '../../core/ports.ts';
+import { TestClock } from './ledger-facts.ts';
+import { describeDeliveries } from './ledger-deliveries.ts';
+import { describeEvents } from './ledger-events.ts';
+import { describeInstances } from './ledger-instances.ts';
+import { describeQuarantine } from './ledger-quarantine.ts';
+import { describeRuns } from './ledger-runs.ts';
+
+/** One ledger on a place of its own. */
+export interface LedgerUnderTest {
+  readonly ledger: Ledger;
+  readonly clock: TestClock;
+  /** Closes it and opens what it left behind. */
+  readonly reopen: () => Promise<Ledger>;
+}
+
+/** The part of the suite a group of methods has. */
+export type LedgerSuite = (subject: () => LedgerUnderTest) => void;
+
+/**
+ * What every ledger does, whatever database is under it.
+ *
+ * @param open - a new one for each test
+ */
+export function describeLedger(
+  name: string,
+  open: (clock: Clock) => Promise<{ ledger: Ledger; reopen(): Promise<Ledger>; remove(): Promise<void> }>,
+): void {
+  describe(`the ledger on ${name}`, () => {
+    let current: (LedgerUnderTest & { remove(): Promise<void> }) | undefined;
+    const subject = () => {
+      if (current === undefined) throw new Error('asked for outside of a test');
+      return current;
+    };
+
+    beforeEach(async () => {
+      const clock = new TestClock();
+      current = { clock, ...(await open(clock)) };
+    });
+
+    afterEach(async () => {
+      await current?.remove();
+      current = undefined;
+    });
+
+    describe('instances and studies', () => describeInstances(subject));
+    describe('runs', () => describeRuns(subject));
+    describe('deliveries', () => describeDeliveries(subject));
+    describe('quarantine', () => describeQuarantine(subject));
+    describe('events, groups and tokens', () => describeEvents(subject));
+
+    it('closes twice without harm and refuses what comes after', async () => {
+      const { ledger } = subject();
+
+      await ledger.close();
+      await ledger.close();
+
+      const refusals = await Promise.allSettled([ledger.events.append([]), ledger.events.head()]);
+      expect(refusals.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected']);
+    });
+  });
+}
