@@ -17,6 +17,7 @@ const DEFAULT_LEASE_MS = 60_000;
 const IDLE_POLL_MS = 15_000;
 /** Longest wait of a timer of Node. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+const BUSY_POLL_MS = 1_000;
 const PENDING_PAGE = 500;
 const COMMIT_DELAY_MS = 100;
 
@@ -99,9 +100,9 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const sleepUntilDue = async (): Promise<void> => {
     const due = await ledger.deliveries.nextDue();
     clearTimeout(timer);
-    // What is due already waits for a slot, and its end wakes us.
+    // What is due already waits for a slot of its destination; behind it may stand what another will be due for.
     const untilDueMs = due === undefined ? Infinity : due.getTime() - clock.now().getTime();
-    const waitMs = untilDueMs <= 0 ? IDLE_POLL_MS : Math.min(untilDueMs, IDLE_POLL_MS, MAX_TIMER_MS);
+    const waitMs = untilDueMs <= 0 ? BUSY_POLL_MS : Math.min(untilDueMs, IDLE_POLL_MS, MAX_TIMER_MS);
     if (!isStopping) timer = setTimeout(wake, waitMs);
   };
 

@@ -1,0 +1,145 @@
+/** What the API shows of the ledger's rows: identifiers, states, numbers, reasons; no attribute of a patient, no reference to bytes. */
+import * as z from 'zod';
+
+const uid = z.string().regex(/^[0-9.]{1,64}$/);
+const time = z.string().describe('UTC, ISO 8601');
+const count = z.int().min(0);
+
+export const studyParams = z.object({ studyInstanceUid: uid });
+export const deliveryParams = z.object({ deliveryId: z.uuid() });
+export const runParams = z.object({ runId: z.uuid() });
+export const quarantineParams = z.object({ quarantineId: z.uuid() });
+export const tokenParams = z.object({ tokenId: z.string().regex(/^[0-9a-f]{1,64}$/) });
+
+export const pageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(500).default(50).describe('Rows a page.'),
+  before: z.string().min(1).max(128).optional().describe('`cursor` of the page before.'),
+});
+
+/** Newest first; `cursor` is absent on the last page. */
+export function listOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), cursor: z.string().optional() });
+}
+
+export const studyState = z.enum(['receiving', 'completed', 'unrouted', 'routed']);
+export const study = z.object({
+  studyInstanceUid: uid,
+  revision: count.describe('0 before the first completion'),
+  source: z.string(),
+  instances: count,
+  firstReceivedAt: time,
+  lastReceivedAt: time,
+  correlationId: z.string(),
+  held: z.boolean().describe('Waits for the release of a quarantine entry'),
+  state: studyState,
+});
+export const series = z.object({
+  seriesInstanceUid: uid,
+  instances: count,
+  modality: z.string().optional(),
+  door: z.enum(['dimse', 'stow-rs', 'folder']),
+  source: z.string(),
+});
+export const run = z.object({
+  runId: z.string(),
+  studyInstanceUid: uid,
+  revision: count,
+  route: z.string(),
+  configVersion: z.string(),
+  state: z.enum(['waiting', 'running', 'processed', 'quarantined', 'cancelled']),
+  createdAt: time,
+  processors: z.array(z.string()),
+  nextStep: count,
+  destinations: z.array(z.string()),
+  items: count.describe('Instances and artefacts after the last finished step'),
+  explanation: z.unknown().describe('Why the route matched'),
+});
+export const timelineEntry = z.object({ at: time, what: z.string(), fields: z.record(z.string(), z.unknown()) });
+
+export const deliveryState = z.enum(['pending', 'succeeded', 'dead', 'cancelled']);
+export const delivery = z.object({
+  deliveryId: z.string(),
+  runId: z.string(),
+  destination: z.string(),
+  partner: z.string().optional(),
+  state: deliveryState,
+  studyInstanceUid: uid,
+  releasedStudyInstanceUid: uid,
+  revision: count,
+  route: z.string(),
+  createdAt: time,
+  attempts: count.describe('Since creation or the last replay'),
+  dueAt: time.optional(),
+  reason: z.string().optional(),
+  correlationId: z.string(),
+});
+export const deliveryWithHistory = delivery.extend({
+  history: z.array(
+    z.object({
+      attempt: count,
+      startedAt: time,
+      durationMs: z.number(),
+      outcome: z.enum(['succeeded', 'failed']),
+      code: z.string().optional(),
+      retry: z.string().optional(),
+      detail: z.string().optional(),
+    }),
+  ),
+});
+
+export const quarantineState = z.enum(['held', 'released', 'replayed']);
+export const quarantine = z.object({
+  quarantineId: z.string(),
+  stage: z.enum(['gateway', 'routers', 'processors']),
+  reason: z.string(),
+  detail: z.string(),
+  studyInstanceUid: uid.optional(),
+  runId: z.string().optional(),
+  instances: count,
+  sizeBytes: count,
+  source: z.string().optional(),
+  holdsStudy: z.boolean(),
+  state: quarantineState,
+  createdAt: time,
+});
+
+export const role = z.enum(['admin', 'operator', 'auditor', 'partner']);
+export const token = z.object({
+  tokenId: z.string(),
+  role,
+  partner: z.string().optional(),
+  createdAt: time,
+  expiresAt: time.optional(),
+  lastUsedAt: time.optional(),
+  revokedAt: time.optional(),
+});
+export const newToken = z
+  .strictObject({
+    role,
+    partner: z.string().min(1).max(64).optional().describe('Needed for role partner, refused for the others.'),
+    expiresAt: z.iso.datetime().optional(),
+  })
+  .refine((given) => (given.role === 'partner') === (given.partner !== undefined), {
+    message: 'role partner needs a partner, and only it',
+    path: ['partner'],
+  });
+export const createdToken = token.extend({ token: z.string().describe('Shown this once.') });
+
+export const route = z.object({
+  name: z.string(),
+  enabled: z.boolean(),
+  when: z.unknown().describe('The rule as configured'),
+  process: z.array(z.unknown()),
+  deliver: z.array(z.string()),
+  perSeries: z.boolean(),
+});
+export const partner = z.object({ name: z.string(), destinations: z.array(z.string()), policies: z.array(z.string()) });
+export const auditEntry = z.object({
+  position: z.int(),
+  time,
+  actor: z.string(),
+  role: z.string(),
+  action: z.string(),
+  subject: z.string(),
+  outcome: z.enum(['done', 'refused']),
+});
