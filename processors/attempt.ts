@@ -1,0 +1,202 @@
+/** One attempt at one step: works it under its lease and records how it ended. */
+import { randomUUID } from 'node:crypto';
+import { HubError, toHubError } from '../core/errors.ts';
+import type { LeasedJob, Ledger, NewQuarantine, RunStep } from '../core/ledger.ts';
+import type { Clock, Logger } from '../core/ports.ts';
+import type { ProcessorResult } from '../core/plugins.ts';
+import { nextDelayMs } from '../core/retry.ts';
+import type { ProcessorMetrics } from './metrics.ts';
+import { eventsOf } from './result-events.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+export interface AttemptPorts {
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: ProcessorMetrics;
+  readonly pool: WorkerPool;
+  readonly random: () => number;
+}
+
+export interface AttemptOptions {
+  readonly resolve: (step: RunStep) => unknown;
+  readonly leaseMs: number;
+  readonly timeLimitMs: number;
+  readonly retry?: { readonly firstDelayMs: number; readonly maxDelayMs: number };
+  readonly onProgress: (step: {
+    readonly runId: string;
+    readonly processor: string;
+    readonly fraction: number;
+  }) => void;
+  /** Aborted: the hub is stopping and the step is left to whoever takes it up again. */
+  readonly signal: AbortSignal;
+}
+
+const RETRY = { firstDelayMs: 5_000, maxDelayMs: 60_000 };
+/** Attempts that may fail. */
+const MAX_ATTEMPTS = 3;
+/** Attempts that may begin: a study on which the whole process dies (native code) has no failure to show, only starts. */
+const MAX_STARTS = 6;
+
+type Outcome =
+  | { readonly kind: 'ended'; readonly result: ProcessorResult }
+  | { readonly kind: 'failed'; readonly error: HubError }
+  /** Another process has the job, or will have it. */
+  | { readonly kind: 'lost' };
+
+/** @returns milliseconds to the next attempt, if there will be one here */
+export async function attemptStep(
+  ports: AttemptPorts,
+  options: AttemptOptions,
+  job: LeasedJob,
+): Promise<number | undefined> {
+  const { ledger, clock, metrics } = ports;
+  const { jobId, fence, run } = job;
+  const step = run.steps[job.step];
+  const processor = step?.processor ?? 'unknown';
+  const log = ports.log.child({
+    studyInstanceUid: run.studyInstanceUid,
+    correlationId: run.correlationId,
+    runId: run.runId,
+    route: run.route,
+    processor,
+  });
+  const startedAt = performance.now();
+  const outcome = await workUnderLease({ ...ports, log }, options, job);
+  const durationSeconds = (performance.now() - startedAt) / 1000;
+  const observe = (how: string) => metrics.duration.observe({ processor, outcome: how }, durationSeconds);
+  const fields = { attempt: job.attempt, durationSeconds };
+
+  const quarantine = async (how: string, entry: Pick<NewQuarantine, 'reason' | 'detail' | 'items'>) => {
+    const isRecorded = await ledger.runs.quarantine(jobId, fence, {
+      ...entry,
+      quarantineId: randomUUID(),
+      stage: 'processors',
+      studyInstanceUid: run.studyInstanceUid,
+      runId: run.runId,
+      // The run is held; other routes of the study have their own.
+      holdsStudy: false,
+    });
+    observe(isRecorded ? how : 'lost');
+    if (!isRecorded) {
+      log.warn('step result came after its lease', fields);
+      return;
+    }
+    metrics.quarantined.increment({ reason: entry.reason });
+    log.error('run quarantined', { ...fields, reason: entry.reason });
+  };
+
+  switch (outcome.kind) {
+    case 'lost':
+      observe('lost');
+      log.warn('step abandoned', fields);
+      return undefined;
+    case 'ended': {
+      const { result } = outcome;
+      if (result.outcome === 'held') {
+        const { reason, detail, sopInstanceUids } = result;
+        await quarantine('held', { reason, detail, items: quarantinedItems(job, new Set(sopInstanceUids)) });
+        return undefined;
+      }
+      const { items } = result;
+      const isRecorded = await ledger.runs.finishStep(jobId, fence, {
+        items,
+        events: eventsOf(run, result.events, items),
+      });
+      observe(isRecorded ? 'done' : 'lost');
+      if (isRecorded) log.info('step done', { ...fields, items: items.length });
+      else log.warn('step result came after its lease', fields);
+      return undefined;
+    }
+    case 'failed': {
+      const { error } = outcome;
+      const policy = { ...(options.retry ?? RETRY), attempts: MAX_ATTEMPTS };
+      const delayMs = error.row.retry === 'permanent' ? undefined : nextDelayMs(policy, job.attempt, ports.random());
+      if (delayMs === undefined) {
+        await quarantine('quarantined', { reason: error.code, detail: error.message, items: quarantinedItems(job) });
+        return undefined;
+      }
+      const retryAt = new Date(clock.now().getTime() + delayMs);
+      const isRecorded = await ledger.runs.retryStep(jobId, fence, retryAt, error.code);
+      observe(isRecorded ? 'retried' : 'lost');
+      log.warn('step failed, will be tried again', { ...fields, error, retryInMs: delayMs });
+      return isRecorded ? delayMs : undefined;
+    }
+    default:
+      return outcome satisfies never;
+  }
+}
+
+async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job: LeasedJob): Promise<Outcome> {
+  const { pool, log } = ports;
+  const { run, step: index } = job;
+  const step = run.steps[index];
+  if (job.attempt > MAX_STARTS) {
+    const detail = `begun ${MAX_STARTS} times without coming to an end`;
+    return { kind: 'failed', error: new HubError('processor.failed', { detail }) };
+  }
+  const lease = keepLease(ports, options.leaseMs, job);
+  const signal = AbortSignal.any([options.signal, lease.lost]);
+  try {
+    if (step === undefined) throw new TypeError(`run ${run.runId} has no step ${index}`);
+    const result = await pool.run({
+      order: {
+        processor: step.processor,
+        options: options.resolve(step),
+        runId: run.runId,
+        route: run.route,
+        studyInstanceUid: run.studyInstanceUid,
+        revision: run.revision,
+        items: run.items,
+        // The fence makes the name new for each attempt: a retry never meets the remains of the one before.
+        packName: `${run.runId}-${index}-${job.fence}`,
+      },
+      log,
+      timeLimitMs: options.timeLimitMs,
+      signal,
+      onProgress: (fraction) => options.onProgress({ runId: run.runId, processor: step.processor, fraction }),
+    });
+    return signal.aborted ? { kind: 'lost' } : { kind: 'ended', result };
+  } catch (thrown) {
+    return signal.aborted ? { kind: 'lost' } : { kind: 'failed', error: toHubError(thrown) };
+  } finally {
+    lease.stop();
+  }
+}
+
+/**
+ * Renews the lease every third of it. Survives a ledger that stutters; a lease that ran out because this process
+ * froze is seen as lost, even before the ledger says so.
+ */
+function keepLease(
+  { ledger, clock, log }: AttemptPorts,
+  leaseMs: number,
+  job: LeasedJob,
+): { readonly lost: AbortSignal; stop(): void } {
+  const lost = new AbortController();
+  let heldUntil = performance.now() + leaseMs;
+  const renew = async (): Promise<void> => {
+    const from = performance.now();
+    try {
+      if (await ledger.runs.renew(job.jobId, job.fence, leaseMs, clock.now())) heldUntil = from + leaseMs;
+      else lost.abort();
+    } catch (error) {
+      log.warn('lease could not be renewed', { error: toHubError(error).message });
+      if (performance.now() > heldUntil) lost.abort();
+    }
+  };
+  const timer = setInterval(() => void renew(), leaseMs / 3);
+  return { lost: lost.signal, stop: () => clearInterval(timer) };
+}
+
+/** What stands in the quarantine entry: the instances named, else all of the run. */
+function quarantinedItems({ run }: LeasedJob, sopInstanceUids?: ReadonlySet<string>): NewQuarantine['items'] {
+  const instances = run.items.filter((item) => item.kind === 'instance');
+  const named = instances.filter(({ sopInstanceUid }) => sopInstanceUids?.has(sopInstanceUid) ?? true);
+  // A plug-in that holds a run without naming instances, or names its own outputs, holds all of it.
+  return (named.length === 0 ? instances : named).map(({ blob, sizeBytes, sopInstanceUid }) => ({
+    blob,
+    sizeBytes,
+    sopInstanceUid,
+  }));
+}

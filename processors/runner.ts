@@ -1,0 +1,181 @@
+/**
+ * Works the runs that routes have opened: each step a job under a lease, done in a worker thread, its result and its
+ * facts recorded in one transaction. What dies anywhere in between is worked again, under a higher fence.
+ */
+import { toHubError } from '../core/errors.ts';
+import { isEventOf } from '../core/events.ts';
+import type { LeasedJob, Ledger, RunStep } from '../core/ledger.ts';
+import type { ProcessorPlugin } from '../core/plugins.ts';
+import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
+import { attemptStep } from './attempt.ts';
+import { processorMetrics } from './metrics.ts';
+import { unprocessedEvent } from './result-events.ts';
+import { type WorkerEntry, WorkerPool } from './worker-pool.ts';
+
+const GROUP = 'processors';
+/** Between looks at the ledger when nothing wakes the runner: for leases of dead processes and retries that are due. */
+const IDLE_POLL_MS = 5_000;
+const DEFAULT_LEASE_MS = 60_000;
+const DEFAULT_TIME_LIMIT_MS = 30 * 60_000;
+
+export interface RunnerPorts {
+  readonly bus: EventBus;
+  readonly ledger: Ledger;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** 0 ≤ random < 1, for the jitter of retries. */
+  readonly random?: () => number;
+}
+
+export interface RunnerOptions {
+  /** Only their names are used here; the workers have their own. */
+  readonly plugins: readonly Pick<ProcessorPlugin, 'name'>[];
+  /** Frozen options of a step, as its plug-in resolved them. @throws {HubError} `config.invalid` */
+  readonly resolve: (step: RunStep) => unknown;
+  readonly worker: WorkerEntry;
+  /** Steps at the same time. */
+  readonly workers: number;
+  /** Names this process in leases. */
+  readonly owner: string;
+  readonly leaseMs?: number;
+  /** For one attempt at one step. */
+  readonly timeLimitMs?: number;
+  /** Delays before the second and later attempts. */
+  readonly retry?: { readonly firstDelayMs: number; readonly maxDelayMs: number };
+  readonly onProgress?: (step: {
+    readonly runId: string;
+    readonly processor: string;
+    readonly fraction: number;
+  }) => void;
+}
+
+export interface Runner {
+  /** Claims nothing new, lets steps under way end within `graceMs`, then abandons them: their leases run out. Harmless twice. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Starts working; what a crash left behind is taken up again when its lease has run out. */
+export async function startRunner(ports: RunnerPorts, options: RunnerOptions): Promise<Runner> {
+  const { ledger, clock } = ports;
+  const log = ports.log.child({ stage: 'processors' });
+  const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+  const metrics = processorMetrics(ports.metrics);
+  metrics.jobs.collect(() => countJobs(ledger, options.plugins, metrics.jobs));
+
+  const pool = new WorkerPool({ entry: options.worker, size: options.workers });
+  const underWay = new Set<Promise<void>>();
+  const retries = new Set<NodeJS.Timeout>();
+  const abandon = new AbortController();
+  let isStopping = false;
+  let isWanted = false;
+  let claiming: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  const begin = (job: LeasedJob): void => {
+    const step = attemptStep(
+      { ledger, clock, log, metrics, pool, random: ports.random ?? Math.random },
+      {
+        resolve: options.resolve,
+        leaseMs,
+        timeLimitMs: options.timeLimitMs ?? DEFAULT_TIME_LIMIT_MS,
+        ...(options.retry === undefined ? {} : { retry: options.retry }),
+        onProgress: options.onProgress ?? (() => {}),
+        signal: abandon.signal,
+      },
+      job,
+    )
+      .then((retryInMs) => {
+        if (retryInMs !== undefined) wakeIn(retryInMs);
+      })
+      .catch((error: unknown) => {
+        // The ledger itself failed: the lease runs out and the step is worked again.
+        log.error('step could not be recorded', { jobId: job.jobId, error: toHubError(error).message });
+      })
+      .finally(() => {
+        underWay.delete(step);
+        wake();
+      });
+    underWay.add(step);
+  };
+
+  const claim = async (): Promise<void> => {
+    while (isWanted && !isStopping) {
+      isWanted = false;
+      // Never more than can start at once: a claimed job that waits for a thread only burns its lease.
+      const free = options.workers - underWay.size;
+      if (free < 1) break;
+      const jobs = await ledger.runs.claim(options.owner, leaseMs, clock.now(), free);
+      jobs.forEach(begin);
+    }
+  };
+
+  const wakeIn = (delayMs: number): void => {
+    if (isStopping) return;
+    const retry = setTimeout(() => {
+      retries.delete(retry);
+      wake();
+    }, delayMs);
+    retries.add(retry);
+  };
+
+  /** One claim at a time; a wake during it makes it look once more. */
+  function wake(): void {
+    isWanted = true;
+    if (isStopping || claiming !== undefined) return;
+    clearTimeout(timer);
+    claiming = claim()
+      .catch((error: unknown) => log.error('jobs cannot be claimed', { error: toHubError(error).message }))
+      .finally(() => {
+        claiming = undefined;
+        if (isStopping) return;
+        timer = setTimeout(wake, Math.min(IDLE_POLL_MS, leaseMs));
+        if (isWanted && underWay.size < options.workers) wake();
+      });
+  }
+
+  const subscription = await ports.bus.subscribe(
+    { group: GROUP, streams: ['hub.work.v1'], from: 'earliest' },
+    async (event) => {
+      if (!isEventOf(event, 'study.routed')) return;
+      const { runId, processors } = event.data;
+      const run = processors.length === 0 ? await ledger.runs.get(runId) : undefined;
+      await ledger.runs.start(
+        { group: GROUP, eventId: event.id },
+        runId,
+        run === undefined ? [] : [unprocessedEvent(run)],
+      );
+      wake();
+    },
+  );
+  const stopListening = ledger.onCommit(wake);
+  wake();
+
+  let stopped: Promise<void> | undefined;
+  const stop = async (graceMs: number): Promise<void> => {
+    isStopping = true;
+    clearTimeout(timer);
+    retries.forEach((retry) => clearTimeout(retry));
+    stopListening();
+    await subscription.stop();
+    await claiming;
+    const cut = setTimeout(() => abandon.abort(), graceMs);
+    await Promise.all(underWay);
+    clearTimeout(cut);
+    await pool.close();
+  };
+  return { stop: (graceMs) => (stopped ??= stop(graceMs)) };
+}
+
+async function countJobs(
+  ledger: Ledger,
+  plugins: RunnerOptions['plugins'],
+  gauge: ReturnType<typeof processorMetrics>['jobs'],
+): Promise<void> {
+  gauge.reset();
+  for (const { name } of plugins) {
+    gauge.set({ state: 'waiting', processor: name }, 0);
+    gauge.set({ state: 'running', processor: name }, 0);
+  }
+  for (const { state, processor, jobs } of await ledger.runs.backlog()) gauge.set({ state, processor }, jobs);
+}

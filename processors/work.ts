@@ -1,0 +1,135 @@
+/** The inside of a worker thread: takes one step at a time, lets its plug-in work, makes the results durable, answers. */
+import type { MessagePort } from 'node:worker_threads';
+import { HubError } from '../core/errors.ts';
+import type { ProcessorPlugin, ProcessorResult } from '../core/plugins.ts';
+import type { LogFields, Logger } from '../core/ports.ts';
+import type { ObjectStore, PackWriter } from '../core/store.ts';
+import { type FromWorker, type LogLevel, packError, parseToWorker, type WorkOrder } from './work-messages.ts';
+
+export interface WorkPorts {
+  readonly plugins: readonly ProcessorPlugin[];
+  readonly store: ObjectStore;
+  secret(purpose: string): Promise<Uint8Array>;
+}
+
+/** Progress is told at most so often. */
+const PROGRESS_MS = 200;
+
+/**
+ * Serves the runner until the thread is ended. A worker's entry calls this once, with its `parentPort`.
+ */
+export function work(port: MessagePort, ports: WorkPorts): void {
+  const say = (message: FromWorker) => port.postMessage(message);
+  let current: AbortController | undefined;
+  port.on('message', (received: unknown) => {
+    const message = parseToWorker(received);
+    switch (message.kind) {
+      case 'abort':
+        current?.abort();
+        return;
+      case 'work': {
+        const abort = new AbortController();
+        current = abort;
+        perform(message.order, ports, say, abort.signal)
+          .then(
+            (result) => say({ kind: 'finished', result }),
+            (error: unknown) => say({ kind: 'failed', error: packError(error) }),
+          )
+          .finally(() => {
+            current = undefined;
+          });
+        return;
+      }
+      default:
+        return message satisfies never;
+    }
+  });
+}
+
+async function perform(
+  order: WorkOrder,
+  ports: WorkPorts,
+  say: (message: FromWorker) => void,
+  signal: AbortSignal,
+): Promise<ProcessorResult> {
+  const plugin = ports.plugins.find(({ name }) => name === order.processor);
+  if (plugin === undefined)
+    throw new HubError('config.invalid', { detail: `no processor is called ${order.processor}` });
+  const pack = countAppends(await ports.store.createPack(order.packName));
+  try {
+    const { runId, route, studyInstanceUid, revision, items, options } = order;
+    const result = await plugin.run({
+      options,
+      runId,
+      route,
+      studyInstanceUid,
+      revision,
+      items,
+      store: ports.store,
+      pack,
+      secret: (purpose) => ports.secret(purpose),
+      log: loggerOver(say),
+      signal,
+      progress: throttle((fraction) => say({ kind: 'progress', fraction })),
+    });
+    signal.throwIfAborted();
+    // Before the answer: the ledger must never hear of bytes that a power cut could still take.
+    if (result.outcome === 'done' && pack.appends > 0) await pack.commit();
+    else await pack.abort();
+    return result;
+  } catch (error) {
+    await pack.abort();
+    throw error;
+  }
+}
+
+/** A step that wrote nothing leaves no empty pack behind. */
+function countAppends(pack: PackWriter): PackWriter & { readonly appends: number } {
+  let appends = 0;
+  return {
+    append: async (body) => {
+      const stored = await pack.append(body);
+      appends++;
+      return stored;
+    },
+    commit: () => pack.commit(),
+    abort: () => pack.abort(),
+    get appends() {
+      return appends;
+    },
+  };
+}
+
+function throttle(tell: (fraction: number) => void): (fraction: number) => void {
+  let last = -Infinity;
+  return (fraction) => {
+    const now = performance.now();
+    if (now - last < PROGRESS_MS && fraction < 1) return;
+    last = now;
+    tell(Math.min(1, Math.max(0, fraction)));
+  };
+}
+
+function loggerOver(say: (message: FromWorker) => void, bound: LogFields = {}): Logger {
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}) =>
+      say({ kind: 'log', level, message, fields: cloneable({ ...bound, ...fields }) });
+  return {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    child: (fields) => loggerOver(say, { ...bound, ...fields }),
+  };
+}
+
+/** An error as a field keeps its words; a function or a handle in one must not cost the step its life. */
+function cloneable(fields: LogFields): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      value instanceof Error ? value.message : typeof value === 'object' ? JSON.parse(JSON.stringify(value)) : value,
+    ]),
+  );
+}

@@ -1,0 +1,171 @@
+/**
+ * A bounded number of worker threads, one step each at a time. A thread that crashes, exits or outlives its limit is
+ * ended and takes only its own step with it; the next step gets a fresh one.
+ */
+import { Worker } from 'node:worker_threads';
+import { HubError } from '../core/errors.ts';
+import type { ProcessorResult } from '../core/plugins.ts';
+import type { Logger } from '../core/ports.ts';
+import { parseFromWorker, type ToWorker, unpackError, type WorkOrder } from './work-messages.ts';
+
+/** The file a worker thread starts with, and what it is told. */
+export interface WorkerEntry {
+  readonly url: URL;
+  /** Survives structured cloning: the data folder, not the store. */
+  readonly data?: unknown;
+}
+
+export interface WorkerPoolOptions {
+  readonly entry: WorkerEntry;
+  /** Threads at most. */
+  readonly size: number;
+}
+
+export interface WorkRequest {
+  readonly order: WorkOrder;
+  readonly log: Logger;
+  readonly timeLimitMs: number;
+  /** Aborted: nobody wants the result any more. */
+  readonly signal: AbortSignal;
+  onProgress(fraction: number): void;
+}
+
+/** A plug-in that sees the signal tidies up; one that does not is ended. */
+const ABORT_GRACE_MS = 2_000;
+
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #idle: Worker[] = [];
+  readonly #all = new Set<Worker>();
+  #busy = 0;
+  #isClosed = false;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+  }
+
+  /** Steps that could start now. */
+  get free(): number {
+    return this.#options.size - this.#busy;
+  }
+
+  /**
+   * Works one step. Only while `free` is positive.
+   *
+   * @throws {HubError} what the plug-in threw, `processor.timeout`, `processor.failed` when the thread ended;
+   * `processor.failed` with `aborted` after the signal
+   */
+  async run(request: WorkRequest): Promise<ProcessorResult> {
+    if (this.free < 1 || this.#isClosed) throw new TypeError('no worker is free');
+    this.#busy++;
+    const worker = this.#idle.pop() ?? this.#start();
+    try {
+      const { result, isReusable } = await converse(worker, request);
+      if (isReusable) this.#idle.push(worker);
+      else await this.#end(worker);
+      if (result instanceof HubError) throw result;
+      return result;
+    } finally {
+      this.#busy--;
+    }
+  }
+
+  /** Ends all threads, at work or not. Harmless twice. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#all].map((worker) => this.#end(worker)));
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#options.entry.url, { workerData: this.#options.entry.data });
+    this.#all.add(worker);
+    // A thread that dies between two steps must not be given the next one, nor end the process.
+    const forget = () => {
+      this.#all.delete(worker);
+      const index = this.#idle.indexOf(worker);
+      if (index >= 0) this.#idle.splice(index, 1);
+    };
+    worker.once('exit', forget);
+    worker.on('error', forget);
+    return worker;
+  }
+
+  async #end(worker: Worker): Promise<void> {
+    this.#all.delete(worker);
+    await worker.terminate();
+  }
+}
+
+interface Conversation {
+  readonly result: ProcessorResult | HubError;
+  readonly isReusable: boolean;
+}
+
+/** One order and its answer, or the end of the thread or of our patience. */
+function converse(worker: Worker, request: WorkRequest): Promise<Conversation> {
+  const { order, log, signal, timeLimitMs } = request;
+  const post = (message: ToWorker) => worker.postMessage(message);
+  return new Promise((resolve) => {
+    let grace: NodeJS.Timeout | undefined;
+    const settle = (result: ProcessorResult | HubError, isReusable: boolean) => {
+      clearTimeout(limit);
+      clearTimeout(grace);
+      signal.removeEventListener('abort', onAbort);
+      worker.off('message', onMessage).off('error', onError).off('messageerror', onError).off('exit', onExit);
+      resolve({ result, isReusable });
+    };
+    const onMessage = (received: unknown) => {
+      const message = parseFromWorker(received);
+      switch (message.kind) {
+        case 'progress':
+          request.onProgress(message.fraction);
+          return;
+        case 'log':
+          log[message.level](message.message, message.fields);
+          return;
+        case 'finished':
+          settle(message.result, true);
+          return;
+        case 'failed':
+          settle(unpackError(message.error), true);
+          return;
+        default:
+          return message satisfies never;
+      }
+    };
+    const onError = (error: unknown) =>
+      settle(
+        new HubError('processor.failed', { processor: order.processor, detail: 'the worker crashed' }, error),
+        false,
+      );
+    const onExit = (exitCode: number) =>
+      settle(
+        new HubError('processor.failed', { processor: order.processor, detail: 'the worker ended', exitCode }),
+        false,
+      );
+    const onAbort = () => {
+      post({ kind: 'abort' });
+      grace = setTimeout(
+        () => settle(new HubError('processor.failed', { processor: order.processor, detail: 'aborted' }), false),
+        ABORT_GRACE_MS,
+      );
+    };
+    const limit = setTimeout(
+      () => settle(new HubError('processor.timeout', { processor: order.processor, timeLimitMs }), false),
+      timeLimitMs,
+    );
+    worker.on('message', onMessage).on('error', onError).on('messageerror', onError).on('exit', onExit);
+    signal.addEventListener('abort', onAbort);
+    try {
+      post({ kind: 'work', order });
+    } catch (error) {
+      // Options that do not survive cloning: a defect of a plug-in's `resolve`, which a retry does not mend.
+      settle(
+        new HubError('config.invalid', { processor: order.processor, detail: 'options cannot be sent' }, error),
+        true,
+      );
+      return;
+    }
+    if (signal.aborted) onAbort();
+  });
+}

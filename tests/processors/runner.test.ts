@@ -1,0 +1,326 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { PositionedEvent } from '../../core/events.ts';
+import type { Ledger, NewRun } from '../../core/ledger.ts';
+import type { LogFields, Logger } from '../../core/ports.ts';
+import { parseBlobRef } from '../../core/store.ts';
+import { openEmbeddedBus } from '../../platform/bus/embedded.ts';
+import { openSqliteLedger } from '../../platform/ledger/sqlite/client.ts';
+import { createMetrics } from '../../platform/metrics.ts';
+import { type Runner, type RunnerOptions, startRunner } from '../../processors/runner.ts';
+import { completeStudy, inbox, newRun, routed, STUDY, TestClock } from '../contracts/ledger-facts.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const clock = { now: () => new Date() };
+
+/** A ledger, a store and a runner with the toy plug-ins, each real, in a folder of their own. */
+class Hub {
+  readonly dataDir: string;
+  readonly ledger: Ledger;
+  readonly logged: { readonly message: string; readonly fields: LogFields }[] = [];
+  readonly #running: { runner: Runner; stopBus(): Promise<void> }[] = [];
+  metrics = createMetrics();
+
+  private constructor(dataDir: string, ledger: Ledger) {
+    this.dataDir = dataDir;
+    this.ledger = ledger;
+  }
+
+  static async open(): Promise<Hub> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'runner-'));
+    await mkdir(join(dataDir, 'store'));
+    const ledger = await openSqliteLedger({ file: join(dataDir, 'ledger.db') });
+    const hub = new Hub(dataDir, ledger);
+    await completeStudy(ledger, new TestClock());
+    return hub;
+  }
+
+  async start(options: Partial<RunnerOptions> = {}): Promise<Runner> {
+    this.metrics = createMetrics();
+    const log = loggerInto(this.logged);
+    const bus = openEmbeddedBus({ ledger: this.ledger, log });
+    const runner = await startRunner(
+      { bus, ledger: this.ledger, log, metrics: this.metrics, clock },
+      {
+        plugins: [{ name: 'release' }],
+        resolve: ({ argument }) => argument,
+        worker: { url: new URL('./toy-worker.ts', import.meta.url), data: { dataDir: this.dataDir } },
+        workers: 2,
+        owner: `runner-${randomUUID()}`,
+        leaseMs: 600,
+        timeLimitMs: 10_000,
+        retry: { firstDelayMs: 20, maxDelayMs: 40 },
+        ...options,
+      },
+    );
+    this.#running.push({ runner, stopBus: () => bus.stop() });
+    return runner;
+  }
+
+  /** Opens a run as the router does. */
+  async route(steps: readonly (readonly [string, unknown?])[], changes: Partial<NewRun> = {}): Promise<string> {
+    const run = newRun({ steps: steps.map(([processor, argument]) => ({ processor, argument })), ...changes });
+    await this.ledger.runs.open(inbox('router'), STUDY, [run], [routed(run)]);
+    return run.runId;
+  }
+
+  async ended(runId: string) {
+    return await waitFor(`run ${runId} to end`, async () => {
+      const run = await this.ledger.runs.get(runId);
+      return run?.state === 'processed' || run?.state === 'quarantined' ? run : undefined;
+    });
+  }
+
+  async events(): Promise<readonly PositionedEvent[]> {
+    return await this.ledger.events.read({ streams: ['hub.work.v1', 'hub.result.v1'], after: 0, limit: 100 });
+  }
+
+  file(name: string): string {
+    return join(this.dataDir, name);
+  }
+
+  packs(): readonly string[] {
+    return readdirSync(join(this.dataDir, 'store')).toSorted();
+  }
+
+  async close(): Promise<void> {
+    for (const { runner, stopBus } of this.#running) {
+      await runner.stop(0);
+      await stopBus();
+    }
+    await this.ledger.close();
+    rmSync(this.dataDir, { recursive: true });
+  }
+}
+
+describe('the runner', () => {
+  let hub: Hub;
+  beforeEach(async () => {
+    hub = await Hub.open();
+  });
+  afterEach(() => hub.close());
+
+  it('works the steps of a run in order and tells what came out, in pseudonyms for the partner', async () => {
+    await hub.start();
+    const runId = await hub.route([['pass'], ['release']]);
+
+    const run = await hub.ended(runId);
+
+    expect(run.state).to.equal('processed');
+    expect(run.items.map((item) => (item.kind === 'instance' ? item.studyInstanceUid : item.name))).to.deep.equal([
+      '2.25.7',
+      '2.25.7',
+      'qc/report.json',
+    ]);
+    const results = (await hub.events()).filter(({ stream }) => stream === 'hub.result.v1');
+    expect(results.map(({ type }) => type)).to.deep.equal(['qc.completed', 'study.processed']);
+    expect(results[1]?.data).to.deep.equal({
+      studyInstanceUid: STUDY,
+      revision: 1,
+      runId,
+      route: 'rat-brain',
+      partner: 'kct',
+      releasedStudyInstanceUid: '2.25.7',
+      instances: 2,
+      artefacts: 1,
+      destinations: ['kct-archive'],
+    });
+    expect(results[0]?.data).to.include({ studyInstanceUid: STUDY, revision: 1, runId, route: 'rat-brain' });
+    expect(results.every(({ correlationId }) => correlationId === 'association-1')).to.equal(true);
+    expect(hub.logged.find(({ message }) => message === 'released by a toy')?.fields).to.include({
+      runId,
+      instances: 2,
+    });
+  });
+
+  it('makes results durable under the name of run, step and fence, and no pack for a step that wrote nothing', async () => {
+    await hub.start();
+    const runId = await hub.route([['pass'], ['release']]);
+
+    const run = await hub.ended(runId);
+
+    expect(hub.packs()).to.deep.equal([`${runId}-1-1.pack`]);
+    const item = run.items[0];
+    if (item === undefined) throw new Error('no item');
+    const { pack, offset, length } = parseBlobRef(item.blob);
+    const bytes = readFileSync(join(hub.dataDir, pack)).subarray(offset, offset + length);
+    expect(bytes.toString()).to.equal('clean 0');
+  });
+
+  it('passes what no step changed on by reference', async () => {
+    await hub.start();
+    const received = await hub.ledger.instances.ofStudy(STUDY);
+
+    const run = await hub.ended(await hub.route([['pass']]));
+
+    expect(run.items).to.deep.equal(received);
+  });
+
+  it('says that a run without steps is processed, at once', async () => {
+    await hub.start();
+
+    await hub.ended(await hub.route([]));
+
+    const processed = (await hub.events()).find(({ type }) => type === 'study.processed');
+    expect(processed?.data).to.include({ instances: 2, artefacts: 0, releasedStudyInstanceUid: STUDY });
+    expect(processed?.data).not.to.have.property('partner');
+  });
+
+  for (const plugin of ['exit-once', 'crash-once'])
+    it(`works a step again after its thread ended (${plugin})`, async () => {
+      await hub.start();
+
+      const run = await hub.ended(await hub.route([[plugin, { file: hub.file('marker') }]]));
+
+      expect(run.state).to.equal('processed');
+      expect(hub.logged.map(({ message }) => message)).to.include('step failed, will be tried again');
+    });
+
+  it('ends a step that takes too long, and the thread with it, and tries again', async () => {
+    await hub.start({ timeLimitMs: 400 });
+
+    const run = await hub.ended(await hub.route([['spin-once', { file: hub.file('marker') }]]));
+
+    expect(run.state).to.equal('processed');
+    expect(await hub.metrics.render())
+      .to.have.property('body')
+      .that.includes('hub_processor_duration_seconds_count{processor="spin-once",outcome="retried"} 1');
+  });
+
+  it('gives up after three failures and keeps the run in quarantine', async () => {
+    await hub.start();
+    const runId = await hub.route([['fail']]);
+
+    expect((await hub.ended(runId)).state).to.equal('quarantined');
+
+    const [entry] = await hub.ledger.quarantine.list({ limit: 10 });
+    expect(entry).to.deep.include({ reason: 'processor.failed', stage: 'processors', runId, holdsStudy: false });
+    expect(entry?.items).to.have.length(2);
+    expect(hub.logged.filter(({ message }) => message === 'step failed, will be tried again')).to.have.length(2);
+    expect((await hub.ledger.studies.get(STUDY))?.held).to.equal(false);
+  });
+
+  it('does not try again what would fail for ever', async () => {
+    await hub.start();
+
+    await hub.ended(await hub.route([['refuse']]));
+    await hub.ended(await hub.route([['no-such-processor']]));
+
+    const entries = await hub.ledger.quarantine.list({ limit: 10 });
+    expect(entries.map(({ reason }) => reason).toSorted()).to.deep.equal(['config.invalid', 'model.invalid']);
+    expect(hub.logged.map(({ message }) => message)).not.to.include('step failed, will be tried again');
+    expect((await hub.metrics.render()).body).to.include('hub_quarantined_total{reason="model.invalid"} 1');
+  });
+
+  it('quarantines a run whose configured options are not valid any more', async () => {
+    await hub.start({
+      resolve: () => {
+        throw new TypeError('a defect');
+      },
+    });
+
+    expect((await hub.ended(await hub.route([['pass']]))).state).to.equal('quarantined');
+  });
+
+  it('holds a run, naming its instances, and lets other runs of the study go on', async () => {
+    await hub.start();
+    const held = await hub.route([['hold'], ['release']]);
+    const other = await hub.route([['release']], { route: 'other' });
+
+    expect((await hub.ended(held)).state).to.equal('quarantined');
+    expect((await hub.ended(other)).state).to.equal('processed');
+
+    const [entry] = await hub.ledger.quarantine.list({ limit: 10 });
+    expect(entry).to.deep.include({ reason: 'policy.unsafe', runId: held });
+    expect(entry?.items.map(({ sopInstanceUid }) => sopInstanceUid)).to.deep.equal([`${STUDY}.1.1`]);
+    expect((await hub.events()).filter(({ type }) => type === 'study.processed')).to.have.length(1);
+    expect(hub.packs().some((pack) => pack.startsWith(held))).to.equal(false);
+  });
+
+  it('stops a step whose lease another process has taken, and leaves the result to that one', async () => {
+    let isWorking = false;
+    await hub.start({ onProgress: () => (isWorking = true) });
+    const runId = await hub.route([['wait', { file: hub.file('go') }]]);
+    await waitFor('the step to be worked', () => isWorking);
+    const [stolen] = await hub.ledger.runs.claim('other', 60_000, new Date(Date.now() + 5_000), 1);
+
+    await waitFor('the step to be abandoned', () => hub.logged.some(({ message }) => message === 'step abandoned'));
+
+    expect(stolen?.run.runId).to.equal(runId);
+    expect(await hub.ledger.runs.get(runId)).to.include({ state: 'running' });
+    expect(hub.packs()).to.deep.equal([]);
+    const isTaken = await hub.ledger.runs.finishStep(stolen?.jobId ?? '', stolen?.fence ?? 0, {
+      items: [],
+      events: [],
+    });
+    expect(isTaken).to.equal(true);
+  });
+
+  it('keeps the lease of a step that takes longer than it', async () => {
+    let isWorking = false;
+    const leaseMs = 300;
+    await hub.start({ leaseMs, onProgress: () => (isWorking = true) });
+    const runId = await hub.route([['wait', { file: hub.file('go') }]]);
+    await waitFor('the step to be worked', () => isWorking);
+    const until = performance.now() + 3 * leaseMs;
+
+    await waitFor('three leases to pass', async () => {
+      expect(await hub.ledger.runs.claim('other', leaseMs, clock.now(), 1)).to.deep.equal([]);
+      return performance.now() > until;
+    });
+    writeFileSync(hub.file('go'), '');
+
+    expect((await hub.ended(runId)).state).to.equal('processed');
+  });
+
+  it('takes up what a runner that died left behind, under a higher fence', async () => {
+    let isWorking = false;
+    const runner = await hub.start({ onProgress: () => (isWorking = true) });
+    const runId = await hub.route([['wait', { file: hub.file('go') }], ['release']]);
+    await waitFor('the step to be worked', () => isWorking);
+
+    // As kill -9 does: nothing is recorded, the lease just runs out.
+    await runner.stop(0);
+    expect(await hub.ledger.runs.get(runId)).to.include({ state: 'running' });
+    writeFileSync(hub.file('go'), '');
+    const next = await hub.start();
+    const run = await hub.ended(runId);
+
+    expect(next).not.to.equal(runner);
+    expect(run.state).to.equal('processed');
+    expect((await hub.events()).filter(({ type }) => type === 'study.processed')).to.have.length(1);
+    expect(hub.packs().filter((name) => name.startsWith(`${runId}-0-2`))).to.have.length(1);
+  });
+
+  it('lets a step under way end when it is stopped with time to do so, and claims nothing more', async () => {
+    let isWorking = false;
+    const runner = await hub.start({ workers: 1, onProgress: () => (isWorking = true) });
+    const first = await hub.route([['wait', { file: hub.file('go') }]]);
+    await waitFor('the step to be worked', () => isWorking);
+    const second = await hub.route([['pass']], { route: 'other' });
+
+    const stopped = runner.stop(10_000);
+    writeFileSync(hub.file('go'), '');
+    await stopped;
+
+    expect(await hub.ledger.runs.get(first)).to.include({ state: 'processed' });
+    expect((await hub.ledger.runs.get(second))?.state).not.to.equal('processed');
+    expect(existsSync(hub.file('go'))).to.equal(true);
+  });
+});
+
+function loggerInto(logged: { message: string; fields: LogFields }[], bound: LogFields = {}): Logger {
+  const log = (message: string, fields: LogFields = {}) =>
+    void logged.push({ message, fields: { ...bound, ...fields } });
+  return {
+    error: log,
+    warn: log,
+    info: log,
+    debug: log,
+    child: (fields) => loggerInto(logged, { ...bound, ...fields }),
+  };
+}
