@@ -1,0 +1,141 @@
+/** The API of the hub on this machine, for commands: of the running one through its own socket, else of its ledger, opened for the moment. */
+import { access, mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApiRouter } from '../api/router.ts';
+import { ERRORS, type ErrorCode, HubError } from '../core/errors.ts';
+import type { Clock } from '../core/ports.ts';
+import { createAccess } from '../platform/auth/access.ts';
+import { createToken } from '../platform/auth/token.ts';
+import { openDataFolder } from '../platform/data-folder.ts';
+import { isSocketAnswered, ownSocketPath } from '../platform/http/own-socket.ts';
+import { createHttpServer } from '../platform/http/server.ts';
+import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
+import { createLogger } from '../platform/logger.ts';
+import type { Config } from '../app.ts';
+
+export interface HubApi {
+  /** @param path - below /api/v1. @throws {HubError} what the API answered with */
+  call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+const clock: Clock = { now: () => new Date() };
+const TIMEOUT_MS = 60_000;
+
+/**
+ * @param isNewHubFine - whether a data folder may be made; a command that only asks must not leave one behind
+ * @throws {HubError} `resource.not-found` when no hub has ever run there, `ledger.locked` when one runs but does not answer
+ */
+export async function openHubApi(config: Config, isNewHubFine: boolean): Promise<HubApi> {
+  const running = ownSocketPath(config.hub.data);
+  if (await isSocketAnswered(running)) {
+    return { call: (method, path, body) => call(running, method, path, body), close: () => Promise.resolve() };
+  }
+  return await openOffline(config, isNewHubFine);
+}
+
+async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubApi> {
+  const isThere = await access(join(config.hub.data, 'ledger.db')).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere && !isNewHubFine) {
+    throw new HubError('resource.not-found', {
+      detail: `no hub has run on the data folder ${config.hub.data} (see --data)`,
+    });
+  }
+  const { ledgerFile } = await openDataFolder(config.hub.data, {});
+  const log = createLogger({ level: 'error', format: 'pretty' });
+  const ledger = await openSqliteLedger({ file: ledgerFile, log, clock, onFailure: () => undefined });
+  // A folder of our own: nobody else on the machine can reach the socket in it.
+  const folder = await mkdtemp(join(tmpdir(), 'hub-cli-'));
+  const socketPath = join(folder, 'hub.sock');
+  const { version, routes, partners, destinations, policies } = config;
+  const catalogue = { configVersion: version, routes, partners, destinations, policies };
+  const server = createHttpServer({
+    ownSocketPath: socketPath,
+    routers: [
+      {
+        path: '/api/v1',
+        router: createApiRouter({
+          ledger,
+          access: createAccess({ ledger, clock }),
+          clock,
+          log,
+          hubName: config.hub.name,
+          catalogue: () => catalogue,
+          mintToken: createToken,
+        }),
+      },
+    ],
+    checks: [],
+    renderMetrics: () => Promise.resolve({ contentType: 'text/plain', body: '' }),
+    log,
+  });
+  const close = async () => {
+    await server.stop(0);
+    await ledger.close();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await server.start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { call: (method, path, body) => call(socketPath, method, path, body), close };
+}
+
+async function call(socketPath: string, method: string, path: string, body?: unknown): Promise<unknown> {
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const { status, answer } = await new Promise<{ readonly status: number; readonly answer: unknown }>(
+    (resolve, reject) => {
+      const sent = request(
+        {
+          socketPath,
+          method,
+          path: `/api/v1${path}`,
+          timeout: TIMEOUT_MS,
+          agent: false,
+          headers:
+            text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
+        },
+        (response) => {
+          const parts: Buffer[] = [];
+          response.on('data', (part: Buffer) => parts.push(part));
+          response.on('error', reject);
+          response.on('end', () => {
+            try {
+              resolve({ status: response.statusCode ?? 0, answer: JSON.parse(Buffer.concat(parts).toString('utf8')) });
+            } catch (error) {
+              reject(
+                new HubError('internal.unexpected', { detail: 'the hub answered something else than JSON' }, error),
+              );
+            }
+          });
+        },
+      );
+      sent.on('timeout', () =>
+        sent.destroy(new HubError('partner.timeout', { detail: 'the hub does not answer on its socket' })),
+      );
+      sent.on('error', reject);
+      sent.end(text);
+    },
+  );
+  if (status >= 200 && status < 300) return answer;
+  throw problemOf(answer);
+}
+
+/** A problem of the API (RFC 9457) as the error it was. */
+function problemOf(answer: unknown): HubError {
+  const problem = typeof answer === 'object' && answer !== null ? (answer as Readonly<Record<string, unknown>>) : {};
+  const code = String(problem['type']).replace('urn:hub:error:', '');
+  const detail = typeof problem['detail'] === 'string' ? { detail: problem['detail'] } : {};
+  return new HubError(isErrorCode(code) ? code : 'internal.unexpected', detail);
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}
