@@ -115,6 +115,7 @@ const WORDS = {
   duplicate: 'was there already',
   busy: 'refused: out of resources',
   refused: 'refused',
+  aborted: 'refused: the peer hung up',
 } as const;
 
 /** @throws {HubError} `command.usage` */

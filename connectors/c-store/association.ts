@@ -87,7 +87,11 @@ function useAssociation(connection: Connection, negotiated: Negotiated, timeouts
         return await readResponse(connection, messageId, timeouts.responseMs);
       } catch (error) {
         // What was half sent or may still be answered must not meet the next instance.
-        const failure = error instanceof HubError ? error : (connection.failure ?? error);
+        const failure = connection.isAbortedByPeer
+          ? new HubError('partner.unreachable', { ...connection.failure?.fields, abortedInstance: true }, error)
+          : error instanceof HubError
+            ? error
+            : (connection.failure ?? error);
         connection.abort();
         throw failure;
       }
@@ -167,6 +171,7 @@ async function readResponse(connection: Connection, messageId: number, timeoutMs
 class Connection {
   readonly socket: Socket;
   failure: HubError | undefined;
+  isAbortedByPeer = false;
   readonly #reader = new PduReader();
   readonly #arrived: Pdu[] = [];
   readonly #signal: AbortSignal;
@@ -232,11 +237,12 @@ class Connection {
   #take(chunk: Buffer): void {
     try {
       for (const pdu of this.#reader.push(chunk)) {
-        if (pdu.type === PDU.abort)
+        if (pdu.type === PDU.abort) {
+          this.isAbortedByPeer = this.failure === undefined;
           this.#fail(
             new HubError('partner.unreachable', { detail: `it aborted the association (${abortReason(pdu)})` }),
           );
-        else if (pdu.type === PDU.releaseRequest)
+        } else if (pdu.type === PDU.releaseRequest)
           this.#fail(new HubError('partner.unreachable', { detail: 'it released the association' }));
         else this.#arrived.push(pdu);
       }

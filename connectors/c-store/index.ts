@@ -1,5 +1,6 @@
 /** Delivers instances to a C-STORE provider (PS3.4 Annex B). */
 import * as z from 'zod';
+import { HubError } from '../../core/errors.ts';
 import { parseAeTitle } from '../../core/identifiers.ts';
 import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/plugins.ts';
 import { duration } from '../../core/quantities.ts';
@@ -48,6 +49,7 @@ function open(given: CStoreOptions, context: ConnectorContext): Connector {
   return {
     deliver: async (order, onDelivered) => {
       const rejections: Rejection[] = [];
+      const aborted: string[] = [];
       const instances = order.items
         .filter((item) => item.kind === 'instance')
         .filter(({ sopInstanceUid }) => !order.delivered.has(sopInstanceUid))
@@ -63,6 +65,9 @@ function open(given: CStoreOptions, context: ConnectorContext): Connector {
           case 'refused':
             rejections.push({ sopInstanceUid, status, ...(detail === undefined ? {} : { detail }) });
             return;
+          case 'aborted':
+            aborted.push(sopInstanceUid);
+            return;
           case 'busy':
             // A peer without room has none for the next one either.
             throw rejectionOf([{ sopInstanceUid, status }]);
@@ -70,6 +75,13 @@ function open(given: CStoreOptions, context: ConnectorContext): Connector {
             outcome satisfies never;
         }
       });
+      // Perhaps the peer was ill just then: these are tried again, whatever became of the others.
+      if (aborted.length > 0) {
+        throw new HubError('partner.unreachable', {
+          detail: 'it aborted the association over instances',
+          aborted: aborted.slice(0, 50),
+        });
+      }
       if (rejections.length > 0) throw rejectionOf(rejections);
     },
     close: () => Promise.resolve(),

@@ -1,6 +1,7 @@
 /** Sends instances over as few associations as can be, each in its own transfer syntax where the peer takes it. */
 import { readHeader } from '../../core/dicom/part10.ts';
 import { IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
+import { HubError } from '../../core/errors.ts';
 import type { ByteSource } from '../../core/store.ts';
 import { type Association, openAssociation, type Peer } from './association.ts';
 import { asImplicit, canBecomeImplicit } from './implicit.ts';
@@ -14,8 +15,11 @@ export interface OutgoingInstance {
   readonly open: () => Promise<ByteSource>;
 }
 
-/** `stored` includes warnings: the peer has it, if perhaps not every attribute (PS3.4 Table B.2-1, Bxxx). */
-export type SendOutcome = 'stored' | 'duplicate' | 'busy' | 'refused';
+/**
+ * `stored` includes warnings: the peer has it, if perhaps not every attribute (PS3.4 Table B.2-1, Bxxx). `aborted`: the
+ * peer hung up on this very instance; some do so over one damaged object.
+ */
+export type SendOutcome = 'stored' | 'duplicate' | 'busy' | 'refused' | 'aborted';
 
 export interface SendResult<Instance extends OutgoingInstance> {
   readonly instance: Instance;
@@ -28,6 +32,10 @@ export interface SendResult<Instance extends OutgoingInstance> {
 
 /** PS3.7 Annex C: SOP Class not supported */
 const SOP_CLASS_NOT_SUPPORTED = 0x0122;
+/** PS3.7 Annex C: Processing failure */
+const PROCESSING_FAILURE = 0x0110;
+/** A peer that aborts again and again has a trouble of its own, not with the instances. */
+const MAX_ABORTS_IN_A_ROW = 2;
 
 /**
  * Sends each instance and tells how it went. Refusals of single instances are results; `onResult` may throw to end early.
@@ -40,17 +48,55 @@ export async function sendInstances<Instance extends OutgoingInstance>(
   signal: AbortSignal,
   onResult: (result: SendResult<Instance>) => void,
 ): Promise<void> {
+  let abortsInARow = 0;
   for (const { contexts, members } of shareAssociations(instances)) {
-    const association = await openAssociation(peer, contexts, signal);
-    let isWhole = false;
-    try {
-      for (const instance of members) onResult(await sendOne(association, instance));
-      isWhole = true;
-    } finally {
-      if (isWhole) await association.release();
-      else association.abort();
+    let waiting: readonly Instance[] = members;
+    while (waiting.length > 0) {
+      let done = 0;
+      try {
+        await sendOverOne(peer, contexts, waiting, signal, (result) => {
+          done += 1;
+          abortsInARow = 0;
+          onResult(result);
+        });
+        waiting = [];
+      } catch (error) {
+        const instance = waiting[done];
+        abortsInARow += 1;
+        if (instance === undefined || !isAbortByPeer(error) || abortsInARow > MAX_ABORTS_IN_A_ROW) throw error;
+        onResult({
+          instance,
+          outcome: 'aborted',
+          status: PROCESSING_FAILURE,
+          detail: 'the peer aborted the association',
+        });
+        waiting = waiting.slice(done + 1);
+      }
     }
   }
+}
+
+async function sendOverOne<Instance extends OutgoingInstance>(
+  peer: Peer,
+  contexts: readonly ProposedContext[],
+  instances: readonly Instance[],
+  signal: AbortSignal,
+  onResult: (result: SendResult<Instance>) => void,
+): Promise<void> {
+  const association = await openAssociation(peer, contexts, signal);
+  let isWhole = false;
+  try {
+    for (const instance of instances) onResult(await sendOne(association, instance));
+    isWhole = true;
+  } finally {
+    if (isWhole) await association.release();
+    else association.abort();
+  }
+}
+
+/** An abort of the peer while it had one of our instances, not of the association request. */
+function isAbortByPeer(error: unknown): boolean {
+  return error instanceof HubError && error.fields['abortedInstance'] === true;
 }
 
 /** What a status of a C-STORE-RSP says about the instance. */
