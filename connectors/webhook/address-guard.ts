@@ -111,7 +111,10 @@ function addRange(list: BlockList, entry: string): void {
   list.addSubnet(address, prefix === undefined ? (family === 'ipv4' ? 32 : 128) : Number(prefix), family);
 }
 
-const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIPv6(address) ? 'ipv6' : 'ipv4');
+/** A function, not a constant: the lists above are filled while the module loads. */
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIPv6(address) ? 'ipv6' : 'ipv4';
+}
 
 function hostOf(url: URL): string {
   return url.hostname
