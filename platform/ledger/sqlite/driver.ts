@@ -62,17 +62,19 @@ export function openDatabase(file: string, access: 'read' | 'write'): Database {
  * @throws {HubError} `ledger.locked`
  */
 export function lockExclusively(file: string): () => void {
-  const db = new DatabaseSync(file, { timeout: 0 });
+  let db: DatabaseSync | undefined;
   try {
+    db = new DatabaseSync(file, { timeout: 0 });
     // No journal: nothing is ever written here, and a hot journal must not be left behind.
     db.exec('PRAGMA journal_mode = MEMORY');
     db.exec('BEGIN EXCLUSIVE');
   } catch (error) {
-    db.close();
+    db?.close();
     if (resultCode(error) === SQLITE.BUSY) throw new HubError('ledger.locked', {}, error);
     throw translate(error);
   }
-  return () => db.close();
+  const held = db;
+  return () => held.close();
 }
 
 /** What a failure of SQLite means to the hub; any other error is given back as it is. */

@@ -43,7 +43,7 @@ function run(): void {
   const checkpoints = setInterval(() => {
     if (!dirty) return;
     dirty = false;
-    db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    checkpoint(db, 'PASSIVE');
     const walBytes = statSync(`${options.file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
     if (walBytes > LARGE_WAL_BYTES) tell({ kind: 'wal-large', walBytes });
   }, options.checkpointMs);
@@ -64,7 +64,7 @@ function run(): void {
     if (message?.kind === 'close') {
       clearInterval(checkpoints);
       // Leaves one file behind, for whoever copies the folder.
-      db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      checkpoint(db, 'TRUNCATE');
       db.close();
       unlock();
       tell({ kind: 'closed' });
@@ -72,6 +72,18 @@ function run(): void {
     }
   });
   tell({ kind: 'ready' });
+}
+
+/**
+ * Moves what the WAL holds into the file. On a full or failing disk it stays in the WAL, where it is just as durable
+ * and just as readable, and the next one tries again.
+ */
+function checkpoint(db: Database, mode: 'PASSIVE' | 'TRUNCATE'): void {
+  try {
+    db.exec(`PRAGMA wal_checkpoint(${mode})`);
+  } catch (error) {
+    if (isCorruption(error) || translate(error) === error) throw error;
+  }
 }
 
 function receive(): ToWriter | undefined {
