@@ -1,6 +1,6 @@
 /** The gateway stage: its doors, the spool behind them, the pump to the ledger and the watcher of quiet studies. */
 import { join } from 'node:path';
-import type { Router } from 'express';
+import { HubError } from '../core/errors.ts';
 import type { CompletionRule, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger, Metrics } from '../core/ports.ts';
 import { Arrivals } from './arrivals.ts';
@@ -59,7 +59,9 @@ export interface Gateway {
   /** Valid after `accept`; undefined without a DIMSE door. */
   readonly dimsePort: number | undefined;
   /** STOW-RS, to be mounted at /dicom-web. It answers 503 before `accept` and after `stop`. */
-  readonly stowRouter: Router;
+  readonly stowRouter: ReturnType<typeof stowRouter>;
+  /** Why it takes nothing right now, for a readiness probe; resolves when it does. @throws {HubError} `gateway.stopping`, `store.full` */
+  check(): Promise<void>;
   /** Opens the doors. */
   accept(): Promise<void>;
   /** Closes the doors, lets what is under way become durable, tells the ledger; the rest is told after the next start. Harmless twice. */
@@ -116,7 +118,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
 }
 
 class RunningGateway implements Gateway {
-  readonly stowRouter: Router;
+  readonly stowRouter: ReturnType<typeof stowRouter>;
   readonly #inner: { readonly spool: Spool; readonly pump: SpoolPump };
   readonly #listener: DimseListener | undefined;
   readonly #watcher: StudyWatcher;
@@ -165,6 +167,12 @@ class RunningGateway implements Gateway {
 
   get dimsePort(): number | undefined {
     return this.#dimsePort;
+  }
+
+  check(): Promise<void> {
+    if (this.#state !== 'open') return Promise.reject(new HubError('gateway.stopping'));
+    if (this.#inner.spool.isFull) return Promise.reject(new HubError('store.full'));
+    return Promise.resolve();
   }
 
   async accept(): Promise<void> {

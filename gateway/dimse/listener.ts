@@ -1,7 +1,7 @@
 /** The DIMSE port: accepts connections, keeps their number in bounds, and is the one clock of all their timers. */
-import { createServer, type Server, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Association, type AssociationPorts } from './association.ts';
+import { readInto } from './static-buffer.ts';
 
 export interface DimseListenerOptions {
   readonly host: string;
@@ -10,6 +10,7 @@ export interface DimseListenerOptions {
   readonly maxPending: number;
 }
 
+const READ_BYTES = 256 * 1024;
 const MIN_TICK_MS = 20;
 const MAX_TICK_MS = 1_000;
 
@@ -18,13 +19,18 @@ export class DimseListener {
   readonly #ports: AssociationPorts;
   readonly #associations = new Map<Association, Socket>();
   readonly #server: Server;
+  /** What was read is used or copied before the next read: one buffer does for all connections. */
+  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #closing = new Set<Promise<void>>();
   #clock: NodeJS.Timeout | undefined;
+  #onNone: (() => void) | undefined;
 
   constructor(options: DimseListenerOptions, ports: AssociationPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#server = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#connected(socket));
+    this.#server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) =>
+      this.#connected(socket),
+    );
   }
 
   /** @returns the port, which the system chose when 0 was asked for */
@@ -51,30 +57,35 @@ export class DimseListener {
   /** Closes the door, lets messages under way end within `deadlineMs`, then cuts what is left. Harmless twice. */
   async stop(deadlineMs: number): Promise<void> {
     const isClosed = new Promise<void>((closed) => this.#server.close(() => closed()));
+    // The server does not count connections that were handed over to sockets of ours.
+    const areGone = new Promise<void>((gone) => (this.#onNone = gone));
+    if (this.#associations.size === 0) this.#onNone?.();
     for (const association of this.#associations.keys()) association.stopSoon();
     const cut = setTimeout(() => {
       for (const socket of this.#associations.values()) socket.destroy();
     }, deadlineMs);
-    await isClosed;
+    await Promise.all([isClosed, areGone]);
     clearTimeout(cut);
     clearInterval(this.#clock);
     await Promise.all(this.#closing);
   }
 
-  #connected(socket: Socket): void {
+  #connected(accepted: Socket): void {
     if (this.#associations.size - this.associations >= this.#options.maxPending) {
-      socket.destroy();
+      accepted.destroy();
       return;
     }
+    const socket = readInto(this.#buffer, accepted, (chunk) => association.received(chunk));
     const association = new Association(socket, this.#ports);
     this.#associations.set(association, socket);
-    socket.on('data', (chunk: Buffer) => association.received(chunk));
     socket.on('error', () => socket.destroy()); // 'close' follows and says the rest.
     socket.on('close', () => {
       this.#associations.delete(association);
+      if (this.#associations.size === 0) this.#onNone?.();
       const closed = association.closed().finally(() => this.#closing.delete(closed));
       this.#closing.add(closed);
     });
+    socket.resume();
   }
 
   #tick(): void {

@@ -2,7 +2,7 @@
  * The few file operations the spool is made of, as a port: what the promise "no Success before the sync" rests on is
  * called here and nowhere else, so a test can watch the order or let one of them fail.
  */
-import { constants } from 'node:fs';
+import { constants, writevSync } from 'node:fs';
 import { mkdir, open, readdir, rm, statfs, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -39,6 +39,12 @@ export interface DiskSpace {
 
 /** writev takes at most IOV_MAX buffers, 1,024 on Linux. */
 const MAX_BUFFERS_A_WRITE = 1024;
+
+/**
+ * Up to here a write is a copy into the page cache that takes less time than a turn through the thread pool, which an
+ * acknowledgement would wait for; the disk itself is only ever waited for by `sync`, off the event loop.
+ */
+const MAX_INLINE_BYTES = 1024 * 1024;
 
 /** The real thing, in one folder that is made when missing. */
 export async function openSpoolFolder(folder: string): Promise<SpoolFiles> {
@@ -89,7 +95,10 @@ async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], posi
   let left = [...buffers];
   let done = 0;
   while (done < total) {
-    const { bytesWritten } = await handle.writev(left, position + done);
+    const bytesWritten =
+      total <= MAX_INLINE_BYTES
+        ? writevSync(handle.fd, left, position + done)
+        : (await handle.writev(left, position + done)).bytesWritten;
     if (bytesWritten === 0) throw new Error('the disk took no bytes');
     done += bytesWritten;
     if (done < total) left = without(left, bytesWritten);

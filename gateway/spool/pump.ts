@@ -31,6 +31,11 @@ import type { SpooledRecord } from './recovery.ts';
 /** Header values are kept for so many records at most; the pump reads those of the others from the segment. */
 const MAX_KEPT_ATTRIBUTES = 2_000;
 const MAX_BATCH = 200;
+/**
+ * How long a record waits for company. The ledger's commit and the spool's sync wait for each other in the file
+ * system's journal: a commit an instance would make each acknowledgement several times slower.
+ */
+const LINGER_MS = 250;
 /** The ledger is asked again for ever: nothing durable is ever given up. */
 const LEDGER_RETRY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 30_000 };
 
@@ -54,6 +59,7 @@ export class SpoolPump {
   readonly #ports: PumpPorts;
   readonly #queue: Pending[] = [];
   readonly #stopping = new AbortController();
+  readonly #hurry = new AbortController();
   #kept = 0;
   #pendingBytes = 0;
   #running: Promise<void> | undefined;
@@ -84,9 +90,10 @@ export class SpoolPump {
 
   /** Waits until the ledger knows everything, at most `deadlineMs`; the rest is told after the next start. */
   async stop(deadlineMs: number): Promise<void> {
-    const deadline = AbortSignal.timeout(Math.max(1, deadlineMs));
-    const given = new Promise<void>((resolve) => deadline.addEventListener('abort', () => resolve(), { once: true }));
-    await Promise.race([this.#running, given]);
+    this.#hurry.abort();
+    const given = new AbortController();
+    await Promise.race([this.#running, waited(deadlineMs, given.signal)]);
+    given.abort();
     this.#stopping.abort();
     await this.#running;
   }
@@ -94,6 +101,7 @@ export class SpoolPump {
   async #run(): Promise<void> {
     let failures = 0;
     while (this.#queue.length > 0 && !this.#stopping.signal.aborted) {
+      if (this.#queue.length < MAX_BATCH) await waited(LINGER_MS, this.#hurry.signal);
       const batch = this.#nextBatch();
       try {
         await this.#record(batch);
