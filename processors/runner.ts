@@ -39,8 +39,8 @@ export interface RunnerOptions {
   /** Names this process in leases. */
   readonly owner: string;
   readonly leaseMs?: number;
-  /** For one attempt at one step. */
-  readonly timeLimitMs?: number;
+  /** For one attempt at one step of the processor named. */
+  readonly timeLimitMs?: (processor: string) => number;
   /** Delays before the second and later attempts. */
   readonly retry?: { readonly firstDelayMs: number; readonly maxDelayMs: number };
   readonly onProgress?: (step: {
@@ -78,7 +78,7 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
       {
         resolve: options.resolve,
         leaseMs,
-        timeLimitMs: options.timeLimitMs ?? DEFAULT_TIME_LIMIT_MS,
+        timeLimitMs: options.timeLimitMs?.(job.run.steps[job.step]?.processor ?? '') ?? DEFAULT_TIME_LIMIT_MS,
         ...(options.retry === undefined ? {} : { retry: options.retry }),
         onProgress: options.onProgress ?? (() => {}),
         signal: abandon.signal,

@@ -52,7 +52,7 @@ class Hub {
         workers: 2,
         owner: `runner-${randomUUID()}`,
         leaseMs: 600,
-        timeLimitMs: 10_000,
+        timeLimitMs: () => 10_000,
         retry: { firstDelayMs: 20, maxDelayMs: 40 },
         ...options,
       },
@@ -181,7 +181,7 @@ describe('the runner', () => {
     });
 
   it('ends a step that takes too long, and the thread with it, and tries again', async () => {
-    await hub.start({ timeLimitMs: 400 });
+    await hub.start({ timeLimitMs: () => 400 });
 
     const run = await hub.ended(await hub.route([['spin-once', { file: hub.file('marker') }]]));
 

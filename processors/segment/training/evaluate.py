@@ -12,7 +12,9 @@ import numpy as np
 import onnxruntime
 from scipy import ndimage
 
-from generator import CLIP, SHAPE, generate
+from generator import generate
+from scanner import CLIP
+from shapes import SHAPE
 from train import HELD_OUT
 
 SPACING_MM = {'mouse': 0.25, 'rat': 0.40}
@@ -21,9 +23,27 @@ FACES = ndimage.generate_binary_structure(3, 1)
 # name, species, image, mask, what has to be known about the header
 CASES = [
     ('mouse T1w', 'mouse', 'mouse_T1w_head/sherm-1_T1w.nii.gz', 'mouse_T1w_head/sherm-1_mask.nii.gz', None),
-    ('mouse T1w, axes corrected', 'mouse', 'mouse_T1w_head/sherm-1_T1w.nii.gz', 'mouse_T1w_head/sherm-1_mask.nii.gz', 'stack is A-P'),
-    ('mouse template 0.3 mm', 'mouse', 'mouse_template_head_300um/anat.nii.gz', 'mouse_template_head_300um/mask.nii.gz', None),
-    ('mouse EPI', 'mouse', 'mouse_EPI_head/emory-mouse1_EPI_forward0.nii.gz', 'mouse_EPI_head/emory-mouse1_mask.nii.gz', 'sizes x 10'),
+    (
+        'mouse T1w, axes corrected',
+        'mouse',
+        'mouse_T1w_head/sherm-1_T1w.nii.gz',
+        'mouse_T1w_head/sherm-1_mask.nii.gz',
+        'stack is A-P',
+    ),
+    (
+        'mouse template 0.3 mm',
+        'mouse',
+        'mouse_template_head_300um/anat.nii.gz',
+        'mouse_template_head_300um/mask.nii.gz',
+        None,
+    ),
+    (
+        'mouse EPI',
+        'mouse',
+        'mouse_EPI_head/emory-mouse1_EPI_forward0.nii.gz',
+        'mouse_EPI_head/emory-mouse1_mask.nii.gz',
+        'sizes x 10',
+    ),
     ('rat T2w', 'rat', 'rat_T2w_head/nirodents-sub-15_T2w.nii.gz', None, None),
 ]
 
@@ -82,7 +102,10 @@ def to_grid(data, affine, centre, spacing_mm):
             data = ndimage.gaussian_filter1d(data, 0.4 * ratio, axis, mode='nearest', truncate=3)
     index = np.stack(np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in SHAPE), indexing='ij')) * spacing_mm
     inverse = np.linalg.inv(affine)
-    at = np.einsum('ij,jxyz->ixyz', inverse[:3, :3], index + centre[:, None, None, None]) + inverse[:3, 3, None, None, None]
+    at = (
+        np.einsum('ij,jxyz->ixyz', inverse[:3, :3], index + centre[:, None, None, None])
+        + inverse[:3, 3, None, None, None]
+    )
     return sample(data, at)
 
 
@@ -138,19 +161,31 @@ def measure_scan(model, options, name, species, image, mask, trap):
         affine = np.array([[sizes[0], 0, 0, 0], [0, 0, sizes[2], 0], [0, -sizes[1], 0, 0], [0, 0, 0, 1]], dtype=float)
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(0))
     found, confidence, first = segment(model, data, affine, SPACING_MM[species])
-    result = {'case': name, 'volume_mm3': round(float(found.sum() * spacing.prod())), 'confidence': round(confidence, 3)}
+    result = {
+        'case': name,
+        'volume_mm3': round(float(found.sum() * spacing.prod())),
+        'confidence': round(confidence, 3),
+    }
     reference = None
     if mask:  # compared voxel by voxel: the mask's own affine is not trusted
         reference = np.squeeze(np.asarray(nibabel.load(os.path.join(options.data, mask)).dataobj)) > 0
         volume = float(reference.sum() * spacing.prod())
         distance = hd95(found, reference, spacing)
         result.update(
-            dice=round(dice(found, reference), 3), dice_first_pass=round(dice(first, reference), 3),
-            hd95_mm=distance and round(distance, 2), reference_mm3=round(volume),
+            dice=round(dice(found, reference), 3),
+            dice_first_pass=round(dice(first, reference), 3),
+            hd95_mm=distance and round(distance, 2),
+            reference_mm3=round(volume),
             volume_error_percent=round(100 * (result['volume_mm3'] / volume - 1)),
         )
     if options.pictures:
-        _picture(data, found, reference, spacing, os.path.join(options.pictures, name.replace(' ', '-').replace(',', '') + '.png'))
+        _picture(
+            data,
+            found,
+            reference,
+            spacing,
+            os.path.join(options.pictures, name.replace(' ', '-').replace(',', '') + '.png'),
+        )
     return result
 
 
@@ -162,7 +197,12 @@ def measure_stripped(model, folder):
         labels = np.asarray(nibabel.load(os.path.join(folder, name.replace('_T2w', '_label'))).dataobj) > 0
         found, _, _ = segment(model, np.asarray(file.dataobj, dtype=np.float32), file.affine, SPACING_MM['mouse'])
         scores.append(dice(found, labels))
-    return {'case': 'mouse T2w, already stripped', 'count': len(scores), 'dice_mean': round(float(np.mean(scores)), 3), 'dice_min': round(min(scores), 3)}
+    return {
+        'case': 'mouse T2w, already stripped',
+        'count': len(scores),
+        'dice_mean': round(float(np.mean(scores)), 3),
+        'dice_min': round(min(scores), 3),
+    }
 
 
 def measure_phantoms(model, options):
@@ -174,9 +214,12 @@ def measure_phantoms(model, options):
         heads.append(choices['stripped'])
     scores, heads = np.array(scores), np.array(heads)
     return {
-        'case': 'procedural heads, held-out seeds, one pass', 'count': len(scores),
-        'dice_mean': round(float(scores.mean()), 3), 'dice_median': round(float(np.median(scores)), 3),
-        'dice_p10': round(float(np.percentile(scores, 10)), 3), 'dice_min': round(float(scores.min()), 3),
+        'case': 'procedural heads, held-out seeds, one pass',
+        'count': len(scores),
+        'dice_mean': round(float(scores.mean()), 3),
+        'dice_median': round(float(np.median(scores)), 3),
+        'dice_p10': round(float(np.percentile(scores, 10)), 3),
+        'dice_min': round(float(scores.min()), 3),
         'dice_mean_with_skull': round(float(scores[~heads].mean()), 3),
     }
 

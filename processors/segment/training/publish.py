@@ -37,7 +37,10 @@ def check(path):
     assert [(o.domain, 16 <= o.version <= 18) for o in model.opset_import] == [('', True)]
     assert not any(node.domain or node.op_type in ('Loop', 'If', 'Scan') for node in model.graph.node)
     assert not any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
-    shapes = [[d.dim_value for d in value.type.tensor_type.shape.dim] for value in (model.graph.input[0], model.graph.output[0])]
+    shapes = [
+        [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (model.graph.input[0], model.graph.output[0])
+    ]
     assert (model.graph.input[0].name, model.graph.output[0].name) == ('image', 'brain')
     assert shapes == [[1, 1, 64, 96, 64], [1, 2, 64, 96, 64]], shapes
 
@@ -58,8 +61,25 @@ def manifest(digest, measured):
         'contrasts': ['T2w', 'T1w', 'EPI'],
         'training_data': 'procedurally generated heads only; no scan, atlas or label map',
         'network_data_format': {
-            'inputs': {'image': {'type': 'image', 'modality': 'MR', 'num_channels': 1, 'value_range': [0, 1.5], 'channel_def': {'0': 'magnitude'}, **tensor}},
-            'outputs': {'brain': {'type': 'image', 'num_channels': 2, 'channel_def': {'0': 'background', '1': 'brain'}, **tensor, 'format': 'logits'}},
+            'inputs': {
+                'image': {
+                    'type': 'image',
+                    'modality': 'MR',
+                    'num_channels': 1,
+                    'value_range': [0, 1.5],
+                    'channel_def': {'0': 'magnitude'},
+                    **tensor,
+                }
+            },
+            'outputs': {
+                'brain': {
+                    'type': 'image',
+                    'num_channels': 2,
+                    'channel_def': {'0': 'background', '1': 'brain'},
+                    **tensor,
+                    'format': 'logits',
+                }
+            },
         },
         'geometry': {
             'layout': 'NCXYZ',
@@ -72,7 +92,12 @@ def manifest(digest, measured):
             'interpolation': 'linear',
         },
         'intensity': [{'op': 'percentile', 'hi': 99, 'above': 0.01, 'clip': 1.5}],
-        'output': {'activation': 'softmax', 'decode': 'threshold', 'threshold': 0.5, 'postprocess': ['largest_component', 'fill_holes']},
+        'output': {
+            'activation': 'softmax',
+            'decode': 'threshold',
+            'threshold': 0.5,
+            'postprocess': ['largest_component', 'fill_holes'],
+        },
         'labels': [
             {
                 'index': 1,

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from generator import CLIP, generate
+from generator import generate
 from network import BrainNet, export
+from scanner import CLIP
 
 HELD_OUT = 10_000_000  # seeds from here on belong to evaluate.py
 
@@ -30,7 +31,9 @@ def main():
     parser.add_argument('--batch', type=int, default=2)
     parser.add_argument('--rate', type=float, default=2e-3)
     parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--first-head', type=int, default=0, help='number of the first head: a continued run goes on with new ones')
+    parser.add_argument(
+        '--first-head', type=int, default=0, help='number of the first head: a continued run goes on with new ones'
+    )
     parser.add_argument('--steps-per-head', type=int, default=2, help='a new head joins the buffer every so many steps')
     parser.add_argument('--buffer', type=int, default=2500)
     parser.add_argument('--workers', type=int, default=1)
@@ -74,7 +77,12 @@ def train(options):
                 average[name].lerp_(value, 1 - keep)
         losses.append(float(loss))
         if step % 100 == 0:
-            line = {'step': step, 'loss': round(float(np.mean(losses)), 4), 'heads': len(buffer), 'seconds': round(time.time() - started)}
+            line = {
+                'step': step,
+                'loss': round(float(np.mean(losses)), 4),
+                'heads': len(buffer),
+                'seconds': round(time.time() - started),
+            }
             losses = []
             with open(os.path.join(options.out, 'log.jsonl'), 'a') as log:
                 log.write(json.dumps(line) + '\n')

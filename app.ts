@@ -1,0 +1,254 @@
+/**
+ * The composition root: the only file that builds the hub of a process and wires its stages. It starts what stands
+ * last in a study's journey first, so that nothing received meets a stage that is not there, and stops in the other order.
+ */
+import { randomUUID } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { hostname } from 'node:os';
+import type { Catalogue as ApiCatalogue } from './api/ports.ts';
+import { createApiRouter } from './api/router.ts';
+import { type Environment, readSecret } from './config/environment.ts';
+import type { HubConfig } from './config/schema.ts';
+import { startDispatcher } from './connectors/dispatcher.ts';
+import { startFeedProjector } from './connectors/feed/projector.ts';
+import { createFeed } from './connectors/feed/router.ts';
+import { type Destination, openDestination } from './connectors/registry.ts';
+import { HubError } from './core/errors.ts';
+import type { Ledger } from './core/ledger.ts';
+import type { Catalogue } from './core/plugins.ts';
+import type { Clock, Logger } from './core/ports.ts';
+import type { ObjectStore } from './core/store.ts';
+import { openGateway } from './gateway/gateway.ts';
+import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
+import { createToken } from './platform/auth/token.ts';
+import { openEmbeddedBus } from './platform/bus/embedded.ts';
+import { busMetrics } from './platform/bus/metrics.ts';
+import { type DataFolder, openDataFolder, removeUnfinishedPacks } from './platform/data-folder.ts';
+import { ownSocketPath } from './platform/http/own-socket.ts';
+import { createHttpServer } from './platform/http/server.ts';
+import { openSqliteLedger } from './platform/ledger/sqlite/client.ts';
+import { openSqliteLedgerForReading } from './platform/ledger/sqlite/reader.ts';
+import { createMetrics } from './platform/metrics.ts';
+import { openFileStore } from './platform/store/file.ts';
+import type { Policy } from './processors/deidentify/policy.ts';
+import { processors, resolveStep } from './processors/registry.ts';
+import { startRunner } from './processors/runner.ts';
+import { startRouter } from './routers/router.ts';
+import type { Rule } from './routers/rules.ts';
+
+export type Config = HubConfig<Rule, Policy, Destination>;
+export const STAGES = ['gateway', 'routers', 'processors', 'connectors'] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface HubOptions {
+  readonly config: Config;
+  readonly env: Environment;
+  readonly log: Logger;
+  readonly stages: ReadonlySet<Stage>;
+  /** The process must end: nothing can be made durable any more. */
+  readonly onFailure: (error: HubError) => void;
+}
+
+export interface Hub {
+  readonly dataFolder: DataFolder;
+  readonly ledger: Ledger;
+  readonly store: ObjectStore;
+  readonly dimsePort: number | undefined;
+  readonly httpPort: number | undefined;
+  /** Of the first start: to be shown once. */
+  readonly firstToken: string | undefined;
+  /** Doors first, then what is under way, then the ledger. Harmless twice. */
+  stop(): Promise<void>;
+}
+
+/** Time for doors, then steps, then deliveries to end by themselves; the rest is taken up after the next start. */
+const STOP_GRACE_MS = 10_000;
+const LEASE_MS = 60_000;
+const WORKER = new URL('./worker.ts', import.meta.url);
+const clock: Clock = { now: () => new Date() };
+
+/** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */
+export async function startHub(options: HubOptions): Promise<Hub> {
+  const { config, env, log, stages } = options;
+  const dataFolder = await openDataFolder(config.hub.data, env);
+  const ledger = await openSqliteLedger({ file: dataFolder.ledgerFile, log, clock, onFailure: options.onFailure });
+  /** Undone from the last to the first, whether the hub stops or its start fails halfway. */
+  const undo: (() => Promise<void>)[] = [() => ledger.close()];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    await removeUnfinishedPacks(dataFolder); // the ledger's lock is ours: no other hub's attempt is under way here
+    const store = openFileStore(dataFolder.path);
+    const metrics = createMetrics();
+    const bus = openEmbeddedBus({ ledger, log, clock });
+    undo.push(() => bus.stop());
+    busMetrics(metrics, bus);
+    const owner = `${hostname()}:${String(process.pid)}:${randomUUID()}`;
+    const catalogue = catalogueOf(config);
+    const access = createAccess({ ledger, clock });
+    const firstToken = await ensureFirstToken(ledger, clock);
+    const feed = createFeed({ ledger, access, log }, { hubName: config.hub.name });
+    undo.push(() => {
+      feed.stop();
+      return Promise.resolve();
+    });
+
+    if (stages.has('connectors')) {
+      const destinations = config.destinations.map((destination) =>
+        openDestination(destination, {
+          store,
+          hubName: config.hub.name,
+          log: log.child({ stage: 'connectors', destination: destination.name }),
+          secret: (reference) => readSecret(reference, env),
+        }),
+      );
+      const dispatcher = await startDispatcher(
+        { bus, ledger, log, metrics, clock, random: Math.random },
+        { destinations, owner, leaseMs: LEASE_MS },
+      );
+      undo.push(async () => {
+        await dispatcher.stop(STOP_GRACE_MS);
+        await Promise.all(destinations.map(({ connector }) => connector.close()));
+      });
+      const projector = await startFeedProjector({ bus, ledger, log }, config.destinations);
+      undo.push(() => projector.stop());
+    }
+
+    if (stages.has('processors')) {
+      const runner = await startRunner(
+        { bus, ledger, log, metrics, clock },
+        {
+          plugins: processors,
+          resolve: (step) => resolveStep(step, catalogue),
+          worker: { url: WORKER, data: { dataDir: dataFolder.path } },
+          workers: config.processors.workers,
+          timeLimitMs: (processor) => config.processors.timeLimitsMs[processor] ?? config.processors.timeLimitMs,
+          leaseMs: LEASE_MS,
+          owner,
+        },
+      );
+      undo.push(() => runner.stop(STOP_GRACE_MS));
+    }
+
+    if (stages.has('routers')) {
+      const active = { configVersion: config.version, routes: config.routes };
+      const router = await startRouter({ bus, ledger, log, metrics, clock }, () => active);
+      undo.push(() => router.stop());
+    }
+
+    const gateway = stages.has('gateway')
+      ? await openGateway({ ledger, log, metrics, clock }, await gatewayOptions(config, dataFolder.path))
+      : undefined;
+    if (gateway !== undefined) undo.push(() => gateway.stop(STOP_GRACE_MS));
+
+    const dicomWebAccess = config.gateway.http.anonymousLoopback
+      ? access.requireExceptLoopback('admin', 'operator')
+      : access.require('admin', 'operator');
+    const http = createHttpServer({
+      listen: { host: config.gateway.http.host, port: config.gateway.http.port },
+      ownSocketPath: ownSocketPath(dataFolder.path),
+      routers: [
+        ...(gateway === undefined
+          ? []
+          : [
+              { path: '/dicom-web', router: dicomWebAccess },
+              { path: '/dicom-web', router: gateway.stowRouter },
+            ]),
+        { path: '/partner/v1/events', router: feed.router },
+        {
+          path: '/api/v1',
+          router: createApiRouter({
+            ledger,
+            access,
+            clock,
+            log,
+            hubName: config.hub.name,
+            catalogue: () => apiCatalogue(config),
+            mintToken: createToken,
+          }),
+        },
+      ],
+      checks: [
+        { name: 'ledger', check: async () => void (await ledger.events.head()) },
+        ...(gateway === undefined ? [] : [{ name: 'doors', check: () => gateway.check() }]),
+      ],
+      renderMetrics: () => metrics.render(),
+      log,
+    });
+    const { port: httpPort } = await http.start();
+    undo.push(() => http.stop(STOP_GRACE_MS));
+    await gateway?.accept();
+    return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, firstToken, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** What steps may refer to by name; model folders relative to the working folder. */
+export function catalogueOf(config: Pick<Config, 'policies' | 'models'>): Catalogue {
+  return { policies: config.policies, models: config.models };
+}
+
+/** The configuration's gateway as the gateway wants it: host names of sources become addresses, once, at start. */
+async function gatewayOptions(config: Config, dataDir: string): Promise<Parameters<typeof openGateway>[1]> {
+  const { dimse, completion, disk, spool } = config.gateway;
+  const sources = await Promise.all(
+    dimse.sources.map(async (source) => ({
+      ...source,
+      hosts: (await Promise.all(source.hosts.map(addressesOf))).flat(),
+    })),
+  );
+  return {
+    dataDir,
+    dimse: {
+      host: dimse.host,
+      port: dimse.port,
+      aeTitles: dimse.aeTitles,
+      sources,
+      maxAssociations: dimse.maxAssociations,
+      maxPduLength: dimse.maxPduLengthBytes,
+      timeouts: {
+        associationMs: dimse.timeouts.associateMs,
+        idleMs: dimse.timeouts.idleMs,
+        progressMs: dimse.timeouts.progressMs,
+        closeMs: dimse.timeouts.releaseMs,
+      },
+    },
+    completion: {
+      ...completion,
+      sources: Object.fromEntries(
+        dimse.sources.flatMap(({ name, completion: own }) => (own === undefined ? [] : [[name, own]])),
+      ),
+    },
+    disk,
+    spool,
+  };
+}
+
+/** An address or range as it is; a name as what it resolves to. @throws {HubError} `config.invalid` when it resolves to nothing */
+async function addressesOf(host: string): Promise<readonly string[]> {
+  if (/^[0-9.]+(\/\d+)?$|:/.test(host)) return [host];
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch (error) {
+    throw new HubError(
+      'config.invalid',
+      { detail: `gateway.dimse.sources: the host ${host} is not known to the name service` },
+      error,
+    );
+  }
+}
+
+function apiCatalogue({ version, routes, partners, destinations, policies }: Config): ApiCatalogue {
+  return { configVersion: version, routes, partners, destinations, policies };
+}
+
+/** The ledger of a configuration's data folder for a command that only asks, beside a hub that may be running. */
+export async function openLedgerForReading(config: {
+  readonly hub: { readonly data: string };
+}): Promise<Pick<Ledger, 'studies' | 'close'>> {
+  const { ledgerFile } = await openDataFolder(config.hub.data, {});
+  return openSqliteLedgerForReading(ledgerFile);
+}

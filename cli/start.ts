@@ -1,0 +1,68 @@
+/** `hub start`: runs the hub until a signal stops it. */
+import { processEnvironment } from '../config/environment.ts';
+import { type Hub, type Stage, STAGES, startHub } from '../app.ts';
+import { HubError } from '../core/errors.ts';
+import { createLogger } from '../platform/logger.ts';
+import { configShapes } from '../shapes.ts';
+import { dataOverride, readArguments, requireConfig, terminal } from './configuration.ts';
+import { untilSignal } from './signals.ts';
+
+export async function start(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(argv, {
+    config: { type: 'string' },
+    data: { type: 'string' },
+    stages: { type: 'string' },
+  });
+  if (positionals.length > 0)
+    throw new HubError('command.usage', { detail: `start takes no ${positionals.join(' ')}` });
+  const stages = parseStages(values.stages);
+  const config = requireConfig(values.config, configShapes(), dataOverride(values.data));
+  const log = createLogger({ level: config.log.level, format: config.log.format === 'text' ? 'pretty' : 'json' }).child(
+    { hub: config.hub.name },
+  );
+  const ended = new AbortController();
+  let failure: HubError | undefined;
+  const hub = await startHub({
+    config,
+    env: processEnvironment(),
+    log,
+    stages,
+    onFailure: (error) => {
+      failure = error;
+      ended.abort();
+    },
+  });
+  announce(hub, config.hub.name);
+  log.info('hub started', {
+    configVersion: config.version,
+    dimsePort: hub.dimsePort,
+    httpPort: hub.httpPort,
+    stages: [...stages],
+  });
+  await untilSignal(ended.signal);
+  log.info('hub stopping');
+  await hub.stop();
+  log.info('hub stopped');
+  if (failure !== undefined) throw failure;
+  return 0;
+}
+
+/** The token is on standard output, once, and in no log. */
+function announce(hub: Hub, name: string): void {
+  terminal.out(
+    `${name} is up: DIMSE ${String(hub.dimsePort ?? 'off')}, HTTP ${String(hub.httpPort ?? 'off')}, data ${hub.dataFolder.path}`,
+  );
+  if (hub.firstToken !== undefined) terminal.out(`admin token, shown this once: ${hub.firstToken}`);
+}
+
+function parseStages(list: string | undefined): ReadonlySet<Stage> {
+  if (list === undefined) return new Set(STAGES);
+  const isStage = (name: string): name is Stage => STAGES.some((stage) => stage === name);
+  const names = list.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !isStage(name));
+  if (unknown.length > 0)
+    throw new HubError('command.usage', {
+      detail: `no such stage: ${unknown.join(', ')}; there are ${STAGES.join(', ')}`,
+    });
+  return new Set(names.filter(isStage));
+}

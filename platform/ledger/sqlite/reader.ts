@@ -1,0 +1,29 @@
+/** The ledger for a command that only asks, beside a hub that may be running: one read-only connection, no lock. */
+import type { Ledger } from '../../../core/ledger.ts';
+import { openDatabase, translate } from './driver.ts';
+import { openLedgerPort } from './ledger-port.ts';
+import { openReads } from './operations.ts';
+
+/** @throws {HubError} `store.failed` when there is no ledger */
+export function openSqliteLedgerForReading(file: string): Pick<Ledger, 'studies' | 'close'> {
+  const db = openDatabase(file, 'read');
+  const { studies } = openLedgerPort({
+    clock: { now: () => new Date() },
+    reads: openReads(db),
+    read: (query) => {
+      try {
+        return Promise.resolve(query());
+      } catch (error) {
+        return Promise.reject(translate(error));
+      }
+    },
+    call: () => Promise.reject(new TypeError('this ledger is open for reading only')),
+  });
+  return {
+    studies,
+    close: () => {
+      db.close();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,16 @@
+/** Composition root of a processor's worker thread: its own view of the store and the keys, the plug-ins, and nothing else. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { processEnvironment } from './config/environment.ts';
+import { openDataFolder } from './platform/data-folder.ts';
+import { openFileStore } from './platform/store/file.ts';
+import { processors } from './processors/registry.ts';
+import { work } from './processors/work.ts';
+
+if (parentPort === null) throw new TypeError('worker.ts is the entry of a worker thread');
+const { dataDir } = workerData as { readonly dataDir: string };
+const dataFolder = await openDataFolder(dataDir, processEnvironment());
+work(parentPort, {
+  plugins: processors,
+  store: openFileStore(dataFolder.path),
+  secret: (purpose) => dataFolder.secret(purpose),
+});
