@@ -1,0 +1,114 @@
+/** The processor that releases: de-identifies a study for one partner by PS3.15 Annex E, and proves it. */
+import { HubError } from '../../core/errors.ts';
+import type { Catalogue, ProcessorContext, ProcessorPlugin, ProcessorResult } from '../../core/plugins.ts';
+import type { ArtefactItem, InstanceItem, StoredBlob } from '../../core/store.ts';
+import { compilePlan } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { policySchema } from './policy.ts';
+import { reportOf } from './report.ts';
+import { deidentifyInstances } from './study.ts';
+import type { ReleasedStudy } from './study.ts';
+
+const NAME = 'deidentify';
+
+export const deidentify: ProcessorPlugin<Plan> = {
+  name: NAME,
+  resolve,
+  releasesFor: (plan) => plan.partner,
+  run,
+};
+
+/** @param argument - name of an entry of `policies` */
+function resolve(argument: unknown, { policies }: Catalogue): Plan {
+  const refuse = (detail: string) => new HubError('config.invalid', { detail });
+  if (typeof argument !== 'string') throw refuse('deidentify needs the name of a policy: { deidentify: NAME }');
+  const entry = policies.find(({ name }) => name === argument);
+  if (entry === undefined) throw refuse(`no such policy: ${argument}`);
+  const policy = policySchema.safeParse(entry);
+  if (!policy.success) throw refuse(`policy ${argument}: ${policy.error.issues[0]?.message ?? 'not valid'}`);
+  return compilePlan(policy.data);
+}
+
+async function run(context: ProcessorContext<Plan>): Promise<ProcessorResult> {
+  const { items, options: plan, pack, store } = context;
+  const instances = items.filter((item) => item.kind === 'instance');
+  const artefacts = items.filter((item) => item.kind === 'artefact');
+  const study = await deidentifyInstances(
+    instances.map(({ blob, sopInstanceUid }) => ({ sopInstanceUid, open: () => store.open(blob) })),
+    {
+      plan,
+      secret: await context.secret(NAME),
+      write: ({ body }) => pack.append(body),
+      signal: context.signal,
+      onProgress: (done, total) => context.progress(done / total),
+    },
+  );
+  if (study.outcome === 'held') {
+    const { reason, detail } = study;
+    return { outcome: 'held', reason, detail, sopInstanceUids: study.instances.map((one) => one.sopInstanceUid) };
+  }
+
+  const report = await appendReport(context, study);
+  return {
+    outcome: 'done',
+    // What was made before from identified data is passed on, but no partner gets it.
+    items: [...releasedItems(plan, instances, study), ...artefacts.map((item) => withoutRelease(item)), report],
+    events: [
+      {
+        type: 'study.deidentified',
+        data: {
+          policy: plan.policy,
+          policyHash: plan.hash,
+          tableEdition: plan.edition,
+          ...(plan.partner === undefined ? {} : { partner: plan.partner }),
+          releasedStudyInstanceUid: study.studyInstanceUid,
+          instances: study.instances.length,
+          counts: { ...study.tally.byAction() },
+          reportRef: report.blob,
+        },
+      },
+    ],
+  };
+}
+
+function releasedItems(
+  plan: Plan,
+  originals: readonly InstanceItem[],
+  study: ReleasedStudy<StoredBlob>,
+): readonly InstanceItem[] {
+  return study.instances.map(({ instance, written }, index) => {
+    const derivedBy = originals[index]?.derivedBy;
+    return {
+      kind: 'instance',
+      ...written,
+      studyInstanceUid: instance.studyInstanceUid,
+      seriesInstanceUid: instance.seriesInstanceUid,
+      sopInstanceUid: instance.sopInstanceUid,
+      sopClassUid: instance.sopClassUid,
+      transferSyntaxUid: instance.transferSyntaxUid,
+      ...release(plan),
+      ...(derivedBy === undefined ? {} : { derivedBy }),
+    };
+  });
+}
+
+async function appendReport({ options: plan, pack }: ProcessorContext<Plan>, study: ReleasedStudy<StoredBlob>) {
+  const text = `${JSON.stringify(reportOf(plan, study), undefined, 2)}\n`;
+  const report: ArtefactItem = {
+    kind: 'artefact',
+    ...(await pack.append(Buffer.from(text, 'utf8'))),
+    name: 'deidentification/report.json',
+    mediaType: 'application/json',
+    derivedBy: NAME,
+    ...release(plan),
+  };
+  return report;
+}
+
+function withoutRelease({ releasedFor: _, ...item }: ArtefactItem): ArtefactItem {
+  return item;
+}
+
+function release(plan: Plan): { readonly releasedFor?: string } {
+  return plan.partner === undefined ? {} : { releasedFor: plan.partner };
+}

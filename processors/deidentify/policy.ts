@@ -1,0 +1,124 @@
+/** One entry of `policies:`: what a partner may see, in the words of PS3.15 Annex E. */
+import * as z from 'zod';
+import { lookup } from '../../core/dicom/dictionary.ts';
+
+/** The options of PS3.15 Table E.1-1, with the code that says so in the output (PS3.16 CID 7050). */
+export const PROFILE_OPTIONS = {
+  'clean-pixel-data': { code: '113101', column: undefined, isAvailable: false },
+  'clean-recognizable-visual-features': { code: '113102', column: undefined, isAvailable: false },
+  'clean-graphics': { code: '113103', column: 'cleanGraphics', isAvailable: false },
+  'clean-structured-content': { code: '113104', column: 'cleanStructuredContent', isAvailable: false },
+  'clean-descriptors': { code: '113105', column: 'cleanDescriptors', isAvailable: true },
+  'retain-longitudinal-full-dates': { code: '113106', column: 'retainLongitudinalFullDates', isAvailable: true },
+  'retain-longitudinal-modified-dates': {
+    code: '113107',
+    column: 'retainLongitudinalModifiedDates',
+    isAvailable: true,
+  },
+  'retain-patient-characteristics': { code: '113108', column: 'retainPatientCharacteristics', isAvailable: true },
+  'retain-device-identity': { code: '113109', column: 'retainDeviceIdentity', isAvailable: true },
+  'retain-uids': { code: '113110', column: 'retainUIDs', isAvailable: true },
+  'retain-safe-private': { code: '113111', column: undefined, isAvailable: true },
+  'retain-institution-identity': { code: '113112', column: 'retainInstitutionIdentity', isAvailable: true },
+} as const satisfies Record<string, { code: string; column: string | undefined; isAvailable: boolean }>;
+
+export type ProfileOption = keyof typeof PROFILE_OPTIONS;
+
+const optionsBySpelling = new Map(
+  Object.keys(PROFILE_OPTIONS)
+    .filter((name) => isProfileOption(name))
+    .map((name) => [simplified(name), name]),
+);
+
+/** `Retain Longitudinal Temporal Information Modified Dates Option`, `retainUIDs` and `retain-uids` are all understood. */
+const optionSchema = z
+  .string()
+  .transform((text, context): ProfileOption => {
+    const option = optionsBySpelling.get(simplified(text));
+    if (option !== undefined) return option;
+    context.issues.push({
+      code: 'custom',
+      input: text,
+      message: `no such option of PS3.15; one of ${Object.keys(PROFILE_OPTIONS).join(', ')}`,
+    });
+    return z.NEVER;
+  })
+  .describe('An option of PS3.15 Annex E by name.');
+
+const hex = (digits: number) =>
+  z.string().regex(new RegExp(`^[0-9A-Fa-f]{${digits}}$`), `${digits} hexadecimal digits`);
+
+/** Text and bytes can hold anything; these VRs can not. */
+const PRIVATE_VRS = ['CS', 'DS', 'IS', 'FD', 'FL', 'SL', 'SS', 'SV', 'UL', 'US', 'UV', 'LO', 'SH', 'SQ'] as const;
+
+const privateElementSchema = z
+  .strictObject({
+    creator: z.string().min(1).max(64).describe('Private Creator, exactly, as in the data set.'),
+    group: hex(4).describe('Odd group, hexadecimal: 0019.'),
+    element: hex(2).describe('Low byte of the element number, hexadecimal: 0C.'),
+    vr: z.enum(PRIVATE_VRS),
+    pattern: z.string().max(256).optional().describe('Every value as text must match this as a whole.'),
+  })
+  .superRefine((entry, context) => {
+    const complain = (path: string, message: string) =>
+      context.issues.push({ code: 'custom', path: [path], message, input: entry });
+    if (Number.parseInt(entry.group, 16) % 2 === 0) complain('group', 'a private group is odd');
+    if ((entry.vr === 'LO' || entry.vr === 'SH') && entry.pattern === undefined)
+      complain('pattern', 'a text needs a pattern that says what it may hold');
+    if (entry.pattern !== undefined && !isPattern(entry.pattern)) complain('pattern', 'not a regular expression');
+  });
+
+/** What an override may say: the action codes of PS3.15 Table E.1-1a in words. */
+export const OVERRIDE_ACTIONS = { keep: 'K', remove: 'X', empty: 'Z', replace: 'D', 'new-uid': 'U' } as const;
+
+/** One entry of `policies:`. */
+export const policySchema = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'letters, digits, dot, dash and underscore'),
+  profile: z.literal('basic').describe('Basic Application Level Confidentiality Profile, PS3.15 Section E.2.'),
+  partner: z.string().min(1).max(64).optional().describe('For whom it releases; without it, the partner of that name.'),
+  options: z.array(optionSchema).default([]),
+  privateAllow: z
+    .array(privateElementSchema)
+    .default([])
+    .describe('Private elements to keep besides those of an option.'),
+  overrides: z
+    .record(
+      z.string().refine((keyword) => lookup(keyword) !== undefined, 'not a keyword of PS3.6'),
+      z.enum(['keep', 'remove', 'empty', 'replace', 'new-uid']),
+    )
+    .default({})
+    .describe('Action by attribute keyword; goes before profile and options.'),
+  classes: z
+    .array(z.string().regex(/^[0-9.]{1,64}$/, 'a UID'))
+    .default([])
+    .describe('SOP Class UIDs to process that are otherwise held: secondary capture, ultrasound, private classes.'),
+  whenUnsure: z
+    .literal('quarantine')
+    .default('quarantine')
+    .describe('The whole study is held; there is no other choice.'),
+});
+
+export type Policy = z.infer<typeof policySchema>;
+export type PrivateElementRule = Policy['privateAllow'][number];
+
+function isProfileOption(name: string): name is ProfileOption {
+  return Object.hasOwn(PROFILE_OPTIONS, name);
+}
+
+function simplified(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll(/[^a-z]/g, '')
+    .replace('temporalinformation', '')
+    .replace(/option$/, '');
+}
+
+function isPattern(source: string): boolean {
+  try {
+    new RegExp(source, 'u');
+    return true;
+  } catch {
+    // The constructor is the only judge of a pattern.
+    return false;
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * New identifiers from old ones by keyed hash: without state, so any worker, order, retry or machine that has the key
+ * comes to the same names; without the key nobody can try names until one fits (PS3.15 Section E.1.1).
+ */
+import { createHmac, hkdfSync } from 'node:crypto';
+
+export interface Pseudonyms {
+  /** `2.25.` and a UUID (PS3.5 Section B.2). */
+  uid(original: string): string;
+  patientId(issuer: string, id: string): string;
+  accessionNumber(original: string): string;
+  studyId(original: string): string;
+  /** Whole days to add to every date of one patient: -3650 … -1, never 0. */
+  shiftDays(issuer: string, id: string): number;
+}
+
+/** Longest the uid cache may grow: a study has an instance UID a file and a few hundred others. */
+const CACHE_LIMIT = 200_000;
+const SHIFT_RANGE_DAYS = 3650;
+/** Crockford's digits: no I, L, O, U to misread. */
+const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/**
+ * @param secret - 32 bytes, the same on every start
+ * @param partner - two partners get different names for one patient and cannot join their data
+ */
+export function createPseudonyms(secret: Uint8Array, partner: string): Pseudonyms {
+  const keyFor = (purpose: string) =>
+    Buffer.from(hkdfSync('sha256', secret, '', `imaging-hub deidentify\0${partner}\0${purpose}`, 32));
+  const keys = {
+    uid: keyFor('uid'),
+    patient: keyFor('patient'),
+    accession: keyFor('accession'),
+    study: keyFor('study-id'),
+    dates: keyFor('dates'),
+  };
+  const uids = new Map<string, string>();
+  return {
+    uid(original) {
+      const known = uids.get(original);
+      if (known !== undefined) return known;
+      const uid = `2.25.${uuidNumber(hmac(keys.uid, original))}`;
+      if (uids.size >= CACHE_LIMIT) uids.clear();
+      uids.set(original, uid);
+      return uid;
+    },
+    patientId: (issuer, id) => `P${digits(hmac(keys.patient, JSON.stringify([issuer, id])), 15)}`,
+    accessionNumber: (original) => `A${digits(hmac(keys.accession, original), 15)}`,
+    studyId: (original) => `S${digits(hmac(keys.study, original), 15)}`,
+    shiftDays: (issuer, id) =>
+      -1 - (hmac(keys.dates, JSON.stringify([issuer, id])).readUIntBE(0, 6) % SHIFT_RANGE_DAYS),
+  };
+}
+
+function hmac(key: Buffer, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest();
+}
+
+/** The first 128 bits as a UUID of version 8 (RFC 9562), in decimal. */
+function uuidNumber(digest: Buffer): string {
+  const bytes = Buffer.from(digest.subarray(0, 16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return BigInt(`0x${bytes.toString('hex')}`).toString();
+}
+
+function digits(digest: Buffer, length: number): string {
+  return Array.from(digest.subarray(0, length), (byte) => DIGITS[byte % 32] ?? '0').join('');
+}

@@ -1,0 +1,128 @@
+/**
+ * A study is released whole or held whole: every instance is de-identified and proven before anything counts as done.
+ * The processor and `hub deidentify` both call this.
+ */
+import { HubError } from '../../core/errors.ts';
+import type { ByteSource } from '../../core/store.ts';
+import { compileLookups } from './compiled-plan.ts';
+import { deidentifyInstance } from './instance.ts';
+import type { HeldInstance, OriginalIdentity, ReleasedInstance } from './instance.ts';
+import type { Plan } from './plan.ts';
+import { createPseudonyms } from './pseudonyms.ts';
+import { Tally } from './tally.ts';
+
+export interface StudyInstance {
+  /** Of the original, as far as it is known; for the list of what is held. */
+  readonly sopInstanceUid: string;
+  readonly open: () => Promise<ByteSource>;
+}
+
+export interface StudyOptions<Written> {
+  readonly plan: Plan;
+  /** 32 secret bytes, the same on every start. */
+  readonly secret: Uint8Array;
+  /** Takes one de-identified instance; `body` must be read to its end. Called in order, one at a time. */
+  write(instance: ReleasedInstance): Promise<Written>;
+  readonly signal: AbortSignal;
+  onProgress?(done: number, total: number): void;
+}
+
+export type StudyOutcome<Written> = ReleasedStudy<Written> | HeldStudy;
+
+export interface ReleasedStudy<Written> {
+  readonly outcome: 'released';
+  readonly studyInstanceUid: string;
+  readonly instances: readonly { readonly instance: ReleasedInstance; readonly written: Written }[];
+  readonly tally: Tally;
+  readonly searchedBytes: number;
+}
+
+export interface HeldStudy {
+  readonly outcome: 'held';
+  /** An error code: `policy.unsafe`, `dataset.patient-mismatch`, `dataset.unreadable` and their kin. */
+  readonly reason: string;
+  /** Fixed words. What was written before the reason was found must be thrown away. */
+  readonly detail: string;
+  readonly instances: readonly { readonly sopInstanceUid: string; readonly reason: string }[];
+}
+
+/**
+ * De-identifies the instances of one study.
+ *
+ * @throws {HubError} when the store fails or the signal fires; content that is wrong is an outcome, not an error
+ */
+export async function deidentifyInstances<Written>(
+  instances: readonly StudyInstance[],
+  options: StudyOptions<Written>,
+): Promise<StudyOutcome<Written>> {
+  const plan = compileLookups(options.plan);
+  const pseudonyms = createPseudonyms(options.secret, options.plan.partner ?? options.plan.policy);
+  const released: { instance: ReleasedInstance; written: Written }[] = [];
+  const held: { code: string; sopInstanceUid: string; reason: string }[] = [];
+  const tally = new Tally();
+  let first: OriginalIdentity | undefined;
+  let searchedBytes = 0;
+
+  for (const [index, { sopInstanceUid, open }] of instances.entries()) {
+    options.signal.throwIfAborted();
+    const source = await open();
+    try {
+      const hold = (code: string, reason: string) => held.push({ code, sopInstanceUid, reason });
+      const result = await examine(() => deidentifyInstance(source, plan, pseudonyms));
+      first ??= result.original;
+      const mismatch = mismatchOf(first, result.original);
+      if (mismatch !== undefined) hold(mismatch, 'another patient or study than the rest');
+      else if (result.outcome === 'held') hold(result.code, result.reason);
+      else if (held.length === 0) {
+        const written = await options.write(result);
+        if (!(await result.isPixelDataEqual())) hold('policy.unsafe', 'pixel data changed on the way');
+        released.push({ instance: result, written });
+        tally.merge(result.tally);
+        searchedBytes += result.searchedBytes;
+      }
+    } finally {
+      await source.close();
+    }
+    options.onProgress?.(index + 1, instances.length);
+  }
+
+  const [worst] = held;
+  const [sample] = released;
+  if (worst !== undefined) {
+    const detail = `${held.length} of ${instances.length} instances cannot be released: ${summaryOf(held)}`;
+    return { outcome: 'held', reason: worst.code, detail, instances: held.map(({ code: _, ...rest }) => rest) };
+  }
+  if (sample === undefined) return { outcome: 'held', reason: 'dataset.empty', detail: 'no instances', instances: [] };
+  return {
+    outcome: 'released',
+    studyInstanceUid: sample.instance.studyInstanceUid,
+    instances: released,
+    tally,
+    searchedBytes,
+  };
+}
+
+/** An instance whose bytes are no sound DICOM is held like any other; a store that fails is not its fault. */
+async function examine(
+  work: () => Promise<ReleasedInstance | HeldInstance>,
+): Promise<ReleasedInstance | (HeldInstance & { readonly code: string })> {
+  try {
+    const result = await work();
+    return result.outcome === 'held' ? { ...result, code: 'policy.unsafe' } : result;
+  } catch (error) {
+    if (!(error instanceof HubError) || !error.code.startsWith('dataset.')) throw error;
+    return { outcome: 'held', code: error.code, reason: error.row.title.toLowerCase(), original: undefined };
+  }
+}
+
+function mismatchOf(first: OriginalIdentity | undefined, one: OriginalIdentity | undefined): string | undefined {
+  if (first === undefined || one === undefined) return undefined;
+  if (first.patient !== one.patient) return 'dataset.patient-mismatch';
+  return first.studyInstanceUid === one.studyInstanceUid ? undefined : 'policy.unsafe';
+}
+
+function summaryOf(held: readonly { readonly reason: string }[]): string {
+  const counts = new Map<string, number>();
+  for (const { reason } of held) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return [...counts].map(([reason, count]) => (count === 1 ? reason : `${reason} (${count})`)).join('; ');
+}
