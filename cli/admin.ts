@@ -1,5 +1,6 @@
 /** `hub studies | deliveries | dead-letters | quarantine | token`: the administration API at the terminal. */
 import * as z from 'zod';
+import { role as roles } from '../api/shapes.ts';
 import { HubError } from '../core/errors.ts';
 import { configShapes } from '../shapes.ts';
 import { columns, dataOverride, readArguments, requireConfig, type Terminal, terminal } from './configuration.ts';
@@ -84,8 +85,10 @@ export async function token(argv: readonly string[], to: Terminal = terminal): P
     const { role, partner, expires } = values;
     switch (verb) {
       case 'create': {
-        if (role === undefined)
+        if (role === undefined || !roles.safeParse(role).success)
           throw new HubError('command.usage', { detail: '--role admin, operator, auditor or partner' });
+        if ((role === 'partner') !== (partner !== undefined))
+          throw new HubError('command.usage', { detail: '--partner NAME belongs to --role partner, and only to it' });
         const body = { role, partner, ...(expires === undefined ? {} : { expiresAt: expires }) };
         const created = row.parse(await api.call('POST', '/tokens', body));
         to.out(values.json === true ? json(created) : text(created['token']));
