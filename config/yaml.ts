@@ -38,20 +38,17 @@ export function parseYaml(text: string): YamlText {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  let documents: readonly Document.Parsed[];
-  try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-    documents = 'empty' in parsed ? [] : parsed;
-  } catch {
-    // The parser recurses: brackets a thousand deep end its stack.
-    return broken({ line: 1, column: 1 }, 'nested too deeply');
-  }
+  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const documents: readonly Document.Parsed[] = 'empty' in parsed ? [] : parsed;
   const [document, second] = documents;
   const positionOf = (path: readonly PropertyKey[], isKey = false) =>
     document === undefined ? { line: 1, column: 1 } : at(offsetOf(document, path, isKey));
   if (document === undefined) return { value: undefined, mistakes: [], positionOf };
   if (second !== undefined) return broken(at(second.range[0]), 'a second document begins here; there must be one');
 
+  // The parser recurses, and reports the end of its stack as one of many errors: none of them would help.
+  if (document.errors.some((error) => error.message.includes('call stack')))
+    return broken({ line: 1, column: 1 }, 'nested too deeply');
   const mistakes = [...document.errors, ...document.warnings].map((error) => ({
     ...at(error.pos[0]),
     message: sentence(error.message),
