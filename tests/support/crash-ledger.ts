@@ -1,0 +1,42 @@
+/** Looks into a hub's ledger file from outside, for what no command shows: whether a fact stands in it once. */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+export interface LedgerFile {
+  /** Rows of a query. */
+  all(sql: string): readonly Readonly<Record<string, unknown>>[];
+  /** The single number a query answers. */
+  number(sql: string): number;
+  close(): void;
+}
+
+/** Opens it for reading, beside the hub that may be running. */
+export function openLedgerFile(dataFolder: string): LedgerFile {
+  const database = new DatabaseSync(join(dataFolder, 'ledger.sqlite'), { readOnly: true, timeout: 5_000 });
+  const all = (sql: string) => database.prepare(sql).all();
+  return {
+    all,
+    number: (sql) => Number(Object.values(all(sql)[0] ?? {})[0] ?? Number.NaN),
+    close: () => database.close(),
+  };
+}
+
+/** True when no study waits for completion, no event for a handler, no run for a step and no delivery for its attempt. */
+export function isQuiet(ledger: LedgerFile): boolean {
+  return OPEN_WORK.every((sql) => ledger.number(sql) === 0);
+}
+
+/** What is still open, for the error of a wait that was in vain. */
+export function openWork(ledger: LedgerFile): readonly number[] {
+  return OPEN_WORK.map((sql) => ledger.number(sql));
+}
+
+const OPEN_WORK = [
+  'SELECT count(*) FROM studies WHERE due_at IS NOT NULL',
+  // Completed, and no route decided yet.
+  `SELECT count(*) FROM studies WHERE state IN ('receiving', 'completed')`,
+  `SELECT count(*) FROM runs WHERE state IN ('waiting', 'running')`,
+  // Processed, and the deliveries not opened yet.
+  `SELECT count(*) FROM runs WHERE state = 'processed' AND (SELECT count(*) FROM deliveries d WHERE d.run = runs.run) < json_array_length(destinations)`,
+  `SELECT count(*) FROM deliveries WHERE state = 'pending'`,
+] as const;
