@@ -43,8 +43,8 @@ export async function demo(argv: readonly string[]): Promise<number> {
     say('hub', `C-STORE on 127.0.0.1:${String(hub.dimsePort)}, HTTP on 127.0.0.1:${String(hub.httpPort)}`);
     const token = await partnerToken(hub);
     const story = follow(hub);
-    const refused = await push(hub, outgoing);
-    const settled = await untilSettled(hub);
+    const { accepted, refused } = await push(hub, outgoing);
+    const settled = await untilSettled(hub, accepted);
     await story.stop();
     await showPartner(hub, folder, token);
     const isWhole =
@@ -149,8 +149,11 @@ async function partnerToken(hub: Hub): Promise<string> {
   return token;
 }
 
-/** Pushes over one association a presentation-context set, as a scanner would. @returns how many were refused */
-async function push(hub: Hub, instances: readonly OutgoingInstance[]): Promise<number> {
+/** Pushes as a scanner would. @returns how many different instances got a Success, and how many none */
+async function push(
+  hub: Hub,
+  instances: readonly OutgoingInstance[],
+): Promise<{ readonly accepted: number; readonly refused: number }> {
   const peer = {
     host: '127.0.0.1',
     port: hub.dimsePort ?? 0,
@@ -161,12 +164,13 @@ async function push(hub: Hub, instances: readonly OutgoingInstance[]): Promise<n
   const bar = progressBar('C-STORE', instances.length);
   const startedMs = performance.now();
   let done = 0;
+  const accepted = new Set<string>();
   const refusals: string[] = [];
-  await sendInstances(peer, instances, new AbortController().signal, ({ outcome, status, detail }) => {
+  await sendInstances(peer, instances, new AbortController().signal, ({ instance, outcome, status, detail }) => {
     done += 1;
     bar.update(done);
-    if (outcome !== 'stored')
-      refusals.push(`status 0x${status.toString(16).padStart(4, '0')}${detail === undefined ? '' : `, ${detail}`}`);
+    if (outcome === 'stored') accepted.add(instance.sopInstanceUid);
+    else refusals.push(`status 0x${status.toString(16).padStart(4, '0')}${detail === undefined ? '' : `, ${detail}`}`);
   });
   bar.stop();
   say(
@@ -174,7 +178,7 @@ async function push(hub: Hub, instances: readonly OutgoingInstance[]): Promise<n
     `${count(done - refusals.length, 'instance')} acknowledged in ${((performance.now() - startedMs) / 1000).toFixed(1)} s; each was on the disk before its Success`,
   );
   if (refusals.length > 0) say('refused', `${count(refusals.length, 'instance')}, such as ${refusals[0] ?? ''}`);
-  return refusals.length;
+  return { accepted: accepted.size, refused: refusals.length };
 }
 
 /** Tells the story from the ledger's log while the study travels. */
@@ -211,10 +215,10 @@ interface Settled {
 }
 
 /** Waits until nothing of what was received is still on its way. */
-async function untilSettled(hub: Hub): Promise<Settled> {
+async function untilSettled(hub: Hub, accepted: number): Promise<Settled> {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
-    const result = await look(hub);
+    const result = await look(hub, accepted);
     if (result !== undefined) return result;
     if (Date.now() > deadline)
       throw new HubError('processor.timeout', {
@@ -232,8 +236,10 @@ async function untilSettled(hub: Hub): Promise<Settled> {
   }
 }
 
-async function look({ ledger }: Hub): Promise<Settled | undefined> {
+/** Undefined while something is still on its way: in the spool, in a quiet period, in a step, in a delivery. */
+async function look({ ledger }: Hub, accepted: number): Promise<Settled | undefined> {
   const studies = await ledger.studies.list({ limit: 1_000 });
+  if (studies.reduce((sum, { instances }) => sum + instances, 0) < accepted) return undefined;
   const result = { delivered: 0, held: 0, dead: 0, unrouted: 0 };
   for (const study of studies) {
     if (study.held) {
@@ -256,7 +262,7 @@ async function look({ ledger }: Hub): Promise<Settled | undefined> {
     result.delivered += deliveries.filter(({ state }) => state === 'succeeded').length;
     result.dead += deliveries.filter(({ state }) => state === 'dead').length;
   }
-  return studies.length === 0 ? { ...result, held: 0 } : result;
+  return result;
 }
 
 /** What the other side sees: its feed, its files. */
