@@ -4,7 +4,7 @@
  * data with units in its names; `config/default.yaml` is the manual.
  */
 import * as z from 'zod';
-import type { CompletionRule, RunStep } from '../core/ledger.ts';
+import type { CompletionRule } from '../core/ledger.ts';
 import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
 import { duration, size } from '../core/quantities.ts';
 import { aeTitle, entryName, listenHost, partialCompletion, peerHost, port } from './entries.ts';
@@ -136,7 +136,7 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
     process: z.array(stepSchema(shapes.processors)).default([]),
     deliver: z.array(z.string()).default([]),
     perSeries: z.boolean().default(false),
-    completion: partialCompletion.optional(),
+    completion: unavailableKey,
   });
   return z
     .strictObject({
@@ -159,8 +159,9 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
       store: onlyKind('file', 's3').prefault({}),
       pulls: unavailableKey,
     })
-    .transform(({ pulls: _pulls, policies, ...rest }) => ({
+    .transform(({ pulls: _pulls, policies, routes, ...rest }) => ({
       ...rest,
+      routes: routes.map(({ completion: _completion, ...each }) => each),
       policies: withPartners(policies, rest.partners),
     }));
 }
@@ -190,6 +191,3 @@ export type HubConfig<
   /** First 12 hex digits of the SHA-256 of the configuration; on every decision made under it. */
   readonly version: string;
 };
-
-/** One entry of `routes` as read. */
-export type RouteEntry<When = unknown> = HubConfig<When>['routes'][number] & { readonly process: readonly RunStep[] };

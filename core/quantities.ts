@@ -62,7 +62,7 @@ function quantityType(
       context.issues.push({ code: 'custom', message: message ?? '', input: text });
       return z.NEVER;
     })
-    .meta({ description: `A ${kind}: ${example}`, pattern: PATTERNS[kind] });
+    .meta({ description: `Written as ${example}`, pattern: PATTERNS[kind] });
 }
 
 const PATTERNS = {

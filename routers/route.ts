@@ -1,5 +1,5 @@
 /** A route, and whether a study takes it. */
-import type { CompletionRule, RunStep, SeriesRow } from '../core/ledger.ts';
+import type { RunStep, SeriesRow } from '../core/ledger.ts';
 import { type Explanation, type Facts, factsOf, match } from './match.ts';
 import type { Rule } from './rules.ts';
 
@@ -12,7 +12,6 @@ export interface Route {
   readonly deliver: readonly string[];
   /** Only the series that match go, instead of the whole study. */
   readonly perSeries: boolean;
-  readonly completion?: Partial<CompletionRule> | undefined;
 }
 
 /** The routes in force, and the version of the configuration they come from. */

@@ -205,6 +205,11 @@ describe('loadConfig', () => {
       'hub.yaml:1 /gateway/dimse/tls: not available in this version',
     ],
     ['folders', 'gateway: { folders: [] }\n', 'hub.yaml:1 /gateway/folders: not available in this version'],
+    [
+      'completion of a route',
+      'routes: [{ name: r, when: {}, deliver: [], completion: { quiet: 5s } }]\n',
+      'hub.yaml:1 /routes/0/completion: not available in this version',
+    ],
     ['pulls', 'pulls: []\n', 'hub.yaml:1 /pulls: not available in this version'],
     [
       'a destination of a later version',

@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { completionFor } from '../../routers/completion.ts';
 import { decide, decideAll, seriesFacts } from '../../routers/route.ts';
 import { parseSeriesInstanceUid } from '../../core/identifiers.ts';
 import { aRoute, aSeries, STUDY } from './studies.ts';
@@ -54,26 +53,4 @@ describe('a route', () => {
 
     expect(seriesFacts(row)).to.deep.equal(aSeries('1.1', { Modality: ['MR'] }, 20));
   });
-});
-
-describe('completionFor', () => {
-  const fallback = { quietMs: 60_000, forceMs: 5_400_000 };
-  const facts = aSeries('1.1', { Modality: ['MR'] }).facts;
-  const hasty = aRoute('hasty', { Modality: 'MR' }, { completion: { quietMs: 5000 } });
-  const patient = aRoute('patient', { Modality: 'MR' }, { completion: { quietMs: 90_000, forceMs: 7_200_000 } });
-  const plain = aRoute('plain', { Modality: 'MR' });
-  const other = aRoute('other', { Modality: 'CT' }, { completion: { quietMs: 1000 } });
-
-  for (const [title, routes, expected] of [
-    ['no route', [], fallback],
-    ['a route that does not match', [other], fallback],
-    ['a hasty route', [hasty, other], { quietMs: 5000, forceMs: 5_400_000 }],
-    ['a hasty route beside a plain one', [hasty, plain], fallback],
-    ['a patient route beside a hasty one', [hasty, patient], { quietMs: 90_000, forceMs: 7_200_000 }],
-    ['a hasty route that is not enabled', [{ ...hasty, enabled: false }], fallback],
-  ] as const) {
-    it(`waits as long as ${title} asks for`, () => {
-      expect(completionFor(routes, facts, fallback)).to.deep.equal(expected);
-    });
-  }
 });
