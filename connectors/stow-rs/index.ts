@@ -117,11 +117,12 @@ function outcomeOf(
   batch: readonly InstanceItem[],
   answer: Answer,
 ): { readonly stored: readonly string[]; readonly rejections: readonly Rejection[] } {
-  // PS3.18 Table 10.5.3-1: 200 all stored, 202 some stored or stored with warnings, 409 none stored
-  if (answer.status !== 200 && answer.status !== 202 && answer.status !== 409) throw refusalOf(answer);
+  // PS3.18 Table 10.5.3-1: 200 all stored, 202 some stored or stored with warnings, 409 none stored. Orthanc answers 400
+  // when one of the files is unreadable, and lists what it stored beside it.
+  if (![200, 202, 400, 409].includes(answer.status)) throw refusalOf(answer);
   const parsed = parseStoreResponse(answer.body);
   // Anything but 200 is only worth what its body says.
-  if (parsed === undefined && answer.status !== 200) {
+  if (parsed?.stored === undefined && (parsed === undefined || parsed.failed.size === 0) && answer.status !== 200) {
     throw new HubError('partner.refused', { status: answer.status, detail: 'its answer lists no instances' });
   }
   const stored: string[] = [];
