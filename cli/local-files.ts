@@ -50,7 +50,8 @@ export async function openLocalFiles(path: string, onFile: (files: number) => vo
   return { items, store, niftiFiles, seriesNames, otherFiles };
 }
 
-async function filesBelow(path: string): Promise<readonly string[]> {
+/** All files below a path in order of their names; the path itself when it is a file. @throws {HubError} `resource.not-found` */
+export async function filesBelow(path: string): Promise<readonly string[]> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) throw new HubError('resource.not-found', { path });
   if (found.isFile()) return [path];
@@ -88,7 +89,8 @@ async function readItem(file: string, index: number): Promise<{ item: InstanceIt
   }
 }
 
-async function openFile(file: string): Promise<ByteSource> {
+/** A file for reading by ranges. */
+export async function openFile(file: string): Promise<ByteSource> {
   const handle = await open(file, 'r');
   const { size } = await handle.stat();
   const read = async (offset: number, length: number): Promise<Uint8Array> => {

@@ -65,9 +65,29 @@ export async function removeUnfinishedPacks({ store }: DataFolder): Promise<numb
   return unfinished.length;
 }
 
+/**
+ * As `DataFolder.secret`, for a command that needs a key and nothing else: makes the key folder when it makes the key,
+ * and nothing at all when the environment has it.
+ *
+ * @throws {HubError} `config.invalid`, `store.failed`
+ */
+export async function openSecret(purpose: string, dir: string, env: Environment): Promise<Uint8Array> {
+  const keys = join(resolve(dir), 'keys');
+  const given = env[variableOf(purpose)];
+  if (given === undefined || given === '') {
+    try {
+      await mkdir(keys, { recursive: true, mode: OWNER_ONLY_FOLDER });
+      await chmod(keys, OWNER_ONLY_FOLDER);
+    } catch (error) {
+      throw new HubError('store.failed', { detail: 'the key folder cannot be made' }, error);
+    }
+  }
+  return secretOf(purpose, keys, env);
+}
+
 async function secretOf(purpose: string, keys: string, env: Environment): Promise<Uint8Array> {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(purpose)) throw new TypeError(`${purpose} is not a purpose`);
-  const variable = `HUB_${purpose.toUpperCase().replaceAll('-', '_')}_KEY`;
+  const variable = variableOf(purpose);
   const given = env[variable];
   if (given !== undefined && given !== '') return parseKey(given, variable);
 
@@ -75,6 +95,10 @@ async function secretOf(purpose: string, keys: string, env: Environment): Promis
   const path = join(keys, name);
   const text = (await readText(path)) ?? (await makeKey(path, keys));
   return parseKey(text, `keys/${name}`);
+}
+
+function variableOf(purpose: string): string {
+  return `HUB_${purpose.toUpperCase().replaceAll('-', '_')}_KEY`;
 }
 
 /** @param origin - for the message; the key itself never stands in one */

@@ -32,6 +32,11 @@ export function dummyFor(vr: string, keyword: string): string | Uint8Array {
   return text ?? new Uint8Array(vr === 'UL' || vr === 'SL' || vr === 'FL' || vr === 'AT' ? 4 : vr === 'FD' ? 8 : 2);
 }
 
+/** What stands where a removed value was repeated: text says so, as the attribute may be required; the rest is empty. */
+export function blankFor(vr: string): string {
+  return vr === 'DS' || vr === 'IS' ? '' : (DUMMIES[vr] ?? '');
+}
+
 /** True for a value this module makes: finding it in the output proves nothing. */
 export function isDummy(value: string): boolean {
   return dummyValues.has(value);

@@ -12,7 +12,7 @@ import { iodKindOf, resolveCode } from './attribute-types.ts';
 import type { IodKind } from './attribute-types.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
-import { dummyFor } from './dummies.ts';
+import { blankFor, dummyFor } from './dummies.ts';
 import { KnownValues } from './known-values.ts';
 import { existingCodes, MARKER_TAGS, methodBytes, temporalInformation, writeMethodCodes } from './markers.ts';
 import type { PlannedRow } from './plan.ts';
@@ -209,7 +209,7 @@ class Rewriter {
     // Command, file meta and directory groups have no place in a data set.
     if (tag >>> 16 <= 0x0006) return REMOVE;
     if (this.#blanked.size > 0 && this.#blanked.has(scope.path + hexOf(tag)))
-      return { kind: 'value', value: '', done: 'blanked' };
+      return { kind: 'value', value: blankFor(element.vr), done: 'blanked' };
     return this.#unlisted(element, scope);
   }
 
