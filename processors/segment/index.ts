@@ -22,7 +22,7 @@ export interface SegmentOptions {
 }
 
 const BUNDLED = fileURLToPath(new URL('./models/', import.meta.url));
-const HUB = { name: 'imaging-hub', version: '0.1.0' };
+export const HUB = { name: 'imaging-hub', version: '0.1.0' };
 const DEFAULT_MODEL = 'rodent-brain';
 /** Smaller than this and there is no organ to find. */
 const MIN_IN_PLANE = 16;

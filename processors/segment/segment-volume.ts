@@ -21,6 +21,18 @@ export interface SegmentedVolume {
 export type Species = ModelManifest['species'][number];
 
 /**
+ * When the header does not say which animal it is: the field of view of a head scan, and how large a brain can be
+ * (adult mouse 350–670 mm³, rat 1,500–2,500 mm³, with room for young animals and generous masks).
+ */
+const ANIMALS: Readonly<
+  Record<Species, { readonly fovMm: readonly [number, number]; readonly brainMm3: readonly [number, number] }>
+> = {
+  mouse: { fovMm: [0, 26], brainMm3: [200, 900] },
+  rat: { fovMm: [20, 80], brainMm3: [900, 4_000] },
+  human: { fovMm: [80, Infinity], brainMm3: [500_000, 3_000_000] },
+};
+
+/**
  * @param species - of the header; undefined tries every species the model knows and keeps the surest answer
  * @throws {HubError} as `InferenceSession.run`; `dataset.unreadable` when the geometry is not usable
  */
@@ -30,15 +42,27 @@ export async function segmentVolume(
   manifest: ModelManifest,
   session: InferenceSession,
 ): Promise<SegmentedVolume> {
-  const candidates = species === undefined ? manifest.species : [species];
+  const candidates = species === undefined ? manifest.species.filter((each) => couldBe(each, volume)) : [species];
   let best: SegmentedVolume | undefined;
-  for (const candidate of candidates) {
+  for (const candidate of candidates.length === 0 ? manifest.species : candidates) {
     const result = await segmentAs(volume, candidate, manifest, session);
-    if (best === undefined || result.confidence > best.confidence) best = result;
+    if (best === undefined || rank(result) > rank(best)) best = result;
   }
   if (best === undefined)
     throw new HubError('model.invalid', { model: manifest.name, detail: 'its manifest names no species' });
   return best;
+}
+
+function couldBe(species: Species, { dims, spacingMm }: Volume): boolean {
+  const fovMm = Math.max(dims[0] * spacingMm[0], dims[1] * spacingMm[1]);
+  const [low, high] = ANIMALS[species].fovMm;
+  return fovMm >= low && fovMm <= high;
+}
+
+/** A brain of a size the animal can have counts more than a confident mask of one it cannot. */
+function rank({ species, volumeMm3, confidence }: SegmentedVolume): number {
+  const [low, high] = ANIMALS[species].brainMm3;
+  return (volumeMm3 >= low && volumeMm3 <= high ? 1 : 0) + confidence;
 }
 
 async function segmentAs(
