@@ -32,6 +32,7 @@ function run(): void {
   try {
     db = openDatabase(options.file, 'write');
     migrate(db, options.file);
+    endAbandonedLeases(db);
   } catch (error) {
     unlock();
     throw translate(error);
@@ -72,6 +73,16 @@ function run(): void {
     }
   });
   tell({ kind: 'ready' });
+}
+
+/**
+ * The lock is ours, so whoever holds a lease is dead: a hub that was killed, or that left work when it stopped. Its work
+ * is due at once instead of when the lease runs out; should it come back against all odds, its fence is an old one.
+ */
+function endAbandonedLeases(db: Database): void {
+  db.exec(`
+    UPDATE jobs SET state = 'waiting', ready_at = 0 WHERE state = 'running';
+    UPDATE deliveries SET leased = 0, ready_at = 0 WHERE state = 'pending' AND leased = 1`);
 }
 
 /**
