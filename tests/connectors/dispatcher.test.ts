@@ -1,0 +1,373 @@
+import { expect } from 'chai';
+import { randomUUID } from 'node:crypto';
+import type { OpenDestination } from '../../connectors/attempt.ts';
+import { deliveryIdOf } from '../../connectors/delivery-id.ts';
+import { type Dispatcher, startDispatcher } from '../../connectors/dispatcher.ts';
+import { HubError } from '../../core/errors.ts';
+import type { PositionedEvent } from '../../core/events.ts';
+import type { Ledger, NewRun } from '../../core/ledger.ts';
+import type { DeliveryOrder } from '../../core/plugins.ts';
+import type { EventBus } from '../../core/ports.ts';
+import type { RunItem } from '../../core/store.ts';
+import { openEmbeddedBus } from '../../platform/bus/embedded.ts';
+import {
+  completeStudy,
+  inbox,
+  processed,
+  releasedItem,
+  startRun,
+  STUDY,
+  TestClock,
+} from '../contracts/ledger-facts.ts';
+import { measuredMetrics } from '../support/measured.ts';
+import { openTestLedger } from '../support/open-ledger.ts';
+import { silentLog } from '../support/silent-log.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+type Deliver = (order: DeliveryOrder, onDelivered: (uid: string) => void) => Promise<void>;
+
+describe('the dispatcher', () => {
+  let ledger: Ledger;
+  let remove: () => Promise<void>;
+  let bus: EventBus;
+  let clock: TestClock;
+  let metrics: ReturnType<typeof measuredMetrics>;
+  const dispatchers: Dispatcher[] = [];
+
+  beforeEach(async () => {
+    clock = new TestClock();
+    ({ ledger, remove } = await openTestLedger(clock));
+    bus = openEmbeddedBus({ ledger, log: silentLog, clock });
+    metrics = measuredMetrics();
+  });
+  afterEach(async () => {
+    for (const dispatcher of dispatchers.splice(0)) await dispatcher.stop(0);
+    await bus.stop();
+    await remove();
+  });
+
+  const start = async (destinations: readonly OpenDestination[], leaseMs?: number): Promise<Dispatcher> => {
+    const dispatcher = await startDispatcher(
+      { bus, ledger, log: silentLog, metrics, clock, random: () => 0 },
+      { destinations, owner: randomUUID(), ...(leaseMs === undefined ? {} : { leaseMs }) },
+    );
+    dispatchers.push(dispatcher);
+    return dispatcher;
+  };
+  /** A run whose one step made the items and said that the study is processed. */
+  const process = async (
+    destinations: readonly string[],
+    items: readonly RunItem[],
+    partner?: string,
+  ): Promise<NewRun> => {
+    if ((await ledger.studies.get(STUDY)) === undefined) await completeStudy(ledger, clock);
+    const run = await startRun(ledger, { destinations, steps: [{ processor: 'deidentify', argument: 'kct' }] });
+    const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
+    if (job === undefined) throw new Error('nothing to claim');
+    const event = processed(run);
+    await ledger.runs.finishStep(job.jobId, job.fence, {
+      items,
+      events: [{ ...event, data: { ...event.data, ...(partner === undefined ? {} : { partner }) } } as typeof event],
+    });
+    return run;
+  };
+  const delivery = async (run: NewRun, destination: string) =>
+    await ledger.deliveries.get(deliveryIdOf(run.runId, destination));
+  const inState = async (run: NewRun, destination: string, state: string) =>
+    await waitFor(`${destination} ${state}`, async () => {
+      const row = await delivery(run, destination);
+      return row?.state === state ? row : undefined;
+    });
+  const events = async (type: string): Promise<readonly PositionedEvent[]> =>
+    (await ledger.events.read({ streams: ['hub.delivery.v1'], after: 0, limit: 100 })).filter(
+      (event) => event.type === type,
+    );
+
+  it('delivers to each destination of a run and says so', async () => {
+    const orders: DeliveryOrder[] = [];
+    await start([
+      to('kct-archive', async (order) => void orders.push(order)),
+      to('kct-pacs', async (order) => void orders.push(order)),
+    ]);
+
+    const run = await process(['kct-archive', 'kct-pacs'], [releasedItem(1), releasedItem(2)]);
+
+    const rows = [await inState(run, 'kct-archive', 'succeeded'), await inState(run, 'kct-pacs', 'succeeded')];
+    expect(rows.map(({ history }) => history.map(({ outcome, attempt }) => [outcome, attempt]))).to.deep.equal([
+      [['succeeded', 1]],
+      [['succeeded', 1]],
+    ]);
+    expect(
+      orders.map(({ destination, studyInstanceUid, items }) => [destination, studyInstanceUid, items.length]),
+    ).to.have.deep.members([
+      ['kct-archive', '2.25.1', 2],
+      ['kct-pacs', '2.25.1', 2],
+    ]);
+    expect(
+      (await events('delivery.succeeded')).map(({ data, correlationId }) => ({ ...data, correlationId })),
+    ).to.deep.include({
+      studyInstanceUid: STUDY,
+      releasedStudyInstanceUid: '2.25.1',
+      revision: 1,
+      runId: run.runId,
+      route: 'rat-brain',
+      deliveryId: deliveryIdOf(run.runId, 'kct-pacs'),
+      destination: 'kct-pacs',
+      instances: 2,
+      attempts: 1,
+      correlationId: 'association-1',
+    });
+    expect(metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'succeeded')).to.equal(1);
+    expect(metrics.valueOf('hub_delivery_duration_seconds', 'kct-pacs')).to.equal(1);
+  });
+
+  it('gives a partner only what was released for it', async () => {
+    const orders: DeliveryOrder[] = [];
+    await start([
+      to('kct-pacs', async (order) => void orders.push(order), { partner: 'kct' }),
+      to('own', async (order) => void orders.push(order)),
+    ]);
+    const { releasedFor: _, ...original } = releasedItem(2);
+    const items: readonly RunItem[] = [releasedItem(1), original, { ...releasedItem(3), releasedFor: 'other' }];
+
+    const run = await process(['kct-pacs', 'own'], items, 'kct');
+
+    await inState(run, 'kct-pacs', 'succeeded');
+    await inState(run, 'own', 'succeeded');
+    const sent = Object.fromEntries(
+      orders.map(({ destination, items: given }) => [destination, given.map(({ releasedFor }) => releasedFor)]),
+    );
+    expect(sent).to.deep.equal({ 'kct-pacs': ['kct'], own: ['kct', undefined, 'other'] });
+    const [forPartner] = (await events('delivery.succeeded')).filter(({ data }) => 'partner' in data);
+    expect(forPartner?.data).to.include({ destination: 'kct-pacs', partner: 'kct' });
+  });
+
+  it('makes a dead letter of what has nothing for the partner, and does not tell the partner', async () => {
+    let asked = 0;
+    await start([to('kct-pacs', async () => void (asked += 1), { partner: 'kct' })]);
+
+    const run = await process(['kct-pacs'], [{ ...releasedItem(1), releasedFor: 'other' }], 'other');
+
+    const { history } = await inState(run, 'kct-pacs', 'dead');
+    expect([asked, history.map(({ code, retry }) => [code, retry])]).to.deep.equal([
+      0,
+      [['policy.unsafe', 'permanent']],
+    ]);
+    const [dead] = await events('delivery.dead-lettered');
+    expect(dead?.data).to.include({ reason: 'policy.unsafe' }).and.not.to.have.property('partner');
+  });
+
+  it('tries again after the delay, and sends only what did not get through', async () => {
+    const orders: DeliveryOrder[] = [];
+    await start([
+      to('kct-pacs', async (order, onDelivered) => {
+        orders.push(order);
+        if (orders.length > 1) return;
+        onDelivered('2.25.1.1.1');
+        throw new HubError('partner.busy', {});
+      }),
+    ]);
+    const run = await process(['kct-pacs'], [releasedItem(1), releasedItem(2)]);
+    const failed = await waitFor('the first failure', async () => {
+      const row = await delivery(run, 'kct-pacs');
+      return row?.history.length === 1 ? row : undefined;
+    });
+    expect(failed.state).to.equal('pending');
+    expect(failed.dueAt).to.equal(new Date(clock.now().getTime() + 15_000).toISOString());
+
+    clock.advance(15_000);
+    await ledger.events.append([], inbox('wake-up'));
+
+    const { history } = await inState(run, 'kct-pacs', 'succeeded');
+    expect(history.map(({ outcome, code, retry }) => [outcome, code, retry])).to.deep.equal([
+      ['failed', 'partner.busy', 'transient'],
+      ['succeeded', undefined, undefined],
+    ]);
+    expect(orders.map(({ attempt, delivered }) => [attempt, [...delivered]])).to.deep.equal([
+      [1, []],
+      [2, ['2.25.1.1.1']],
+    ]);
+    expect(new Set(orders.map(({ deliveryId }) => deliveryId)).size).to.equal(1);
+    expect(metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'retried')).to.equal(1);
+  });
+
+  it('waits as long as the destination asked for', async () => {
+    await start([to('kct-pacs', () => Promise.reject(new HubError('partner.busy', { retryAfterMs: 120_000 })))]);
+
+    const run = await process(['kct-pacs'], [releasedItem(1)]);
+
+    const row = await waitFor('the failure', async () => {
+      const found = await delivery(run, 'kct-pacs');
+      return found?.history.length === 1 ? found : undefined;
+    });
+    expect(row.dueAt).to.equal(new Date(clock.now().getTime() + 120_000).toISOString());
+  });
+
+  it('makes a dead letter at once of what is permanent, and of what has used up its attempts', async () => {
+    await start([
+      to('permanent', () => Promise.reject(new HubError('partner.refused', { status: 401 }))),
+      to('exhausted', () => Promise.reject(new HubError('partner.unreachable', {})), {
+        retry: { attempts: 1, firstDelayMs: 1, maxDelayMs: 1 },
+      }),
+    ]);
+
+    const run = await process(['permanent', 'exhausted'], [releasedItem(1)]);
+
+    const rows = [await inState(run, 'permanent', 'dead'), await inState(run, 'exhausted', 'dead')];
+    expect(rows.map(({ reason }) => reason)).to.deep.equal([
+      'Destination refused (status=401)',
+      'Destination cannot be reached',
+    ]);
+    expect(
+      (await events('delivery.dead-lettered')).map(({ data }) => 'reason' in data && data.reason).sort(),
+    ).to.deep.equal(['partner.refused', 'partner.unreachable']);
+    await metrics.scrape();
+    expect([
+      metrics.valueOf('hub_dead_letters', 'permanent'),
+      metrics.valueOf('hub_dead_letters', 'exhausted'),
+    ]).to.deep.equal([1, 1]);
+  });
+
+  it('takes a defect of a connector for transient', async () => {
+    await start([to('kct-pacs', () => Promise.reject(new TypeError('undefined is not a function')))]);
+
+    const run = await process(['kct-pacs'], [releasedItem(1)]);
+
+    const row = await waitFor('the failure', async () => {
+      const found = await delivery(run, 'kct-pacs');
+      return found?.history.length === 1 ? found : undefined;
+    });
+    expect([row.state, row.history[0]?.code]).to.deep.equal(['pending', 'internal.unexpected']);
+  });
+
+  it('delivers a dead letter that was replayed, under the same id', async () => {
+    let isUp = false;
+    await start([to('kct-pacs', async () => (isUp ? undefined : Promise.reject(new HubError('partner.refused', {}))))]);
+    const run = await process(['kct-pacs'], [releasedItem(1)]);
+    const { deliveryId } = await inState(run, 'kct-pacs', 'dead');
+    isUp = true;
+
+    await ledger.deliveries.replay(deliveryId);
+
+    const { history } = await inState(run, 'kct-pacs', 'succeeded');
+    expect(history.map(({ outcome }) => outcome)).to.deep.equal(['failed', 'succeeded']);
+  });
+
+  it('keeps a dead destination from slowing another, and each to its concurrency', async () => {
+    const hanging: DeliveryOrder[] = [];
+    let most = 0;
+    await start([
+      to('dead', async (order) => {
+        hanging.push(order);
+        most = Math.max(most, hanging.length);
+        await new Promise((_, reject) => {
+          order.signal.addEventListener('abort', () => reject(new Error('aborted')));
+        });
+      }),
+      to('alive', async () => undefined),
+    ]);
+
+    const runs = [];
+    for (let index = 0; index < 5; index += 1) runs.push(await process(['dead', 'alive'], [releasedItem(1)]));
+
+    for (const run of runs) await inState(run, 'alive', 'succeeded');
+    expect(most).to.equal(2);
+  });
+
+  it('opens one delivery however often it hears of a run', async () => {
+    let asked = 0;
+    await start([to('kct-pacs', async () => void (asked += 1))]);
+    const run = await process(['kct-pacs'], [releasedItem(1)]);
+    await inState(run, 'kct-pacs', 'succeeded');
+
+    await bus.seek('connectors', 0);
+    const last = await process(['kct-pacs'], [releasedItem(1)]);
+
+    await inState(last, 'kct-pacs', 'succeeded');
+    expect(asked).to.equal(2);
+  });
+
+  it('takes up what a dead process had under way once its lease runs out', async () => {
+    const first = await start([
+      to(
+        'kct-pacs',
+        (order) =>
+          new Promise((_, reject) => order.signal.addEventListener('abort', () => reject(new Error('killed')))),
+      ),
+    ]);
+    const run = await process(['kct-pacs'], [releasedItem(1)]);
+    await waitFor('the lease', async () => ((await delivery(run, 'kct-pacs'))?.attempts === 1 ? true : undefined));
+    await first.stop(0);
+    expect((await delivery(run, 'kct-pacs'))?.history).to.deep.equal([]);
+
+    clock.advance(60_001);
+    await start([to('kct-pacs', async () => undefined)]);
+
+    const { history } = await inState(run, 'kct-pacs', 'succeeded');
+    expect(history.map(({ attempt }) => attempt)).to.deep.equal([2]);
+  });
+
+  it('stops working on what another process has taken over', async () => {
+    let isAborted = false;
+    await start(
+      [
+        to('kct-pacs', async (order) => {
+          await new Promise<void>((resolve) => order.signal.addEventListener('abort', () => resolve()));
+          isAborted = true;
+          throw new Error('abandoned');
+        }),
+      ],
+      60,
+    );
+    const run = await process(['kct-pacs'], [releasedItem(1)]);
+    await waitFor('the lease', async () => ((await delivery(run, 'kct-pacs'))?.attempts === 1 ? true : undefined));
+    clock.advance(3_600_000);
+
+    await waitFor('another owner', async () => {
+      const taken = await ledger.deliveries.claim('another', 600_000, clock.now(), { 'kct-pacs': 9 });
+      return taken.length > 0 || isAborted;
+    });
+
+    await waitFor('the end of the work', () => isAborted);
+    expect((await delivery(run, 'kct-pacs'))?.history).to.deep.equal([]);
+  });
+
+  it('makes a dead letter of a delivery whose destination is gone from the configuration', async () => {
+    await start([to('kct-pacs', async () => undefined)]);
+
+    const run = await process(['was-here'], [releasedItem(1)]);
+
+    const { history } = await inState(run, 'was-here', 'dead');
+    expect(history.map(({ code }) => code)).to.deep.equal(['destination.unknown']);
+  });
+
+  it('lets a delivery under way end when it stops', async () => {
+    let finish: () => void = () => undefined;
+    const dispatcher = await start([to('kct-pacs', () => new Promise<void>((resolve) => (finish = resolve)))]);
+    const run = await process(['kct-pacs'], [releasedItem(1)]);
+    await waitFor('the lease', async () => ((await delivery(run, 'kct-pacs'))?.attempts === 1 ? true : undefined));
+
+    const stopped = dispatcher.stop(10_000);
+    finish();
+    await stopped;
+
+    expect((await delivery(run, 'kct-pacs'))?.state).to.equal('succeeded');
+  });
+});
+
+describe('the id of a delivery', () => {
+  it('is a UUID that is the same for the same run and destination, and only then', () => {
+    const ids = [deliveryIdOf('a', 'b'), deliveryIdOf('a', 'b'), deliveryIdOf('a', 'c'), deliveryIdOf('ab', '')];
+
+    expect(ids[0]).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(ids[0]).to.equal(ids[1]);
+    expect(new Set(ids).size).to.equal(3);
+  });
+});
+
+function to(name: string, deliver: Deliver, changes: Partial<OpenDestination['options']> = {}): OpenDestination {
+  return {
+    options: { name, type: 'test', ...changes },
+    connector: { deliver, close: () => Promise.resolve() },
+  };
+}
