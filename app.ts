@@ -170,7 +170,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
         },
       ],
       checks: [
-        { name: 'ledger', check: async () => void (await ledger.events.head()) },
+        { name: 'ledger', check: () => ledger.events.head().then(() => undefined) },
         ...(gateway === undefined ? [] : [{ name: 'doors', check: () => gateway.check() }]),
       ],
       renderMetrics: () => metrics.render(),

@@ -158,10 +158,10 @@ export async function* segmentVolumes(
   volumes: readonly Volume[],
   model: Model,
   signal: AbortSignal,
-): AsyncGenerator<{ volume: Volume; segmented?: SegmentedVolume; finding?: string }> {
+): AsyncGenerator<{ volume: Volume; segmented?: SegmentedVolume; finding?: string | undefined }> {
   const usable = volumes.map((volume) => ({ volume, finding: whyNot(volume, model) }));
   if (!usable.some(({ finding }) => finding === undefined)) {
-    for (const { volume, finding } of usable) yield { volume, finding: finding ?? '' };
+    for (const { volume, finding } of usable) yield { volume, finding };
     return;
   }
   const session = await openInference(model, signal);
@@ -182,7 +182,7 @@ function whyNot(volume: Volume, model: Model): string | undefined {
     return `not a volume to segment: ${String(nx)} × ${String(ny)} × ${String(nz)}`;
   const modality = volume.header.string('Modality');
   if (modality !== undefined && modality !== model.manifest.modality)
-    return `modality ${modality ?? 'unknown'}; the model is for ${model.manifest.modality}`;
+    return `modality ${modality}; the model is for ${model.manifest.modality}`;
   if (!volume.isRegular)
     return 'its slices are missing or not equally far apart: a mask would not lie where the scan does';
   const fovMm = Math.max(nx * volume.spacingMm[0], ny * volume.spacingMm[1]);

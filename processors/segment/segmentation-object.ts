@@ -129,15 +129,10 @@ const OPTIONAL_OF_STUDY = [
 
 /** The attributes that make the object belong to its study. */
 function studyAndPatient(header: DataSet): Attributes {
-  const required = REQUIRED_OF_STUDY.map((keyword) => [keyword, header.string(keyword) ?? '']);
-  const optional = OPTIONAL_OF_STUDY.filter((keyword) => header.has(keyword)).map((keyword) => [
-    keyword,
-    copyOf(header, keyword),
-  ]);
-  return {
-    StudyInstanceUID: header.string('StudyInstanceUID') ?? '',
-    ...Object.fromEntries([...required, ...optional]),
-  };
+  const copy: Record<string, string | readonly string[] | readonly Attributes[]> = {};
+  for (const keyword of REQUIRED_OF_STUDY) copy[keyword] = header.string(keyword) ?? '';
+  for (const keyword of OPTIONAL_OF_STUDY) if (header.has(keyword)) copy[keyword] = copyOf(header, keyword);
+  return { ...copy, StudyInstanceUID: header.string('StudyInstanceUID') ?? '' };
 }
 
 /** Text as text, a sequence with what the standard knows of its items. */
@@ -145,7 +140,9 @@ function copyOf(dataSet: DataSet, keyword: string): readonly string[] | readonly
   if (lookup(keyword)?.vr !== 'SQ') return dataSet.strings(keyword);
   return dataSet.items(keyword).map((item) => {
     const keywords = item.elements.map(({ tag }) => keywordOf(tag)).filter((known) => known !== undefined);
-    return Object.fromEntries(keywords.map((known) => [known, copyOf(item, known)]));
+    const copy: Record<string, readonly string[] | readonly Attributes[]> = {};
+    for (const known of keywords) copy[known] = copyOf(item, known);
+    return copy;
   });
 }
 

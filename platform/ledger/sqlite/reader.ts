@@ -10,11 +10,12 @@ export function openSqliteLedgerForReading(file: string): Pick<Ledger, 'studies'
   const { studies } = openLedgerPort({
     clock: { now: () => new Date() },
     reads: openReads(db),
-    read: (query) => {
+    // An async function turns what a query throws into a rejection.
+    read: async (query) => {
       try {
-        return Promise.resolve(query());
+        return await Promise.resolve(query());
       } catch (error) {
-        return Promise.reject(translate(error));
+        throw translate(error);
       }
     },
     call: () => Promise.reject(new TypeError('this ledger is open for reading only')),
