@@ -3,9 +3,10 @@ import { HubError } from '../core/errors.ts';
 import type { RunStep } from '../core/ledger.ts';
 import type { Catalogue, ProcessorPlugin } from '../core/plugins.ts';
 import { deidentify } from './deidentify/index.ts';
+import { qc } from './qc/index.ts';
 import { segment } from './segment/index.ts';
 
-export const processors: readonly ProcessorPlugin[] = [deidentify, segment];
+export const processors: readonly ProcessorPlugin[] = [deidentify, qc, segment];
 
 /** The frozen options of a configured step. @throws {HubError} `config.invalid`, `model.invalid` */
 export function resolveStep(step: RunStep, catalogue: Catalogue): unknown {

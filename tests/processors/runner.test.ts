@@ -22,7 +22,7 @@ class Hub {
   readonly dataDir: string;
   readonly ledger: Ledger;
   readonly logged: { readonly message: string; readonly fields: LogFields }[] = [];
-  readonly #running: { runner: Runner; stopBus(): Promise<void> }[] = [];
+  readonly #running: { runner: Runner; stopBus: () => Promise<void> }[] = [];
   metrics = createMetrics();
 
   private constructor(dataDir: string, ledger: Ledger) {

@@ -19,7 +19,7 @@ const toy = (
 ): ProcessorPlugin => ({
   name,
   resolve: (argument) => argument,
-  run: async (context) => await run({ ...context, options: (context.options ?? {}) as ToyOptions }),
+  run: async (context) => await run({ ...context, options: context.options ?? {} }),
 });
 
 const passOn = ({ items }: ProcessorContext<ToyOptions>): ProcessorResult => ({ outcome: 'done', items, events: [] });
@@ -34,8 +34,9 @@ function isFirst({ options }: ProcessorContext<ToyOptions>): boolean {
 
 const plugins: readonly ProcessorPlugin[] = [
   toy('pass', passOn),
-  toy('release', async ({ items, pack, log, progress }) => {
-    progress(0.5);
+  toy('release', async (context) => {
+    const { items, pack, log } = context;
+    context.progress(0.5);
     log.info('released by a toy', { instances: items.length });
     const released = [];
     for (const item of items) {

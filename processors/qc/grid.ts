@@ -1,0 +1,39 @@
+/** Views of a volume that the measures share. */
+import type { Volume } from '../volumes/volume.ts';
+
+/** One repetition. */
+export interface Grid {
+  readonly data: Float32Array;
+  readonly dims: readonly [number, number, number];
+}
+
+/** One slice: `columns × rows` pixels, row by row. */
+export interface Plane {
+  readonly pixels: Float32Array;
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export function repetition({ data, dims: [nx, ny, nz] }: Volume, t: number): Grid {
+  const size = nx * ny * nz;
+  return { data: data.subarray(t * size, (t + 1) * size), dims: [nx, ny, nz] };
+}
+
+export function planeOf({ data, dims: [nx, ny] }: Grid, slice: number): Plane {
+  return { pixels: data.subarray(slice * nx * ny, (slice + 1) * nx * ny), columns: nx, rows: ny };
+}
+
+export function meanOfPlane({ pixels }: Plane): number {
+  let sum = 0;
+  for (const pixel of pixels) sum += pixel;
+  return sum / pixels.length;
+}
+
+export const decibels = (ratio: number): number => 20 * Math.log10(ratio);
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}

@@ -1,0 +1,100 @@
+/** Measures over repetitions and over slices: temporal SNR, slices that dropped out, voxels at the ceiling. */
+import type { Volume } from '../volumes/volume.ts';
+import { decibels, type Grid, meanOfPlane, median, planeOf, repetition } from './grid.ts';
+import { firstSteady } from './mutual-information.ts';
+import { centreOfMass, extent, inSphere, mean } from './signal-to-noise.ts';
+
+export interface TemporalSnr {
+  /** After AIDAqc: mean of dB in a sphere at the centre of mass; `undefined` with one voxel that never changes. */
+  readonly decibels: number | undefined;
+  /** Median over the sphere of mean over standard deviation, linear. */
+  readonly linear: number | undefined;
+}
+
+export function temporalSnr(volume: Volume): TemporalSnr | undefined {
+  const { dims, data } = volume;
+  const [nx, ny, nz, repetitions] = dims;
+  const first = firstSteady(repetitions);
+  const count = repetitions - first;
+  if (count < 2) return undefined;
+  const size = nx * ny * nz;
+  const average = new Float32Array(size);
+  const ratio = new Float32Array(size);
+  for (let voxel = 0; voxel < size; voxel++) {
+    let sum = 0;
+    for (let t = first; t < repetitions; t++) sum += data[t * size + voxel] ?? 0;
+    const middle = sum / count;
+    let squares = 0;
+    for (let t = first; t < repetitions; t++) squares += ((data[t * size + voxel] ?? 0) - middle) ** 2;
+    average[voxel] = middle;
+    ratio[voxel] = middle / Math.sqrt(squares / count);
+  }
+  const grid: Grid = { data: average, dims: [nx, ny, nz] };
+  const centre = centreOfMass(grid);
+  if (centre === undefined) return undefined;
+  const radius = Math.floor((0.1 * (nx + ny)) / 2);
+  const ratios = inSphere({ ...grid, data: ratio }, centre, radius);
+  const inDecibels = mean(ratios.map(decibels));
+  const linear = median(ratios.filter(Number.isFinite));
+  return {
+    decibels: Number.isFinite(inDecibels) ? inDecibels : undefined,
+    linear: Number.isFinite(linear) ? linear : undefined,
+  };
+}
+
+/** Of the same slice's median over time. */
+const TEMPORAL_DROP = 0.8;
+/** Of the darker neighbour. */
+const SPATIAL_DROP = 0.5;
+const MIN_REPETITIONS = 5;
+
+export interface DropOut {
+  /** Share of slices, of all repetitions. */
+  readonly fraction: number;
+  /** From 1, each once. */
+  readonly slices: readonly number[];
+}
+
+/** Slices that lost signal: against their own time course, or against both neighbours where there is none. */
+export function dropOut(volume: Volume): DropOut {
+  const [, , nz, repetitions] = volume.dims;
+  const means = Array.from({ length: repetitions }, (_, t) => {
+    const grid = repetition(volume, t);
+    return Array.from({ length: nz }, (_, slice) => meanOfPlane(planeOf(grid, slice)));
+  });
+  const usual = Array.from({ length: nz }, (_, slice) => median(means.map((row) => row[slice] ?? 0)));
+  const isDropped = (t: number, slice: number): boolean => {
+    const here = means[t]?.[slice] ?? 0;
+    if (repetitions >= MIN_REPETITIONS) return here < TEMPORAL_DROP * (usual[slice] ?? 0);
+    const [before, after] = [means[t]?.[slice - 1], means[t]?.[slice + 1]];
+    return before !== undefined && after !== undefined && here < SPATIAL_DROP * Math.min(before, after);
+  };
+  const dropped: number[] = [];
+  for (let t = 0; t < repetitions; t++)
+    for (let slice = 0; slice < nz; slice++) if (isDropped(t, slice)) dropped.push(slice + 1);
+  return { fraction: dropped.length / (nz * repetitions), slices: [...new Set(dropped)].toSorted((a, b) => a - b) };
+}
+
+/** Share of voxels that have exactly the highest value: more than a few means that the receiver or the export clipped. */
+export function clippedFraction({ data }: Grid): number {
+  const { high, low } = extent(data);
+  if (high === low) return 1;
+  let count = 0;
+  for (const value of data) if (value === high) count++;
+  return count <= 1 ? 0 : count / data.length;
+}
+
+/**
+ * Entropy focus criterion (Atkinson et al. 1997) as MRIQC scales it: 0 is one bright voxel, 1 is energy spread evenly,
+ * as ghosts and motion spread it.
+ */
+export function entropyFocusCriterion({ data }: Grid): number | undefined {
+  let squares = 0;
+  for (const value of data) squares += value * value;
+  const energy = Math.sqrt(squares);
+  if (energy === 0) return undefined;
+  const highest = Math.sqrt(data.length) * Math.log(1 / Math.sqrt(data.length));
+  let sum = 0;
+  for (const value of data) if (value > 0) sum += (value / energy) * Math.log((value + 1e-16) / energy);
+  return sum / highest;
+}
