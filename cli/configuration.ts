@@ -13,8 +13,8 @@ export const EX_CONFIG = 78;
 
 /** Where a command speaks: results on `out`, what went wrong on `err`. One line each. */
 export interface Terminal {
-  out(line: string): void;
-  err(line: string): void;
+  readonly out: (line: string) => void;
+  readonly err: (line: string) => void;
 }
 
 export const terminal: Terminal = {

@@ -49,9 +49,10 @@ export async function explain(argv: readonly string[], { out, err }: Terminal): 
     if (sender.source === undefined)
       err('name the sender with --source or --calling: rules that ask for it do not match without');
     for (const study of explained) for (const line of studyLines(study, study.routes)) out(line);
-    if (otherFiles.length > 0) {
+    const [first] = otherFiles;
+    if (first !== undefined) {
       err(
-        `${String(otherFiles.length)} files are none the hub could take, the first ${otherFiles[0]?.path ?? ''}: ${otherFiles[0]?.reason ?? ''}`,
+        `${count(otherFiles.length, 'file')} could not be taken, ${otherFiles.length === 1 ? '' : 'the first '}${first.path}: ${first.reason}`,
       );
     }
     if (studies.length === 0) err(`no DICOM file in ${path}`);

@@ -67,10 +67,7 @@ function reportEqualPorts(raw: unknown, report: Report): void {
   const httpPort = valueAt(raw, ['gateway', 'http', 'port']) ?? 8080;
   if (dimsePort !== httpPort || dimsePort === 0) return;
   const isDimseWritten = valueAt(raw, ['gateway', 'http', 'port']) === undefined;
-  report(
-    ['gateway', isDimseWritten ? 'dimse' : 'http', 'port'],
-    `DIMSE and HTTP cannot share port ${String(dimsePort)}`,
-  );
+  report(['gateway', isDimseWritten ? 'dimse' : 'http', 'port'], `DIMSE and HTTP cannot share a port`);
 }
 
 function reportFolders(raw: unknown, report: Report): void {

@@ -69,23 +69,16 @@ function nearestAlternative(alternatives: readonly (readonly z.core.$ZodIssue[])
 
 /** zod's messages in the words of this hub; a schema's own message goes before it. */
 export function messageOf(issue: z.core.$ZodRawIssue): string | undefined {
-  switch (issue.code) {
-    case 'invalid_type': {
-      const type = TYPES[issue.expected] ?? issue.expected;
-      if (issue.input === undefined) return `missing: ${type}`;
-      return issue.input === null ? `nothing stands here: ${type} is needed` : `not ${type}`;
-    }
-    case 'invalid_value':
-      return invalidValue(issue.input, issue.values.map(String));
-    case 'too_small':
-      return `${quantityName(issue.origin)}at least ${String(issue.minimum)}`;
-    case 'too_big':
-      return `${quantityName(issue.origin)}at most ${String(issue.maximum)}`;
-    case 'invalid_format':
-      return FORMATS[issue.format] ?? undefined;
-    default:
-      return undefined;
-  }
+  if (issue.code === 'invalid_type') return wrongType(issue.input, TYPES[issue.expected] ?? issue.expected);
+  if (issue.code === 'invalid_value') return invalidValue(issue.input, issue.values.map(String));
+  if (issue.code === 'too_small') return `${quantityName(issue.origin)}at least ${String(issue.minimum)}`;
+  if (issue.code === 'too_big') return `${quantityName(issue.origin)}at most ${String(issue.maximum)}`;
+  return issue.code === 'invalid_format' ? FORMATS[issue.format] : undefined;
+}
+
+function wrongType(input: unknown, type: string): string {
+  if (input === undefined) return `missing: ${type}`;
+  return input === null ? `nothing stands here: ${type} is needed` : `not ${type}`;
 }
 
 function invalidValue(input: unknown, values: readonly string[]): string {

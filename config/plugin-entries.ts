@@ -13,7 +13,7 @@ const DESTINATION_TYPES = ['c-store', 'stow-rs', 'webhook', 'kafka-topic', 'fold
 /** One entry of `destinations`: `type` decides which connector reads it. */
 export function destinationSchema<Destination extends DestinationOptions>(
   connectors: readonly { readonly type: string; readonly options: z.ZodType<Destination> }[],
-): z.ZodType<Destination, unknown> {
+): z.ZodType<Destination> {
   const types = connectors.map(({ type }) => type);
   const alternatives = connectors.map(({ options }) => editorSchema(options));
   return z
@@ -48,7 +48,7 @@ function typeMessage(type: unknown, types: readonly string[]): string {
 }
 
 /** One step of a route: `qc`, or with what it works by: `{ deidentify: kct }`. */
-export function stepSchema(processors: readonly { readonly name: string }[]): z.ZodType<RunStep, unknown> {
+export function stepSchema(processors: readonly { readonly name: string }[]): z.ZodType<RunStep> {
   const names = processors.map(({ name }) => name);
   return z
     .unknown()

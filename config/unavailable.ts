@@ -7,10 +7,7 @@ export const NOT_AVAILABLE = 'not available in this version';
 export const unavailableKey = z.never({ error: NOT_AVAILABLE }).optional().describe(`${NOT_AVAILABLE}: reserved`);
 
 /** A section with a `kind` of which there is one so far. */
-export function onlyKind<const Kind extends string>(
-  available: Kind,
-  planned: string,
-): z.ZodType<{ kind: Kind }, unknown> {
+export function onlyKind<const Kind extends string>(available: Kind, planned: string): z.ZodType<{ kind: Kind }> {
   return z
     .unknown()
     .transform((value, context) => {

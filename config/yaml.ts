@@ -22,7 +22,7 @@ export interface YamlText {
   readonly value: unknown;
   readonly mistakes: readonly (Position & { readonly message: string })[];
   /** Where the entry of a path stands; of one that is not there, where the nearest one above it stands. */
-  positionOf(path: readonly PropertyKey[], isKey?: boolean): Position;
+  readonly positionOf: (path: readonly PropertyKey[], isKey?: boolean) => Position;
 }
 
 /** Aliases may multiply what is written; a file that needs more than this is an attack or an accident. */

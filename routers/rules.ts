@@ -44,15 +44,13 @@ export interface ValueConditions {
 type Complain = (path: readonly PropertyKey[], message: string) => void;
 
 /** The `when` of a route. Empty matches every study. All mistakes are reported, not only the first. */
-export const ruleSchema: z.ZodType<Rule, unknown> = z
+export const ruleSchema: z.ZodType<Rule> = z
   .unknown()
   .transform((value, context) => {
-    let isValid = true;
     const rule = parseRule(value, [], (path, message) => {
-      isValid = false;
       context.issues.push({ code: 'custom', path: [...path], message, input: value });
     });
-    return isValid ? rule : z.NEVER;
+    return context.issues.length === 0 ? rule : z.NEVER;
   })
   .meta(ruleJsonSchema);
 

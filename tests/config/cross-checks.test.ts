@@ -62,12 +62,12 @@ describe('crossCheck', () => {
     [
       'one port for two doors',
       { gateway: { dimse: { port: 9 }, http: { port: 9 } } },
-      '/gateway/http/port: DIMSE and HTTP cannot share port 9',
+      '/gateway/http/port: DIMSE and HTTP cannot share a port',
     ],
     [
       'the port that is the default of the other door',
       { gateway: { dimse: { port: 8080 } } },
-      '/gateway/dimse/port: DIMSE and HTTP cannot share port 8080',
+      '/gateway/dimse/port: DIMSE and HTTP cannot share a port',
     ],
     ['any free port, twice', { gateway: { dimse: { port: 0 }, http: { port: 0 } } }],
     [
