@@ -1,5 +1,5 @@
 /**
- * The reference pages that follow from tables in the code: docs/events.md and docs/errors.md. Run it to write them;
+ * The reference pages that follow from tables in the code: docs/events.md, docs/errors.md, docs/metrics.md. Run it to write them;
  * a test compares the files with what this makes, so a page cannot say something else than the code.
  */
 import { writeFileSync } from 'node:fs';
@@ -7,8 +7,15 @@ import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { ERRORS } from '../core/errors.ts';
 import { EVENTS, type EventType, wireType } from '../core/events.ts';
+import type { MetricDefinition, Metrics } from '../core/ports.ts';
+import { deliveryMetrics } from '../connectors/metrics.ts';
+import { gatewayMetrics } from '../gateway/metrics.ts';
+import { busMetrics } from '../platform/bus/metrics.ts';
+import { processorMetrics } from '../processors/metrics.ts';
+import { routerMetrics } from '../routers/metrics.ts';
 
 export const PAGES: Readonly<Record<string, () => string>> = {
+  'docs/metrics.md': metricsPage,
   'docs/events.md': eventsPage,
   'docs/errors.md': errorsPage,
 };
@@ -59,6 +66,54 @@ This page is written by \`scripts/reference-pages.ts\` from \`core/errors.ts\`.
 | --- | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 `;
+}
+
+function metricsPage(): string {
+  const rows = definedMetrics().map(
+    ({ kind, definition }) =>
+      `| \`${definition.name}\` | ${kind} | ${definition.labels.map((label) => `\`${label}\``).join(', ')} | ${definition.help} |`,
+  );
+  return `# Metrics
+
+Prometheus reads them at \`/metrics\`. Names are \`hub_<stage>_<what>_<unit>\`; labels come from the configuration or the code, never from a study. Alert on ages,
+not on counts: \`hub_spool_oldest_age_seconds\`, \`hub_bus_lag_seconds\`, \`hub_source_last_seen_seconds\`, and on \`hub_dead_letters > 0\`.
+Metrics of the process itself (\`process_*\`, \`nodejs_*\`) stand beside them.
+
+This page is written by \`scripts/reference-pages.ts\` from the stages' \`metrics.ts\`.
+
+| name | kind | labels | what |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+`;
+}
+
+/** What every stage defines, asked of the stages themselves with a registry that only takes notes. */
+function definedMetrics(): readonly { readonly kind: string; readonly definition: MetricDefinition }[] {
+  const noted: { kind: string; definition: MetricDefinition }[] = [];
+  const nothing = (): void => undefined;
+  const note = (kind: string, definition: MetricDefinition): void => {
+    noted.push({ kind, definition });
+  };
+  const registry: Metrics = {
+    counter: (definition) => {
+      note('counter', definition);
+      return { increment: nothing };
+    },
+    gauge: (definition) => {
+      note('gauge', definition);
+      return { set: nothing, collect: nothing, reset: nothing };
+    },
+    histogram: (definition) => {
+      note('histogram', definition);
+      return { observe: nothing };
+    },
+  };
+  gatewayMetrics(registry);
+  busMetrics(registry, { lag: () => Promise.resolve([]) });
+  routerMetrics(registry);
+  processorMetrics(registry);
+  deliveryMetrics(registry);
+  return noted;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

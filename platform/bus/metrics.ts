@@ -1,7 +1,7 @@
 /** How far each group is behind, and how late: alert on the seconds. */
 import type { EventBus, Metrics } from '../../core/ports.ts';
 
-export function busMetrics(metrics: Metrics, bus: EventBus): void {
+export function busMetrics(metrics: Metrics, bus: Pick<EventBus, 'lag'>): void {
   const events = metrics.gauge({
     name: 'hub_bus_lag_events',
     help: 'Events a group has not handled yet.',
