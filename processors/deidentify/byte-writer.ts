@@ -49,9 +49,13 @@ export class ByteWriter {
     return { lengthAt: this.#length - 4, isUndefinedLength, bigEndian: encoding.bigEndian };
   }
 
-  /** Ends it: with its length, or with the delimitation item where the length is undefined. */
-  close(open: OpenLength, delimiter: number): void {
-    if (open.isUndefinedLength) this.#header(delimiter, undefined, 0, { explicit: false, bigEndian: open.bigEndian });
+  /**
+   * Ends it: with its length, or with the delimitation item where the length is undefined.
+   *
+   * @param bigEndian - of the delimitation item: inside UN it is little endian whatever is around (PS3.5 Section 6.2.2)
+   */
+  close(open: OpenLength, delimiter: number, bigEndian = open.bigEndian): void {
+    if (open.isUndefinedLength) this.#header(delimiter, undefined, 0, { explicit: false, bigEndian });
     else this.#view.setUint32(open.lengthAt, this.#length - open.lengthAt - 4, !open.bigEndian);
   }
 

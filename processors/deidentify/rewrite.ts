@@ -185,7 +185,7 @@ class Rewriter {
       this.#item(item, this.#inner(item, element.tag, index, scope));
       this.#writer.close(header, TAG.ItemDelimitationItem);
     });
-    this.#writer.close(open, TAG.SequenceDelimitationItem);
+    this.#writer.close(open, TAG.SequenceDelimitationItem, element.encodedVr !== 'UN' && encoding.bigEndian);
   }
 
   #inner(item: Item, tag: number, index: number, scope: Scope): Scope {

@@ -1,0 +1,190 @@
+import { inflateRawSync } from 'node:zlib';
+import { expect } from 'chai';
+import { bytesAsSource } from '../../../core/bytes-as-source.ts';
+import { parseDataSet } from '../../../core/dicom/data-set.ts';
+import { formatTag } from '../../../core/dicom/tags.ts';
+import { readHeader } from '../../../core/dicom/part10.ts';
+import { ATTRIBUTE_TYPES, resolveCode } from '../../../processors/deidentify/attribute-types.ts';
+import { compileLookups } from '../../../processors/deidentify/compiled-plan.ts';
+import { compilePlan } from '../../../processors/deidentify/plan.ts';
+import { policySchema } from '../../../processors/deidentify/policy.ts';
+import { createPseudonyms } from '../../../processors/deidentify/pseudonyms.ts';
+import { rewriteHeader } from '../../../processors/deidentify/rewrite.ts';
+import { PROFILE_ROWS, type ProfileRow } from '../../../processors/deidentify/tables.ts';
+import { ALL_ENCODINGS, element, EXPLICIT, type SampleElement, sampleFile } from '../../support/dicom-samples.ts';
+
+const plan = compileLookups(compilePlan(policySchema.parse({ name: 'basic', profile: 'basic' })));
+const pseudonyms = createPseudonyms(new Uint8Array(32).fill(7), 'partner');
+
+/** Rows with one tag; the four others are masks and have tests of their own below. */
+const rows = PROFILE_ROWS.filter((row) => /^[0-9A-F]{8}$/.test(row.tag));
+const SOP_CLASSES = {
+  'MR Image': '1.2.840.10008.5.1.4.1.1.4',
+  'Enhanced MR Image': '1.2.840.10008.5.1.4.1.1.4.1',
+  Segmentation: '1.2.840.10008.5.1.4.1.1.66.4',
+  'RT Plan': '1.2.840.10008.5.1.4.1.1.481.5',
+};
+
+describe('Basic Profile table', () => {
+  it('has all 656 rows, four of them masks', () => {
+    expect(PROFILE_ROWS.length).to.equal(656);
+    expect(
+      PROFILE_ROWS.filter((row) => !rows.includes(row))
+        .map(({ tag }) => tag)
+        .toSorted(),
+    ).to.deep.equal(['50xxxxxx', '60xx3000', '60xx4000', 'private']);
+  });
+
+  for (const [encodingName, encoding] of Object.entries(ALL_ENCODINGS)) {
+    for (const [iod, sopClass] of Object.entries(SOP_CLASSES)) {
+      it(`lets no value of any row through, at the top or nested, in ${encodingName}, as ${iod}`, async () => {
+        const file = sampleFile(
+          [
+            ...planted('T').filter(({ tag }) => tag !== 0x00080016),
+            element('SOPClassUID', sopClass),
+            // Sequences the table does not list: their items are entered.
+            element('DerivationCodeSequence', [
+              [...planted('N'), element('ReferencedSeriesSequence', [planted('NN')])].toSorted(byTag),
+            ]),
+            { tag: 0x00191010, vr: 'SQ', value: [planted('P')] },
+            { tag: 0x00191011, vr: 'SQ', statedVr: 'UN', undefinedLength: true, value: [planted('U')] },
+            { ...element('AnatomicRegionSequence', [planted('S')]), statedVr: 'UN', undefinedLength: true },
+          ],
+          encoding,
+        );
+        const header = await readHeader(bytesAsSource(file));
+
+        const { bytes } = rewriteHeader(header, plan, pseudonyms, new Set());
+
+        expect(canariesIn(bytes)).to.deep.equal([]);
+        // The input does hold them: the search itself works.
+        expect(
+          canariesIn(encodingName === 'DEFLATED' ? inflateRawSync(file.subarray(header.dataSetOffset)) : file).length,
+        ).to.be.at.least(6 * 500);
+        // And the output is a data set.
+        parseDataSet(bytes, encodingName === 'DEFLATED' ? EXPLICIT.transferSyntaxUid : encoding.transferSyntaxUid);
+      });
+    }
+  }
+
+  // The one row of file meta information is in the test of the whole file.
+  for (const row of rows.filter(({ tag }) => !tag.startsWith('0002'))) {
+    it(`${row.tag} ${row.keyword ?? row.name}: ${row.basic}`, async () => {
+      const source = plant(row, 'A', Number.parseInt(row.tag, 16));
+      const file = sampleFile([
+        ...[element('SOPClassUID', SOP_CLASSES['MR Image']), element('PatientID', 'someone')].filter(
+          ({ tag }) => tag !== source.tag,
+        ),
+        source,
+      ]);
+
+      const { bytes } = rewriteHeader(await readHeader(bytesAsSource(file)), plan, pseudonyms, new Set());
+
+      const dataSet = parseDataSet(bytes, EXPLICIT.transferSyntaxUid);
+      const found = dataSet.element(source.tag);
+      const code = resolveCode(row.basic, row.keyword ?? '', { iod: 'classic', isTopLevel: true, isEmpty: false });
+      const text = Buffer.from(found?.value ?? [])
+        .toString('latin1')
+        .replace(/\0$/, '');
+      if (code === 'X') expect(found).to.equal(undefined);
+      else if (code === 'U' && found?.items === undefined) expect(text).to.match(/^2\.25\.\d+$/);
+      else if (code === 'D') expect(found?.value.length, 'has a value').to.be.greaterThan(0);
+      else expect(found, formatTag(source.tag)).to.not.equal(undefined);
+      expect(canariesIn(bytes)).to.deep.equal([]);
+    });
+  }
+
+  it('drops curves, overlays and private elements whole, and the groups no data set may have', async () => {
+    const file = sampleFile([
+      element('SOPClassUID', SOP_CLASSES['MR Image']),
+      { tag: 0x50003000, vr: 'OW', value: 'curve' },
+      { tag: 0x50020005, vr: 'US', value: new Uint8Array(2) },
+      { tag: 0x60000010, vr: 'US', value: new Uint8Array(2) },
+      { tag: 0x60003000, vr: 'OW', value: 'overlay' },
+      { tag: 0x60023000, vr: 'OW', value: 'overlay' },
+      { tag: 0x60004000, vr: 'LT', value: 'comment' },
+      { tag: 0x00090010, vr: 'LO', value: 'CREATOR' },
+      { tag: 0x00091001, vr: 'LO', value: 'private' },
+      { tag: 0x00080000, vr: 'UL', value: new Uint8Array(4) },
+      { tag: 0x00041220, vr: 'SQ', value: [[]] },
+    ]);
+
+    const { bytes } = rewriteHeader(await readHeader(bytesAsSource(file)), plan, pseudonyms, new Set());
+
+    const left = parseDataSet(bytes, EXPLICIT.transferSyntaxUid).elements.map(({ tag }) => formatTag(tag));
+    expect(left).to.deep.equal(['(0008,0016)', '(0012,0062)', '(0012,0063)', '(0012,0064)', '(0028,0303)']);
+  });
+
+  it('gives each compound code a Type for the IODs it knows', () => {
+    const compound = PROFILE_ROWS.filter(({ basic }) => basic.includes('/')).map(({ keyword }) => keyword);
+
+    expect(Object.keys(ATTRIBUTE_TYPES).toSorted()).to.deep.equal(compound.toSorted());
+    expect(compound.length).to.equal(50);
+  });
+
+  it('keeps presence and no value where the Type is not known', () => {
+    const place = { iod: undefined, isTopLevel: true, isEmpty: false } as const;
+
+    expect(resolveCode('X/Z/D', 'StationName', place)).to.equal('D');
+    expect(resolveCode('X/Z', 'AcquisitionDate', place)).to.equal('Z');
+    expect(resolveCode('X/D', 'SeriesDate', { ...place, isEmpty: true })).to.equal('Z');
+    expect(resolveCode('X/Z/U*', 'SourceImageSequence', { ...place, iod: 'segmentation', isTopLevel: false })).to.equal(
+      'U',
+    );
+    expect(resolveCode('X/D', 'SeriesDate', { ...place, iod: 'enhanced' })).to.equal('X');
+    expect(resolveCode('X/Z/D', 'DeviceSerialNumber', { ...place, iod: 'enhanced' })).to.equal('D');
+    expect(resolveCode('X/Z/D', 'DeviceSerialNumber', { ...place, iod: 'classic' })).to.equal('X');
+  });
+});
+
+/** Every row with a value of its own that is found again by its bytes. */
+function planted(place: string): readonly SampleElement[] {
+  return rows.map((row, index) => plant(row, place, index)).toSorted(byTag);
+}
+
+function plant(row: ProfileRow, place: string, index: number): SampleElement {
+  const tag = Number.parseInt(row.tag, 16);
+  const vr = row.vr?.[0] ?? 'UI';
+  // Of sequences of references the UIDs are replaced; any other sequence goes or loses its texts.
+  const inner =
+    row.basic === 'X/Z/U*'
+      ? element('ReferencedSOPInstanceUID', canary(place, index, 'UI'))
+      : element('CodeMeaning', canary(place, index, 'LO'));
+  return { tag, vr, value: vr === 'SQ' ? [[inner]] : canary(place, index, vr) };
+}
+
+/** Legal for its VR, and not to be met by chance. */
+function canary(place: string, index: number, vr: string): string | Uint8Array {
+  const number = String((index % 900) + 100);
+  switch (vr) {
+    case 'UI':
+      return `1.9.8.7.${place.length}.${place.charCodeAt(0)}.${number}`;
+    case 'DA':
+      return `1957${String((index % 12) + 1).padStart(2, '0')}17`;
+    case 'DT':
+      return `195712${String((index % 28) + 1).padStart(2, '0')}175757`;
+    case 'TM':
+      return '175757.123';
+    case 'AS':
+      return '098Y';
+    case 'DS':
+      return '98.76543';
+    case 'IS':
+      return '9876543';
+    case 'US':
+      return Buffer.from('QZ');
+    default:
+      return `QZ${place}${number}`;
+  }
+}
+
+function canariesIn(bytes: Uint8Array): readonly string[] {
+  const text = Buffer.from(bytes).toString('latin1');
+  return [...text.matchAll(/1\.9\.8\.7\.[\d.]+|1957\d{4}|175757|098Y|98\.76543|9876543|QZ\w*/g)].map(
+    ([found]) => found,
+  );
+}
+
+function byTag(one: SampleElement, other: SampleElement): number {
+  return one.tag - other.tag;
+}
