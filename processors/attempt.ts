@@ -21,7 +21,7 @@ export interface AttemptPorts {
 export interface AttemptOptions {
   readonly resolve: (step: RunStep) => unknown;
   readonly leaseMs: number;
-  readonly timeLimitMs: (processor: string) => number;
+  readonly timeLimitMs: number;
   readonly retry?: { readonly firstDelayMs: number; readonly maxDelayMs: number };
   readonly onProgress: (step: {
     readonly runId: string;
@@ -152,7 +152,7 @@ async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job:
         packName: `${run.runId}-${index}-${job.fence}`,
       },
       log,
-      timeLimitMs: options.timeLimitMs(step.processor),
+      timeLimitMs: options.timeLimitMs,
       signal,
       onProgress: (fraction) => options.onProgress({ runId: run.runId, processor: step.processor, fraction }),
     });

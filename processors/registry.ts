@@ -11,6 +11,7 @@ export const processors: readonly ProcessorPlugin[] = [deidentify, qc, segment];
 /** The frozen options of a configured step. @throws {HubError} `config.invalid`, `model.invalid` */
 export function resolveStep(step: RunStep, catalogue: Catalogue): unknown {
   const plugin = processors.find(({ name }) => name === step.processor);
-  if (plugin === undefined) throw new HubError('config.invalid', { detail: `no processor is called ${step.processor}` });
+  if (plugin === undefined)
+    throw new HubError('config.invalid', { detail: `no processor is called ${step.processor}` });
   return plugin.resolve(step.argument, catalogue);
 }
