@@ -14,6 +14,7 @@ import { schemaRouter } from './schemas.ts';
 const HEADERS_TIMEOUT_MS = 30_000;
 /** No byte in either direction for so long ends a connection; a feed's heartbeat is well inside. */
 const IDLE_TIMEOUT_MS = 120_000;
+const IDLE_SWEEP_MS = 50;
 
 export interface HttpServerOptions {
   /** Absent: only the own socket, for a command on a hub that is not running. */
@@ -130,9 +131,11 @@ async function listen(
 async function close(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return;
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  // A connection kept alive falls idle when its last request ends, and would hold the server open for seconds more.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   await new Promise<void>((closed) => {
     server.close(() => closed());
-    server.closeIdleConnections();
   });
+  clearInterval(sweep);
   clearTimeout(cut);
 }

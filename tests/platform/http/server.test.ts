@@ -1,0 +1,247 @@
+import { expect } from 'chai';
+import express, { type Response, Router } from 'express';
+import { execFile } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { isSocketAnswered, ownSocketPath } from '../../../platform/http/own-socket.ts';
+import { HubError } from '../../../core/errors.ts';
+import { createHttpServer } from '../../../platform/http/server.ts';
+import { openTestLedger } from '../../support/open-ledger.ts';
+import { type RunningHttp, startHttp } from '../../support/running-http.ts';
+import { silentLog } from '../../support/silent-log.ts';
+import { thrownBy } from '../../support/thrown.ts';
+import type { Ledger } from '../../../core/ledger.ts';
+
+const run = promisify(execFile);
+const nothing = {
+  routers: [],
+  checks: [],
+  renderMetrics: () => Promise.reject(new Error('not asked for')),
+  log: silentLog,
+};
+
+describe('the HTTP server', () => {
+  let ledger: Ledger;
+  let remove: () => Promise<void>;
+  let http: RunningHttp | undefined;
+  let isDiskLow = false;
+
+  beforeEach(async () => {
+    isDiskLow = false;
+    ({ ledger, remove } = await openTestLedger());
+  });
+  afterEach(async () => {
+    await http?.stop();
+    http = undefined;
+    await remove();
+  });
+
+  const start = async (router = Router()): Promise<RunningHttp> => {
+    http = await startHttp(ledger, () => [{ path: '/door', router }], {
+      checks: [
+        {
+          name: 'ledger',
+          check: async () => {
+            await ledger.events.head();
+          },
+        },
+        {
+          name: 'disk',
+          check: async () => {
+            if (isDiskLow) throw new HubError('store.full', { freeBytes: 12 });
+          },
+        },
+      ],
+    });
+    return http;
+  };
+  const problem = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${http?.url ?? ''}${path}`, init);
+    return { response, body: (await response.json()) as Readonly<Record<string, unknown>> };
+  };
+
+  it('answers a failure as problem details, without what the failure knows inside', async () => {
+    await start(
+      Router()
+        .get('/known', () => {
+          throw new HubError('dataset.conflict', { path: '/secret/place', detail: 'seen before' });
+        })
+        .get('/defect', () => {
+          throw new TypeError('cannot read PatientName of /secret/place');
+        }),
+    );
+
+    const known = await problem('/door/known', { headers: { 'X-Request-Id': 'mine-1' } });
+    const defect = await problem('/door/defect');
+
+    expect(known.response.headers.get('content-type')).to.contain('application/problem+json');
+    expect(known.body).to.deep.equal({
+      type: 'urn:hub:error:dataset.conflict',
+      title: 'Same SOP Instance UID, different bytes',
+      status: 409,
+      detail: 'seen before',
+      remedy: 'The sender reuses a SOP Instance UID for other content. The copy is in quarantine.',
+      instance: 'urn:hub:request:mine-1',
+    });
+    expect([defect.response.status, defect.body['type']]).to.deep.equal([500, 'urn:hub:error:internal.unexpected']);
+    expect(JSON.stringify([known.body, defect.body])).not.to.contain('secret');
+  });
+
+  it('does so for what it finds wrong itself', async () => {
+    await start(Router().post('/json', express.json({ limit: 10 }), (_request, response) => void response.json({})));
+    const json = { method: 'POST', headers: { 'Content-Type': 'application/json' } };
+
+    const answers = [
+      await problem('/nothing'),
+      await problem('/door/json', { ...json, body: '{"name": ' }),
+      await problem('/door/json', { ...json, body: JSON.stringify('x'.repeat(100)) }),
+    ];
+
+    expect(answers.map(({ body }) => body['type'])).to.deep.equal([
+      'urn:hub:error:resource.not-found',
+      'urn:hub:error:request.invalid',
+      'urn:hub:error:request.too-large',
+    ]);
+    expect(JSON.stringify(answers[1]?.body)).not.to.contain('name');
+  });
+
+  it('cuts an answer that fails halfway, instead of ending it well', async () => {
+    await start(
+      Router().get('/half', (_request, response) => {
+        response.write('half');
+        throw new HubError('store.missing', {});
+      }),
+    );
+
+    const read = fetch(`${http?.url ?? ''}/door/half`).then((response) => response.text());
+
+    await read.then(
+      () => expect.fail('it looked whole'),
+      (error: unknown) => expect(error).to.be.instanceOf(TypeError),
+    );
+  });
+
+  it('does not take a request id that could not stand in a log', async () => {
+    await start();
+
+    const { response } = await problem('/nothing', { headers: { 'X-Request-Id': 'a b' } });
+
+    expect(response.headers.get('x-request-id')).to.match(/^[0-9a-f-]{36}$/);
+  });
+
+  it('is live while it runs and ready while every check holds', async () => {
+    await start();
+
+    const [live, ready] = [await problem('/health/live'), await problem('/health/ready')];
+    isDiskLow = true;
+    const low = await problem('/health/ready');
+
+    expect([live.response.status, ready.response.status, low.response.status]).to.deep.equal([200, 200, 503]);
+    expect(low.body).to.deep.equal({
+      status: 'not-ready',
+      checks: [{ name: 'ledger' }, { name: 'disk', problem: 'Out of storage' }],
+    });
+  });
+
+  it('serves metrics, and the schema of every event', async () => {
+    await start();
+
+    const metrics = await fetch(`${http?.url ?? ''}/metrics`);
+    const list = (await problem('/schemas')).body['schemas'] as readonly string[];
+    const schemas = await Promise.all(list.map(async (path) => (await problem(path)).body));
+
+    expect([metrics.headers.get('content-type'), await metrics.text()]).to.deep.equal([
+      'text/plain; version=0.0.4',
+      'hub_up 1\n',
+    ]);
+    expect(schemas.map(({ $id }) => $id)).to.deep.equal(list);
+    expect(list).to.include.members([
+      '/schemas/hub.study.completed.v1.json',
+      '/schemas/partner/hub.study.processed.v1.json',
+    ]);
+    expect(list).not.to.include('/schemas/partner/hub.instance.stored.v1.json');
+    const completed = schemas[list.indexOf('/schemas/hub.study.completed.v1.json')];
+    expect(completed).to.deep.include({
+      type: 'object',
+      required: ['studyInstanceUid', 'revision', 'instances', 'source', 'signal', 'quietMs'],
+    });
+    // A later minor version may add fields; readers must not be told otherwise.
+    expect(completed).not.to.have.property('additionalProperties');
+    const counts = schemas[list.indexOf('/schemas/hub.study.deidentified.v1.json')]?.['properties'];
+    expect((counts as Record<string, unknown>)['counts']).to.have.property('additionalProperties');
+  });
+
+  it('takes a socket in the data folder for its own user, and only for it', async () => {
+    const running = await start(Router());
+
+    expect((await stat(running.socketPath)).mode & 0o777).to.equal(0o600);
+  });
+
+  it('will not share a data folder with another hub, but takes over what a killed one left', async () => {
+    const running = await start();
+    const second = createHttpServer({ ...nothing, ownSocketPath: running.socketPath });
+    const left = `${running.socketPath}.left`;
+    // What kill -9 leaves: the name of a socket nobody listens on.
+    await run(process.execPath, [
+      '-e',
+      `require('net').createServer().listen(${JSON.stringify(left)}, () => process.kill(process.pid, 'SIGKILL'))`,
+    ]).catch(() => undefined);
+    expect((await stat(left)).isSocket()).to.equal(true);
+    const third = createHttpServer({ ...nothing, ownSocketPath: left });
+
+    const error = await thrownBy(second.start());
+    await third.start();
+
+    expect(error.code).to.equal('resource.conflict');
+    expect(await isSocketAnswered(left)).to.equal(true);
+    await third.stop(0);
+  });
+
+  it('puts its socket elsewhere when the data folder has too long a name for one', () => {
+    expect(ownSocketPath('/srv/hub')).to.equal('/srv/hub/hub.sock');
+    expect(ownSocketPath(`/srv/${'x'.repeat(120)}`))
+      .to.match(/hub-[0-9a-f]{16}\.sock$/)
+      .and.to.have.property('length')
+      .below(108);
+  });
+
+  it('says which port it cannot have', async () => {
+    const running = await start();
+    const port = Number(new URL(running.url).port);
+    const second = createHttpServer({ ...nothing, listen: { host: '127.0.0.1', port } });
+
+    const error = await thrownBy(second.start());
+
+    expect([error.code, error.fields['detail']]).to.deep.equal([
+      'config.invalid',
+      `HTTP cannot listen on 127.0.0.1:${port}: EADDRINUSE`,
+    ]);
+  });
+
+  it('lets a request under way end when it stops', async () => {
+    const asked = Promise.withResolvers<Response>();
+    const running = await start(Router().get('/slow', (_request, response) => asked.resolve(response)));
+    const slow = fetch(`${running.url}/door/slow`);
+    const response = await asked.promise;
+
+    const stopped = running.server.stop(10_000);
+    response.end('done');
+
+    expect(await (await slow).text()).to.equal('done');
+    await stopped;
+  });
+
+  it('cuts what does not end within the grace', async () => {
+    const asked = Promise.withResolvers<true>();
+    const running = await start(Router().get('/never', () => asked.resolve(true)));
+    const never = fetch(`${running.url}/door/never`);
+    await asked.promise;
+
+    await running.server.stop(20);
+
+    await never.then(
+      () => expect.fail('it was answered'),
+      (error: unknown) => expect(error).to.be.instanceOf(TypeError),
+    );
+  });
+});
