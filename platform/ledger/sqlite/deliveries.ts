@@ -161,6 +161,10 @@ interface DeliveryTableRow {
 const SELECT_DELIVERY = `SELECT d.*, r.run_id, r.revision, r.route, s.study_instance_uid, s.correlation_id
   FROM deliveries d JOIN runs r USING (run) JOIN studies s USING (study)`;
 
+/** By its own UID or the one it was released under; two index look-ups, where a condition on the joined row is a scan. */
+const OF_STUDY = `(d.run IN (SELECT run FROM runs JOIN studies USING (study) WHERE study_instance_uid = ?)
+  OR d.released_study_instance_uid = ?)`;
+
 export function deliveryReads(db: Database) {
   const one = db.query<DeliveryTableRow>(`${SELECT_DELIVERY} WHERE delivery_id = ?`);
   const list = openList<DeliveryTableRow>(db, {
@@ -196,7 +200,7 @@ export function deliveryReads(db: Database) {
         page,
         ['d.state = ?', page.state],
         ['d.destination = ?', page.destination],
-        ['(s.study_instance_uid = ? OR d.released_study_instance_uid = ?)', page.study, page.study],
+        [OF_STUDY, page.study, page.study],
       ).map(toDelivery),
     get(deliveryId: string): (DeliveryRow & { readonly history: readonly DeliveryAttempt[] }) | undefined {
       const row = one.get(deliveryId);

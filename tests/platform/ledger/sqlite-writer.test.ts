@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { HubError } from '../../../core/errors.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import { openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
-import { audited, received, record, STUDY } from '../../contracts/ledger-facts.ts';
+import { audited, completeStudy, received, record, startRun, STUDY, TestClock } from '../../contracts/ledger-facts.ts';
 
 const HOLDER = join(import.meta.dirname, 'ledger-holder.ts');
 
@@ -122,6 +122,22 @@ describe('the writer of the SQLite ledger', () => {
     const check = new DatabaseSync(file, { readOnly: true });
     expect(check.prepare('PRAGMA integrity_check').get()).to.include({ integrity_check: 'ok' });
     check.close();
+  });
+
+  it('gives work that a closed or killed hub had under way to the next one at once', async () => {
+    const clock = new TestClock();
+    const before = await openLedger({ clock });
+    await completeStudy(before, clock);
+    await startRun(before);
+    const [lost] = await before.runs.claim('worker-1', 60_000, clock.now(), 1);
+    await before.close();
+
+    const ledger = await openLedger({ clock });
+    const [taken] = await ledger.runs.claim('worker-2', 60_000, clock.now(), 1);
+
+    expect(taken).to.include({ jobId: lost?.jobId, attempt: 2, fence: 2 });
+    const stale = await ledger.runs.finishStep(lost?.jobId ?? '', lost?.fence ?? 0, { items: [], events: [] });
+    expect(stale).to.equal(false);
   });
 
   it('refuses a ledger of a later version and leaves it as it is', async () => {
