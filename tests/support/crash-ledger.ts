@@ -12,7 +12,7 @@ export interface LedgerFile {
 
 /** Opens it for reading, beside the hub that may be running. */
 export function openLedgerFile(dataFolder: string): LedgerFile {
-  const database = new DatabaseSync(join(dataFolder, 'ledger.sqlite'), { readOnly: true, timeout: 5_000 });
+  const database = new DatabaseSync(join(dataFolder, 'ledger.db'), { readOnly: true, timeout: 5_000 });
   const all = (sql: string) => database.prepare(sql).all();
   return {
     all,
