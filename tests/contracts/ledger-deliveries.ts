@@ -1,8 +1,16 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import type { DeliveryAttempt, LeasedDelivery, Ledger, NewDelivery, NewRun } from '../../core/ledger.ts';
-import type { LedgerSuite } from './ledger.ts';
-import { completeStudy, inbox, newRun, releasedItem, startRun, STUDY, type TestClock } from './ledger-facts.ts';
+import {
+  completeStudy,
+  inbox,
+  newRun,
+  releasedItem,
+  startRun,
+  STUDY,
+  type TestClock,
+  type LedgerSuite,
+} from './ledger-facts.ts';
 
 const LEASE_MS = 30_000;
 

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import type { NewEvent, TokenRow } from '../../core/ledger.ts';
 import { waitFor } from '../support/wait-for.ts';
-import type { LedgerSuite } from './ledger.ts';
-import { audited, hex, inbox, newRun, processed, received, record } from './ledger-facts.ts';
+import { audited, hex, inbox, newRun, processed, received, record, type LedgerSuite } from './ledger-facts.ts';
 
 /** UUIDv7: RFC 9562 Section 5.7. */
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

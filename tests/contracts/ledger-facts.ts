@@ -29,6 +29,17 @@ export class TestClock implements Clock {
   }
 }
 
+/** One ledger on a place of its own. */
+export interface LedgerUnderTest {
+  readonly ledger: Ledger;
+  readonly clock: TestClock;
+  /** Closes it and opens what it left behind. */
+  readonly reopen: () => Promise<Ledger>;
+}
+
+/** The part of the suite a group of methods has. */
+export type LedgerSuite = (subject: () => LedgerUnderTest) => void;
+
 export function hex(number: number): string {
   return number.toString(16).padStart(64, '0');
 }

@@ -1,7 +1,16 @@
 import { expect } from 'chai';
 import { parseSeriesInstanceUid, parseStudyInstanceUid } from '../../core/identifiers.ts';
-import type { LedgerSuite } from './ledger.ts';
-import { COMPLETION, completeStudy, eventTypes, hex, received, record, startRun, STUDY } from './ledger-facts.ts';
+import {
+  COMPLETION,
+  completeStudy,
+  eventTypes,
+  hex,
+  received,
+  record,
+  startRun,
+  STUDY,
+  type LedgerSuite,
+} from './ledger-facts.ts';
 
 export const describeInstances: LedgerSuite = (subject) => {
   it('records an instance with its study, its series, the fact and the place in the spool', async () => {

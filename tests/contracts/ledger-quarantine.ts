@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import type { NewQuarantine } from '../../core/ledger.ts';
-import type { LedgerSuite } from './ledger.ts';
 import {
   COMPLETION,
   completeStudy,
@@ -12,6 +11,7 @@ import {
   record,
   startRun,
   STUDY,
+  type LedgerSuite,
 } from './ledger-facts.ts';
 
 function unreadable(changes: Partial<NewQuarantine> = {}): NewQuarantine {

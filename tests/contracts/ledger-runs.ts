@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import type { LeasedJob, Ledger } from '../../core/ledger.ts';
-import type { LedgerSuite } from './ledger.ts';
 import {
   completeStudy,
   eventTypes,
@@ -15,6 +14,7 @@ import {
   startRun,
   STUDY,
   type TestClock,
+  type LedgerSuite,
 } from './ledger-facts.ts';
 
 const LEASE_MS = 30_000;

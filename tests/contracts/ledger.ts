@@ -1,23 +1,12 @@
 import { expect } from 'chai';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock } from '../../core/ports.ts';
-import { TestClock } from './ledger-facts.ts';
+import { type LedgerUnderTest, TestClock } from './ledger-facts.ts';
 import { describeDeliveries } from './ledger-deliveries.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
 import { describeQuarantine } from './ledger-quarantine.ts';
 import { describeRuns } from './ledger-runs.ts';
-
-/** One ledger on a place of its own. */
-export interface LedgerUnderTest {
-  readonly ledger: Ledger;
-  readonly clock: TestClock;
-  /** Closes it and opens what it left behind. */
-  readonly reopen: () => Promise<Ledger>;
-}
-
-/** The part of the suite a group of methods has. */
-export type LedgerSuite = (subject: () => LedgerUnderTest) => void;
 
 /**
  * What every ledger does, whatever database is under it.
