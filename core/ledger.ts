@@ -180,7 +180,7 @@ export interface LeasedDelivery extends DeliveryRow {
   readonly fence: number;
   readonly attempt: number;
   readonly items: readonly RunItem[];
-  /** Instances earlier attempts got through: a peer is not sent them again. */
+  /** Instances the destination has, from earlier attempts or, unchanged, from an earlier revision: it is not sent them again. */
   readonly delivered: readonly string[];
 }
 
@@ -290,11 +290,7 @@ export interface Ledger {
       events: readonly NewEvent[],
     ): Promise<'recorded' | 'already'>;
     /** Makes the job of the run's first step; a run without steps is processed at once, and `eventsWithoutSteps` are appended with that. */
-    start(
-      inbox: InboxEntry,
-      runId: string,
-      eventsWithoutSteps?: readonly NewEvent[],
-    ): Promise<'recorded' | 'already'>;
+    start(inbox: InboxEntry, runId: string, eventsWithoutSteps?: readonly NewEvent[]): Promise<'recorded' | 'already'>;
     claim(owner: string, leaseMs: number, now: Date, limit: number): Promise<readonly LeasedJob[]>;
     /** False: the lease was lost; stop the work. */
     renew(jobId: string, fence: number, leaseMs: number, now: Date): Promise<boolean>;

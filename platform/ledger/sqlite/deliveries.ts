@@ -185,6 +185,12 @@ export function deliveryReads(db: Database) {
     `SELECT sop_instance_uid FROM delivered_instances
      WHERE delivery = (SELECT delivery FROM deliveries WHERE delivery_id = ?)`,
   );
+  const earlier = db.query<{ run_id: string }>(
+    `SELECT before.run_id FROM deliveries d JOIN runs r USING (run)
+     JOIN runs before ON before.study = r.study AND before.revision < r.revision
+     JOIN deliveries done ON done.run = before.run AND done.destination = d.destination AND done.state = 'succeeded'
+     WHERE d.delivery_id = ?`,
+  );
   const dead = db.query<{ destination: string; deliveries: number }>(
     `SELECT destination, count(*) AS deliveries FROM deliveries WHERE state = 'dead' GROUP BY destination`,
   );
@@ -218,6 +224,8 @@ export function deliveryReads(db: Database) {
     },
     delivered: (deliveryId: string): readonly string[] =>
       delivered.all(deliveryId).map(({ sop_instance_uid }) => sop_instance_uid),
+    /** Runs of earlier revisions of the same study that the same destination has. */
+    earlierRuns: (deliveryId: string): readonly string[] => earlier.all(deliveryId).map(({ run_id }) => run_id),
     dead: () => dead.all().map(({ destination, deliveries }) => ({ destination, deliveries })),
     nextDue(): Date | undefined {
       const at = nextDue.get()?.ready_at ?? null;
