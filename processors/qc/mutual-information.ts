@@ -8,7 +8,7 @@ const BINS = 20;
 const DUMMIES = 10;
 
 /** In nats, from a joint histogram of 20 × 20 bins. */
-export function mutualInformation(a: Float32Array, b: Float32Array): number {
+function mutualInformation(a: Float32Array, b: Float32Array): number {
   const joint = new Float64Array(BINS * BINS);
   const binA = binsOf(a);
   const binB = binsOf(b);

@@ -7,7 +7,8 @@ import { TAG } from '../../core/dicom/tags.ts';
 import { transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
 import { toHubError } from '../../core/errors.ts';
 import type { ByteSource, InstanceItem, ObjectStore } from '../../core/store.ts';
-import { type Frame, framesOf, type LoadedInstance } from './frame.ts';
+import type { Frame, LoadedInstance } from './frame.ts';
+import { framesOf } from './frames.ts';
 import { kindOf } from './kind.ts';
 import { decodeRle, frameSizeBytes, isReadable, readFrame } from './pixels.ts';
 import { cross, dot, length, scale, subtract } from './vector.ts';
@@ -35,7 +36,7 @@ export interface Assembled {
 }
 
 /** True for an instance that could become part of a volume. */
-export function isImage(item: InstanceItem): boolean {
+function isImage(item: InstanceItem): boolean {
   return IMAGE_SOP_CLASSES.has(item.sopClassUid);
 }
 
