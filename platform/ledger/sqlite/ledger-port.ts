@@ -1,8 +1,9 @@
 /** The methods of the port, as calls to the writer and queries of the reader; events are checked here, in the thread that made them. */
 import type { Ledger, LeasedDelivery, LeasedJob, NewEvent } from '../../../core/ledger.ts';
 import type { Clock } from '../../../core/ports.ts';
+import type { RunItem } from '../../../core/store.ts';
 import { type SealedEvent, sealEvent } from './events.ts';
-import { prepareInstance } from './instances.ts';
+import { prepareInstance } from './intake.ts';
 import type { Reads, Writes } from './operations.ts';
 import { prepareRun } from './runs.ts';
 import { TOKEN_USE_RESOLUTION_MS } from './tokens.ts';
@@ -32,6 +33,16 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
   const seal = (events: readonly NewEvent[]): readonly SealedEvent[] => {
     const now = clock.now();
     return events.map((event) => sealEvent(event, now));
+  };
+
+  /** A late instance brings its series along; what the destination has of an earlier revision, byte for byte, stays at home. */
+  const sentBefore = (deliveryId: string, items: readonly RunItem[]): readonly string[] => {
+    const sent = new Set(
+      reads.deliveries.earlierRuns(deliveryId).flatMap((runId) => (reads.runs.get(runId)?.items ?? []).map(identityOf)),
+    );
+    return items.flatMap((item) =>
+      item.kind === 'instance' && sent.has(identityOf(item)) ? [item.sopInstanceUid] : [],
+    );
   };
 
   return {
@@ -90,7 +101,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
             const run = reads.runs.get(runId);
             if (delivery === undefined || run === undefined) return [];
             const { history: _history, ...row } = delivery;
-            const delivered = reads.deliveries.delivered(deliveryId);
+            const delivered = [...reads.deliveries.delivered(deliveryId), ...sentBefore(deliveryId, run.items)];
             return [{ ...row, fence, attempt, items: run.items, delivered }];
           }),
         );
@@ -141,4 +152,9 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       revoke: (tokenId) => write('tokens', 'revoke', tokenId),
     },
   };
+}
+
+/** The same instance with the same bytes; artefacts are always new. */
+function identityOf(item: RunItem): string {
+  return item.kind === 'instance' ? `${item.sopInstanceUid} ${item.sha256}` : '';
 }

@@ -6,7 +6,7 @@ import type { NewQuarantine, Page, Provenance, QuarantineRow } from '../../../co
 import type { BlobRef } from '../../../core/store.ts';
 import type { Database } from './driver.ts';
 import type { EventLog } from './events.ts';
-import type { Intake, PreparedInstance } from './instances.ts';
+import type { Intake, PreparedInstance } from './intake.ts';
 import { openList } from './page.ts';
 
 /** Holding, inside the transactions of others. */
