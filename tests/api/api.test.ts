@@ -1,0 +1,353 @@
+import { expect } from 'chai';
+import { randomUUID } from 'node:crypto';
+import type { ApiPorts } from '../../api/ports.ts';
+import { createApiRouter } from '../../api/router.ts';
+import type { Ledger, NewRun, Role } from '../../core/ledger.ts';
+import { createToken } from '../../platform/auth/token.ts';
+import {
+  completeStudy,
+  inbox,
+  received,
+  record,
+  releasedItem,
+  startRun,
+  STUDY,
+  TestClock,
+} from '../contracts/ledger-facts.ts';
+import { openTestLedger } from '../support/open-ledger.ts';
+import { type RunningHttp, startHttp } from '../support/running-http.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const CATALOGUE: ReturnType<ApiPorts['catalogue']> = {
+  configVersion: 'abc',
+  routes: [
+    {
+      name: 'rat-brain',
+      enabled: true,
+      when: { source: 'pv-7t' },
+      process: [{ processor: 'deidentify', argument: 'kct' }],
+      deliver: ['kct-pacs'],
+      perSeries: false,
+    },
+  ],
+  partners: [{ name: 'kct' }],
+  destinations: [{ name: 'kct-pacs', partner: 'kct' }, { name: 'own' }],
+  policies: [{ name: 'kct', partner: 'kct' }],
+};
+
+describe('the administration API', () => {
+  let clock: TestClock;
+  let ledger: Ledger;
+  let remove: () => Promise<void>;
+  let http: RunningHttp;
+  let admin: Readonly<Record<string, string>>;
+
+  beforeEach(async () => {
+    clock = new TestClock();
+    ({ ledger, remove } = await openTestLedger(clock));
+    http = await startHttp(
+      ledger,
+      (access) => [
+        {
+          path: '/api/v1',
+          router: createApiRouter({
+            ledger,
+            access,
+            clock,
+            log: silentLog,
+            hubName: 'savilahti',
+            catalogue: () => CATALOGUE,
+            mintToken: createToken,
+          }),
+        },
+      ],
+      { clock },
+    );
+    admin = await http.as('admin');
+  });
+  afterEach(async () => {
+    await http.stop();
+    await remove();
+  });
+
+  const call = async (method: string, path: string, headers = admin, body?: unknown) => {
+    const response = await fetch(`${http.url}/api/v1${path}`, {
+      method,
+      headers: { ...headers, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as Json };
+  };
+  const items = ({ body }: { readonly body: Json }) => body['items'] as readonly Json[];
+  /** A processed run with a delivery that failed for good. */
+  const deadLetter = async (): Promise<{ readonly run: NewRun; readonly deliveryId: string }> => {
+    await completeStudy(ledger, clock);
+    const run = await startRun(ledger, { steps: [{ processor: 'deidentify', argument: 'kct' }] });
+    const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
+    await ledger.runs.finishStep(job?.jobId ?? '', job?.fence ?? 0, { items: [releasedItem(1)], events: [] });
+    const deliveryId = randomUUID();
+    await ledger.deliveries.open(inbox('connectors'), [
+      { deliveryId, runId: run.runId, destination: 'kct-pacs', partner: 'kct', releasedStudyInstanceUid: '2.25.1' },
+    ]);
+    const [leased] = await ledger.deliveries.claim('dispatcher', 60_000, clock.now(), { 'kct-pacs': 1 });
+    await ledger.deliveries.fail(
+      deliveryId,
+      leased?.fence ?? 0,
+      {
+        attempt: 1,
+        startedAt: clock.now().toISOString(),
+        durationMs: 5,
+        outcome: 'failed',
+        code: 'partner.refused',
+        retry: 'permanent',
+        detail: 'no',
+      },
+      [],
+      undefined,
+      [],
+    );
+    return { run, deliveryId };
+  };
+  const hold = async (runId?: string) => {
+    const quarantineId = randomUUID();
+    await ledger.quarantine.hold({
+      quarantineId,
+      stage: runId === undefined ? 'gateway' : 'processors',
+      reason: 'dataset.unreadable',
+      detail: 'cut off',
+      ...(runId === undefined ? {} : { runId, studyInstanceUid: STUDY }),
+      items: [{ blob: releasedItem(1).blob, sizeBytes: 500, sopInstanceUid: '1.2.3' }],
+      holdsStudy: false,
+    });
+    return quarantineId;
+  };
+  const audits = async () =>
+    items(await call('GET', '/audit')).map(({ action, subject, role, outcome }) => [action, subject, role, outcome]);
+
+  it('lists studies page by page and shows one with all that happened to it', async () => {
+    const { run, deliveryId } = await deadLetter();
+
+    const list = await call('GET', '/studies?limit=1');
+    const next = await call('GET', `/studies?limit=1&before=${String(list.body['cursor'])}`);
+    const { body } = await call('GET', `/studies/${STUDY}`);
+
+    expect(items(list)).to.have.length(1);
+    expect([items(next), next.body['cursor']]).to.deep.equal([[], undefined]);
+    expect(items(list)[0]).to.include({ studyInstanceUid: STUDY, instances: 2, revision: 1, held: false });
+    expect(body['series']).to.deep.equal([
+      { seriesInstanceUid: `${STUDY}.1`, instances: 2, modality: 'MR', door: 'dimse', source: 'pv-7t' },
+    ]);
+    expect(
+      (body['runs'] as readonly Json[]).map(({ runId, route, items: count }) => [runId, route, count]),
+    ).to.deep.equal([[run.runId, 'rat-brain', 1]]);
+    expect((body['deliveries'] as readonly Json[]).map((each) => each['deliveryId'])).to.deep.equal([deliveryId]);
+    expect((body['timeline'] as readonly Json[]).map(({ what }) => what)).to.include.members([
+      'series.received',
+      'study.completed',
+      'delivery.attempted',
+    ]);
+    // References to bytes and the patient's digest stay inside.
+    expect(JSON.stringify(body)).not.to.contain('spool/').and.not.to.contain('patientDigest');
+  });
+
+  it('completes a study that somebody does not want to wait for, once', async () => {
+    await record(ledger, received(1));
+
+    const answers = [
+      await call('POST', `/studies/${STUDY}/complete`),
+      await call('POST', `/studies/${STUDY}/complete`),
+    ];
+
+    expect(answers.map(({ body }) => body)).to.deep.equal([{ completed: true }, { completed: false }]);
+    expect((await ledger.studies.get(STUDY))?.revision).to.equal(1);
+    expect((await call('POST', '/studies/1.2.3/complete')).status).to.equal(404);
+  });
+
+  it('shows dead letters with every attempt, and sends one out again', async () => {
+    const { deliveryId } = await deadLetter();
+
+    const list = await call('GET', '/dead-letters?destination=kct-pacs');
+    const shown = await call('GET', `/dead-letters/${deliveryId}`);
+    const replayed = await call('POST', `/dead-letters/${deliveryId}/replay`);
+    const again = await call('POST', `/dead-letters/${deliveryId}/replay`);
+
+    expect(items(list).map((each) => [each['deliveryId'], each['reason']])).to.deep.equal([[deliveryId, 'no']]);
+    expect((shown.body['history'] as readonly Json[]).map(({ code }) => code)).to.deep.equal(['partner.refused']);
+    expect([replayed.status, replayed.body]).to.deep.equal([202, { deliveryId, state: 'pending' }]);
+    expect(again.status).to.equal(404);
+    expect((await ledger.deliveries.get(deliveryId))?.state).to.equal('pending');
+    expect(items(await call('GET', '/dead-letters'))).to.deep.equal([]);
+    expect(items(await call('GET', '/deliveries?state=pending'))).to.have.length(1);
+  });
+
+  it('does not replay a delivery that is under way', async () => {
+    const { deliveryId } = await deadLetter();
+    await call('POST', `/deliveries/${deliveryId}/replay`);
+
+    const { status, body } = await call('POST', `/deliveries/${deliveryId}/replay`);
+
+    expect([status, body['type']]).to.deep.equal([409, 'urn:hub:error:resource.conflict']);
+  });
+
+  it('replays a run', async () => {
+    const { run } = await deadLetter();
+
+    const { status, body } = await call('POST', `/runs/${run.runId}/replay`);
+
+    expect(status).to.equal(202);
+    expect((await call('GET', `/runs/${String(body['runId'])}`)).body).to.include({
+      route: 'rat-brain',
+      studyInstanceUid: STUDY,
+    });
+    expect((await call('POST', `/runs/${randomUUID()}/replay`)).status).to.equal(404);
+  });
+
+  it('releases what is held at the door, and does a held run again', async () => {
+    await completeStudy(ledger, clock);
+    const run = await startRun(ledger);
+    const [atTheDoor, ofARun] = [await hold(), await hold(run.runId)];
+
+    const answers = [
+      await call('GET', `/quarantine/${atTheDoor}`),
+      await call('POST', `/quarantine/${atTheDoor}/replay`),
+      await call('POST', `/quarantine/${atTheDoor}/release`),
+      await call('POST', `/quarantine/${atTheDoor}/release`),
+      await call('POST', `/quarantine/${ofARun}/replay`),
+    ];
+
+    expect(answers[0]?.body)
+      .to.include({ reason: 'dataset.unreadable', instances: 1, sizeBytes: 500, state: 'held' })
+      .and.not.to.have.property('items');
+    expect(answers.map(({ status }) => status)).to.deep.equal([200, 409, 200, 409, 200]);
+    expect([answers[2]?.body['state'], answers[4]?.body['state']]).to.deep.equal(['released', 'replayed']);
+    expect(items(await call('GET', '/quarantine?state=held'))).to.deep.equal([]);
+  });
+
+  it('makes, lists and revokes tokens, and shows a secret only once', async () => {
+    const created = await call('POST', '/tokens', admin, { role: 'partner', partner: 'kct' });
+    const text = String(created.body['token']);
+    const list = await call('GET', '/tokens');
+    const headers = { Authorization: `Bearer ${text}` };
+
+    const before = await call('GET', '/studies', headers);
+    const revoked = await call('DELETE', `/tokens/${String(created.body['tokenId'])}`);
+    const after = await call('GET', '/studies', headers);
+
+    expect([created.status, created.body['role'], created.body['partner']]).to.deep.equal([201, 'partner', 'kct']);
+    expect(JSON.stringify(list.body)).not.to.contain(text);
+    expect([before.status, revoked.status, after.status]).to.deep.equal([403, 200, 401]);
+  });
+
+  it('says every mistake of a request at once', async () => {
+    const wrong = [
+      await call('POST', '/tokens', admin, { role: 'partner' }),
+      await call('POST', '/tokens', admin, { role: 'king', colour: 'red' }),
+      await call('POST', '/tokens', admin, { role: 'partner', partner: 'nobody' }),
+      await call('POST', '/tokens', admin, { role: 'operator', partner: 'kct' }),
+      await call('GET', '/studies?limit=0&state=lost'),
+      await call('GET', '/studies/not-a-uid'),
+      await call('GET', '/deliveries/7'),
+    ];
+
+    expect(wrong.map(({ status }) => status)).to.deep.equal(wrong.map(() => 400));
+    expect(wrong[4]?.body['issues']).to.have.length(2);
+    expect(wrong[0]?.body['detail']).to.equal('body.partner: role partner needs a partner, and only it');
+  });
+
+  it('shows routes and partners as configured', async () => {
+    const [routes, partners] = [await call('GET', '/routes'), await call('GET', '/partners')];
+
+    expect(routes.body).to.deep.equal({ configVersion: 'abc', items: CATALOGUE.routes });
+    expect(items(partners)).to.deep.equal([{ name: 'kct', destinations: ['kct-pacs'], policies: ['kct'] }]);
+  });
+
+  it("shows the hub's own events in order", async () => {
+    await deadLetter();
+
+    const first = await call('GET', '/events?limit=2');
+    const rest = await call('GET', `/events?after=${String(first.body['cursor'])}&types=hub.study.completed.v1`);
+
+    expect([items(first).length, first.body['hasMore']]).to.deep.equal([2, true]);
+    expect(items(rest).map(({ type }) => type)).to.deep.equal(['hub.study.completed.v1']);
+  });
+
+  it('lets auditors read, operators change and only admins deal with tokens; and writes down who did what', async () => {
+    const { deliveryId } = await deadLetter();
+    const [operator, auditor] = [await http.as('operator'), await http.as('auditor')];
+    const replay = `/dead-letters/${deliveryId}/replay`;
+
+    const statuses = [
+      (await call('GET', '/studies', auditor)).status,
+      (await call('POST', replay, auditor)).status,
+      (await call('GET', '/tokens', operator)).status,
+      (await call('POST', '/tokens', operator, { role: 'admin' })).status,
+      (await call('POST', replay, operator)).status,
+      (await call('POST', replay, operator)).status,
+      (await call('GET', '/studies', await http.as('partner', 'kct'))).status,
+      (await call('GET', '/studies', {})).status,
+    ];
+
+    expect(statuses).to.deep.equal([200, 403, 403, 403, 202, 404, 403, 401]);
+    expect(await audits()).to.deep.equal([
+      ['dead-letter.replay', deliveryId, 'auditor', 'refused'],
+      ['token.create', '/tokens', 'operator', 'refused'],
+      ['dead-letter.replay', deliveryId, 'operator', 'done'],
+      ['dead-letter.replay', deliveryId, 'operator', 'refused'],
+    ]);
+  });
+
+  describe('as it describes itself', () => {
+    it('is OpenAPI 3.1 and open to tools without a token', async () => {
+      const { status, body } = await call('GET', '/openapi.json', {});
+
+      expect(status).to.equal(200);
+      expect(body).to.include({ openapi: '3.1.0' });
+      expect(body['security']).to.deep.equal([{ token: [] }]);
+    });
+
+    it('names each path it serves, with its parameters, and serves no other', async () => {
+      const { body } = await call('GET', '/openapi.json', {});
+      const paths = body['paths'] as Readonly<Record<string, Readonly<Record<string, Json>>>>;
+      const operations = Object.entries(paths).flatMap(([path, methods]) =>
+        Object.entries(methods).map(([method, each]) => ({ path, method, each })),
+      );
+
+      const unauthenticated = await Promise.all(
+        operations.map(
+          async ({ path, method }) => (await call(method.toUpperCase(), path.replace(/\{\w+\}/g, 'x'), {})).status,
+        ),
+      );
+
+      expect(unauthenticated).to.deep.equal(operations.map(() => 401));
+      expect(new Set(operations.map(({ each }) => each['operationId'])).size).to.equal(operations.length);
+      for (const { path, each } of operations) {
+        const named = (each['parameters'] as readonly Json[])
+          .filter((parameter) => parameter['in'] === 'path')
+          .map(({ name }) => name);
+        expect(named).to.deep.equal([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name));
+      }
+      expect((await call('GET', '/something-else')).status).to.equal(404);
+    });
+
+    it('tells roles as they are enforced', async () => {
+      const { body } = await call('GET', '/openapi.json', {});
+      const paths = body['paths'] as Readonly<Record<string, Readonly<Record<string, Json>>>>;
+      const roles: readonly Role[] = ['admin', 'operator', 'auditor'];
+      const headers = Object.fromEntries(
+        await Promise.all(roles.map(async (role) => [role, await http.as(role)] as const)),
+      );
+
+      for (const [path, methods] of Object.entries(paths)) {
+        for (const [method, each] of Object.entries(methods)) {
+          const allowed = String(each['description']);
+          for (const role of roles) {
+            const { status } = await call(method.toUpperCase(), path.replace(/\{\w+\}/g, 'x'), headers[role] ?? {});
+            expect(status === 403, `${method} ${path} as ${role}`).to.equal(!allowed.includes(role));
+          }
+        }
+      }
+    });
+  });
+});

@@ -1,0 +1,191 @@
+import { expect } from 'chai';
+import { randomUUID } from 'node:crypto';
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { deadLetters, deliveries, quarantine, studies, token } from '../../cli/admin.ts';
+import { createApiRouter } from '../../api/router.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import { createToken, parseToken } from '../../platform/auth/token.ts';
+import { openSqliteLedger } from '../../platform/ledger/sqlite/client.ts';
+import { completeStudy, STUDY, TestClock } from '../contracts/ledger-facts.ts';
+import { captureTerminal } from '../support/captured-terminal.ts';
+import { startHttp } from '../support/running-http.ts';
+import { silentLog } from '../support/silent-log.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { thrownBy } from '../support/thrown.ts';
+
+type Command = typeof studies;
+
+describe('the commands on studies, deliveries, dead letters, quarantine and tokens', () => {
+  const folder = temporaryFolder();
+  const clock = new TestClock();
+  let data = '';
+  let config = '';
+
+  before(async () => {
+    config = join(folder.path, 'hub.yaml');
+    await writeFile(config, 'partners: [{ name: kct }]\n');
+  });
+  beforeEach(async () => {
+    data = join(folder.path, randomUUID());
+    await mkdir(data);
+  });
+
+  const run = async (command: Command, ...argv: readonly string[]) => {
+    const terminal = captureTerminal();
+    const code = await command([...argv, '--config', config, '--data', data], terminal);
+    return { code, ...terminal };
+  };
+  const withLedger = async (work: (ledger: Ledger) => Promise<void>) => {
+    const ledger = await openSqliteLedger({ file: join(data, 'ledger.db'), clock });
+    await work(ledger);
+    await ledger.close();
+  };
+  const hold = async (ledger: Ledger): Promise<string> => {
+    const quarantineId = randomUUID();
+    await ledger.quarantine.hold({
+      quarantineId,
+      stage: 'gateway',
+      reason: 'dataset.unreadable',
+      detail: 'cut off',
+      items: [],
+      holdsStudy: false,
+    });
+    return quarantineId;
+  };
+
+  it('say so when there is nothing', async () => {
+    await withLedger(async () => undefined);
+
+    const answers = [
+      await run(studies, 'list'),
+      await run(deliveries),
+      await run(deadLetters, 'list'),
+      await run(quarantine),
+      await run(token),
+    ];
+
+    expect(answers.map(({ code, lines }) => [code, lines])).to.deep.equal([
+      [0, ['no studies']],
+      [0, ['no deliveries']],
+      [0, ['no dead letters']],
+      [0, ['nothing in quarantine']],
+      [0, ['no tokens']],
+    ]);
+  });
+
+  it('list in columns, show one with its history, and print JSON for machines', async () => {
+    await withLedger((ledger) => completeStudy(ledger, clock));
+
+    const [list, show, json] = [
+      await run(studies, 'list'),
+      await run(studies, 'show', STUDY),
+      await run(studies, 'list', '--json'),
+    ];
+
+    expect(list.lines[0]).to.match(/^study +state +revision +instances +source +last received$/);
+    expect(list.lines[1]).to.match(new RegExp(`^${STUDY.replaceAll('.', '\\.')} +completed +1 +2 +pv-7t +2026-03-01`));
+    expect(show.lines.join('\n')).to.contain('timeline:').and.to.contain('study.completed');
+    expect(JSON.parse(json.lines.join('\n'))).to.have.nested.property('items[0].studyInstanceUid', STUDY);
+  });
+
+  it('tell where the list goes on', async () => {
+    await withLedger(async (ledger) => {
+      for (let index = 0; index < 3; index += 1) await hold(ledger);
+    });
+
+    const first = await run(quarantine, 'list', '--limit', '2');
+    const before = /--before (\S+)/.exec(first.errors.join(''))?.[1] ?? '';
+    const second = await run(quarantine, 'list', '--limit', '2', '--before', before);
+
+    expect([first.lines.length, second.lines.length, second.errors]).to.deep.equal([3, 2, []]);
+  });
+
+  it('release what is held', async () => {
+    let id = '';
+    await withLedger(async (ledger) => {
+      id = await hold(ledger);
+    });
+
+    const { lines } = await run(quarantine, 'release', id);
+
+    expect(lines).to.deep.equal([`quarantineId  ${id}`, 'state         released']);
+    expect((await thrownBy(run(quarantine, 'release', id))).code).to.equal('resource.conflict');
+  });
+
+  it('make a token before the first start, and print it alone', async () => {
+    const { lines } = await run(token, 'create', '--role', 'partner', '--partner', 'kct');
+
+    expect(lines).to.have.length(1);
+    const tokenId = parseToken(lines[0] ?? '')?.tokenId ?? '';
+    expect((await run(token, 'list')).lines.join('\n'))
+      .to.contain(tokenId)
+      .and.to.contain('kct');
+    expect((await run(token, 'revoke', tokenId)).lines).to.deep.equal([`${tokenId} is revoked`]);
+  });
+
+  it('refuse a partner that is not configured', async () => {
+    const error = await thrownBy(run(token, 'create', '--role', 'partner', '--partner', 'nobody'));
+
+    expect([error.code, error.fields['detail']]).to.deep.equal([
+      'request.invalid',
+      'body.partner: no such partner in the configuration',
+    ]);
+  });
+
+  it('talk to the hub that runs, whose ledger nobody else may open', async () => {
+    const ledger = await openSqliteLedger({ file: join(data, 'ledger.db'), clock });
+    await completeStudy(ledger, clock);
+    const http = await startHttp(
+      ledger,
+      (access_) => [
+        {
+          path: '/api/v1',
+          router: createApiRouter({
+            ledger,
+            access: access_,
+            clock,
+            log: silentLog,
+            hubName: 'savilahti',
+            catalogue: () => ({ configVersion: '1', routes: [], partners: [], destinations: [], policies: [] }),
+            mintToken: createToken,
+          }),
+        },
+      ],
+      { ownSocketPath: join(data, 'hub.sock') },
+    );
+
+    const { lines } = await run(studies, 'list');
+
+    expect(lines[1]).to.contain(STUDY);
+    await http.stop();
+    await ledger.close();
+  });
+
+  it('leave no data folder behind where no hub has run', async () => {
+    const error = await thrownBy(run(studies, 'list'));
+
+    expect(error.code).to.equal('resource.not-found');
+    await access(join(data, 'ledger.db')).then(
+      () => expect.fail('a ledger was made'),
+      () => undefined,
+    );
+  });
+
+  it('know wrong usage', async () => {
+    const wrong: readonly (readonly [Command, ...string[]])[] = [
+      [studies, 'replay', STUDY],
+      [deliveries, 'show'],
+      [deliveries, 'show', 'a', 'b'],
+      [quarantine, 'list', '--nonsense'],
+    ];
+
+    const codes = await Promise.all(
+      wrong.map(async ([command, ...argv]) => (await thrownBy(run(command, ...argv))).code),
+    );
+
+    expect(codes).to.deep.equal(wrong.map(() => 'command.usage'));
+    await withLedger(async () => undefined);
+    expect((await thrownBy(run(token, 'create'))).code).to.equal('command.usage');
+  });
+});
