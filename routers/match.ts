@@ -106,7 +106,13 @@ function keysOf(explanation: Explanation): readonly string[] {
 function explainTest(test: AttributeTest, facts: Facts): TestExplanation {
   const actual = actualValues(test.key, facts);
   const present = actual.length > 0;
-  const described = { kind: 'test', key: test.key, ...describe(test), present, actual } as const;
+  const described = {
+    kind: 'test',
+    key: test.key,
+    ...once(descriptions, test, () => describe(test)),
+    present,
+    actual,
+  } as const;
   if ('exists' in test.is) return { ...described, matched: present === test.is.exists };
   const conditions = test.is;
   const matched = actual.some((value) => holds(conditions, test.kind, value));
@@ -143,7 +149,7 @@ function holdsIgnoringCase(conditions: ValueConditions, kind: ValueKind, value: 
   const { equals, matches } = conditions;
   return (
     (equals === undefined || equals.some((expected) => String(expected).toLowerCase() === value.toLowerCase())) &&
-    (matches === undefined || patternOf({ ...conditions, ignoreCase: true }).test(value)) &&
+    (matches === undefined || patternOf(conditions, true).test(value)) &&
     (equals !== undefined || matches !== undefined)
   );
 }
@@ -162,16 +168,19 @@ function isInOrder(kind: ValueKind, low: string, high: string): boolean {
   return from !== undefined && to !== undefined && from <= to;
 }
 
-/** Compiled once a rule: the keys are the rule's own objects and go when it goes. */
+/** Made once a test: the keys are the rule's own objects, and go when it goes. */
 const patterns = new WeakMap<ValueConditions, Pattern>();
+const patternsIgnoringCase = new WeakMap<ValueConditions, Pattern>();
 const globs = new WeakMap<ValueConditions, Pattern>();
+const descriptions = new WeakMap<AttributeTest, Description>();
 
-function patternOf(conditions: ValueConditions): Pattern {
-  return compiled(patterns, conditions, () => compilePattern(conditions.matches ?? '', conditions.ignoreCase ?? false));
+function patternOf(conditions: ValueConditions, ignoreCase = conditions.ignoreCase ?? false): Pattern {
+  const cache = ignoreCase ? patternsIgnoringCase : patterns;
+  return once(cache, conditions, () => compilePattern(conditions.matches ?? '', ignoreCase));
 }
 
 function globOf(conditions: ValueConditions, like: string): Pattern {
-  return compiled(globs, conditions, () => {
+  return once(globs, conditions, () => {
     const source = like
       .replace(/[\\^$.|+()[\]{}/]/g, '\\$&')
       .replaceAll('*', '[^]*')
@@ -180,15 +189,20 @@ function globOf(conditions: ValueConditions, like: string): Pattern {
   });
 }
 
-function compiled(cache: WeakMap<ValueConditions, Pattern>, key: ValueConditions, compile: () => Pattern): Pattern {
+function once<Key extends object, Value>(cache: WeakMap<Key, Value>, key: Key, make: () => Value): Value {
   const known = cache.get(key);
   if (known !== undefined) return known;
-  const pattern = compile();
-  cache.set(key, pattern);
-  return pattern;
+  const made = make();
+  cache.set(key, made);
+  return made;
 }
 
-function describe(test: AttributeTest): { readonly tests: readonly string[]; readonly expected: string } {
+interface Description {
+  readonly tests: readonly string[];
+  readonly expected: string;
+}
+
+function describe(test: AttributeTest): Description {
   if ('exists' in test.is) {
     return test.is.exists
       ? { tests: ['exists'], expected: 'has a value' }

@@ -23,6 +23,8 @@ export class PatternError extends Error {
 /** @throws {PatternError} */
 export function compilePattern(source: string, ignoreCase = false): Pattern {
   checkSyntax(source);
+  // Most rules ask for a word.
+  if (!ignoreCase && !/[\\^$.*+?()[\]{}|]/.test(source)) return { source, test: (value) => value.includes(source) };
   const program: Instruction[] = [];
   emit(new Parser(source, ignoreCase).parse(), program);
   program.push({ op: 'match' });
@@ -165,8 +167,17 @@ class Parser {
 
   /** What one character must be, decided by the engine itself, so that classes and case mean what they always mean. */
   #single(token: string): Node {
+    if (token.length === 1 && token !== '.' && this.#flags === 'u') {
+      return { kind: 'character', accepts: (character) => character === token };
+    }
     const expression = new RegExp(`^${token}$`, this.#flags);
-    return { kind: 'character', accepts: (character) => expression.test(character) };
+    const known: boolean[] = [];
+    const accepts = (character: string) => {
+      const code = character.charCodeAt(0);
+      if (code >= KNOWN_CHARACTERS || character.length > 1) return expression.test(character);
+      return (known[code] ??= expression.test(character));
+    };
+    return { kind: 'character', accepts };
   }
 
   #until(end: string): string {
@@ -192,6 +203,9 @@ class Parser {
     return true;
   }
 }
+
+/** Answers are remembered for ASCII alone: a bound, and nearly all there is. */
+const KNOWN_CHARACTERS = 128;
 
 const LOOK_AROUND = 'look-ahead and look-behind are not possible; use not: beside the test';
 
@@ -258,12 +272,14 @@ function emitRepeat(node: { part: Node; min: number; max: number }, program: Ins
 
 function run(program: readonly Instruction[], value: string): boolean {
   const characters = Array.from(value);
+  /** The step in which each place was last entered. */
+  const entered = new Uint32Array(program.length);
   let waiting: number[] = [];
   for (let at = 0; at <= characters.length; at += 1) {
-    const before = characters[at - 1];
     const after = characters[at];
     // Unanchored: a match may begin here too.
-    const reached = follow(program, [...waiting, 0], before, after);
+    waiting.push(0);
+    const reached = follow(program, waiting, characters[at - 1], after, entered, at + 1);
     if (reached === 'match') return true;
     if (after === undefined) return false;
     waiting = [];
@@ -272,19 +288,20 @@ function run(program: readonly Instruction[], value: string): boolean {
   return false;
 }
 
-/** The characters that could come next from these places; each place is entered once, which is what keeps it linear. */
+/** The characters that could come next from these places; each place is entered once a step, which keeps it linear. */
 function follow(
   program: readonly Instruction[],
   places: number[],
   before: string | undefined,
   after: string | undefined,
+  entered: Uint32Array,
+  step: number,
 ): readonly number[] | 'match' {
-  const entered = new Uint8Array(program.length);
   const reached: number[] = [];
   for (let place = places.pop(); place !== undefined; place = places.pop()) {
     const instruction = program[place];
-    if (instruction === undefined || entered[place] === 1) continue;
-    entered[place] = 1;
+    if (instruction === undefined || entered[place] === step) continue;
+    entered[place] = step;
     switch (instruction.op) {
       case 'match':
         return 'match';

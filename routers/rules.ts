@@ -13,7 +13,7 @@ import { comparable, kindOf, type ValueKind, WRITTEN_AS } from './values.ts';
 /** What the hub knows of a series besides its header. */
 export const PROVENANCE_KEYS = ['source', 'callingAeTitle', 'calledAeTitle', 'door'] as const;
 export type ProvenanceKey = (typeof PROVENANCE_KEYS)[number];
-export const DOORS: readonly string[] = ['dimse', 'stow-rs', 'folder'];
+const DOORS: readonly string[] = ['dimse', 'stow-rs', 'folder'];
 
 /** Plain data: it is hashed, compared and printed; `match` compiles what it needs. */
 export type Rule =
