@@ -31,7 +31,7 @@ function isSameGrid(a: Frame, b: Frame): boolean {
   );
 }
 
-export interface Stack {
+interface Stack {
   /** By repetition, then slice. */
   readonly frames: readonly (readonly Frame[])[];
   /** Middle of the distances between neighbouring slices. */
