@@ -18,6 +18,7 @@ import {
 } from '../core/identifiers.ts';
 import type { Attributes } from '../core/ledger.ts';
 import type { ByteSource } from '../core/store.ts';
+import type { Expected } from './offer.ts';
 
 export interface Examined {
   readonly studyInstanceUid: StudyInstanceUid;
@@ -27,14 +28,6 @@ export interface Examined {
   readonly transferSyntaxUid: TransferSyntaxUid;
   readonly patientDigest: string;
   readonly attributes: Attributes;
-}
-
-/** What the door was told before the bytes came. */
-export interface Expected {
-  readonly transferSyntaxUid: string;
-  readonly sopClassUid?: string | undefined;
-  readonly sopInstanceUid?: string | undefined;
-  readonly studyInstanceUid?: string | undefined;
 }
 
 /**

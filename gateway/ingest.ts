@@ -4,23 +4,16 @@
  */
 import { HubError, toHubError, type ErrorCode } from '../core/errors.ts';
 import type { SopClassUid, SopInstanceUid, StudyInstanceUid } from '../core/identifiers.ts';
-import type { Attributes, Ledger, Provenance } from '../core/ledger.ts';
+import type { Attributes, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { Arrivals, Known } from './arrivals.ts';
-import { examine, type Examined, type Expected } from './examine.ts';
+import { examine, type Examined } from './examine.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import type { Offer } from './offer.ts';
 import { quarantineDescription } from './quarantine.ts';
 import type { SpoolPump } from './spool/pump.ts';
 import type { ReceivedObject, Reception } from './spool/reception.ts';
 import type { Description } from './spool/record.ts';
-
-/** What a door knows of an instance before it has read it. */
-export interface Offer {
-  readonly provenance: Provenance;
-  readonly expected: Expected;
-  /** The door's own reason to refuse; the bytes still go to quarantine. */
-  readonly refusal?: HubError | undefined;
-}
 
 export interface IngestPorts {
   readonly ledger: Pick<Ledger, 'instances'>;

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HubError } from '../core/errors.ts';
 import { isUid } from '../core/identifiers.ts';
-import type { Offer } from './ingest.ts';
+import type { Offer } from './offer.ts';
 import type { Description } from './spool/record.ts';
 
 const MAX_DETAIL_LENGTH = 500;

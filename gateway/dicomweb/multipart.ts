@@ -28,9 +28,7 @@ const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{1,70}$/;
  */
 export function parseMultipartType(contentType: string | undefined, rootType: string): string {
   const type = parseMediaType(contentType ?? '');
-  if (!type.mediaType.startsWith('multipart/')) {
-    throw new HubError('request.invalid', { detail: 'the request is not multipart/related' });
-  }
+  // PS3.18 Section 10.5.3: 415 for whatever else the Content-Type names, multipart or not.
   if (type.mediaType !== 'multipart/related') throw new HubError('request.media-type', { detail: type.mediaType });
   const root = type.parameters.get('type')?.toLowerCase();
   if (root !== undefined && root !== rootType) throw new HubError('request.media-type', { detail: `type=${root}` });

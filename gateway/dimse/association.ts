@@ -1,20 +1,13 @@
 /**
- * One connection of a DIMSE peer, from its first byte to its last. A state machine over what the framing finds; every
- * fault of the peer ends in an A-ABORT with a reason, every C-STORE in exactly one response, and a Success only after
- * `store` has returned.
+ * One connection of a DIMSE peer, from its first byte to its last: negotiation, release, abort and timers, a state
+ * machine over what the framing finds (PS3.8 Section 9.2). Every fault of the peer ends in an A-ABORT with a reason.
  */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { fileMeta } from '../../core/dicom/part10.ts';
-import { HubError, toHubError } from '../../core/errors.ts';
-import { isUid } from '../../core/identifiers.ts';
 import type { Provenance } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
-import type { Offer } from '../ingest.ts';
-import type { Reception } from '../spool/reception.ts';
-import { LOOPBACK_SOURCE, type AssociationPolicy, type Load } from './association-policy.ts';
+import type { AssociationPolicy, Load } from './association-policy.ts';
 import { parseAssociationRequest, type AssociationRequest } from './association-request.ts';
-import { COMMAND, STATUS, decodeCommandSet, encodeCommandPdu, encodeResponse, type CommandSet } from './command-set.ts';
 import {
   ABORT_REASON,
   Framing,
@@ -25,7 +18,8 @@ import {
   type PduHandler,
 } from './framing.ts';
 import { HubScp } from './hub-scp.ts';
-import { VERIFICATION_SOP_CLASS, negotiate, type NegotiatedContext } from './presentation-contexts.ts';
+import { Messages, type MessageCarrier, type MessageHandling } from './messages.ts';
+import { negotiate } from './presentation-contexts.ts';
 
 export interface DimseTimeouts {
   /** From the connection to the whole A-ASSOCIATE-RQ (ARTIM, PS3.8 Section 9.1.5). */
@@ -39,42 +33,22 @@ export interface DimseTimeouts {
   readonly closeMs: number;
 }
 
-export interface AssociationPorts {
+export interface AssociationPorts extends MessageHandling {
   readonly policy: AssociationPolicy;
   readonly load: () => Load;
   readonly maxPduLength: number;
   readonly timeouts: DimseTimeouts;
-  /** An object begins, behind this prefix. */
-  readonly receive: (prefix: Uint8Array) => Reception;
-  /** Resolves when the object is durable. @throws {HubError} */
-  readonly store: (reception: Reception, offer: Offer) => Promise<{ readonly sizeBytes: number }>;
   readonly log: Logger;
-  /** The association was accepted or an instance came. */
+  /** The association was accepted, or a message was answered. */
   readonly onSeen: (source: string) => void;
 }
 
 const MAX_ASSOCIATE_BYTES = 256 * 1024;
-const MAX_COMMAND_BYTES = 64 * 1024;
-/** Data sets of messages the hub does not perform are read and forgotten up to here. */
-const MAX_IGNORED_BYTES = 16 * 1024 * 1024;
-/** A peer that pipelines is served, and held back above so many. */
-const MAX_OUTSTANDING = 8;
 /** A peer that does not read its responses is cut off. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 const ABORT_GRACE_MS = 1_000;
 
 type Phase = 'requesting' | 'open' | 'releasing' | 'closing' | 'closed';
-
-/** A message under way: its command so far, then what its data set goes to. */
-interface Message {
-  readonly context: NegotiatedContext;
-  readonly command: Buffer[];
-  commandBytes: number;
-  set?: CommandSet;
-  reception?: Reception;
-  refusal?: HubError;
-  ignoredBytes: number;
-}
 
 export class Association implements PduHandler {
   readonly id = randomUUID();
@@ -85,19 +59,13 @@ export class Association implements PduHandler {
   readonly #scp: HubScp;
   readonly #address: string;
   readonly #startedMs = performance.now();
-  readonly #contexts = new Map<number, NegotiatedContext>();
+  readonly #messages: Messages;
   #phase: Phase = 'requesting';
   #request: AssociationRequest | undefined;
   #source = '';
-  #message: Message | undefined;
-  #value: { isCommand: boolean; isLast: boolean } | undefined;
-  /** Responses leave in the order of the requests. */
-  #answered: Promise<void> = Promise.resolve();
-  #outstanding = 0;
   #isPaused = false;
   #isStopping = false;
   #end = 'closed by peer';
-  readonly #counts = { stored: 0, failed: 0, bytes: 0 };
   /** When the phase, the idle time or the progress window began. */
   #sinceMs = performance.now();
   #windowBytes = 0;
@@ -107,7 +75,18 @@ export class Association implements PduHandler {
     this.#ports = ports;
     this.#address = socket.remoteAddress ?? '';
     this.#log = ports.log.child({ associationId: this.id });
-    this.#scp = new HubScp(socket);
+    const scp = new HubScp(socket);
+    this.#scp = scp;
+    const carrier: MessageCarrier = {
+      provenance: () => this.#provenance(),
+      isStopping: () => this.#isStopping,
+      write: (bytes) => this.#write(bytes),
+      echo: async (pdu) => scp.echo(pdu),
+      holdBack: (ready) => this.#holdBack(ready),
+      onAnswered: () => this.#answered(),
+      onFailed: (error) => this.#fail(error),
+    };
+    this.#messages = new Messages(ports, carrier, this.#log);
     this.#scp.on('networkError', () =>
       this.#abort(ABORT_REASON.invalidParameterValue, 'the library refused a message'),
     );
@@ -139,8 +118,8 @@ export class Association implements PduHandler {
         if (waitedMs > timeouts.associationMs) this.#abort(ABORT_REASON.notSpecified, 'no association request in time');
         break;
       case 'open':
-        if (this.#isPaused || this.#outstanding > 0) this.#restartTimer(nowMs);
-        else if (this.#message === undefined && !this.#framing.isInside) {
+        if (this.#isPaused || this.#messages.outstanding > 0) this.#restartTimer(nowMs);
+        else if (!this.#messages.isInside && !this.#framing.isInside) {
           if (waitedMs > timeouts.idleMs) this.#abort(ABORT_REASON.notSpecified, 'idle for too long');
         } else if (waitedMs > timeouts.progressMs) {
           if (this.#windowBytes < timeouts.minBytes) this.#abort(ABORT_REASON.notSpecified, 'too slow');
@@ -169,19 +148,17 @@ export class Association implements PduHandler {
   async closed(): Promise<void> {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    const partial = this.#message?.reception;
-    this.#message = undefined;
-    await partial?.abandon(); // Never acknowledged, never whole: nothing of it stays.
-    await this.#answered;
+    await this.#messages.abandon();
+    const { stored, failed, bytes } = this.#messages.counts;
     this.#log.info(this.#request === undefined ? 'connection without association ended' : 'association ended', {
       source: this.#source,
       callingAeTitle: this.#request?.callingAeTitle,
       calledAeTitle: this.#request?.calledAeTitle,
       address: this.#address,
       end: this.#end,
-      instances: this.#counts.stored,
-      failed: this.#counts.failed,
-      sizeBytes: this.#counts.bytes,
+      instances: stored,
+      failed,
+      sizeBytes: bytes,
       durationSeconds: (performance.now() - this.#startedMs) / 1000,
     });
   }
@@ -215,53 +192,16 @@ export class Association implements PduHandler {
   }
 
   value(contextId: number, isCommand: boolean, isLast: boolean): void {
-    const context = this.#contexts.get(contextId);
-    if (context === undefined) {
-      throw new ProtocolError(ABORT_REASON.invalidParameterValue, 'a value on a context that was not accepted');
-    }
-    const message = this.#message;
-    if (message === undefined) {
-      if (!isCommand) throw new ProtocolError(ABORT_REASON.unexpectedParameter, 'data without a command');
-      this.#message = { context, command: [], commandBytes: 0, ignoredBytes: 0 };
-      this.#restartTimer(performance.now());
-    } else {
-      if (message.context !== context) {
-        throw new ProtocolError(ABORT_REASON.unexpectedParameter, 'a message on two contexts');
-      }
-      if (isCommand !== (message.set === undefined)) {
-        throw new ProtocolError(ABORT_REASON.unexpectedParameter, 'command and data out of order');
-      }
-    }
-    this.#value = { isCommand, isLast };
+    if (!this.#messages.isInside) this.#restartTimer(performance.now());
+    this.#messages.value(contextId, isCommand, isLast);
   }
 
   bytes(slice: Uint8Array): void {
-    const message = this.#current();
-    if (message.set === undefined) {
-      message.commandBytes += slice.length;
-      if (message.commandBytes > MAX_COMMAND_BYTES) {
-        throw new ProtocolError(ABORT_REASON.invalidParameterValue, 'a command set too large');
-      }
-      message.command.push(Buffer.from(slice));
-    } else if (message.reception === undefined) {
-      message.ignoredBytes += slice.length;
-      if (message.ignoredBytes > MAX_IGNORED_BYTES) {
-        throw new ProtocolError(ABORT_REASON.invalidParameterValue, 'a data set too large');
-      }
-    } else if (!message.reception.push(slice)) this.#pauseFor(message.reception.room());
+    this.#messages.bytes(slice);
   }
 
   valueEnd(): void {
-    const message = this.#current();
-    const value = this.#value;
-    if (value?.isLast !== true) return;
-    if (value.isCommand) this.#commandEnd(message);
-    else this.#messageEnd(message);
-  }
-
-  #current(): Message {
-    if (this.#message === undefined) throw new Error('no message under way');
-    return this.#message;
+    this.#messages.valueEnd();
   }
 
   #associate(request: AssociationRequest): void {
@@ -281,137 +221,24 @@ export class Association implements PduHandler {
     this.#request = request;
     this.#source = decision.source;
     const contexts = request.contexts.map(negotiate);
-    for (const context of contexts) if (context.result === 0) this.#contexts.set(context.id, context);
+    this.#messages.open(contexts);
     this.#phase = 'open';
     this.#restartTimer(performance.now());
     this.#scp.accept(request, contexts, this.#ports.maxPduLength);
     this.#ports.onSeen(this.#source);
   }
 
-  #commandEnd(message: Message): void {
-    const bytes = Buffer.concat(message.command);
-    const set = decodeCommandSet(bytes);
-    message.set = set;
-    if ((set.field & COMMAND.response) !== 0) {
-      throw new ProtocolError(ABORT_REASON.unexpectedParameter, 'a response nobody asked for');
-    }
-    if (set.field === COMMAND.storeRequest && set.hasDataSet) this.#beginStore(message, set);
-    else if (!set.hasDataSet) {
-      this.#message = undefined;
-      this.#answer(async () => this.#performWithoutData(message.context, set, bytes));
-    }
-  }
-
-  async #performWithoutData(context: NegotiatedContext, set: CommandSet, bytes: Buffer): Promise<void> {
-    if (set.field === COMMAND.echoRequest && context.abstractSyntaxUid === VERIFICATION_SOP_CLASS) {
-      await this.#scp.echo(encodeCommandPdu(context.id, bytes));
-    } else if (set.field === COMMAND.storeRequest) this.#refuse(context, set, new HubError('dataset.empty'));
-    else if (set.field !== COMMAND.cancelRequest) {
-      this.#write(encodeResponse(context.id, set, STATUS.unrecognizedOperation));
-    }
-  }
-
-  #beginStore(message: Message, set: CommandSet): void {
-    if (this.#isStopping) {
-      message.refusal = new HubError('gateway.stopping');
-      return;
-    }
-    const { abstractSyntaxUid, transferSyntaxUid = '' } = message.context;
-    const { affectedSopClassUid, affectedSopInstanceUid } = set;
-    if (affectedSopClassUid !== abstractSyntaxUid) {
-      message.refusal = new HubError('sop-class.unsupported', { attribute: 'AffectedSOPClassUID' });
-    } else if (!isUid(affectedSopInstanceUid)) {
-      message.refusal = new HubError(affectedSopInstanceUid === '' ? 'dataset.uid-missing' : 'dataset.uid-invalid', {
-        attribute: 'AffectedSOPInstanceUID',
-      });
-    }
-    const sourceAeTitle = this.#request?.callingAeTitle ?? '';
-    message.reception = this.#ports.receive(
-      fileMeta({
-        sopClassUid: isUid(affectedSopClassUid) ? affectedSopClassUid : '',
-        sopInstanceUid: isUid(affectedSopInstanceUid) ? affectedSopInstanceUid : '',
-        transferSyntaxUid,
-        ...(sourceAeTitle === '' ? {} : { sourceAeTitle }),
-      }),
-    );
-  }
-
-  #messageEnd(message: Message): void {
-    const { context, set, reception, refusal } = message;
-    this.#message = undefined;
-    if (set === undefined) throw new Error('a data set without command got through');
-    if (reception === undefined) {
-      this.#answer(async () => {
-        if (refusal === undefined) this.#write(encodeResponse(context.id, set, STATUS.unrecognizedOperation));
-        else this.#refuse(context, set, refusal);
-      });
-      return;
-    }
-    const offer: Offer = {
-      provenance: this.#provenance(),
-      expected: {
-        transferSyntaxUid: context.transferSyntaxUid ?? '',
-        sopClassUid: set.affectedSopClassUid,
-        sopInstanceUid: set.affectedSopInstanceUid,
-      },
-      refusal,
-    };
-    const stored = this.#ports.store(reception, offer);
-    stored.catch(() => undefined); // Looked at when its turn to be answered comes.
-    this.#answer(async () => this.#answerStore(context, set, stored));
-  }
-
-  async #answerStore(
-    context: NegotiatedContext,
-    set: CommandSet,
-    stored: Promise<{ readonly sizeBytes: number }>,
-  ): Promise<void> {
-    try {
-      const { sizeBytes } = await stored;
-      this.#write(encodeResponse(context.id, set, STATUS.success));
-      this.#counts.stored += 1;
-      this.#counts.bytes += sizeBytes;
-      this.#log.debug('instance stored', { sopInstanceUid: set.affectedSopInstanceUid, sizeBytes });
-    } catch (error) {
-      const failure = toHubError(error);
-      if (failure.code === 'internal.unexpected')
-        this.#log.error('instance not stored', { reason: String(failure.cause) });
-      this.#refuse(context, set, failure);
-    }
-    this.#ports.onSeen(this.#source);
-  }
-
-  #refuse(context: NegotiatedContext, set: CommandSet, failure: HubError): void {
-    this.#counts.failed += 1;
-    this.#log.debug('instance refused', { code: failure.code });
-    this.#write(encodeResponse(context.id, set, failure.row.dimse, failure.row.title));
-  }
-
-  /** Queues an answer behind those before it. */
-  #answer(send: () => Promise<void>): void {
-    this.#outstanding += 1;
-    const before = this.#answered;
-    this.#answered = before.then(send).then(
-      () => this.#answerSent(),
-      (error: unknown) => {
-        this.#answerSent();
-        this.#fail(error);
-      },
-    );
-    if (this.#outstanding >= MAX_OUTSTANDING) this.#pauseFor(this.#answered);
-  }
-
-  #answerSent(): void {
-    this.#outstanding -= 1;
+  #answered(): void {
     this.#restartTimer(performance.now());
+    this.#ports.onSeen(this.#source);
     this.#stopWhenQuiet();
   }
 
   /** PS3.8 Section 9.2: the release is confirmed when everything asked before it has its answer. */
   #release(): void {
-    if (this.#message !== undefined) throw new ProtocolError(ABORT_REASON.unexpectedPdu, 'a release inside a message');
+    if (this.#messages.isInside) throw new ProtocolError(ABORT_REASON.unexpectedPdu, 'a release inside a message');
     this.#phase = 'releasing';
-    void this.#answered.then(() => {
+    void this.#messages.answered.then(() => {
       if (this.#phase !== 'releasing') return;
       this.#scp.sendAssociationReleaseResponse();
       this.#close('released');
@@ -419,7 +246,7 @@ export class Association implements PduHandler {
   }
 
   #stopWhenQuiet(): void {
-    if (!this.#isStopping || this.#outstanding > 0 || this.#message !== undefined) return;
+    if (!this.#isStopping || this.#messages.outstanding > 0 || this.#messages.isInside) return;
     if (this.#phase !== 'open' && this.#phase !== 'requesting') return;
     this.#socket.write(encodeAbort(0, ABORT_REASON.notSpecified));
     this.#close('hub stopped');
@@ -446,7 +273,7 @@ export class Association implements PduHandler {
     this.#socket.resume(); // A paused socket would never see the peer's end.
   }
 
-  #pauseFor(ready: Promise<unknown>): void {
+  #holdBack(ready: Promise<unknown>): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
     this.#socket.pause();
@@ -471,7 +298,7 @@ export class Association implements PduHandler {
   #provenance(): Provenance {
     return {
       door: 'dimse',
-      source: this.#source === '' ? LOOPBACK_SOURCE : this.#source,
+      source: this.#source,
       callingAeTitle: this.#request?.callingAeTitle ?? '',
       calledAeTitle: this.#request?.calledAeTitle ?? '',
       associationId: this.id,

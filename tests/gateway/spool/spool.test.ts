@@ -289,7 +289,7 @@ describe('the spool', function () {
 
 async function opened(
   folder: string,
-  wrap: ((real: SpoolFiles) => SpoolFiles) | undefined = undefined,
+  wrap?: (real: SpoolFiles) => SpoolFiles,
   options: Partial<typeof OPTIONS> = {},
 ): Promise<OpenedSpool> {
   const files = await openSpoolFolder(folder);

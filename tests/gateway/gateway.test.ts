@@ -1,0 +1,110 @@
+import { expect } from 'chai';
+import { parseStudyInstanceUid } from '../../core/identifiers.ts';
+import { mrInstance } from '../support/mr-instance.ts';
+import {
+  RawPeer,
+  associateRequest,
+  data,
+  statusOf,
+  storeCommand,
+  storeRequest,
+  value,
+} from '../support/raw-association.ts';
+import { startGateway } from '../support/running-gateway.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+describe('the gateway', function () {
+  this.timeout(30_000);
+
+  it('answers 0xA700 and keeps nothing when the disk is full, and stores again when it is not', async () => {
+    let isFull = true;
+    const hub = await startGateway({
+      files: (real) => ({
+        ...real,
+        create: async (name) => {
+          const file = await real.create(name);
+          return {
+            ...file,
+            write: async (buffers, position) => {
+              if (isFull) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+              await file.write(buffers, position);
+            },
+          };
+        },
+      }),
+    });
+    const instance = mrInstance();
+    const peer = await RawPeer.associate(hub.port);
+
+    peer.send(storeRequest(instance, instance.dataSet));
+    const full = statusOf(await peer.next());
+    isFull = false;
+    peer.send(storeRequest(instance, instance.dataSet));
+    const free = statusOf(await peer.next());
+
+    expect([full, free]).to.deep.equal([0xa700, 0]);
+    expect(await hub.metrics()).to.match(/outcome="failed"\} 1\n/);
+    peer.destroy();
+    await hub.remove();
+  });
+
+  it('rejects associations for now while the disk is low, and never also accepts them', async () => {
+    const hub = await startGateway({ options: { disk: { minFreeBytes: Number.MAX_SAFE_INTEGER } } });
+    const peer = await RawPeer.connect(hub.port);
+    const instance = mrInstance();
+
+    peer.send(associateRequest(), storeRequest(instance, instance.dataSet));
+    const said = await peer.untilClosed();
+
+    // PS3.8 Table 9-21: transient, service provider (presentation), local limit exceeded
+    expect(said.map(({ type, body }) => [type, ...body])).to.deep.equal([[3, 0, 2, 3, 2]]);
+    await hub.remove();
+  });
+
+  it('lets a message under way end when it stops, tells the ledger, and lets nobody in', async () => {
+    const hub = await startGateway();
+    const [instance, second] = [mrInstance({}, 64), mrInstance()];
+    const idle = await RawPeer.associate(hub.port);
+    const busy = await RawPeer.associate(hub.port);
+    busy.send(data(value(1, 3, storeCommand(instance))), data(value(1, 0, instance.dataSet.subarray(0, 4000))));
+    await waitFor('both associations', async () => /hub_gateway_associations 2\n/.test(await hub.metrics()));
+
+    const stopped = hub.gateway.stop(10_000);
+    const idleEnd = await idle.untilClosed();
+    busy.send(
+      data(value(1, 2, instance.dataSet.subarray(4000))),
+      storeRequest({ ...second, messageId: 2 }, second.dataSet),
+    );
+    const busyEnd = await busy.untilClosed();
+    await stopped;
+
+    // A-ABORT by the service user: the hub wants it so.
+    expect(idleEnd.map(({ type, body }) => [type, ...body])).to.deep.equal([[7, 0, 0, 0, 0]]);
+    expect(busyEnd.map(({ type }) => type)).to.deep.equal([4, ...busyEnd.slice(1).map(({ type }) => type)]);
+    expect(busyEnd.at(-1)?.type).to.equal(7);
+    const [first] = busyEnd;
+    if (first === undefined) throw new Error('no answer');
+    expect(statusOf(first)).to.equal(0);
+    const study = await hub.ledger.studies.get(parseStudyInstanceUid(instance.studyInstanceUid));
+    expect(study?.instances).to.equal(1);
+    await RawPeer.connect(hub.port).then(
+      () => expect.fail('the port is open'),
+      (error: unknown) => expect(error).to.include({ code: 'ECONNREFUSED' }),
+    );
+    await hub.remove();
+  });
+
+  it('cuts what does not end by the deadline', async () => {
+    const hub = await startGateway();
+    const peer = await RawPeer.associate(hub.port);
+    peer.send(data(value(1, 3, storeCommand(mrInstance()))));
+    await waitFor('the association', async () => /hub_gateway_associations 1\n/.test(await hub.metrics()));
+
+    const startedMs = performance.now();
+    await hub.gateway.stop(500);
+
+    expect(performance.now() - startedMs).to.be.below(3_000);
+    expect((await peer.untilClosed()).filter(({ type }) => type === 4)).to.deep.equal([]);
+    await hub.remove();
+  });
+});
