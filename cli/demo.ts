@@ -132,7 +132,7 @@ destinations:
 routes:
   - name: everything
     when: {}
-    process: [{ deidentify: ${PARTNER} }, { segment: rodent-brain }]
+    process: [{ deidentify: ${PARTNER} }, qc, { segment: rodent-brain }]
     deliver: [partner-folder]
 `;
 }
