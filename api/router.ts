@@ -15,7 +15,7 @@ const VERSION = '1.0.0';
 /** A new token is the largest thing anybody sends here. */
 const BODY_LIMIT = '64kb';
 
-export function apiOperations(ports: ApiPorts): readonly Operation[] {
+function apiOperations(ports: ApiPorts): readonly Operation[] {
   return [
     ...studyOperations(ports),
     ...deliveryOperations(ports),

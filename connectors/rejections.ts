@@ -33,6 +33,6 @@ export function rejectionOf(rejections: readonly Rejection[]): HubError {
 }
 
 /** PS3.4 Table B.2-1: A7xx Refused: Out of Resources */
-export const isOutOfResources = (status: number): boolean => (status & 0xff00) === 0xa700;
+const isOutOfResources = (status: number): boolean => (status & 0xff00) === 0xa700;
 
 const hex = (status: number): string => `0x${status.toString(16).toUpperCase().padStart(4, '0')}`;

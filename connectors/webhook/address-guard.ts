@@ -69,7 +69,7 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /** An entry of an allow-list that is an address or a range of them; throws nothing. */
-export function isAddressEntry(entry: string): boolean {
+function isAddressEntry(entry: string): boolean {
   const [address = '', prefix, ...more] = entry.split('/');
   const bits = isIP(address) === 4 ? 32 : 128;
   if (isIP(address) === 0 || more.length > 0) return false;

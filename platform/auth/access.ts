@@ -1,16 +1,18 @@
 /** Who may do what over HTTP: bearer tokens of the ledger, the hub's own socket, and doors that loopback may use without. */
-import type { IncomingMessage } from 'node:http';
-import type { RequestHandler } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HubError } from '../../core/errors.ts';
 import type { Ledger, Role, TokenRow } from '../../core/ledger.ts';
 import type { Clock, Identity } from '../../core/ports.ts';
 import { createToken, isSameText, parseToken } from './token.ts';
 
+/** Middleware in the shape that express takes, without its types: it has its home elsewhere. */
+export type Guard = (request: IncomingMessage, response: ServerResponse, next: () => void) => Promise<void>;
+
 export interface Access {
   /** Lets the roles named through, and nobody else. */
-  require(...roles: readonly Role[]): RequestHandler;
+  require(...roles: readonly Role[]): Guard;
   /** The same, but a caller on this machine needs no token: for DICOMweb doors whose configuration says so. */
-  requireExceptLoopback(...roles: readonly Role[]): RequestHandler;
+  requireExceptLoopback(...roles: readonly Role[]): Guard;
   /** Of a request that `require` let through. */
   identityOf(request: IncomingMessage): Identity;
 }
@@ -30,7 +32,7 @@ export function createAccess(ports: AccessPorts): Access {
   const identities = new WeakMap<IncomingMessage, Identity>();
 
   const guard =
-    (roles: readonly Role[], isOpenToLoopback: boolean): RequestHandler =>
+    (roles: readonly Role[], isOpenToLoopback: boolean): Guard =>
     async (request, _response, next) => {
       const identity =
         isOpenToLoopback && request.headers.authorization === undefined && isLoopback(request)

@@ -6,7 +6,7 @@ import { requestIdOf } from './request-id.ts';
 
 const PROBLEM_JSON = 'application/problem+json';
 
-export function sendProblem(response: Response, error: HubError): void {
+function sendProblem(response: Response, error: HubError): void {
   const { http, title, remedy } = error.row;
   if (http === 401) response.setHeader('WWW-Authenticate', 'Bearer realm="hub"');
   const retryAfterMs = error.fields['retryAfterMs'];

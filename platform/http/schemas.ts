@@ -19,7 +19,7 @@ export function schemaRouter(): Router {
 }
 
 /** By file name below `/schemas/`: `hub.study.completed.v1.json`, `partner/hub.study.processed.v1.json`. */
-export function eventSchemas(): Readonly<Record<string, object>> {
+function eventSchemas(): Readonly<Record<string, object>> {
   const documents: Record<string, object> = {};
   const add = (file: string, type: EventType, about: string, schema: z.ZodType) => {
     // Readers must let through fields that a later minor version adds, though we are strict when we publish.
