@@ -24,12 +24,13 @@ const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{1,70}$/;
 /**
  * Boundary and root type of a multipart/related request.
  *
- * @throws {HubError} `request.invalid` when it is not multipart or has no boundary, `request.media-type` when it is of other parts
+ * @throws {HubError} `request.media-type` when it is not multipart/related or of other parts, `request.invalid` without boundary
  */
 export function parseMultipartType(contentType: string | undefined, rootType: string): string {
   const type = parseMediaType(contentType ?? '');
   // PS3.18 Section 10.5.3: 415 for whatever else the Content-Type names, multipart or not.
-  if (type.mediaType !== 'multipart/related') throw new HubError('request.media-type', { detail: type.mediaType });
+  if (type.mediaType !== 'multipart/related')
+    throw new HubError('request.media-type', { detail: type.mediaType === '' ? 'no Content-Type' : type.mediaType });
   const root = type.parameters.get('type')?.toLowerCase();
   if (root !== undefined && root !== rootType) throw new HubError('request.media-type', { detail: `type=${root}` });
   const boundary = type.parameters.get('boundary') ?? '';
