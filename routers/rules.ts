@@ -6,7 +6,8 @@
 import * as z from 'zod';
 import { allTags, keywordOf, lookup } from '../core/dicom/dictionary.ts';
 import { suggest } from '../core/suggestion.ts';
-import { compilePattern, PatternError } from './pattern.ts';
+import { compilePattern } from './pattern.ts';
+import { PatternError } from './pattern-syntax.ts';
 import { ruleJsonSchema } from './rule-json-schema.ts';
 import { comparable, kindOf, type ValueKind, WRITTEN_AS } from './values.ts';
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { compilePattern, PatternError } from '../../routers/pattern.ts';
+import { compilePattern } from '../../routers/pattern.ts';
+import { PatternError } from '../../routers/pattern-syntax.ts';
 
 describe('pattern', () => {
   const VALUES = [

@@ -108,10 +108,7 @@ describe('router', () => {
       {
         route: 'brain',
         series: [`${STUDY}.1`],
-        steps: [
-          { processor: 'deidentify', argument: 'kct' },
-          { processor: 'qc' },
-        ],
+        steps: [{ processor: 'deidentify', argument: 'kct' }, { processor: 'qc' }],
         destinations: ['kct-pacs'],
         configVersion: 'abc123',
         revision: 1,
