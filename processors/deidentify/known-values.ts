@@ -4,12 +4,11 @@ import { isDummy } from './dummies.ts';
 import { isSafeText } from './safe-words.ts';
 
 /**
- * - `text`: an identifier or description, found anywhere in a text when long, as a whole word when short
- * - `name`: one part of a person's name, found as a whole word
+ * - `text`: an identifier, a description, or a part of a name: found anywhere when long, as a whole word when short
  * - `uid`: found in any text, between characters that are no part of a UID
  * - `digits`: a date or time, found between characters that are no digits
  */
-export type PatternKind = 'text' | 'name' | 'uid' | 'digits';
+export type PatternKind = 'text' | 'uid' | 'digits';
 
 /** Shorter values are found in everything and prove nothing. */
 const SHORTEST_TEXT = 4;
@@ -90,8 +89,7 @@ export class KnownValues {
   #addName(name: string): void {
     if (name.length < SHORTEST_NAME && !/[^\0-\x7f]/.test(name)) return;
     if (name.length < 2 || isDummy(name.toLowerCase()) || isSafeText(name)) return;
-    const word = normalised(name);
-    if (!this.patterns.has(word)) this.#put(word, 'name');
+    this.#put(normalised(name), 'text');
   }
 
   #put(pattern: string, kind: PatternKind): void {

@@ -62,8 +62,6 @@ function stands(kind: PatternKind, length: number, before: number, after: number
       return !isUidByte(before) && !isUidByte(after);
     case 'digits':
       return !isDigit(before) && !isDigit(after);
-    case 'name':
-      return !isWordByte(before) && !isWordByte(after);
     case 'text':
       return length >= 6 || (!isWordByte(before) && !isWordByte(after));
     default:

@@ -1,0 +1,152 @@
+import { expect } from 'chai';
+import { deidentifyFiles, releasedFile } from '../../support/deidentified.ts';
+import {
+  ALL_ENCODINGS,
+  element,
+  EXPLICIT,
+  identity,
+  pixels,
+  type SampleElement,
+  sampleFile,
+} from '../../support/dicom-samples.ts';
+
+describe('verification of the output', () => {
+  const hidden: readonly (readonly [string, SampleElement])[] = [
+    ['a name in a free text', element('SoftwareVersions', 'scan of aino KANARIALA')],
+    ['one part of a name as a word', element('ManufacturerModelName', 'Aino, second try')],
+    ['a patient ID inside another text', element('ReceiveCoilName', 'xRAT-0815-Xyyy')],
+    ['a UID in a text', element('PulseSequenceName', 'from 1.2.999.1')],
+    ['a date as the standard writes it', element('FilterType', '19570317')],
+    ['a date as people write it', element('ScanOptions', '17.03.1957')],
+    ['a time of day', element('SequenceName', '17:57:41')],
+    ['a name in a binary value', element('ICCProfile', Buffer.from('....Kanariala....'))],
+    ['a name in wide characters', element('ICCProfile', Buffer.from('xxKanariala', 'utf16le'))],
+  ];
+  for (const [what, attribute] of hidden) {
+    for (const [name, encoding] of Object.entries(ALL_ENCODINGS)) {
+      it(`finds ${what} outside the table, at the top and nested, and takes it out, in ${name}`, async () => {
+        const inner = [element('CodeMeaning', 'x'), attribute].toSorted((one, other) => one.tag - other.tag);
+        const nested = element('DerivationCodeSequence', [[], inner]);
+
+        const top = await releasedFile(sampleFile([...source(), attribute, ...pixels()], encoding));
+        const deep = await releasedFile(sampleFile([...source(), nested, ...pixels()], encoding));
+
+        for (const { report } of [top, deep]) expect(report.counts['blanked']).to.equal(1);
+        for (const place of [top.dataSet, deep.dataSet.items('DerivationCodeSequence')[1]]) {
+          const left = Buffer.from(place?.element(attribute.tag)?.value ?? []).toString('latin1');
+          expect(left.trim()).to.be.oneOf(['REMOVED', '']);
+        }
+      });
+    }
+  }
+
+  it('finds a name in the script of its character set, in either of its two spellings', async () => {
+    const name = Buffer.from('Wang^XiaoDong=王^小东', 'utf8');
+    const file = (text: string) =>
+      sampleFile([
+        element('SpecificCharacterSet', 'ISO_IR 192'),
+        ...identity().filter(({ tag }) => tag !== 0x00100010),
+        element('PatientName', name),
+        element('ManufacturerModelName', Buffer.from(text, 'utf8')),
+        ...pixels(),
+      ]);
+
+    expect((await releasedFile(file('关于 小东 的扫描'))).dataSet.string('ManufacturerModelName')).to.equal('REMOVED');
+    expect((await releasedFile(file('xiaodong again'))).dataSet.string('ManufacturerModelName')).to.equal('REMOVED');
+    expect((await releasedFile(file('nothing here'))).dataSet.string('ManufacturerModelName')).to.equal('nothing here');
+  });
+
+  it('lets harmless words stand that also stood in a removed description', async () => {
+    const file = sampleFile([
+      ...identity(),
+      element('StudyDescription', 'Brain MPRAGE'),
+      element('SeriesDescription', 't1 mprage sag 1mm'),
+      element('BodyPartExamined', 'BRAIN'),
+      element('Manufacturer', 'SIEMENS'),
+      element('InstitutionName', 'Siemens Healthineers'),
+      element('ScanningSequence', 'GR\\IR'),
+      ...pixels(),
+    ]);
+
+    const { dataSet, report } = await releasedFile(file);
+
+    expect(dataSet.string('BodyPartExamined')).to.equal('BRAIN');
+    expect(dataSet.string('Manufacturer')).to.equal('SIEMENS');
+    expect(dataSet.strings('ScanningSequence')).to.deep.equal(['GR', 'IR']);
+    expect(report.counts['blanked']).to.equal(undefined);
+  });
+
+  it('does not take numbers for dates or parts of an identifier', async () => {
+    const file = sampleFile([
+      ...identity({ patientId: '1234567' }),
+      element('StudyTime', '120000'),
+      element('EchoTime', '0.1234567'),
+      element('RepetitionTime', '120000'),
+      ...pixels(),
+    ]);
+
+    const { dataSet } = await releasedFile(file);
+
+    expect(dataSet.string('EchoTime')).to.equal('0.1234567');
+    expect(dataSet.string('RepetitionTime')).to.equal('120000');
+  });
+
+  it('empties a number that is, as a whole, the identifier', async () => {
+    const file = sampleFile([...identity({ patientId: '1234567' }), element('SeriesNumber', '1234567'), ...pixels()]);
+
+    expect((await releasedFile(file)).dataSet.string('SeriesNumber')).to.equal(undefined);
+  });
+
+  it('writes the marker anew when what it said before names the patient', async () => {
+    const file = sampleFile([...identity(), element('DeidentificationMethod', 'Kanariala was here'), ...pixels()]);
+
+    const { dataSet } = await releasedFile(file);
+
+    expect(dataSet.strings('DeidentificationMethod').length).to.equal(2);
+  });
+
+  it('holds the study when an attribute the policy keeps repeats a removed value', async () => {
+    const file = sampleFile([...identity(), element('StationName', 'KANARIALA'), ...pixels()]);
+
+    const result = await deidentifyFiles([file], { options: ['retain-device-identity'] });
+
+    expect(result).to.include({ outcome: 'held', reason: 'policy.unsafe' });
+    expect(result).to.have.property('detail').that.includes('kept by the policy');
+  });
+
+  it('drops a private element that the policy keeps when it repeats a removed value', async () => {
+    const file = sampleFile([
+      ...identity(),
+      { tag: 0x00190010, vr: 'LO', value: 'MAKER' },
+      { tag: 0x00191001, vr: 'LO', value: 'KANARIALA' },
+      { tag: 0x00191002, vr: 'LO', value: 'HARMLESS' },
+      ...pixels(),
+    ]);
+    const rule = { creator: 'MAKER', group: '0019', vr: 'LO', pattern: '[A-Z]+' };
+
+    const { dataSet } = await releasedFile(file, {
+      privateAllow: [
+        { ...rule, element: '01' },
+        { ...rule, element: '02' },
+      ],
+    });
+
+    expect(dataSet.element(0x00191001)).to.equal(undefined);
+    expect(dataSet.element(0x00191002)).to.not.equal(undefined);
+  });
+
+  it('looks at every kept byte: nothing planted as text is found in the file', async () => {
+    const { bytes } = await releasedFile(sampleFile([...source(), ...pixels()], EXPLICIT));
+
+    expect(Buffer.from(bytes).toString('latin1')).to.not.match(/Kanariala|Aino|RAT-0815|1\.2\.999|1957/i);
+  });
+});
+
+function source(): readonly SampleElement[] {
+  return [
+    ...identity(),
+    element('StudyDate', '19570317'),
+    element('StudyTime', '175741.25'),
+    element('ReferringPhysicianName', 'Doktor^Who'),
+  ];
+}
