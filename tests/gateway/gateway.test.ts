@@ -63,11 +63,16 @@ describe('the gateway', function () {
 
   it('lets a message under way end when it stops, tells the ledger, and lets nobody in', async () => {
     const hub = await startGateway();
-    const [instance, second] = [mrInstance({}, 64), mrInstance()];
+    const [before, instance, second] = [mrInstance(), mrInstance({}, 64), mrInstance()];
     const idle = await RawPeer.associate(hub.port);
     const busy = await RawPeer.associate(hub.port);
-    busy.send(data(value(1, 3, storeCommand(instance))), data(value(1, 0, instance.dataSet.subarray(0, 4000))));
-    await waitFor('both associations', async () => /hub_gateway_associations 2\n/.test(await hub.metrics()));
+    // In one write: when the first is answered, the beginning of the second is there too.
+    busy.send(
+      storeRequest(before, before.dataSet),
+      data(value(1, 3, storeCommand(instance))),
+      data(value(1, 0, instance.dataSet.subarray(0, 4000))),
+    );
+    expect(statusOf(await busy.next())).to.equal(0);
 
     const stopped = hub.gateway.stop(10_000);
     const idleEnd = await idle.untilClosed();
@@ -80,7 +85,6 @@ describe('the gateway', function () {
 
     // A-ABORT by the service user: the hub wants it so.
     expect(idleEnd.map(({ type, body }) => [type, ...body])).to.deep.equal([[7, 0, 0, 0, 0]]);
-    expect(busyEnd.map(({ type }) => type)).to.deep.equal([4, ...busyEnd.slice(1).map(({ type }) => type)]);
     expect(busyEnd.at(-1)?.type).to.equal(7);
     const [first] = busyEnd;
     if (first === undefined) throw new Error('no answer');
