@@ -51,7 +51,7 @@ export async function attemptDelivery(
   let failure: HubError | undefined;
   try {
     if (destination === undefined) throw new HubError('destination.unknown', { destination: name });
-    items = releasedItems(delivery.items, destination.options.partner);
+    items = releasedItems(delivery.items, destination.options.partner, delivery.releasedStudyInstanceUid);
     await destination.connector.deliver(
       {
         deliveryId,

@@ -157,6 +157,17 @@ describe('the dispatcher', () => {
     expect(dead?.data).to.include({ reason: 'policy.unsafe' }).and.not.to.have.property('partner');
   });
 
+  it('does not let a study UID out that is not the pseudonym the partner has', async () => {
+    let asked = 0;
+    await start([to('kct-pacs', async () => void (asked += 1), { partner: 'kct' })]);
+
+    const run = await process(['kct-pacs'], [{ ...releasedItem(1), studyInstanceUid: '2.25.8' }], 'kct');
+
+    const { history } = await inState(run, 'kct-pacs', 'dead');
+    expect([asked, history[0]?.code]).to.deep.equal([0, 'policy.unsafe']);
+    expect((await events('delivery.dead-lettered'))[0]?.data).not.to.have.property('partner');
+  });
+
   it('tries again after the delay, and sends only what did not get through', async () => {
     const orders: DeliveryOrder[] = [];
     await start([
