@@ -125,14 +125,26 @@ describe('the hub command', function () {
   });
 
   it('finds what only shows across entries', async () => {
-    const across = SMALLEST.replace('source: pv-7t,', 'source: pv-9t,').replace('kct-pacs]', 'kct-pax]');
+    const across = SMALLEST.replace('path: ./out, partner: kct', 'path: ./out, partner: kcx')
+      .replace('{ deidentify: kct }', '{ deidentify: kst }')
+      .replace('kct-pacs]', 'kct-pax]');
     await writeFile(file('across.yaml'), across);
 
     const { code, stderr } = await runHub(['check', '--config', 'across.yaml'], { cwd: dir });
 
     expect(code).to.equal(78);
-    expect(stderr).to.match(/across\.yaml:16 \/routes\/0\/when[^:]*: .*pv-9t/);
-    expect(stderr).to.match(/across\.yaml:18 \/routes\/0\/deliver\/1: .*kct-pax/);
+    expect(stderr).to.match(/across\.yaml:12 \/destinations\/0\/partner: .*kcx/);
+    expect(stderr).to.match(/across\.yaml:17 \/routes\/0\/process\/0\S*: .*kst/);
+    expect(stderr).to.match(/across\.yaml:18 \/routes\/0\/deliver\/1: .*kct-pax.*kct-pacs/);
+  });
+
+  it('warns of a source that nobody is, and accepts the configuration', async () => {
+    await writeFile(file('nobody.yaml'), SMALLEST.replace('source: pv-7t,', 'source: pv-9t,'));
+
+    const { code, stderr } = await runHub(['check', '--config', 'nobody.yaml'], { cwd: dir });
+
+    expect(code, stderr).to.equal(0);
+    expect(stderr).to.match(/^warning: nobody\.yaml:16 \/routes\/0\/when\S*: .*pv-9t/m);
   });
 
   it('refuses a route that would send a partner what was not de-identified for it', async () => {
@@ -170,8 +182,8 @@ describe('the hub command', function () {
     ]);
     expect(liver.code, liver.stderr).to.equal(0);
     expect(liver.stdout).to.match(/route rat-brain does not match/);
-    expect(liver.stdout).to.match(/yes Modality +MR +MR/);
-    expect(liver.stdout).to.match(/no {2}StudyDescription .*rat liver/);
+    expect(liver.stdout).to.match(/yes Modality .*is "MR"/);
+    expect(liver.stdout).to.match(/no {2}StudyDescription .*is "rat liver"/);
   });
 
   it('ends with 1 when there is nothing to explain, to send, or nobody to send to', async () => {

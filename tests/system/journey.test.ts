@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +26,10 @@ describe('the journey of a study', function () {
   let orthanc: OrthancPeer;
   let storescp: StorescpPeer;
   let receiver: WebhookReceiver;
+  /** All that the scanner sends at first. */
   let study: WrittenStudy;
+  /** The slice of the same series that it forgets. */
+  let forgotten: WrittenStudy;
   let token = '';
   const out = () => join(hub.folder, 'out');
 
@@ -69,7 +73,9 @@ describe('the journey of a study', function () {
     });
     await hub.start();
     token = await hub.token('--role', 'partner', '--partner', 'kct');
-    study = await writeStudy(join(hub.folder, 'scan'), { species: 'rat', seed: 7, ...PLANTED });
+    const whole = await writeStudy(join(hub.folder, 'scan'), { species: 'rat', seed: 7, ...PLANTED });
+    study = part(whole, 0, -1);
+    forgotten = part(whole, -1);
   });
   after(async () => {
     await hub.remove();
@@ -296,7 +302,7 @@ describe('the journey of a study', function () {
           SeriesDescription: 'late',
         },
       });
-      late = { ...extra, files: extra.files.slice(0, 1), instances: extra.instances.slice(0, 1) };
+      late = part(extra, 0, 1);
       expect((await send(hub.dimsePort, late.files)).code).to.equal(0);
     });
 
@@ -321,6 +327,38 @@ describe('the journey of a study', function () {
       const dicom = (await filesBelow(out())).filter(({ path }) => path.endsWith('.dcm'));
       expect(new Set(dicom.map(({ path }) => path.split('/')[0])).size).to.equal(1);
       expect(dicom).to.have.length(study.files.length + 2);
+    });
+  });
+
+  describe('when a slice comes late that its series lacked', () => {
+    let requestsBefore = 0;
+    let digestsBefore: ReadonlyMap<string, string>;
+
+    before(async () => {
+      requestsBefore = requestsIn(storescp);
+      digestsBefore = await digestsOf(out());
+      expect((await send(hub.dimsePort, forgotten.files)).code).to.equal(0);
+    });
+
+    it('opens revision 3', async () => {
+      for (const destination of DESTINATIONS) {
+        const delivery = await ended(hub, study.studyInstanceUid, destination, { revision: 3, deadlineMs: 30_000 });
+        expect(delivery.state, destination).to.equal('succeeded');
+      }
+    });
+
+    it('sends out the slice and a segmentation of the whole series, and no slice again', async () => {
+      expect(requestsIn(storescp) - requestsBefore).to.equal(2);
+      // Late series, forgotten slice, and the segmentations before and after it.
+      expect(await filesBelow(storescp.dir)).to.have.length(study.files.length + 2 + 2);
+    });
+
+    it('gives each slice the name and the bytes it had', async () => {
+      const now = await digestsOf(out());
+      const changed = [...digestsBefore].filter(([path, digest]) => now.get(path) !== digest).map(([path]) => path);
+
+      expect(changed).to.deep.equal([]);
+      expect(now.size - digestsBefore.size).to.equal(2);
     });
   });
 
@@ -360,9 +398,9 @@ describe('the journey of a study', function () {
 
 /** Names of the contract, with a sample that this journey must have made. */
 const METRICS: Readonly<Record<string, string>> = {
-  hub_gateway_instances_total: String.raw`hub_gateway_instances_total\{door="dimse",source="pv-7t",outcome="stored"\} 12`,
+  hub_gateway_instances_total: String.raw`hub_gateway_instances_total\{door="dimse",source="pv-7t",outcome="stored"\} 11`,
   hub_gateway_bytes_total: String.raw`hub_gateway_bytes_total\{.*\} [1-9]`,
-  hub_gateway_ack_duration_seconds: String.raw`hub_gateway_ack_duration_seconds_count\{.*\} 12`,
+  hub_gateway_ack_duration_seconds: String.raw`hub_gateway_ack_duration_seconds_count\{.*\} 11`,
   hub_gateway_associations: 'hub_gateway_associations 0',
   hub_spool_pending_bytes: 'hub_spool_pending_bytes 0',
   hub_spool_oldest_age_seconds: 'hub_spool_oldest_age_seconds 0',
@@ -384,6 +422,17 @@ const METRICS: Readonly<Record<string, string>> = {
  * C.7.1.1 wants them in the presence of an animal (2C).
  */
 const OF_THE_PROFILE = /<Responsible(Person|PersonRole|Organization)> Module=<Patient>/;
+
+/** Digests of the instances below a folder, by path. */
+async function digestsOf(folder: string): Promise<ReadonlyMap<string, string>> {
+  const files = (await filesBelow(folder)).filter(({ path }) => path.endsWith('.dcm'));
+  return new Map(files.map(({ path, bytes }) => [path, createHash('sha256').update(bytes).digest('hex')]));
+}
+
+/** Some of the instances of a study. */
+function part(study: WrittenStudy, from: number, to?: number): WrittenStudy {
+  return { ...study, instances: study.instances.slice(from, to), files: study.files.slice(from, to) };
+}
 
 function completionsOf(events: readonly SeenEvent[]): readonly SeenEvent['data'][] {
   return events.filter(({ type }) => type === 'study.completed').map(({ data }) => data);
