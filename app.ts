@@ -89,10 +89,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const access = createAccess({ ledger, clock });
     const firstToken = await ensureFirstToken(ledger, clock);
     const feed = createFeed({ ledger, access, log }, { hubName: config.hub.name });
-    undo.push(() => {
-      feed.stop();
-      return Promise.resolve();
-    });
 
     if (stages.has('connectors')) {
       const destinations = config.destinations.map((destination) =>
@@ -178,6 +174,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     });
     const { port: httpPort } = await http.start();
     undo.push(() => http.stop(STOP_GRACE_MS));
+    // Before the server: an open stream would keep it waiting for the whole grace.
+    undo.push(() => {
+      feed.stop();
+      return Promise.resolve();
+    });
     await gateway?.accept();
     return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, firstToken, stop };
   } catch (error) {

@@ -273,9 +273,6 @@ export const STREAMS: readonly HubStream[] = [
 
 export type EventType = keyof typeof EVENTS;
 export type EventData<T extends EventType> = z.infer<(typeof EVENTS)[T]['data']>;
-export type PartnerEventType = {
-  [T in EventType]: (typeof EVENTS)[T] extends { partner: z.ZodType } ? T : never;
-}[EventType];
 
 /** A fact with its envelope. `key` orders: events of one key are seen in the order they were appended. */
 export interface HubEvent<T extends EventType = EventType> {

@@ -1,9 +1,9 @@
 /** The shapes of the two kinds of plug-in. Adding one is a folder and a line in its stage's registry. */
-import type * as z from "zod";
-import type { NewEvent } from "./ledger.ts";
-import type { Logger } from "./ports.ts";
-import type { RetryPolicy } from "./retry.ts";
-import type { ObjectStore, PackWriter, RunItem } from "./store.ts";
+import type * as z from 'zod';
+import type { NewEvent } from './ledger.ts';
+import type { Logger } from './ports.ts';
+import type { RetryPolicy } from './retry.ts';
+import type { ObjectStore, PackWriter, RunItem } from './store.ts';
 
 /** Named entries of the configuration a step may refer to: `{ deidentify: kct }` names an entry of `policies`. */
 export interface Catalogue {
@@ -48,13 +48,13 @@ export interface ProcessorContext<Options> {
 
 export type ProcessorResult =
   | {
-      readonly outcome: "done";
+      readonly outcome: 'done';
       readonly items: readonly RunItem[];
       readonly events: readonly ResultEvent[];
     }
   /** The whole run is held; nothing of it leaves. */
   | {
-      readonly outcome: "held";
+      readonly outcome: 'held';
       readonly reason: string;
       readonly detail: string;
       readonly sopInstanceUids: readonly string[];
@@ -62,19 +62,14 @@ export type ProcessorResult =
 
 /** A result event without the envelope, which the runner adds; `studyInstanceUid`, `revision`, `runId`, `route` too. */
 export type ResultEvent = {
-  [T in NewEvent["type"]]: {
+  [T in NewEvent['type']]: {
     readonly type: T;
-    readonly data: Omit<
-      Extract<NewEvent, { type: T }>["data"],
-      "studyInstanceUid" | "revision" | "runId" | "route"
-    >;
+    readonly data: Omit<Extract<NewEvent, { type: T }>['data'], 'studyInstanceUid' | 'revision' | 'runId' | 'route'>;
   };
-}["study.deidentified" | "qc.completed" | "segmentation.completed"];
+}['study.deidentified' | 'qc.completed' | 'segmentation.completed'];
 
 /** A connector delivers a run's results to one destination. */
-export interface ConnectorPlugin<
-  Options extends DestinationOptions = DestinationOptions,
-> {
+export interface ConnectorPlugin<Options extends DestinationOptions = DestinationOptions> {
   readonly type: string;
   /** The destination's entry in the configuration, `type` included. */
   readonly options: z.ZodType<Options>;
@@ -97,8 +92,7 @@ export interface ConnectorContext {
   /** Value of a secret the options name by environment or file reference. @throws {HubError} `config.invalid` */
   secret(reference: SecretReference): string;
 }
-export type SecretReference =
-  { readonly env: string } | { readonly file: string };
+export type SecretReference = { readonly env: string } | { readonly file: string };
 
 export interface Connector {
   /**
@@ -107,10 +101,7 @@ export interface Connector {
    *
    * @throws {HubError} whose row says how to retry
    */
-  deliver(
-    delivery: DeliveryOrder,
-    onDelivered: (sopInstanceUid: string) => void,
-  ): Promise<void>;
+  deliver(delivery: DeliveryOrder, onDelivered: (sopInstanceUid: string) => void): Promise<void>;
   close(): Promise<void>;
 }
 

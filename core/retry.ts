@@ -17,15 +17,8 @@ export const DEFAULT_RETRY: RetryPolicy = {
  * @param failedAttempts - attempts made so far, ≥ 1
  * @param random - 0 ≤ random < 1; the delay lies between a half and the whole of the step, so that peers do not beat in time
  */
-export function nextDelayMs(
-  policy: RetryPolicy,
-  failedAttempts: number,
-  random: number,
-): number | undefined {
+export function nextDelayMs(policy: RetryPolicy, failedAttempts: number, random: number): number | undefined {
   if (failedAttempts >= policy.attempts) return undefined;
-  const step = Math.min(
-    policy.maxDelayMs,
-    policy.firstDelayMs * 2 ** (failedAttempts - 1),
-  );
+  const step = Math.min(policy.maxDelayMs, policy.firstDelayMs * 2 ** (failedAttempts - 1));
   return Math.round(step / 2 + (step / 2) * random);
 }

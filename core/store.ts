@@ -4,7 +4,7 @@
  * fdatasync makes any number of objects durable.
  */
 
-import { HubError } from "./errors.ts";
+import { HubError } from './errors.ts';
 
 declare const refBrand: unique symbol;
 /** `<pack>#<offset>+<length>`; opaque to everyone but the store. */
@@ -50,7 +50,7 @@ export interface PackWriter {
 export type RunItem = InstanceItem | ArtefactItem;
 
 export interface InstanceItem extends StoredBlob {
-  readonly kind: "instance";
+  readonly kind: 'instance';
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid: string;
   readonly sopInstanceUid: string;
@@ -63,7 +63,7 @@ export interface InstanceItem extends StoredBlob {
 }
 
 export interface ArtefactItem extends StoredBlob {
-  readonly kind: "artefact";
+  readonly kind: 'artefact';
   /** Relative file name with forward slashes, of UIDs and fixed words only: `qc/<series>/mosaic.png`. */
   readonly name: string;
   readonly mediaType: string;
@@ -73,14 +73,9 @@ export interface ArtefactItem extends StoredBlob {
 }
 
 /** Relative to the data folder, of harmless characters only: a reference can never leave the folder. */
-const BLOB_REF =
-  /^((?:[A-Za-z0-9_-][A-Za-z0-9_.-]*\/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*)#(\d+)\+(\d+)$/;
+const BLOB_REF = /^((?:[A-Za-z0-9_-][A-Za-z0-9_.-]*\/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*)#(\d+)\+(\d+)$/;
 
-export function formatBlobRef(
-  pack: string,
-  offset: number,
-  length: number,
-): BlobRef {
+export function formatBlobRef(pack: string, offset: number, length: number): BlobRef {
   const ref = `${pack}#${String(offset)}+${String(length)}`;
   parseBlobRef(ref as BlobRef);
   return ref as BlobRef;
@@ -93,6 +88,6 @@ export function parseBlobRef(ref: BlobRef): {
   readonly length: number;
 } {
   const [, pack, offset, length] = BLOB_REF.exec(ref) ?? [];
-  if (pack === undefined) throw new HubError("store.missing", { ref });
+  if (pack === undefined) throw new HubError('store.missing', { ref });
   return { pack, offset: Number(offset), length: Number(length) };
 }

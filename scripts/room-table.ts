@@ -17,19 +17,20 @@ export const ROOMS: readonly Room[] = [
   ...STAGES.map((name) => ({ name, mayImport: ['core'] })),
   { name: 'platform', mayImport: ['core'] },
   { name: 'config', mayImport: ['core'] },
-  { name: 'app.ts', mayImport: [...WIRED, 'demo'] },
-  { name: 'worker.ts', mayImport: [...WIRED, 'demo'] },
-  { name: 'demo', mayImport: [...WIRED, 'app.ts', 'worker.ts'] },
-  { name: 'cli', mayImport: [...WIRED, 'app.ts', 'worker.ts', 'demo'] },
-  { name: 'main.ts', mayImport: ['core', 'config', 'app.ts', 'cli'] },
+  { name: 'shapes.ts', mayImport: WIRED },
+  { name: 'app.ts', mayImport: WIRED },
+  { name: 'worker.ts', mayImport: WIRED },
+  { name: 'demo', mayImport: ['core'] },
+  { name: 'cli', mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'demo'] },
+  { name: 'main.ts', mayImport: ['core', 'cli'] },
   { name: 'tests', mayImport: 'any' },
   { name: 'bench', mayImport: 'any' },
-  { name: 'scripts', mayImport: WIRED },
+  { name: 'scripts', mayImport: [...WIRED, 'shapes.ts'] },
 ];
 
 /** The only places of ours a package may be imported from; tests, benchmarks and scripts are not bound by it. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
-  'cli-progress': ['cli/', 'demo/'],
+  'cli-progress': ['cli/'],
   'dcmjs-dimse': ['gateway/dimse/', 'connectors/c-store/', 'cli/'],
   express: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
   'fast-png': ['processors/'],

@@ -28,7 +28,7 @@ export function voxelToLps(affine: readonly number[], x: number, y: number, z: n
 }
 
 /** LPS mm → voxel, the inverse of the affine's upper 3 × 4. @throws {RangeError} when it is singular */
-export function invertAffine(affine: readonly number[]): readonly number[] {
+function invertAffine(affine: readonly number[]): readonly number[] {
   const [a, b, c, tx, d, e, f, ty, g, h, i, tz] = affine as [
     number,
     number,

@@ -38,14 +38,6 @@ export const segment: ProcessorPlugin<SegmentOptions> = {
   run,
 };
 
-/** What became of one series. */
-export interface SeriesResult {
-  readonly seriesInstanceUid: string;
-  /** Absent when the series was left out; `finding` says why. */
-  readonly segmented?: SegmentedVolume;
-  readonly finding?: string;
-}
-
 async function run(context: ProcessorContext<SegmentOptions>): Promise<ProcessorResult> {
   const { model, hub } = context.options;
   const images = context.items.filter(

@@ -35,6 +35,7 @@ def main():
         '--first-head', type=int, default=0, help='number of the first head: a continued run goes on with new ones'
     )
     parser.add_argument('--steps-per-head', type=int, default=2, help='a new head joins the buffer every so many steps')
+    parser.add_argument('--fill', type=int, default=48, help='heads in the buffer before the first step')
     parser.add_argument('--buffer', type=int, default=2500)
     parser.add_argument('--workers', type=int, default=1)
     parser.add_argument('--threads', type=int, default=1)
@@ -55,7 +56,7 @@ def train(options):
     average = {name: value.clone() for name, value in network.state_dict().items()}
     optimizer = torch.optim.AdamW(network.parameters(), options.rate, weight_decay=1e-4)
     heads = _heads(options)
-    buffer = collections.deque((next(heads) for _ in range(48)), maxlen=options.buffer)
+    buffer = collections.deque((next(heads) for _ in range(options.fill)), maxlen=options.buffer)
     started, losses = time.time(), []
 
     for step in range(1, options.steps + 1):
