@@ -15,7 +15,7 @@ import { methodCodes, temporalInformation, existingCodes } from './markers.ts';
 import { keptPrivate } from './private-elements.ts';
 import type { ElementPath } from './rewrite.ts';
 import { PatternSearch } from './search.ts';
-import { isInstanceUid, uidValues } from './value-rules.ts';
+import { uidValues } from './value-rules.ts';
 
 export interface Finding {
   readonly path: ElementPath;
@@ -107,15 +107,13 @@ class Haystack {
     const { vr, value } = element;
     if (value.length < 2) return;
     if (vr === 'DS' || vr === 'IS') {
-      // A number that is, as a whole, somebody's identifier; within other numbers anything can be found.
-      for (const one of latin1(value).split('\\'))
-        if (one.trim().length >= 6 && this.#known.patterns.get(one.trim().toLowerCase()) === 'text')
-          this.#hits.add(element);
+      // A number that is, as a whole, an identifier or a date; within other numbers anything can be found.
+      for (const one of latin1(value).split('\\')) if (this.#isIdentifier(one.trim())) this.#hits.add(element);
       return;
     }
     if (vr === 'UI') {
-      for (const uid of uidValues(value))
-        if (isInstanceUid(element.tag, uid) && this.#known.patterns.get(uid) === 'uid') this.#hits.add(element);
+      // Class UIDs too, which the walk lets stand: a sender may have put an instance's into one.
+      for (const uid of uidValues(value)) if (this.#known.patterns.get(uid) === 'uid') this.#hits.add(element);
       return;
     }
     if (!TEXT_VRS.has(vr) && !BYTE_VRS.has(vr)) return;
@@ -130,6 +128,11 @@ class Haystack {
         element,
         lower.filter((byte) => byte !== 0),
       );
+  }
+
+  #isIdentifier(number: string): boolean {
+    const kind = this.#known.patterns.get(number.toLowerCase());
+    return (kind === 'text' && number.length >= 6) || (kind === 'digits' && /^\d{8}$/.test(number));
   }
 
   /** Appends in lower case while it is ASCII. @returns false, with nothing appended, where it is not */
