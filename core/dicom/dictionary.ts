@@ -23,9 +23,6 @@ for (const text of dictionary.rows) {
   byKeyword.set(keyword, row);
 }
 
-/** Edition of the standard the newest rows are of, and where the rows come from. */
-export const DICTIONARY_SOURCE = `${dictionary.source}; ${dictionary.newer}`;
-
 /** The attribute of a keyword; that of a repeating group (overlays) with its first group. */
 export function lookup(keyword: string): DictionaryEntry | undefined {
   return byKeyword.get(keyword);

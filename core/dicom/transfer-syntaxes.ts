@@ -19,11 +19,9 @@ const ENCAPSULATED = { ...EXPLICIT, encapsulated: true } as const;
 
 export const IMPLICIT_VR_LITTLE_ENDIAN = '1.2.840.10008.1.2';
 export const EXPLICIT_VR_LITTLE_ENDIAN = '1.2.840.10008.1.2.1';
-export const DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = '1.2.840.10008.1.2.1.99';
-export const EXPLICIT_VR_BIG_ENDIAN = '1.2.840.10008.1.2.2';
 
 /** By UID. Left out: MIME and XML encodings, Papyrus 3, and the SMPTE streams, none of which is a stored data set. */
-export const TRANSFER_SYNTAXES: Readonly<Record<string, TransferSyntax>> = {
+const TRANSFER_SYNTAXES: Readonly<Record<string, TransferSyntax>> = {
   '1.2.840.10008.1.2': { name: 'Implicit VR Little Endian', ...IMPLICIT },
   '1.2.840.10008.1.2.1': { name: 'Explicit VR Little Endian', ...EXPLICIT },
   '1.2.840.10008.1.2.1.98': { name: 'Encapsulated Uncompressed Explicit VR Little Endian', ...ENCAPSULATED },

@@ -19,7 +19,7 @@ export const MARKER_TAGS: readonly number[] = [
 ];
 
 /** Value of (0012,0063): profile with edition, and the hash of the plan; PS3.5 allows 64 characters a value. */
-export function methodValues(plan: Plan): readonly string[] {
+function methodValues(plan: Plan): readonly string[] {
   return [`Basic Application Level Confidentiality Profile, ${plan.edition}`, plan.hash];
 }
 
