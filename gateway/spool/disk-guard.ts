@@ -50,6 +50,6 @@ export class DiskGuard {
   }
 }
 
-export function isDiskLow(space: DiskSpace, limits: DiskLimits): boolean {
+function isDiskLow(space: DiskSpace, limits: DiskLimits): boolean {
   return space.usedFraction > limits.maxUsedFraction || space.freeBytes < limits.minFreeBytes;
 }

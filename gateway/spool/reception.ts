@@ -13,7 +13,7 @@ import { encodeRecordHead, type Description } from './record.ts';
 import { storageFailure, type SegmentLog } from './segment-log.ts';
 
 /** Data sets up to here share a segment; larger ones get one of their own. */
-export const SHARED_SEGMENT_MAX_BYTES = 8 * 1024 * 1024;
+const SHARED_SEGMENT_MAX_BYTES = 8 * 1024 * 1024;
 
 export interface ReceptionPorts {
   readonly pool: BlockPool;

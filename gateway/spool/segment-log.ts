@@ -146,7 +146,7 @@ export class SegmentLog {
 }
 
 /** A new segment whose name and first bytes survive the power plug. */
-export async function createSegment(files: SpoolFiles, name: string): Promise<OpenSegment> {
+async function createSegment(files: SpoolFiles, name: string): Promise<OpenSegment> {
   const file = await files.create(name);
   try {
     await file.write([SEGMENT_MAGIC], 0);
