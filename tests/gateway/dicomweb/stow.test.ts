@@ -172,8 +172,8 @@ describe('STOW-RS', function () {
       {
         name: 'a request that is not multipart',
         options: { type: 'application/dicom' },
-        status: 400,
-        type: 'request.invalid',
+        status: 415,
+        type: 'request.media-type',
       },
       {
         name: 'a multipart request without boundary',
