@@ -13,11 +13,12 @@ import type { Part10Header } from '../../core/dicom/part10.ts';
 import { patientDigest } from '../../core/dicom/patient.ts';
 import type { ByteSource } from '../../core/store.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
+import type { ElementPath } from './decision.ts';
 import { hiddenText } from './compressed-pixels.ts';
 import { holdReason } from './hold-reasons.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 import { rewriteHeader } from './rewrite.ts';
-import type { ElementPath, Rewritten } from './rewrite.ts';
+import type { Rewritten } from './rewrite.ts';
 import type { Tally } from './tally.ts';
 import { verifyOutput } from './verify.ts';
 

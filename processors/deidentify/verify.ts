@@ -13,7 +13,7 @@ import { normalised } from './known-values.ts';
 import type { KnownValues, PatternKind } from './known-values.ts';
 import { methodCodes, temporalInformation, existingCodes } from './markers.ts';
 import { keptPrivate } from './private-elements.ts';
-import type { ElementPath } from './rewrite.ts';
+import type { ElementPath } from './decision.ts';
 import { PatternSearch } from './search.ts';
 import { uidValues } from './value-rules.ts';
 
