@@ -23,20 +23,22 @@ export function openLedgerFile(dataFolder: string): LedgerFile {
 
 /** True when no study waits for completion, no event for a handler, no run for a step and no delivery for its attempt. */
 export function isQuiet(ledger: LedgerFile): boolean {
-  return OPEN_WORK.every((sql) => ledger.number(sql) === 0);
+  return Object.values(OPEN_WORK).every((sql) => ledger.number(sql) === 0);
 }
 
 /** What is still open, for the error of a wait that was in vain. */
-export function openWork(ledger: LedgerFile): readonly number[] {
-  return OPEN_WORK.map((sql) => ledger.number(sql));
+export function openWork(ledger: LedgerFile): string {
+  return Object.entries(OPEN_WORK)
+    .map(([what, sql]) => `${ledger.number(sql)} ${what}`)
+    .join(', ');
 }
 
-const OPEN_WORK = [
-  'SELECT count(*) FROM studies WHERE due_at IS NOT NULL',
-  // Completed, and no route decided yet.
-  `SELECT count(*) FROM studies WHERE state IN ('receiving', 'completed')`,
-  `SELECT count(*) FROM runs WHERE state IN ('waiting', 'running')`,
-  // Processed, and the deliveries not opened yet.
-  `SELECT count(*) FROM runs WHERE state = 'processed' AND (SELECT count(*) FROM deliveries d WHERE d.run = runs.run) < json_array_length(destinations)`,
-  `SELECT count(*) FROM deliveries WHERE state = 'pending'`,
-] as const;
+const OPEN_WORK = {
+  'studies receiving': 'SELECT count(*) FROM studies WHERE due_at IS NOT NULL',
+  'studies without a decision': `SELECT count(*) FROM studies WHERE state IN ('receiving', 'completed')`,
+  'runs at work': `SELECT count(*) FROM runs WHERE state IN ('waiting', 'running')`,
+  'processed runs without their deliveries': `
+    SELECT count(*) FROM runs WHERE state = 'processed'
+    AND (SELECT count(*) FROM deliveries d WHERE d.run = runs.run) < json_array_length(destinations)`,
+  'deliveries pending': `SELECT count(*) FROM deliveries WHERE state = 'pending'`,
+} as const;

@@ -10,7 +10,7 @@ import { HubProcess } from './hub-process.ts';
 import { send } from './scanner.ts';
 import { waitFor } from './wait-for.ts';
 import { startWebhookReceiver, type WebhookReceiver } from './webhook-receiver.ts';
-import { isQuiet, openLedgerFile } from './crash-ledger.ts';
+import { isQuiet, openLedgerFile, openWork } from './crash-ledger.ts';
 
 /** Calling AE titles of the scanners; what the last one sends is de-identified on its way. */
 const SCANNERS = ['SCAN1', 'SCAN2', 'SCAN3', 'SCANP'] as const;
@@ -82,7 +82,9 @@ export async function surviveCrashes(options: CrashOptions): Promise<CrashOutcom
     for (const scanner of scanners) await scanner.finish();
     const ledger = openLedgerFile(hub.dataFolder);
     try {
-      await waitFor('all work to be done', () => isQuiet(ledger), options.drainMs);
+      await waitFor('all work to be done', () => isQuiet(ledger), options.drainMs).catch((error: unknown) => {
+        throw new Error(`open still: ${openWork(ledger)}`, { cause: error });
+      });
     } finally {
       ledger.close();
     }
