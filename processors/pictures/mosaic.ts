@@ -17,6 +17,8 @@ export interface Picture {
   readonly height: number;
   /** 8 bit grey, row by row. */
   readonly grey: Uint8Array;
+  /** The voxel nearest to each pixel, as index into the first repetition; −1 between the tiles. */
+  readonly voxels: Int32Array;
 }
 
 /** All slices of the first repetition, in order, each the right way up and with square pixels. */
@@ -42,6 +44,7 @@ export function mosaic(volume: Volume): Picture {
   const width = columns * (tileWidth + GAP);
   const height = rows * (tileHeight + GAP);
   const grey = new Uint8Array(width * height);
+  const voxels = new Int32Array(width * height).fill(-1);
   const { low, high } = windowOf(volume.data.subarray(0, nx * ny * nz));
   const scale = high > low ? 255 / (high - low) : 0;
   const flips = flipsOf(volume.affine);
@@ -53,12 +56,19 @@ export function mosaic(volume: Volume): Picture {
       const v = ((y + 0.5) / tileHeight) * ny - 0.5;
       for (let x = 0; x < tileWidth; x++) {
         const u = ((x + 0.5) / tileWidth) * nx - 0.5;
-        const value = sample(plane, nx, ny, flips.x ? nx - 1 - u : u, flips.y ? ny - 1 - v : v);
-        grey[(top + y) * width + left + x] = Math.max(0, Math.min(255, Math.round((value - low) * scale)));
+        const column = flips.x ? nx - 1 - u : u;
+        const row = flips.y ? ny - 1 - v : v;
+        const pixel = (top + y) * width + left + x;
+        grey[pixel] = Math.max(0, Math.min(255, Math.round((sample(plane, nx, ny, column, row) - low) * scale)));
+        voxels[pixel] = (slice * ny + nearest(row, ny)) * nx + nearest(column, nx);
       }
     }
   });
-  return { width, height, grey };
+  return { width, height, grey, voxels };
+}
+
+function nearest(position: number, size: number): number {
+  return Math.max(0, Math.min(size - 1, Math.round(position)));
 }
 
 function chosenSlices(slices: number): readonly number[] {
