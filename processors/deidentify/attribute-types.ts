@@ -118,10 +118,21 @@ export const ATTRIBUTE_TYPES: Readonly<Record<string, TypeRow>> = {
   WaveformAnnotationSequence: notIncluded,
 };
 
+/**
+ * Code X, yet Type 2C in Table C.7-1 (Patient) when the patient is an animal: emptied instead of removed there, which
+ * reveals as little and keeps the IOD whole.
+ */
+const REQUIRED_OF_AN_ANIMAL: ReadonlySet<string> = new Set(['ResponsiblePerson', 'ResponsibleOrganization']);
+
+/** Not in Table E.1-1, but Type 1C with a condition that the profile ends: Required if the other has a value (Table C.7-1). */
+export const ONLY_WITH: Readonly<Record<string, string>> = { ResponsiblePersonRole: 'ResponsiblePerson' };
+
 /** Where an attribute stands. */
 export interface Place {
   readonly iod: IodKind | undefined;
   readonly isTopLevel: boolean;
+  /** The data set says that its patient is an animal: Patient Species Description or Code Sequence is present. */
+  readonly isOfAnimal: boolean;
   /** Zero length in the source: there is nothing to replace. */
   readonly isEmpty: boolean;
 }
@@ -133,6 +144,7 @@ export interface Place {
 export function resolveCode(code: ActionCode, keyword: string, place: Place): 'X' | 'Z' | 'D' | 'U' | 'K' | 'C' {
   switch (code) {
     case 'X':
+      return place.isTopLevel && place.isOfAnimal && REQUIRED_OF_AN_ANIMAL.has(keyword) ? 'Z' : code;
     case 'Z':
     case 'D':
     case 'U':

@@ -1,10 +1,10 @@
 /** What becomes of one element: the table's action, or a rule by kind, in the order in which they bind. */
 import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
-import { isPrivate, keywordOf } from '../../core/dicom/dictionary.ts';
+import { isPrivate, keywordOf, lookup } from '../../core/dicom/dictionary.ts';
 import type { Element } from '../../core/dicom/element.ts';
 import type { Part10Header } from '../../core/dicom/part10.ts';
 import { TAG } from '../../core/dicom/tags.ts';
-import { iodKindOf, resolveCode } from './attribute-types.ts';
+import { iodKindOf, ONLY_WITH, resolveCode } from './attribute-types.ts';
 import type { IodKind } from './attribute-types.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import { blankFor, dummyFor } from './dummies.ts';
@@ -49,6 +49,7 @@ export class Decider {
   readonly #pseudonyms: Pseudonyms;
   readonly #blanked: ReadonlySet<ElementPath>;
   readonly #iod: IodKind | undefined;
+  readonly #isOfAnimal: boolean;
   readonly #patientPseudonym: string;
   readonly #shiftDays: number;
   readonly #ownTokens: ReadonlySet<string>;
@@ -63,6 +64,7 @@ export class Decider {
     this.#pseudonyms = pseudonyms;
     this.#blanked = blanked;
     this.#iod = iodKindOf(dataSet.string('SOPClassUID') ?? '');
+    this.#isOfAnimal = dataSet.has('PatientSpeciesDescription') || dataSet.has('PatientSpeciesCodeSequence');
     const issuer = dataSet.string('IssuerOfPatientID') ?? '';
     const id = dataSet.string('PatientID') ?? '';
     this.#patientPseudonym = pseudonyms.patientId(issuer, id);
@@ -126,7 +128,13 @@ export class Decider {
 
   #basic(element: Element, row: PlannedRow, scope: Scope): Decision {
     const isEmpty = element.items === undefined ? element.value.length === 0 : element.items.length === 0;
-    const code = resolveCode(row.basic, row.keyword, { iod: this.#iod, isTopLevel: scope.isTopLevel, isEmpty });
+    const isOfAnimal = this.#isOfAnimal;
+    const code = resolveCode(row.basic, row.keyword, {
+      iod: this.#iod,
+      isTopLevel: scope.isTopLevel,
+      isOfAnimal,
+      isEmpty,
+    });
     if (code === 'X' || code === 'C') return REMOVE;
     if (code === 'K') return this.#retain(element);
     // What cannot be read as its VR cannot be replaced by a value of it.
@@ -186,6 +194,7 @@ export class Decider {
 
   #unlisted(element: Element, scope: Scope): Decision {
     const { vr, value } = element;
+    if (this.#hasLostItsCondition(element.tag)) return REMOVE;
     if (element.items !== undefined) return ENTER;
     switch (vr) {
       case 'UN':
@@ -221,6 +230,12 @@ export class Decider {
       default:
         return KEEP;
     }
+  }
+
+  #hasLostItsCondition(tag: number): boolean {
+    const other = ONLY_WITH[keywordOf(tag) ?? ''];
+    const row = other === undefined ? undefined : this.#plan.action(lookup(other)?.tag ?? 0);
+    return row !== undefined && row.action !== 'K';
   }
 
   #replaced(element: Element): Decision {

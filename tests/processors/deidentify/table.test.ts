@@ -82,7 +82,12 @@ describe('Basic Profile table', () => {
 
       const dataSet = parseDataSet(bytes, EXPLICIT.transferSyntaxUid);
       const found = dataSet.element(source.tag);
-      const code = resolveCode(row.basic, row.keyword ?? '', { iod: 'classic', isTopLevel: true, isEmpty: false });
+      const code = resolveCode(row.basic, row.keyword ?? '', {
+        iod: 'classic',
+        isTopLevel: true,
+        isOfAnimal: false,
+        isEmpty: false,
+      });
       const text = Buffer.from(found?.value ?? [])
         .toString('latin1')
         .replace(/\0$/, '');
@@ -123,7 +128,7 @@ describe('Basic Profile table', () => {
   });
 
   it('keeps presence and no value where the Type is not known', () => {
-    const place = { iod: undefined, isTopLevel: true, isEmpty: false } as const;
+    const place = { iod: undefined, isTopLevel: true, isOfAnimal: false, isEmpty: false } as const;
 
     expect(resolveCode('X/Z/D', 'StationName', place)).to.equal('D');
     expect(resolveCode('X/Z', 'AcquisitionDate', place)).to.equal('Z');
