@@ -136,8 +136,13 @@ export interface LeasedJob {
   readonly jobId: string;
   readonly run: RunRow;
   readonly step: number;
+  /** Starts of the step, this one included. */
   readonly attempt: number;
   readonly fence: number;
+  /** Earlier attempts that failed. */
+  readonly failures: number;
+  /** Earlier attempts that nobody ended: their process died or froze until the lease ran out. */
+  readonly losses: number;
 }
 
 export interface StepResult {
@@ -298,6 +303,8 @@ export interface Ledger {
     finishStep(jobId: string, fence: number, result: StepResult): Promise<boolean>;
     /** Another attempt at `retryAt`. */
     retryStep(jobId: string, fence: number, retryAt: Date, reason: string): Promise<boolean>;
+    /** Leaves the step to whoever claims it next, at once: a hub that stops has not failed. False: an old fence. */
+    giveBack(jobId: string, fence: number, now: Date): Promise<boolean>;
     /** Ends the run in quarantine. */
     quarantine(jobId: string, fence: number, entry: NewQuarantine): Promise<boolean>;
     get(runId: string): Promise<RunRow | undefined>;
@@ -332,6 +339,10 @@ export interface Ledger {
       retryAt: Date | undefined,
       events: readonly NewEvent[],
     ): Promise<boolean>;
+    /** Leaves the delivery to whoever claims it next, at once, and does not count the attempt. False: an old fence. */
+    giveBack(deliveryId: string, fence: number, delivered: readonly string[], now: Date): Promise<boolean>;
+    /** Destinations that pending deliveries are for. */
+    waitingFor(): Promise<readonly string[]>;
     list(
       page: Page & {
         readonly state?: DeliveryState;

@@ -35,14 +35,16 @@ export interface AttemptOptions {
 const RETRY = { firstDelayMs: 5_000, maxDelayMs: 60_000 };
 /** Attempts that may fail. */
 const MAX_ATTEMPTS = 3;
-/** Attempts that may begin: a study on which the whole process dies (native code) has no failure to show, only starts. */
-const MAX_STARTS = 6;
+/** Attempts that may get lost: a study on which the whole process dies (native code) has no failure to show, only starts. */
+const MAX_LOSSES = 6;
 
 type Outcome =
   | { readonly kind: 'ended'; readonly result: ProcessorResult }
-  | { readonly kind: 'failed'; readonly error: HubError }
-  /** Another process has the job, or will have it. */
-  | { readonly kind: 'lost' };
+  | { readonly kind: 'failed'; readonly error: HubError; readonly isFinal?: boolean }
+  /** Another process has the job. */
+  | { readonly kind: 'lost' }
+  /** The hub stops before the step has come to an end. */
+  | { readonly kind: 'abandoned' };
 
 /** @returns milliseconds to the next attempt, if there will be one here */
 export async function attemptStep(
@@ -86,8 +88,28 @@ export async function attemptStep(
     log.error('run quarantined', { ...fields, reason: entry.reason });
   };
 
+  const fail = async (error: HubError, isFinal = error.row.retry === 'permanent'): Promise<number | undefined> => {
+    const policy = { ...(options.retry ?? RETRY), attempts: MAX_ATTEMPTS };
+    const delayMs = isFinal ? undefined : nextDelayMs(policy, job.failures + 1, ports.random());
+    if (delayMs === undefined) {
+      await quarantine('quarantined', { reason: error.code, detail: error.message, items: quarantinedItems(job) });
+      return undefined;
+    }
+    const retryAt = new Date(clock.now().getTime() + delayMs);
+    const isRecorded = await ledger.runs.retryStep(jobId, fence, retryAt, error.code);
+    observe(isRecorded ? 'retried' : 'lost');
+    log.warn('step failed, will be tried again', { ...fields, error, retryInMs: delayMs });
+    return isRecorded ? delayMs : undefined;
+  };
+
   switch (outcome.kind) {
     case 'lost':
+      observe('lost');
+      log.warn('step abandoned', fields);
+      return undefined;
+    case 'abandoned':
+      // Nobody's failure: the next to start takes it up without waiting for the lease, and it does not count.
+      await ledger.runs.giveBack(jobId, fence, clock.now());
       observe('lost');
       log.warn('step abandoned', fields);
       return undefined;
@@ -99,29 +121,21 @@ export async function attemptStep(
         return undefined;
       }
       const { items } = result;
-      const isRecorded = await ledger.runs.finishStep(jobId, fence, {
-        items,
-        events: eventsOf(run, result.events, items),
-      });
+      let isRecorded: boolean;
+      try {
+        const events = eventsOf(run, result.events, items);
+        isRecorded = await ledger.runs.finishStep(jobId, fence, { items, events });
+      } catch (error) {
+        // A fact the ledger does not take (too large, a defect of the plug-in) must not be worked again for ever.
+        return await fail(toHubError(error));
+      }
       observe(isRecorded ? 'done' : 'lost');
       if (isRecorded) log.info('step done', { ...fields, items: items.length });
       else log.warn('step result came after its lease', fields);
       return undefined;
     }
-    case 'failed': {
-      const { error } = outcome;
-      const policy = { ...(options.retry ?? RETRY), attempts: MAX_ATTEMPTS };
-      const delayMs = error.row.retry === 'permanent' ? undefined : nextDelayMs(policy, job.attempt, ports.random());
-      if (delayMs === undefined) {
-        await quarantine('quarantined', { reason: error.code, detail: error.message, items: quarantinedItems(job) });
-        return undefined;
-      }
-      const retryAt = new Date(clock.now().getTime() + delayMs);
-      const isRecorded = await ledger.runs.retryStep(jobId, fence, retryAt, error.code);
-      observe(isRecorded ? 'retried' : 'lost');
-      log.warn('step failed, will be tried again', { ...fields, error, retryInMs: delayMs });
-      return isRecorded ? delayMs : undefined;
-    }
+    case 'failed':
+      return await fail(outcome.error, outcome.isFinal);
     default:
       return outcome satisfies never;
   }
@@ -131,9 +145,9 @@ async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job:
   const { pool, log } = ports;
   const { run, step: index } = job;
   const step = run.steps[index];
-  if (job.attempt > MAX_STARTS) {
-    const detail = `begun ${MAX_STARTS} times without coming to an end`;
-    return { kind: 'failed', error: new HubError('processor.failed', { detail }) };
+  if (job.losses >= MAX_LOSSES) {
+    const detail = `begun ${MAX_LOSSES} times without coming to an end`;
+    return { kind: 'failed', error: new HubError('processor.failed', { detail }), isFinal: true };
   }
   const lease = keepLease(ports, options.leaseMs, job);
   const signal = AbortSignal.any([options.signal, lease.lost]);
@@ -156,9 +170,11 @@ async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job:
       signal,
       onProgress: (fraction) => options.onProgress({ runId: run.runId, processor: step.processor, fraction }),
     });
-    return signal.aborted ? { kind: 'lost' } : { kind: 'ended', result };
+    if (lease.lost.aborted) return { kind: 'lost' };
+    return { kind: 'ended', result };
   } catch (thrown) {
-    return signal.aborted ? { kind: 'lost' } : { kind: 'failed', error: toHubError(thrown) };
+    if (lease.lost.aborted) return { kind: 'lost' };
+    return options.signal.aborted ? { kind: 'abandoned' } : { kind: 'failed', error: toHubError(thrown) };
   } finally {
     lease.stop();
   }

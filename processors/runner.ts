@@ -51,7 +51,7 @@ export interface RunnerOptions {
 }
 
 export interface Runner {
-  /** Claims nothing new, lets steps under way end within `graceMs`, then abandons them: their leases run out. Harmless twice. */
+  /** Claims nothing new, lets steps under way end within `graceMs`, then gives them back. Harmless twice. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -99,6 +99,17 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
     underWay.add(step);
   };
 
+  /** Claimed while the hub began to stop. */
+  const giveBack = ({ jobId, fence }: LeasedJob): void => {
+    const given = ledger.runs
+      .giveBack(jobId, fence, clock.now())
+      .then(() => undefined)
+      // The lease runs out all the same.
+      .catch((error: unknown) => log.warn('step could not be given back', { jobId, error: toHubError(error).message }))
+      .finally(() => underWay.delete(given));
+    underWay.add(given);
+  };
+
   const claim = async (): Promise<void> => {
     while (isWanted && !isStopping) {
       isWanted = false;
@@ -106,7 +117,7 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
       const free = options.workers - underWay.size;
       if (free < 1) break;
       const jobs = await ledger.runs.claim(options.owner, leaseMs, clock.now(), free);
-      jobs.forEach(begin);
+      jobs.forEach(isStopping ? giveBack : begin);
     }
   };
 

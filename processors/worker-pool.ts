@@ -58,8 +58,8 @@ export class WorkerPool {
   async run(request: WorkRequest): Promise<ProcessorResult> {
     if (this.free < 1 || this.#isClosed) throw new TypeError('no worker is free');
     this.#busy++;
-    const worker = this.#idle.pop() ?? this.#start();
     try {
+      const worker = this.#idle.pop() ?? this.#start(request.order.processor);
       const { result, isReusable } = await converse(worker, request);
       if (isReusable) this.#idle.push(worker);
       else await this.#end(worker);
@@ -76,8 +76,15 @@ export class WorkerPool {
     await Promise.all([...this.#all].map((worker) => this.#end(worker)));
   }
 
-  #start(): Worker {
-    const worker = new Worker(this.#options.entry.url, { workerData: this.#options.entry.data });
+  /** @throws {HubError} `processor.failed` when the machine has no thread left to give */
+  #start(processor: string): Worker {
+    const { url, data } = this.#options.entry;
+    let worker: Worker;
+    try {
+      worker = new Worker(url, { workerData: data });
+    } catch (error) {
+      throw new HubError('processor.failed', { processor, detail: 'no worker can be started' }, error);
+    }
     this.#all.add(worker);
     // A thread that dies between two steps must not be given the next one, nor end the process.
     const forget = () => {

@@ -97,6 +97,37 @@ export const describeDeliveries: LedgerSuite = (subject) => {
     expect(await ledger.deliveries.nextDue()).to.deep.equal(new Date(clock.now().getTime() + LEASE_MS));
   });
 
+  it('takes back what was not brought to an end, with what did get through, and does not count the attempt', async () => {
+    const { ledger, clock } = subject();
+    await prepare(ledger, clock);
+    const first = await claimOne(ledger, clock);
+
+    const isGivenBack = await ledger.deliveries.giveBack(first.deliveryId, first.fence, ['2.25.1.1.1'], clock.now());
+    const second = await claimOne(ledger, clock);
+
+    expect(isGivenBack).to.equal(true);
+    expect(second).to.deep.include({ deliveryId: first.deliveryId, attempt: 1, fence: 2, delivered: ['2.25.1.1.1'] });
+    expect(await ledger.deliveries.giveBack(first.deliveryId, first.fence, [], clock.now())).to.equal(false);
+  });
+
+  it('names the destinations that deliveries wait for', async () => {
+    const { ledger, clock } = subject();
+    const [opened] = await prepare(ledger, clock, 3);
+    if (opened === undefined) throw new Error('no delivery');
+    await ledger.deliveries.open(inbox('dispatcher'), [
+      { ...opened, deliveryId: randomUUID(), destination: 'was-here' },
+    ]);
+    const [gone] = await ledger.deliveries.claim('dispatcher-1', LEASE_MS, clock.now(), { 'was-here': 1 });
+    if (gone === undefined) throw new Error('nothing to claim');
+
+    const before = await ledger.deliveries.waitingFor();
+    await ledger.deliveries.succeed(gone.deliveryId, gone.fence, attempt(1), []);
+    const after = await ledger.deliveries.waitingFor();
+
+    expect([...before].sort()).to.deep.equal(['archive', 'was-here']);
+    expect(after).to.deep.equal(['archive']);
+  });
+
   it('has no more under way to a destination than it is allowed, and looks at no other', async () => {
     const { ledger, clock } = subject();
     const opened = await prepare(ledger, clock, 5);

@@ -198,6 +198,38 @@ export const describeRuns: LedgerSuite = (subject) => {
     expect(await claimOne(ledger, clock)).to.include({ jobId: job.jobId, attempt: 2, step: 0 });
   });
 
+  it('tells failures from starts: what was given back counts as neither, a lease that ran out as lost', async () => {
+    const { ledger, clock } = subject();
+    await completeStudy(ledger, clock);
+    const run = await startRun(ledger);
+    const first = await claimOne(ledger, clock);
+
+    const isGivenBack = await ledger.runs.giveBack(first.jobId, first.fence, clock.now());
+    const waiting = await ledger.runs.get(run.runId);
+    const second = await claimOne(ledger, clock);
+    await ledger.runs.retryStep(second.jobId, second.fence, clock.now(), 'processor.failed');
+    const third = await claimOne(ledger, clock);
+    clock.advance(LEASE_MS);
+    const fourth = await claimOne(ledger, clock);
+
+    expect(isGivenBack).to.equal(true);
+    expect(waiting).to.include({ state: 'waiting' });
+    const counted = [first, second, third, fourth].map(({ attempt, fence, failures, losses }) => ({
+      attempt,
+      fence,
+      failures,
+      losses,
+    }));
+    expect(counted).to.deep.equal([
+      { attempt: 1, fence: 1, failures: 0, losses: 0 },
+      { attempt: 2, fence: 2, failures: 0, losses: 0 },
+      { attempt: 3, fence: 3, failures: 1, losses: 0 },
+      { attempt: 4, fence: 4, failures: 1, losses: 1 },
+    ]);
+    expect(await ledger.runs.giveBack(third.jobId, third.fence, clock.now())).to.equal(false);
+    expect(await ledger.runs.giveBack(first.jobId, first.fence, clock.now())).to.equal(false);
+  });
+
   it('ends a run in quarantine, with the fact', async () => {
     const { ledger, clock } = subject();
     await completeStudy(ledger, clock);

@@ -277,23 +277,65 @@ describe('the runner', () => {
     expect((await hub.ended(runId)).state).to.equal('processed');
   });
 
-  it('takes up what a runner that died left behind, under a higher fence', async () => {
+  it('gives back what it has to abandon, and the next runner takes it up at once, under a higher fence', async () => {
     let isWorking = false;
     const runner = await hub.start({ onProgress: () => (isWorking = true) });
     const runId = await hub.route([['wait', { file: hub.file('go') }], ['release']]);
     await waitFor('the step to be worked', () => isWorking);
 
-    // As kill -9 does: nothing is recorded, the lease just runs out.
     await runner.stop(0);
-    expect(await hub.ledger.runs.get(runId)).to.include({ state: 'running' });
+    expect(await hub.ledger.runs.get(runId)).to.include({ state: 'waiting' });
     writeFileSync(hub.file('go'), '');
-    const next = await hub.start();
+    const next = await hub.start({ leaseMs: 60_000 });
     const run = await hub.ended(runId);
 
     expect(next).not.to.equal(runner);
     expect(run.state).to.equal('processed');
     expect((await hub.events()).filter(({ type }) => type === 'study.processed')).to.have.length(1);
     expect(hub.packs().filter((name) => name.startsWith(`${runId}-0-2`))).to.have.length(1);
+  });
+
+  it('does not hold restarts of the hub against a study', async () => {
+    const runId = await hub.route([['wait-then-fail-once', { file: hub.file('go') }]]);
+    for (let restart = 0; restart < 3; restart += 1) {
+      let isWorking = false;
+      const runner = await hub.start({ onProgress: () => (isWorking = true) });
+      await waitFor('the step to be worked', () => isWorking);
+      await runner.stop(0);
+    }
+
+    writeFileSync(hub.file('go'), '');
+    await hub.start();
+
+    expect((await hub.ended(runId)).state).to.equal('processed');
+  });
+
+  it('quarantines a run whose step ends in a fact that the ledger does not take', async () => {
+    await hub.start({ leaseMs: 60_000 });
+    const runId = await hub.route([['bad-event']]);
+
+    expect((await hub.ended(runId)).state).to.equal('quarantined');
+    const [entry] = await hub.ledger.quarantine.list({ limit: 1 });
+    expect(entry).to.include({ reason: 'internal.unexpected', runId });
+  });
+
+  it('quarantines what no worker can be started for, and keeps no place for the worker that is not there', async () => {
+    const broken = await hub.start({
+      workers: 1,
+      worker: { url: new URL('./toy-worker.ts', import.meta.url), data: () => {} },
+    });
+    const first = await hub.route([['pass']]);
+    expect((await hub.ended(first)).state).to.equal('quarantined');
+    const second = await hub.route([['pass']], { route: 'other' });
+    expect((await hub.ended(second)).state).to.equal('quarantined');
+
+    const entries = await hub.ledger.quarantine.list({ limit: 10 });
+    await broken.stop(0);
+
+    expect(entries.map(({ reason, detail }) => [reason, detail.includes('no worker is free')])).to.deep.equal([
+      ['processor.failed', false],
+      ['processor.failed', false],
+    ]);
   });
 
   it('lets a step under way end when it is stopped with time to do so, and claims nothing more', async () => {

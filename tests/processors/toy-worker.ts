@@ -89,6 +89,25 @@ const plugins: readonly ProcessorPlugin[] = [
     while (!existsSync(context.options.file ?? '')) await delay(20, undefined, { signal: context.signal });
     return passOn(context);
   }),
+  /** Waits for a file, then fails the first time it gets that far. */
+  toy('wait-then-fail-once', async (context) => {
+    context.progress(1);
+    const file = context.options.file ?? '';
+    while (!existsSync(file)) await delay(20, undefined, { signal: context.signal });
+    if (isFirst({ ...context, options: { file: `${file}.failed` } })) throw new HubError('processor.failed', {});
+    return passOn(context);
+  }),
+  /** An event of another shape than its schema: the ledger does not take it. */
+  toy('bad-event', ({ items }) => ({
+    outcome: 'done',
+    items,
+    events: [
+      {
+        type: 'qc.completed',
+        data: { verdict: 'pass', series: [], releasedStudyInstanceUid: 'not a UID', reportRef: '' },
+      },
+    ],
+  })),
 ];
 
 if (parentPort !== null)

@@ -47,6 +47,7 @@ export function deliveryWrites(db: Database, log: EventLog) {
     `SELECT delivery FROM deliveries WHERE delivery_id = ? AND fence = ? AND leased = 1 AND state = 'pending'`,
   );
   const end = db.query('UPDATE deliveries SET state = ?, leased = 0, ready_at = ?, reason = ? WHERE delivery = ?');
+  const back = db.query('UPDATE deliveries SET leased = 0, attempts = attempts - 1, ready_at = ? WHERE delivery = ?');
   const attempted = db.query(
     `INSERT INTO delivery_attempts (delivery, attempt, started_at, duration_ms, outcome, code, retry, detail)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -135,6 +136,13 @@ export function deliveryWrites(db: Database, log: EventLog) {
       log.append(events);
       return true;
     },
+    giveBack(_now: Date, deliveryId: string, fence: number, delivered: readonly string[], at: Date): boolean {
+      const row = leased.get(deliveryId, fence);
+      if (row === undefined) return false;
+      back.run(at.getTime(), row.delivery);
+      for (const sopInstanceUid of delivered) keep.run(row.delivery, sopInstanceUid);
+      return true;
+    },
     replay: (now: Date, deliveryId: string): boolean => again.run(now.getTime(), deliveryId) === 1,
   };
 }
@@ -194,6 +202,9 @@ export function deliveryReads(db: Database) {
   const dead = db.query<{ destination: string; deliveries: number }>(
     `SELECT destination, count(*) AS deliveries FROM deliveries WHERE state = 'dead' GROUP BY destination`,
   );
+  const waitingFor = db.query<{ destination: string }>(
+    `SELECT DISTINCT destination FROM deliveries WHERE state = 'pending'`,
+  );
   const nextDue = db.query<{ ready_at: number | null }>(
     `SELECT min(ready_at) AS ready_at FROM deliveries WHERE state = 'pending'`,
   );
@@ -227,6 +238,7 @@ export function deliveryReads(db: Database) {
     /** Runs of earlier revisions of the same study that the same destination has. */
     earlierRuns: (deliveryId: string): readonly string[] => earlier.all(deliveryId).map(({ run_id }) => run_id),
     dead: () => dead.all().map(({ destination, deliveries }) => ({ destination, deliveries })),
+    waitingFor: (): readonly string[] => waitingFor.all().map(({ destination }) => destination),
     nextDue(): Date | undefined {
       const at = nextDue.get()?.ready_at ?? null;
       return at === null ? undefined : new Date(at);

@@ -15,6 +15,8 @@ export interface ClaimedJob {
   readonly step: number;
   readonly attempt: number;
   readonly fence: number;
+  readonly failures: number;
+  readonly losses: number;
 }
 
 interface LeasedRow {
@@ -33,6 +35,11 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
     `UPDATE jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1, ready_at = ? WHERE job = ?
      RETURNING job_id, run, step, attempt, fence`,
   );
+  // Ended without an outcome: given back. Not ended at all: whoever had it died.
+  const past = db.query<{ failures: number; losses: number }>(
+    `SELECT count(*) FILTER (WHERE outcome = 'retry') AS failures, count(*) FILTER (WHERE ended_at IS NULL) AS losses
+     FROM job_attempts WHERE job = ?`,
+  );
   const begin = db.query('INSERT INTO job_attempts (job, attempt, owner, started_at) VALUES (?, ?, ?, ?)');
   const runOf = db.query<{ run_id: string; steps: string }>('SELECT run_id, steps FROM runs WHERE run = ?');
   const renew = db.query(`UPDATE jobs SET ready_at = ? WHERE job_id = ? AND fence = ? AND state = 'running'`);
@@ -49,7 +56,7 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
     `INSERT INTO jobs (job_id, run, step, processor, state, ready_at) VALUES (?, ?, ?, ?, 'waiting', ?)`,
   );
 
-  const endAttempt = (row: LeasedRow, now: Date, outcome: 'done' | 'retry' | 'quarantined', reason?: string) =>
+  const endAttempt = (row: LeasedRow, now: Date, outcome?: 'done' | 'retry' | 'quarantined', reason?: string) =>
     end.run(now.toISOString(), outcome, reason, row.job, row.attempt);
 
   return {
@@ -58,9 +65,11 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
         const row = lease.get(at.getTime() + leaseMs, job);
         const run = row === undefined ? undefined : runOf.get(row.run);
         if (row === undefined || run === undefined) return [];
+        const { failures = 0, losses = 0 } = past.get(job) ?? {};
         begin.run(job, row.attempt, owner, now.toISOString());
         setRun.run('running', row.step, row.run);
-        return [{ jobId: row.job_id, runId: run.run_id, step: row.step, attempt: row.attempt, fence: row.fence }];
+        const { job_id: jobId, step, attempt, fence } = row;
+        return [{ jobId, runId: run.run_id, step, attempt, fence, failures, losses }];
       });
     },
     renew: (_now: Date, jobId: string, fence: number, leaseMs: number, at: Date): boolean =>
@@ -86,6 +95,14 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
       setJob.run('waiting', retryAt.getTime(), row.job);
       setRun.run('waiting', row.step, row.run);
       endAttempt(row, now, 'retry', reason);
+      return true;
+    },
+    giveBack(now: Date, jobId: string, fence: number, at: Date): boolean {
+      const row = leased.get(jobId, fence);
+      if (row === undefined) return false;
+      setJob.run('waiting', at.getTime(), row.job);
+      setRun.run('waiting', row.step, row.run);
+      endAttempt(row, now, undefined, 'given back');
       return true;
     },
     quarantine(now: Date, jobId: string, fence: number, entry: NewQuarantine): boolean {

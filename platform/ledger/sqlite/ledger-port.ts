@@ -85,6 +85,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       finishStep: async (jobId, fence, { items, events }) =>
         write('jobs', 'finishStep', jobId, fence, JSON.stringify(items), seal(events)),
       retryStep: (jobId, fence, retryAt, reason) => write('jobs', 'retryStep', jobId, fence, retryAt, reason),
+      giveBack: (jobId, fence, now) => write('jobs', 'giveBack', jobId, fence, now),
       quarantine: (jobId, fence, entry) => write('jobs', 'quarantine', jobId, fence, entry),
       get: (runId) => read(() => reads.runs.get(runId)),
       ofStudy: (study) => read(() => reads.runs.ofStudy(study)),
@@ -111,6 +112,9 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
         write('deliveries', 'succeed', deliveryId, fence, attempt, seal(events)),
       fail: async (deliveryId, fence, attempt, delivered, retryAt, events) =>
         write('deliveries', 'fail', deliveryId, fence, attempt, delivered, retryAt, seal(events)),
+      giveBack: (deliveryId, fence, delivered, now) =>
+        write('deliveries', 'giveBack', deliveryId, fence, delivered, now),
+      waitingFor: () => read(() => reads.deliveries.waitingFor()),
       list: (page) => read(() => reads.deliveries.list(page)),
       get: (deliveryId) => read(() => reads.deliveries.get(deliveryId)),
       replay: (deliveryId) => write('deliveries', 'replay', deliveryId),
