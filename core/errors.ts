@@ -220,6 +220,20 @@ export const ERRORS = {
     title: 'Wrong usage',
     remedy: 'See `hub --help`.',
   },
+  'command.interrupted': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'transient',
+    title: 'Interrupted',
+    remedy: 'Run the command again: what it did so far stands.',
+  },
+  'file.failed': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'File cannot be used',
+    remedy: 'Check the path, its permissions and the disk.',
+  },
   // Processing
   'policy.unsafe': {
     dimse: 0x0110,

@@ -15,9 +15,9 @@ import {
   parseBlobRef,
   type StoredBlob,
 } from '../../core/store.ts';
+import { fileRange } from './file-range.ts';
 import { PackFiles } from './pack-files.ts';
 
-const CHUNK_BYTES = 1_048_576;
 const PACK_NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
 
 /** @param dataDir - with its folder `store`, as `openDataFolder` makes it */
@@ -40,31 +40,16 @@ async function openBlob(files: PackFiles, ref: BlobRef): Promise<ByteSource> {
     throw error instanceof HubError ? error : failed(error, { ref });
   }
 
-  const read = async (offset: number, length: number): Promise<Uint8Array> => {
-    const wanted = Math.max(0, Math.min(length, sizeBytes - offset));
-    const bytes = new Uint8Array(wanted);
-    let filled = 0;
-    while (filled < wanted) {
-      const { bytesRead } = await file.handle
-        .read(bytes, filled, wanted - filled, start + offset + filled)
-        .catch((error: unknown) => {
-          throw failed(error, { ref });
-        });
-      if (bytesRead === 0) throw new HubError('store.missing', { ref, detail: 'the pack ended early' });
-      filled += bytesRead;
-    }
-    return bytes;
-  };
-  let closed: Promise<void> | undefined;
-  return {
+  return fileRange({
+    handle: file.handle,
+    start,
     sizeBytes,
-    read,
-    async *stream(offset = 0, length = sizeBytes - offset) {
-      const end = Math.min(sizeBytes, offset + length);
-      for (let at = offset; at < end; at += CHUNK_BYTES) yield await read(at, Math.min(CHUNK_BYTES, end - at));
-    },
-    close: () => (closed ??= file.release()),
-  };
+    close: () => file.release(),
+    failed: (cause) =>
+      cause === undefined
+        ? new HubError('store.missing', { ref, detail: 'the pack ended early' })
+        : failed(cause, { ref }),
+  });
 }
 
 async function createPack(dataDir: string, name: string): Promise<PackWriter> {
