@@ -75,8 +75,10 @@ export async function attemptDelivery(
   }
 
   if (failure !== undefined && signal.aborted) {
-    // Nobody's failure. Not recorded: the lease runs out, or has already gone to another, and the attempt is made again.
+    // Nobody's failure. Another has the delivery already, or the next to start takes it up where it stands.
     log.info('delivery abandoned', { reason: lost.signal.aborted ? 'lease lost' : 'stopping' });
+    if (!lost.signal.aborted)
+      await ports.ledger.deliveries.giveBack(deliveryId, delivery.fence, [...delivered], ports.clock.now());
     return;
   }
   const durationMs = Math.round(performance.now() - startMs);

@@ -18,7 +18,6 @@ const IDLE_POLL_MS = 15_000;
 /** Longest wait of a timer of Node. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const BUSY_POLL_MS = 1_000;
-const PENDING_PAGE = 500;
 const COMMIT_DELAY_MS = 100;
 
 export interface DispatcherPorts {
@@ -39,7 +38,7 @@ export interface DispatcherOptions {
 }
 
 export interface Dispatcher {
-  /** Takes nothing new, lets deliveries under way end within `graceMs`, then abandons them. Harmless twice. */
+  /** Takes nothing new, lets deliveries under way end within `graceMs`, then gives them back. Harmless twice. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -70,6 +69,10 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   });
 
   const begin = (delivery: LeasedDelivery): void => {
+    if (isStopping) {
+      giveBack(delivery);
+      return;
+    }
     const work = attemptDelivery({ ...ports, log, metrics }, delivery, destinations.get(delivery.destination), {
       leaseMs,
       signal: abandon.signal,
@@ -88,6 +91,19 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
     underWay.set(delivery.deliveryId, work);
   };
 
+  /** Claimed while the hub began to stop. */
+  const giveBack = ({ deliveryId, fence }: LeasedDelivery): void => {
+    const given = ledger.deliveries
+      .giveBack(deliveryId, fence, [], clock.now())
+      .then(() => undefined)
+      // The lease runs out all the same.
+      .catch((error: unknown) =>
+        log.warn('delivery could not be given back', { deliveryId, error: toHubError(error).message }),
+      )
+      .finally(() => underWay.delete(deliveryId));
+    underWay.set(deliveryId, given);
+  };
+
   const claim = async (): Promise<void> => {
     while (isWanted && !isStopping) {
       isWanted = false;
@@ -100,11 +116,19 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const sleepUntilDue = async (): Promise<void> => {
     const due = await ledger.deliveries.nextDue();
     clearTimeout(timer);
-    // What is due already waits for a slot of its destination; behind it may stand what another will be due for.
     const untilDueMs = due === undefined ? Infinity : due.getTime() - clock.now().getTime();
+    // What is due already is for a destination that is gone (a dead letter was replayed), or waits for a slot of its
+    // destination; behind it may stand what another will be due for.
+    if (untilDueMs <= 0) (await ledger.deliveries.waitingFor()).forEach(noticeUnknown);
     const waitMs = untilDueMs <= 0 ? BUSY_POLL_MS : Math.min(untilDueMs, IDLE_POLL_MS, MAX_TIMER_MS);
     if (!isStopping) timer = setTimeout(wake, waitMs);
   };
+
+  function noticeUnknown(name: string): void {
+    if (destinations.has(name) || unknown.has(name)) return;
+    unknown.add(name);
+    isWanted = true;
+  }
 
   /** One claim at a time; a wake during it makes it look once more. */
   function wake(): void {
@@ -121,10 +145,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
       });
   }
 
-  const noticeUnknown = (name: string): void => {
-    if (!destinations.has(name)) unknown.add(name);
-  };
-  for await (const name of destinationsOfPending(ledger)) noticeUnknown(name);
+  (await ledger.deliveries.waitingFor()).forEach(noticeUnknown);
 
   const subscription = await ports.bus.subscribe(
     { group: GROUP, streams: ['hub.result.v1'], from: 'earliest' },
@@ -177,19 +198,6 @@ function deliveriesOf(
       releasedStudyInstanceUid,
     };
   });
-}
-
-async function* destinationsOfPending({ deliveries }: Ledger): AsyncIterable<string> {
-  let before: string | undefined;
-  do {
-    const page = await deliveries.list({
-      limit: PENDING_PAGE,
-      state: 'pending',
-      ...(before === undefined ? {} : { before }),
-    });
-    yield* page.map(({ destination }) => destination);
-    before = page.length < PENDING_PAGE ? undefined : page.at(-1)?.deliveryId;
-  } while (before !== undefined);
 }
 
 async function countDeadLetters(

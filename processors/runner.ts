@@ -73,6 +73,10 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
   let timer: NodeJS.Timeout | undefined;
 
   const begin = (job: LeasedJob): void => {
+    if (isStopping) {
+      giveBack(job);
+      return;
+    }
     const step = attemptStep(
       { ledger, clock, log, metrics, pool, random: ports.random ?? Math.random },
       {
@@ -117,7 +121,7 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
       const free = options.workers - underWay.size;
       if (free < 1) break;
       const jobs = await ledger.runs.claim(options.owner, leaseMs, clock.now(), free);
-      jobs.forEach(isStopping ? giveBack : begin);
+      jobs.forEach(begin);
     }
   };
 

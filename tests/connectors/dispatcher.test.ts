@@ -309,13 +309,50 @@ describe('the dispatcher', () => {
     const run = await process(['kct-pacs'], [releasedItem(1)]);
     await waitFor('the lease', async () => ((await delivery(run, 'kct-pacs'))?.attempts === 1 ? true : undefined));
     await first.stop(0);
-    expect((await delivery(run, 'kct-pacs'))?.history).to.deep.equal([]);
+    // As after kill -9: somebody had it, and will not come back.
+    const [taken] = await ledger.deliveries.claim('dead process', 60_000, clock.now(), { 'kct-pacs': 1 });
+    expect(taken?.destination).to.equal('kct-pacs');
 
     clock.advance(60_001);
     await start([to('kct-pacs', async () => undefined)]);
 
     const { history } = await inState(run, 'kct-pacs', 'succeeded');
     expect(history.map(({ attempt }) => attempt)).to.deep.equal([2]);
+  });
+
+  it('gives back what it has to abandon: it goes out at once after a restart, without what got through, uncounted', async () => {
+    const first = await start([
+      to('kct-pacs', (order, onDelivered) => {
+        onDelivered('2.25.1.1.1');
+        return new Promise((_, reject) => order.signal.addEventListener('abort', () => reject(new Error('stopping'))));
+      }),
+    ]);
+    const run = await process(['kct-pacs'], [releasedItem(1), releasedItem(2)]);
+    await waitFor('the lease', async () => ((await delivery(run, 'kct-pacs'))?.attempts === 1 ? true : undefined));
+    await first.stop(0);
+    const orders: DeliveryOrder[] = [];
+
+    await start([to('kct-pacs', async (order) => void orders.push(order))]);
+
+    const { history } = await inState(run, 'kct-pacs', 'succeeded');
+    expect(history.map(({ attempt }) => attempt)).to.deep.equal([1]);
+    expect(orders.map(({ delivered }) => [...delivered])).to.deep.equal([['2.25.1.1.1']]);
+  });
+
+  it('says again that a destination is gone when such a dead letter is replayed', async () => {
+    const before = await start([to('was-here', () => Promise.reject(new HubError('partner.refused', {})))]);
+    const run = await process(['was-here'], [releasedItem(1)]);
+    const { deliveryId } = await inState(run, 'was-here', 'dead');
+    await before.stop(0);
+    await start([to('kct-pacs', async () => undefined)]);
+
+    await ledger.deliveries.replay(deliveryId);
+
+    const row = await waitFor('the second end', async () => {
+      const found = await delivery(run, 'was-here');
+      return found?.state === 'dead' && found.history.length === 2 ? found : undefined;
+    });
+    expect(row.history.map(({ code }) => code)).to.deep.equal(['partner.refused', 'destination.unknown']);
   });
 
   it('stops working on what another process has taken over', async () => {
