@@ -7,9 +7,8 @@ export class BlockPool {
   readonly #idle: Buffer[] = [];
   readonly #capBytes: number;
   #takenBytes = 0;
-  #waiting: (() => void)[] = [];
 
-  /** @param capBytes - above it `isOver` tells the doors to stop reading from their senders */
+  /** @param capBytes - above it objects under way are written to the disk instead of waiting in memory */
   constructor(capBytes: number) {
     this.#capBytes = capBytes;
   }
@@ -22,18 +21,9 @@ export class BlockPool {
   give(blocks: readonly Buffer[]): void {
     this.#takenBytes -= blocks.length * BLOCK_BYTES;
     for (const block of blocks) if (this.#idle.length < MAX_IDLE_BLOCKS) this.#idle.push(block);
-    if (this.isOver || this.#waiting.length === 0) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resume of waiting) resume();
   }
 
   get isOver(): boolean {
     return this.#takenBytes > this.#capBytes;
-  }
-
-  /** Resolves when `isOver` ends. */
-  async room(): Promise<void> {
-    while (this.isOver) await new Promise<void>((resume) => this.#waiting.push(resume));
   }
 }

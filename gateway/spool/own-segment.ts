@@ -1,6 +1,8 @@
 /** A segment for one large object, written while it arrives. Its record's head comes last, into room kept at the front. */
+import type { Logger } from '../../core/ports.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { RESERVED_BYTES, SEGMENT_MAGIC } from './record.ts';
+import { errorCode } from './storage-failure.ts';
 
 const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
 
@@ -8,14 +10,16 @@ export class OwnSegment {
   readonly name: string;
   readonly bodyOffset = SEGMENT_MAGIC.length + RESERVED_BYTES;
   readonly #files: SpoolFiles;
+  readonly #log: Logger;
   readonly #opened: Promise<SpoolFile>;
   #file: SpoolFile | undefined;
   #position = this.bodyOffset;
   #queuedBytes = 0;
   #written: Promise<void>;
 
-  constructor(files: SpoolFiles, name: string) {
+  constructor(files: SpoolFiles, name: string, log: Logger) {
     this.#files = files;
+    this.#log = log;
     this.name = name;
     this.#opened = files.create(name);
     this.#written = this.#opened.then((file) => void (this.#file = file));
@@ -65,9 +69,14 @@ export class OwnSegment {
     await this.file.close();
   }
 
+  /** Never fails: on a disk that takes no more changes the file stays until a recovery removes it. */
   async remove(): Promise<void> {
     await this.#written.catch(() => undefined); // Removed either way.
     await this.#file?.close().catch(() => undefined); // Closed already after a failed commit.
-    await this.#files.remove(this.name);
+    try {
+      await this.#files.remove(this.name);
+    } catch (error) {
+      this.#log.warn('spool segment could not be removed', { segment: this.name, reason: errorCode(error) });
+    }
   }
 }

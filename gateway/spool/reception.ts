@@ -10,7 +10,8 @@ import { BLOCK_BYTES, type BlockPool } from './blocks.ts';
 import { blockSource, fileSource } from './byte-sources.ts';
 import { OwnSegment } from './own-segment.ts';
 import { encodeRecordHead, type Description } from './record.ts';
-import { storageFailure, type SegmentLog } from './segment-log.ts';
+import type { SegmentLog } from './segment-log.ts';
+import { storageFailure } from './storage-failure.ts';
 
 /** Data sets up to here share a segment; larger ones get one of their own. */
 const SHARED_SEGMENT_MAX_BYTES = 8 * 1024 * 1024;
@@ -19,6 +20,8 @@ export interface ReceptionPorts {
   readonly pool: BlockPool;
   readonly log: SegmentLog;
   readonly createOwnSegment: () => OwnSegment;
+  /** Nothing may be committed any more. */
+  readonly isClosed: () => boolean;
   readonly maxObjectBytes: number;
 }
 
@@ -53,6 +56,7 @@ export class Reception {
   /** Of prefix and data set; only kept while the bytes go by for large objects, which are not read twice. */
   #wholeHash: Hash | undefined;
   #refusal: HubError | undefined;
+  #isAbandoned = false;
 
   /**
    * @param refusal - the object is refused before it comes: its bytes are taken from the sender and forgotten
@@ -73,20 +77,19 @@ export class Reception {
     if (this.#refusal === undefined && this.#dataSetBytes > this.#ports.maxObjectBytes) {
       this.#refuse(new HubError('dataset.too-large', { maxBytes: this.#ports.maxObjectBytes }));
     }
-    if (this.#refusal !== undefined) return true;
+    if (this.#refusal !== undefined || this.#isAbandoned) return true;
     this.#dataSetHash.update(bytes);
     this.#wholeHash?.update(bytes);
     this.#copy(bytes);
-    if (this.#own === undefined && this.#dataSetBytes > SHARED_SEGMENT_MAX_BYTES) this.#moveToOwnSegment();
-    else if (this.#own !== undefined) this.#handOver(false);
-    return !this.#ports.pool.isOver && this.#own?.isBehind !== true;
+    if (this.#own !== undefined) this.#handOver(false);
+    else if (this.#dataSetBytes > SHARED_SEGMENT_MAX_BYTES || this.#isInTheWay) this.#moveToOwnSegment();
+    return this.#own === undefined || !(this.#ports.pool.isOver || this.#own.isBehind);
   }
 
   /** Resolves when `push` may be called again. */
   async room(): Promise<void> {
     // What the disk says about it is said by `finish`.
     await this.#own?.caughtUp().catch(() => undefined);
-    if (this.#refusal === undefined) await this.#ports.pool.room();
   }
 
   /**
@@ -95,9 +98,9 @@ export class Reception {
    * @throws {HubError} why the object was refused, or what the disk said while it came
    */
   async finish(): Promise<ReceivedObject> {
-    if (this.#refusal !== undefined) {
+    if (this.#refusal !== undefined || this.#isAbandoned) {
       await this.abandon();
-      throw this.#refusal;
+      throw this.#refusal ?? new HubError('store.failed', { reason: 'abandoned' });
     }
     const sizeBytes = this.#prefix.length + this.#dataSetBytes;
     const dataSetSha256 = this.#dataSetHash.digest('hex');
@@ -123,10 +126,11 @@ export class Reception {
   /**
    * Resolves when the object and its description would survive the power plug.
    *
-   * @throws {HubError} `store.full`, `store.failed`; then nothing is kept
+   * @throws {HubError} `store.full`, `store.failed`, `gateway.stopping`; then nothing is kept
    */
   async commit(description: Description): Promise<Committed> {
     try {
+      if (this.#ports.isClosed()) throw new HubError('gateway.stopping');
       return await (this.#own === undefined
         ? this.#commitShared(description)
         : this.#commitOwn(this.#own, description));
@@ -137,7 +141,7 @@ export class Reception {
 
   /** Leaves nothing behind. Harmless after `commit`. */
   async abandon(): Promise<void> {
-    this.#refusal ??= new HubError('store.failed', { reason: 'abandoned' });
+    this.#isAbandoned = true;
     const own = this.#own;
     this.#own = undefined;
     this.#giveBlocks();
@@ -180,6 +184,14 @@ export class Reception {
   #contents(): Uint8Array[] {
     const last = this.#blocks.length - 1;
     return [this.#prefix, ...this.#blocks.map((block, n) => (n === last ? block.subarray(0, this.#used) : block))];
+  }
+
+  /**
+   * Memory is short and this object holds full blocks of it. Waiting for others to give theirs back could be for ever:
+   * they may all be waiting. The disk always gets on, or says why not.
+   */
+  get #isInTheWay(): boolean {
+    return this.#ports.pool.isOver && this.#blocks.length > 1;
   }
 
   #copy(bytes: Uint8Array): void {

@@ -9,6 +9,7 @@ import { HubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { SEGMENT_MAGIC } from './record.ts';
+import { errorCode, storageFailure } from './storage-failure.ts';
 
 /** More than this is not put under one sync, so that the first of many does not wait for the last. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
@@ -44,6 +45,7 @@ export class SegmentLog {
   #open: OpenSegment | undefined;
   readonly #waiting: Waiting[] = [];
   #isFlushing = false;
+  #isClosed = false;
   #flushed: Promise<void> = Promise.resolve();
 
   /** @param nextName - a segment name that was never used */
@@ -58,9 +60,10 @@ export class SegmentLog {
    * Resolves when the parts would survive the power plug. `onDurable` order is append order.
    *
    * @param parts - not copied; they belong to the log until it resolves
-   * @throws {HubError} `store.full`, `store.failed`; then nothing of it is kept
+   * @throws {HubError} `store.full`, `store.failed`, `gateway.stopping`; then nothing of it is kept
    */
   append(parts: readonly Uint8Array[]): Promise<Placement> {
+    if (this.#isClosed) return Promise.reject(new HubError('gateway.stopping'));
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     return new Promise((onDurable, onFailed) => {
       this.#waiting.push({ parts, length, onDurable, onFailed });
@@ -68,8 +71,12 @@ export class SegmentLog {
     });
   }
 
-  /** Waits for what was appended, then closes the segment. */
+  /**
+   * Waits for what was appended, then closes the segment for good: after it another process may own the folder, and
+   * would cut what this one still writes.
+   */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#flushed;
     await this.#open?.file.close();
     this.#open = undefined;
@@ -158,15 +165,4 @@ async function createSegment(files: SpoolFiles, name: string): Promise<OpenSegme
     await files.remove(name).catch(() => undefined); // An empty segment does no harm if it stays.
     throw error;
   }
-}
-
-/** What a failing disk means to the sender. */
-export function storageFailure(error: unknown): HubError {
-  if (error instanceof HubError) return error;
-  const code = errorCode(error);
-  return new HubError(code === 'ENOSPC' || code === 'EDQUOT' ? 'store.full' : 'store.failed', { reason: code }, error);
-}
-
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown';
 }

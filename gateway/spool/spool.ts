@@ -32,6 +32,7 @@ export class Spool {
   readonly #disk: DiskGuard;
   readonly #log: SegmentLog;
   readonly #ports: ConstructorParameters<typeof Reception>[1];
+  #isClosed = false;
 
   constructor(files: SpoolFiles, lastSequence: number, options: SpoolOptions, log: Logger) {
     let sequence = lastSequence;
@@ -41,7 +42,8 @@ export class Spool {
     this.#ports = {
       pool: new BlockPool(options.maxInFlightBytes),
       log: this.#log,
-      createOwnSegment: () => new OwnSegment(files, nextName()),
+      createOwnSegment: () => new OwnSegment(files, nextName(), log),
+      isClosed: () => this.#isClosed,
       maxObjectBytes: options.maxObjectBytes,
     };
   }
@@ -66,6 +68,7 @@ export class Spool {
 
   /** Waits for what is being written. Receptions that go on afterwards fail. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#log.close();
   }
 }

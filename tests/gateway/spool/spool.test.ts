@@ -178,6 +178,50 @@ describe('the spool', function () {
     clearInterval(release);
   });
 
+  it('lets every object get on when all of them together need more memory than there is', async () => {
+    const { spool } = await opened(folder, undefined, { maxInFlightBytes: 1024 * 1024 });
+    const contents = Array.from({ length: 8 }, (_, n) => bytes(1_500_000, n));
+    const receptions = contents.map(() => spool.receive(PREFIX));
+
+    const committed = await Promise.all(
+      receptions.map(async (reception, n) => stored(reception, contents[n] ?? Buffer.alloc(0))),
+    );
+    await spool.close();
+
+    for (const [n, one] of committed.entries()) {
+      const whole = Buffer.concat([PREFIX, contents[n] ?? Buffer.alloc(0)]);
+      expect(await atReference(folder, one)).to.satisfy((kept: Buffer) => kept.equals(whole));
+    }
+  });
+
+  it('survives a disk that does not even let it remove what it gives up', async () => {
+    const { spool } = await opened(folder, (real) => ({
+      ...real,
+      remove: async () => Promise.reject(Object.assign(new Error('read-only'), { code: 'EROFS' })),
+    }));
+    const reception = spool.receive(PREFIX);
+    await pushAll(reception, bytes(LARGE, 1));
+
+    await reception.abandon();
+    await spool.close();
+
+    expect((await opened(folder)).unrecorded).to.deep.equal([]);
+    expect(await readdir(folder)).to.deep.equal([]);
+  });
+
+  it('takes nothing after it was closed, for then another process may own the folder', async () => {
+    const { spool } = await opened(folder);
+    const [small, large] = [spool.receive(PREFIX), spool.receive(PREFIX)];
+    await pushAll(large, bytes(LARGE, 2));
+    await spool.close();
+
+    const errors = [await thrownBy(stored(small, bytes(10, 1))), await thrownBy(stored(large, bytes(10, 2)))];
+    await large.abandon();
+
+    expect(errors.map(({ code }) => code)).to.deep.equal(['gateway.stopping', 'gateway.stopping']);
+    expect(await readdir(folder)).to.deep.equal([]);
+  });
+
   describe('after a crash', () => {
     it('gives every whole record again, in order, with what it says', async () => {
       const { spool } = await opened(folder);
