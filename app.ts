@@ -88,7 +88,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const catalogue = catalogueOf(config);
     const access = createAccess({ ledger, clock });
     const firstToken = await ensureFirstToken(ledger, clock);
-    const feed = createFeed({ ledger, access, log }, { hubName: config.hub.name });
+    const feed = createFeed(
+      { ledger, access, log },
+      { hubName: config.hub.name, cursorKey: await dataFolder.secret('feed') },
+    );
 
     if (stages.has('connectors')) {
       const destinations = config.destinations.map((destination) =>

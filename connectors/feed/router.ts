@@ -12,7 +12,7 @@ import {
 } from '../../core/events.ts';
 import type { Ledger, Role } from '../../core/ledger.ts';
 import type { Identity, Logger } from '../../core/ports.ts';
-import { formatCursor, parseCursor } from './cursor.ts';
+import { createCursors } from './cursor.ts';
 import { partnerStream } from './projection.ts';
 import { createFeedStreams } from './stream.ts';
 
@@ -27,6 +27,8 @@ export interface FeedPorts {
 
 export interface FeedOptions {
   readonly hubName: string;
+  /** 32 secret bytes, the same on every start: partners keep their cursors. */
+  readonly cursorKey: Uint8Array;
   /** Between heartbeats of a stream, and so between looks at the ledger when nothing wakes it. */
   readonly heartbeatMs?: number;
 }
@@ -63,8 +65,9 @@ const streamQuery = pageQuery.pick({ after: true, types: true });
 
 export function createFeed(ports: FeedPorts, options: FeedOptions): Feed {
   const { ledger, access } = ports;
+  const cursors = createCursors(options.cursorKey);
   const render = (stream: PartnerStream, event: PositionedEvent) => ({
-    cursor: formatCursor(stream, event.position),
+    cursor: cursors.format(stream, event.position),
     event: toCloudEvent(event, options.hubName),
   });
   const streams = createFeedStreams({
@@ -79,7 +82,7 @@ export function createFeed(ports: FeedPorts, options: FeedOptions): Feed {
   router.get('/', async (request, response) => {
     const stream = streamOf(access.identityOf(request));
     const query = parseQuery(pageQuery, request.query);
-    const after = query.after === undefined ? 0 : parseCursor(stream, query.after);
+    const after = query.after === undefined ? 0 : cursors.parse(stream, query.after);
     const read = await ledger.events.read({
       streams: [stream],
       after,
@@ -91,7 +94,7 @@ export function createFeed(ports: FeedPorts, options: FeedOptions): Feed {
     response.setHeader('Cache-Control', 'no-store');
     response.json({
       events: page.map((event) => render(stream, event).event),
-      cursor: formatCursor(stream, page.at(-1)?.position ?? after),
+      cursor: cursors.format(stream, page.at(-1)?.position ?? after),
       hasMore: read.length > page.length,
     });
   });
@@ -101,7 +104,7 @@ export function createFeed(ports: FeedPorts, options: FeedOptions): Feed {
     const query = parseQuery(streamQuery, request.query);
     // A browser that comes back sends the last id it saw; that wins over the address it first asked for.
     const cursor = request.get('Last-Event-ID') ?? query.after;
-    await streams.serve(response, stream, cursor === undefined ? 0 : parseCursor(stream, cursor), query.types);
+    await streams.serve(response, stream, cursor === undefined ? 0 : cursors.parse(stream, cursor), query.types);
   });
 
   return { router, stop: () => streams.stop() };

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { randomUUID } from 'node:crypto';
-import { formatCursor, parseCursor } from '../../connectors/feed/cursor.ts';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createCursors } from '../../connectors/feed/cursor.ts';
 import { partnerStream, projectForPartner } from '../../connectors/feed/projection.ts';
 import { startFeedProjector } from '../../connectors/feed/projector.ts';
 import { createFeed, type Feed } from '../../connectors/feed/router.ts';
@@ -66,7 +66,10 @@ describe('the feed of a partner', () => {
     bus = openEmbeddedBus({ ledger, log: silentLog });
     await startFeedProjector({ bus, ledger, log: silentLog }, DESTINATIONS);
     http = await startHttp(ledger, (access) => {
-      feed = createFeed({ ledger, access, log: silentLog }, { hubName: 'savilahti', heartbeatMs: 150 });
+      feed = createFeed(
+        { ledger, access, log: silentLog },
+        { hubName: 'savilahti', heartbeatMs: 150, cursorKey: randomBytes(32) },
+      );
       return [{ path: '/partner/v1/events', router: feed.router }];
     });
     [kct, uef] = [await http.as('partner', 'kct'), await http.as('partner', 'uef')];
@@ -361,10 +364,34 @@ describe('the projection of a fact', () => {
 });
 
 describe('a cursor', () => {
-  it('comes back as the position it was made of, for the same feed only', () => {
-    const cursor = formatCursor(partnerStream('kct'), 123_456_789);
+  const cursors = createCursors(Buffer.alloc(32, 7));
 
-    expect(parseCursor(partnerStream('kct'), cursor)).to.equal(123_456_789);
-    expect(() => parseCursor(partnerStream('uef'), cursor)).to.throw('not a cursor of this feed');
+  it('comes back as the position it was made of, for the same feed only', () => {
+    const cursor = cursors.format(partnerStream('kct'), 123_456_789);
+
+    expect(cursors.parse(partnerStream('kct'), cursor)).to.equal(123_456_789);
+    expect(() => cursors.parse(partnerStream('uef'), cursor)).to.throw('not a cursor of this feed');
+  });
+
+  it('is the same for the same place, and says nothing of how much else the hub has done', () => {
+    const near = [1, 2, 3].map((position) => cursors.format(partnerStream('kct'), position));
+    const bytes = near.map((cursor) => Buffer.from(cursor, 'base64url'));
+
+    expect(cursors.format(partnerStream('kct'), 1)).to.equal(near[0]);
+    for (const [n, one] of bytes.entries()) {
+      expect(one.toString('latin1')).not.to.match(/\b[123]\b/);
+      const next = bytes[(n + 1) % 3] ?? Buffer.alloc(0);
+      expect([...one].filter((byte, at) => byte === next[at]).length).to.be.lessThan(6);
+    }
+  });
+
+  it('of another key, or with a bit changed, is none', () => {
+    const cursor = Buffer.from(cursors.format(partnerStream('kct'), 5), 'base64url');
+    const other = createCursors(Buffer.alloc(32, 8)).format(partnerStream('kct'), 5);
+    const changed = Buffer.from(cursor);
+    changed[15] = (changed[15] ?? 0) ^ 1;
+
+    for (const text of [other, changed.toString('base64url'), `${cursor.toString('base64url')}AA`, ''])
+      expect(() => cursors.parse(partnerStream('kct'), text), text).to.throw('not a cursor of this feed');
   });
 });
