@@ -19,7 +19,15 @@ const manifestSchema = z.strictObject({
   studyInstanceUid: z.string(),
   /** Highest revision of the study that was delivered here. */
   revision: z.int(),
-  deliveries: z.array(z.strictObject({ deliveryId: z.string(), route: z.string(), revision: z.int(), files: z.int() })),
+  deliveries: z.array(
+    z.strictObject({
+      deliveryId: z.string(),
+      /** In folders of our own only: what our routes are called is no partner's business. */
+      route: z.string().optional(),
+      revision: z.int(),
+      files: z.int(),
+    }),
+  ),
   files: z.array(file),
 });
 type Manifest = z.infer<typeof manifestSchema>;
@@ -33,11 +41,13 @@ export async function extendManifest(
     readonly studyInstanceUid: string;
     readonly route: string;
     readonly revision: number;
+    readonly partner?: string;
   },
   files: readonly ManifestFile[],
 ): Promise<void> {
   const before = await readManifest(folder);
-  const { deliveryId, route, revision } = delivery;
+  const { deliveryId, revision } = delivery;
+  const route = delivery.partner === undefined ? { route: delivery.route } : {};
   const byPath = new Map((before?.files ?? []).map((each) => [each.path, each]));
   for (const each of files) byPath.set(each.path, each);
   const after: Manifest = {
@@ -46,7 +56,7 @@ export async function extendManifest(
     revision: Math.max(before?.revision ?? 0, revision),
     deliveries: [
       ...(before?.deliveries ?? []).filter((each) => each.deliveryId !== deliveryId),
-      { deliveryId, route, revision, files: files.length },
+      { deliveryId, ...route, revision, files: files.length },
     ],
     files: [...byPath.values()].sort((one, other) => (one.path < other.path ? -1 : 1)),
   };

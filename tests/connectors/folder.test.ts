@@ -79,6 +79,21 @@ describe('the folder connector', () => {
     expect(Buffer.from(mrImage(2)).equals(await readFile(damaged ?? ''))).to.equal(true);
   });
 
+  it('tells a partner nothing of our routes', async () => {
+    const out = join(temporary.path, 'partner');
+    const store = new MemoryStore();
+    const connector = open(store, out);
+
+    await connector.deliver(orderOf([await store.instance(mrImage(1))], { partner: 'kct' }), () => undefined);
+    await connector.deliver(
+      orderOf([await store.instance(mrImage(2))], { partner: 'kct', revision: 2 }),
+      () => undefined,
+    );
+
+    const text = JSON.stringify(await manifestOf(out));
+    expect(text).to.contain('"revision":2').and.not.to.contain('route').and.not.to.contain('rat-brain');
+  });
+
   it('extends the manifest with a later revision', async () => {
     const out = join(temporary.path, 'revisions');
     const store = new MemoryStore();
