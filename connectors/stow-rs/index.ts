@@ -121,6 +121,10 @@ function outcomeOf(
   // when one of the files is unreadable, and lists what it stored beside it.
   if (![200, 202, 400, 409].includes(answer.status)) throw refusalOf(answer);
   const parsed = parseStoreResponse(answer.body);
+  // The page of a proxy or a login is a 200, too. An empty body or XML is taken for what the status says.
+  const isDicom = answer.headers['content-type']?.includes('dicom') === true;
+  if (parsed === undefined && answer.body.byteLength > 0 && !isDicom)
+    throw new HubError('partner.refused', { status: answer.status, detail: 'its answer is not one of STOW-RS' });
   // Anything but 200 is only worth what its body says.
   if (parsed?.stored === undefined && (parsed === undefined || parsed.failed.size === 0) && answer.status !== 200) {
     throw new HubError('partner.refused', { status: answer.status, detail: 'its answer lists no instances' });

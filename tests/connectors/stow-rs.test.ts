@@ -218,6 +218,35 @@ describe('the STOW-RS connector', () => {
       });
     }
 
+    it('does not take the page of a proxy or a login for a receipt', async () => {
+      for (const type of ['text/html', 'application/json', 'text/plain']) {
+        respond(200, '<html><body>Please sign in</body></html>', { 'Content-Type': type });
+        const store = new MemoryStore();
+        const delivered: string[] = [];
+
+        const error = await thrownBy(
+          open(store, url).deliver(orderOf(await images(store, 1)), (uid) => delivered.push(uid)),
+        );
+
+        expect([error.code, delivered]).to.deep.equal(['partner.refused', []]);
+      }
+    });
+
+    it('takes an empty 200, or one in XML, for what it says', async () => {
+      for (const [body, type] of [
+        ['', 'text/plain'],
+        ['<NativeDicomModel/>', 'application/dicom+xml'],
+      ] as const) {
+        respond(200, body, { 'Content-Type': type });
+        const store = new MemoryStore();
+        const delivered: string[] = [];
+
+        await open(store, url).deliver(orderOf(await images(store, 1)), (uid) => delivered.push(uid));
+
+        expect(delivered).to.have.length(1);
+      }
+    });
+
     it('calls it ambiguous when the server took everything and says nothing', async () => {
       answer = () => undefined;
       const store = new MemoryStore();
