@@ -1,15 +1,27 @@
 /**
  * What the ledger was not told of before the hub stopped: the records behind the last known position of each segment.
- * A record that was cut off was never acknowledged; it and what follows it go.
+ * A record that was cut off was never acknowledged: writing and syncing take turns, so nothing acknowledged follows it,
+ * and it goes. A record that others follow was written once and changed since: it is quarantined, and they stay.
  */
 import { createHash } from 'node:crypto';
+import { HubError } from '../../core/errors.ts';
 import type { SpoolPosition } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
 import { formatBlobRef } from '../../core/store.ts';
+import { damagedDescription } from '../quarantine.ts';
 import { fileSource } from './byte-sources.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import type { Committed } from './reception.ts';
-import { HEADER_BYTES, SEGMENT_MAGIC, decodeLengths, decodeRecordHead, type Description } from './record.ts';
+import {
+  HEADER_BYTES,
+  SEGMENT_MAGIC,
+  decodeLengths,
+  decodeRecordHead,
+  type Description,
+  type RecordHeader,
+} from './record.ts';
+
+const REWRITE_BYTES = 1024 * 1024;
 
 /** An object of the spool and what is said about it. */
 export interface SpooledRecord extends Committed {
@@ -31,7 +43,7 @@ export async function recoverSpool(
   for (const name of await files.list()) {
     const file = await files.open(name);
     try {
-      const found = await recoverSegment(name, file, known.get(name) ?? SEGMENT_MAGIC.length, log);
+      const found = await recoverSegment(name, file, Math.max(known.get(name) ?? 0, SEGMENT_MAGIC.length), log);
       records.push(...found.records);
       if (found.isEmpty) await files.remove(name);
     } finally {
@@ -50,22 +62,73 @@ async function recoverSegment(
   const sizeBytes = await file.sizeBytes();
   const records: SpooledRecord[] = [];
   let offset = start;
+  let isCut = true;
+  while (offset < sizeBytes) {
+    const record = await readRecord(name, file, offset, sizeBytes);
+    if (record !== undefined) records.push(record);
+    const damaged = record === undefined ? await readDamaged(name, file, offset, sizeBytes) : undefined;
+    if (damaged !== undefined) {
+      log.error('a record of the spool is damaged, what is left of it is quarantined', { segment: name, offset });
+      records.push(damaged);
+    }
+    const next = (record ?? damaged)?.endOffset;
+    if (next === undefined) break;
+    offset = next;
+  }
+  if (offset < sizeBytes) {
+    isCut = await isTorn(file, offset);
+    const fields = { segment: name, offset, tailBytes: sizeBytes - offset };
+    if (isCut) log.warn('spool segment ended in an unfinished record, which is cut off', fields);
+    else log.error('spool segment ends in bytes that are no record, they are left where they are', fields);
+    if (isCut) await file.truncate(offset);
+  }
   if (sizeBytes > start) {
-    for (;;) {
-      const record = await readRecord(name, file, offset, sizeBytes);
-      if (record === undefined) break;
-      records.push(record);
-      offset = record.endOffset;
-    }
-    if (offset < sizeBytes) {
-      log.warn('spool segment ended in an unfinished record', { segment: name, offset, cutBytes: sizeBytes - offset });
-      await file.truncate(offset);
-    }
-    // After kill -9 whole records may be in the page cache only. The ledger must not point at bytes that a power cut
-    // could still take, so they are made durable before anyone hears of them.
+    await rewrite(file, start, offset);
     await file.sync();
   }
-  return { records, isEmpty: offset <= SEGMENT_MAGIC.length };
+  return { records, isEmpty: isCut && offset <= SEGMENT_MAGIC.length };
+}
+
+/**
+ * Writes what is there once more. After kill -9, or a sync that failed, whole records may be in the page cache only, and
+ * after a failed sync the kernel may hold them for clean: a sync alone would say "good" and be wrong. Written again they
+ * have to go to the disk, and the ledger hears only of what went there. The bytes do not change, so a power cut in
+ * between does no harm.
+ */
+async function rewrite(file: SpoolFile, start: number, end: number): Promise<void> {
+  for (let at = start; at < end; at += REWRITE_BYTES) {
+    await file.write([await readAt(file, at, Math.min(REWRITE_BYTES, end - at))], at);
+  }
+}
+
+/**
+ * What a crash leaves of a record that was not acknowledged: a beginning, or nothing but zeros where it should begin. A
+ * header that is neither is one that was written and changed since.
+ */
+async function isTorn(file: SpoolFile, offset: number): Promise<boolean> {
+  const head = await readAt(file, offset, HEADER_BYTES);
+  return head.length < HEADER_BYTES || head.every((byte) => byte === 0) || decodeLengths(head) !== undefined;
+}
+
+/**
+ * A record that is not whole though another one follows it: it was written, perhaps acknowledged, and the disk changed
+ * it since. It must not take those behind it along, and what is left of it is for somebody to look at.
+ */
+async function readDamaged(
+  segment: string,
+  file: SpoolFile,
+  offset: number,
+  sizeBytes: number,
+): Promise<SpooledRecord | undefined> {
+  const place = await placeOf(file, offset, sizeBytes);
+  if (place === undefined || (await readRecord(segment, file, place.endOffset, sizeBytes)) === undefined) {
+    return undefined;
+  }
+  const head = await readHead(file, offset, place);
+  const { whole, dataSet } = await digestsOf(file, place);
+  const error = new HubError('store.missing', { detail: 'changed on the disk before the ledger knew it' });
+  const description = damagedDescription(`${segment}#${offset}`, error, dataSet, head?.description);
+  return spooled(segment, place, whole, description);
 }
 
 /** The record at `offset`, or undefined when it is not whole. */
@@ -75,32 +138,53 @@ async function readRecord(
   offset: number,
   sizeBytes: number,
 ): Promise<SpooledRecord | undefined> {
+  const place = await placeOf(file, offset, sizeBytes);
+  const head = place === undefined ? undefined : await readHead(file, offset, place);
+  if (place === undefined || head === undefined) return undefined;
+  const { whole, dataSet } = await digestsOf(file, place);
+  return dataSet === head.description.dataSetSha256 ? spooled(segment, place, whole, head.description) : undefined;
+}
+
+interface RecordPlace {
+  /** Of the Part 10 bytes. */
+  readonly bodyOffset: number;
+  readonly dataSetOffset: number;
+  readonly endOffset: number;
+}
+
+/** Where a record's header says that its parts are; undefined when that is not in the file. */
+async function placeOf(file: SpoolFile, offset: number, sizeBytes: number): Promise<RecordPlace | undefined> {
   const lengths = decodeLengths(await readAt(file, offset, HEADER_BYTES));
   if (lengths === undefined) return undefined;
   const bodyOffset = offset + HEADER_BYTES + lengths.jsonLength;
   const dataSetOffset = bodyOffset + lengths.prefixLength;
   const endOffset = dataSetOffset + lengths.dataSetLength;
-  if (endOffset > sizeBytes) return undefined;
-  const prefix = await readAt(file, bodyOffset, lengths.prefixLength);
-  const head = decodeRecordHead(await readAt(file, offset, bodyOffset - offset), prefix);
-  if (head === undefined) return undefined;
+  return endOffset > sizeBytes ? undefined : { bodyOffset, dataSetOffset, endOffset };
+}
 
-  const whole = createHash('sha256').update(prefix);
+async function readHead(file: SpoolFile, offset: number, place: RecordPlace): Promise<RecordHeader | undefined> {
+  const prefix = await readAt(file, place.bodyOffset, place.dataSetOffset - place.bodyOffset);
+  return decodeRecordHead(await readAt(file, offset, place.bodyOffset - offset), prefix);
+}
+
+async function digestsOf(
+  file: SpoolFile,
+  { bodyOffset, dataSetOffset, endOffset }: RecordPlace,
+): Promise<{ readonly whole: string; readonly dataSet: string }> {
+  const whole = createHash('sha256').update(await readAt(file, bodyOffset, dataSetOffset - bodyOffset));
   const dataSet = createHash('sha256');
-  for await (const chunk of fileSource(file, dataSetOffset, lengths.dataSetLength).stream()) {
+  for await (const chunk of fileSource(file, dataSetOffset, endOffset - dataSetOffset).stream()) {
     whole.update(chunk);
     dataSet.update(chunk);
   }
-  if (dataSet.digest('hex') !== head.description.dataSetSha256) return undefined;
-  const partTenBytes = lengths.prefixLength + lengths.dataSetLength;
-  return {
-    description: head.description,
-    segment,
-    endOffset,
-    blob: formatBlobRef(`spool/${segment}`, bodyOffset, partTenBytes),
-    sizeBytes: partTenBytes,
-    sha256: whole.digest('hex'),
-  };
+  return { whole: whole.digest('hex'), dataSet: dataSet.digest('hex') };
+}
+
+function spooled(segment: string, place: RecordPlace, sha256: string, description: Description): SpooledRecord {
+  const { bodyOffset, endOffset } = place;
+  const sizeBytes = endOffset - bodyOffset;
+  const blob = formatBlobRef(`spool/${segment}`, bodyOffset, sizeBytes);
+  return { description, segment, endOffset, blob, sizeBytes, sha256 };
 }
 
 async function readAt(file: SpoolFile, position: number, length: number): Promise<Buffer> {

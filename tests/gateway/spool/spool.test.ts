@@ -307,6 +307,60 @@ describe('the spool', function () {
       });
     }
 
+    for (const [name, at] of [
+      ['description', 200],
+      ['data set', -3],
+    ] as const) {
+      it(`quarantines a record whose ${name} changed on the disk, and keeps those behind it`, async () => {
+        const { spool } = await opened(folder);
+        const [first, ...behind] = [
+          await stored(spool.receive(PREFIX), bytes(300, 1)),
+          await stored(spool.receive(PREFIX), bytes(300, 2)),
+          await stored(spool.receive(PREFIX), bytes(300, 3)),
+        ];
+        await spool.close();
+        await flipBit(join(folder, first.segment), at < 0 ? first.endOffset + at : at);
+
+        const { unrecorded } = await opened(folder);
+        const again = await opened(folder);
+
+        expect(unrecorded.map(({ blob }) => blob)).to.deep.equal([first, ...behind].map(({ blob }) => blob));
+        expect(unrecorded[0]?.description).to.include({ kind: 'quarantine', reason: 'store.missing' });
+        expect(again.unrecorded).to.deep.equal(unrecorded);
+      });
+    }
+
+    it('leaves bytes that are no record and no torn one where they are', async () => {
+      const { spool } = await opened(folder);
+      const first = await stored(spool.receive(PREFIX), bytes(300, 1));
+      await stored(spool.receive(PREFIX), bytes(300, 2));
+      await spool.close();
+      const path = join(folder, first.segment);
+      await flipBit(path, 16);
+      const before = await readFile(path);
+
+      expect((await opened(folder)).unrecorded).to.deep.equal([]);
+      expect((await readFile(path)).equals(before)).to.be.true;
+    });
+
+    it('gives only what is on the disk, though a failed sync left more in the page cache', async () => {
+      const disk = new CachedDisk();
+      const { spool } = await openSpool(disk, [], OPTIONS, silentLog);
+      await stored(spool.receive(PREFIX), bytes(300, 1));
+      // The sync fails, and so does cutting the segment back: what was written is in the cache, and taken for clean.
+      disk.isBroken = true;
+      const error = await thrownBy(stored(spool.receive(PREFIX), bytes(300, 2)));
+      disk.isBroken = false;
+
+      const { unrecorded } = await openSpool(disk, [], OPTIONS, silentLog);
+      disk.cutPower();
+      const after = await openSpool(disk, [], OPTIONS, silentLog);
+
+      expect(error.code).to.equal('store.failed');
+      expect(unrecorded).to.not.be.empty;
+      expect(after.unrecorded).to.deep.equal(unrecorded);
+    });
+
     it('removes a large object that was not finished', async () => {
       const { spool } = await opened(folder);
       await pushAll(spool.receive(PREFIX), bytes(LARGE, 1));
@@ -330,6 +384,64 @@ describe('the spool', function () {
     });
   });
 });
+
+async function flipBit(path: string, position: number): Promise<void> {
+  const content = await readFile(path);
+  content.writeUInt8(content.readUInt8(position) ^ 1, position);
+  await writeFile(path, content);
+}
+
+/** Files of memory that behave like Linux' page cache: a failed sync leaves the pages clean, and never on the disk. */
+class CachedDisk implements SpoolFiles {
+  isBroken = false;
+  readonly #files = new Map<string, { cache: Buffer; disk: Buffer; dirty: { from: number; to: number }[] }>();
+
+  cutPower(): void {
+    for (const file of this.#files.values()) file.cache = Buffer.from(file.disk);
+  }
+
+  list = async (): Promise<readonly string[]> => [...this.#files.keys()].sort();
+
+  create = async (name: string): Promise<SpoolFile> => {
+    this.#files.set(name, { cache: Buffer.alloc(0), disk: Buffer.alloc(0), dirty: [] });
+    return this.open(name);
+  };
+
+  open = async (name: string): Promise<SpoolFile> => {
+    const file = this.#files.get(name);
+    if (file === undefined) throw new Error('no such file');
+    const sized = (bytes: Buffer, length: number) => Buffer.concat([bytes, Buffer.alloc(length)], length);
+    return {
+      write: async (buffers, position) => {
+        const bytes = Buffer.concat(buffers);
+        file.cache = sized(file.cache, Math.max(file.cache.length, position + bytes.length));
+        bytes.copy(file.cache, position);
+        file.dirty.push({ from: position, to: position + bytes.length });
+      },
+      read: async (buffer, position) => file.cache.copy(buffer, 0, position),
+      sync: async () => {
+        const dirty = file.dirty.splice(0);
+        this.#fail();
+        file.disk = sized(file.disk, file.cache.length);
+        for (const { from, to } of dirty) file.cache.copy(file.disk, from, from, to);
+      },
+      truncate: async (sizeBytes) => {
+        this.#fail();
+        file.cache = sized(file.cache, sizeBytes);
+      },
+      sizeBytes: async () => file.cache.length,
+      close: async () => undefined,
+    };
+  };
+
+  remove = async (name: string): Promise<void> => void this.#files.delete(name);
+  syncFolder = async (): Promise<void> => undefined;
+  disk = async () => ({ usedFraction: 0, freeBytes: 1e12 });
+
+  #fail(): void {
+    if (this.isBroken) throw Object.assign(new Error('broken on purpose'), { code: 'EIO' });
+  }
+}
 
 async function opened(
   folder: string,
