@@ -37,6 +37,7 @@ export interface Gauge<Label extends string> {
 export interface Histogram<Label extends string> {
   observe(labels: Labels<Label>, value: number): void;
 }
+/** The very same definition object asked for again is the same counter; another one of the same name is a mistake. */
 export interface Metrics {
   counter<const Label extends string>(definition: MetricDefinition<Label>): Counter<Label>;
   gauge<const Label extends string>(definition: MetricDefinition<Label>): Gauge<Label>;

@@ -1,10 +1,12 @@
 /** What the gateway counts. Labels are names of the configuration and words of this file, never what a peer sent. */
+import { QUARANTINED } from '../core/metrics.ts';
 import type { Counter, Gauge, Histogram, Metrics } from '../core/ports.ts';
 
 export interface GatewayMetrics {
   readonly instances: Counter<'door' | 'source' | 'outcome'>;
   readonly bytes: Counter<'door' | 'source'>;
   readonly ackSeconds: Histogram<'door'>;
+  readonly quarantined: Counter<'reason'>;
   readonly associations: Gauge<never>;
   readonly spoolPendingBytes: Gauge<never>;
   readonly spoolOldestAgeSeconds: Gauge<never>;
@@ -30,6 +32,7 @@ export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
       labels: ['door'],
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     }),
+    quarantined: metrics.counter(QUARANTINED),
     associations: metrics.gauge({
       name: 'hub_gateway_associations',
       help: 'Associations open now.',

@@ -1,7 +1,7 @@
 /** Metrics for Prometheus, in a registry of their own. */
 import assert from 'node:assert/strict';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Labels, Logger, MetricDefinition, Metrics } from '../core/ports.ts';
+import type { Counter as PortCounter, Labels, Logger, MetricDefinition, Metrics } from '../core/ports.ts';
 
 export interface MetricsOptions {
   readonly log?: Logger;
@@ -22,6 +22,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics & { render(
   const { log, maxLabelSets = MAX_LABEL_SETS } = options;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  const counters = new Map<MetricDefinition, PortCounter<string>>();
   const define = <Label extends string>({ name, help, labels }: MetricDefinition<Label>) => {
     assert.match(name, /^hub_[a-z][a-z0-9_]*[a-z0-9]$/, `${name} is not a name for a metric of the hub`);
     assert.ok(registry.getSingleMetric(name) === undefined, `${name} is defined twice`);
@@ -33,9 +34,13 @@ export function createMetrics(options: MetricsOptions = {}): Metrics & { render(
   return {
     counter(definition) {
       assert.match(definition.name, /_total$/, 'a counter ends in _total');
+      const known = counters.get(definition);
+      if (known !== undefined) return known;
       const counter = new Counter(define(definition));
-      const budget = new LabelBudget(definition, maxLabelSets, log);
-      return { increment: (labels, by = 1) => counter.inc(budget.admit(labels), by) };
+      const budget = new LabelBudget<string>(definition, maxLabelSets, log);
+      const made: PortCounter<string> = { increment: (labels, by = 1) => counter.inc(budget.admit(labels), by) };
+      counters.set(definition, made);
+      return made;
     },
     gauge(definition) {
       const updates: (() => void | Promise<void>)[] = [];

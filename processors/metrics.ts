@@ -1,4 +1,5 @@
 /** Metrics of the processors. */
+import { QUARANTINED } from '../core/metrics.ts';
 import type { Counter, Gauge, Histogram, Metrics } from '../core/ports.ts';
 
 export interface ProcessorMetrics {
@@ -22,10 +23,6 @@ export function processorMetrics(metrics: Metrics): ProcessorMetrics {
       help: 'Steps of runs that wait or are being worked.',
       labels: ['state', 'processor'],
     }),
-    quarantined: metrics.counter({
-      name: 'hub_quarantined_total',
-      help: 'Runs that ended in quarantine.',
-      labels: ['reason'],
-    }),
+    quarantined: metrics.counter(QUARANTINED),
   };
 }

@@ -92,7 +92,8 @@ function definedMetrics(): readonly { readonly kind: string; readonly definition
   const noted: { kind: string; definition: MetricDefinition }[] = [];
   const nothing = (): void => undefined;
   const note = (kind: string, definition: MetricDefinition): void => {
-    noted.push({ kind, definition });
+    // Stages that count into one metric share its definition.
+    if (!noted.some((known) => known.definition === definition)) noted.push({ kind, definition });
   };
   const registry: Metrics = {
     counter: (definition) => {

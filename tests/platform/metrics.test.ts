@@ -63,6 +63,17 @@ describe('the metrics', () => {
     expect(await hubLines(second)).to.deep.equal(['hub_routes_matched_total 0']);
   });
 
+  it('is one counter for stages that share its definition', async () => {
+    const metrics = createMetrics();
+    const shared = { name: 'hub_quarantined_total', help: 'Held.', labels: ['reason'] } as const;
+
+    metrics.counter(shared).increment({ reason: 'a' });
+    metrics.counter(shared).increment({ reason: 'a' });
+
+    expect(await hubLines(metrics)).to.deep.equal(['hub_quarantined_total{reason="a"} 2']);
+    expect(() => metrics.counter({ ...shared })).to.throw(/defined twice/);
+  });
+
   it('asks for values when it is read, and gives the others when one cannot be had', async () => {
     const { log, messages } = warnings();
     const metrics = createMetrics({ log });
