@@ -2,11 +2,15 @@
  * The process that holds the native run-time. Protocol on the pipes: it prints a JSON line when the model is loaded;
  * for each request (a JSON line with `dims`, then float32 bytes) it answers a JSON line and float32 bytes.
  */
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { Worker } from 'node:worker_threads';
 import { env, InferenceSession, Tensor } from 'onnxruntime-node';
 import { inspectOnnx } from './onnx-guard.ts';
 
-const [, , file = '', inputName = '', outputName = ''] = process.argv;
+const [, , file = '', sha256 = '', inputName = '', outputName = ''] = process.argv;
+/** Does not keep the process up: it ends when nothing is asked any more. */
+new Worker(new URL('./lifeline-worker.ts', import.meta.url)).unref();
 
 try {
   await serve();
@@ -18,6 +22,9 @@ try {
 
 async function serve(): Promise<void> {
   const bytes = await readFile(file);
+  // Between the manifest and now somebody may have changed the file: what is loaded is what the result names.
+  if (createHash('sha256').update(bytes).digest('hex') !== sha256)
+    throw new Error('the model file is not the one the manifest names');
   inspectOnnx(bytes);
   const session = await InferenceSession.create(bytes, {
     executionProviders: ['cpu'],

@@ -41,25 +41,31 @@ export async function openInference(model: Model, signal: AbortSignal): Promise<
   const [outputName] = Object.keys(model.manifest.network_data_format.outputs);
   const child = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', CHILD, model.file, inputName ?? '', outputName ?? ''],
+    [
+      '--disable-warning=ExperimentalWarning',
+      CHILD,
+      model.file,
+      model.manifest.onnx.sha256,
+      inputName ?? '',
+      outputName ?? '',
+    ],
     {
       cwd: folder, // empty: a path relative to the working folder finds nothing
       env: {},
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'], // the last is the child's lifeline: it ends when we do
     },
   );
-  const deadline = setTimeout(() => child.kill('SIGKILL'), model.manifest.limits.max_seconds * 1000);
   const abort = (): void => {
     child.kill('SIGKILL');
   };
   signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort(); // while the folder was made
   let errorText = '';
   child.stderr.on('data', (chunk: Buffer) => {
     if (errorText.length < 4096) errorText += chunk.toString('utf8');
   });
   child.stdin.on('error', () => undefined); // a dead child is reported by its exit, once
   const reader = frames(child.stdout);
-  const startedAt = Date.now();
   const exited = new Promise<void>((resolve) => {
     child.once('close', () => {
       resolve();
@@ -69,12 +75,18 @@ export async function openInference(model: Model, signal: AbortSignal): Promise<
     });
   });
 
+  /** The limit is for one answer: a study has as many passes as it has series. */
   const receive = async (): Promise<Frame> => {
-    const next = await reader.next();
+    let isLate = false;
+    const deadline = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, model.manifest.limits.max_seconds * 1000);
+    const next = await reader.next().finally(() => clearTimeout(deadline));
     if (next.done === true) {
       await exited;
       if (signal.aborted) throw new HubError('processor.failed', { detail: 'aborted' });
-      if (Date.now() - startedAt >= model.manifest.limits.max_seconds * 1000)
+      if (isLate)
         throw new HubError('processor.timeout', {
           model: model.manifest.name,
           limitSeconds: model.manifest.limits.max_seconds,
@@ -90,7 +102,6 @@ export async function openInference(model: Model, signal: AbortSignal): Promise<
   };
 
   const close = async (): Promise<void> => {
-    clearTimeout(deadline);
     signal.removeEventListener('abort', abort);
     child.stdin.end();
     child.kill('SIGKILL');

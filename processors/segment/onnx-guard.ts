@@ -14,10 +14,11 @@ const REFUSED_OPERATORS: ReadonlySet<string> = new Set(['Loop', 'Scan', 'If']);
 const MAX_DEPTH = 32;
 
 // Field numbers of onnx.proto3.
-const MODEL = { graph: 7, opsetImport: 8, functions: 25 } as const;
+const MODEL = { graph: 7, opsetImport: 8, trainingInfo: 20, functions: 25 } as const;
+const TRAINING = { initialization: 1, algorithm: 2 } as const;
 const OPSET = { domain: 1, version: 2 } as const;
 const GRAPH = { node: 1, initializer: 5, sparseInitializer: 15 } as const;
-const FUNCTION = { node: 7 } as const;
+const FUNCTION = { node: 7, opsetImport: 9, attributeProto: 11 } as const;
 const NODE = { opType: 4, attribute: 5, domain: 7 } as const;
 const ATTRIBUTE = { tensor: 5, graph: 6, tensors: 10, graphs: 11, sparseTensor: 22, sparseTensors: 23 } as const;
 const SPARSE = { values: 1, indices: 2 } as const;
@@ -45,12 +46,24 @@ export function inspectOnnx(bytes: Uint8Array): OnnxSummary {
     } else if (field.number === MODEL.opsetImport) {
       opset = Math.max(opset, inspectOpset(payload(field)));
     } else if (field.number === MODEL.functions) {
+      inspectFunction(payload(field), operators);
+    } else if (field.number === MODEL.trainingInfo) {
       for (const part of fields(payload(field)))
-        if (part.number === FUNCTION.node) inspectNode(payload(part), operators, 1);
+        if (part.number === TRAINING.initialization || part.number === TRAINING.algorithm)
+          inspectGraph(payload(part), operators, 1);
     }
   }
   if (graphs !== 1 || opset === 0 || operators.size === 0) throw refused('it is not an ONNX model');
   return { opset, operators };
+}
+
+/** Its attributes have defaults, with tensors and graphs in them like any other. */
+function inspectFunction(bytes: Uint8Array, operators: Set<string>): void {
+  for (const field of fields(bytes)) {
+    if (field.number === FUNCTION.node) inspectNode(payload(field), operators, 1);
+    else if (field.number === FUNCTION.opsetImport) inspectOpset(payload(field));
+    else if (field.number === FUNCTION.attributeProto) inspectAttribute(payload(field), operators, 1);
+  }
 }
 
 function inspectOpset(bytes: Uint8Array): number {

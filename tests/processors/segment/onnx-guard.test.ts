@@ -2,20 +2,9 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { HubError } from '../../../core/errors.ts';
 import { inspectOnnx } from '../../../processors/segment/onnx-guard.ts';
+import { field } from '../../support/onnx-model.ts';
 
 const BUNDLED = new URL('../../../processors/segment/models/rodent-brain/model.onnx', import.meta.url);
-
-/** One protobuf field: a varint, or bytes with their length. */
-function field(number: number, value: number | Uint8Array | string): Buffer {
-  if (typeof value === 'number') return Buffer.from([number << 3, value]);
-  const bytes = Buffer.from(value);
-  const tag = (number << 3) | 2;
-  return Buffer.concat([
-    Buffer.from(tag < 128 ? [tag] : [(tag & 0x7f) | 0x80, tag >> 7]),
-    Buffer.from([bytes.length]),
-    bytes,
-  ]);
-}
 
 /** A model of one operator; numbers as in onnx.proto3. */
 function model(given: { readonly node?: Buffer; readonly graph?: Buffer; readonly domain?: string } = {}): Buffer {
@@ -56,6 +45,26 @@ describe('the ONNX guard', () => {
       'weights in another file, in an attribute',
       model({ node: Buffer.concat([field(4, 'Constant'), field(5, external)]) }),
       /another file/,
+    ],
+    [
+      'weights in another file, as the default of an attribute of a function',
+      Buffer.concat([model(), field(25, field(11, field(5, external)))]),
+      /another file/,
+    ],
+    [
+      'a loop in the default of an attribute of a function',
+      Buffer.concat([model(), field(25, field(11, field(6, field(1, field(4, 'Loop')))))]),
+      /Loop/,
+    ],
+    [
+      'a function that imports a strange operator set',
+      Buffer.concat([model(), field(25, field(9, Buffer.concat([field(1, 'com.microsoft'), field(2, 1)])))]),
+      /com\.microsoft/,
+    ],
+    [
+      'a loop in a graph for training',
+      Buffer.concat([model(), field(20, field(2, field(1, field(4, 'Loop'))))]),
+      /Loop/,
     ],
     ['an endless loop', model({ node: field(4, 'Loop') }), /Loop/],
     [
