@@ -77,16 +77,16 @@ export async function openInference(model: Model, signal: AbortSignal): Promise<
 
   /** The limit is for one answer: a study has as many passes as it has series. */
   const receive = async (): Promise<Frame> => {
-    let isLate = false;
+    const late = new AbortController();
     const deadline = setTimeout(() => {
-      isLate = true;
+      late.abort();
       child.kill('SIGKILL');
     }, model.manifest.limits.max_seconds * 1000);
     const next = await reader.next().finally(() => clearTimeout(deadline));
     if (next.done === true) {
       await exited;
       if (signal.aborted) throw new HubError('processor.failed', { detail: 'aborted' });
-      if (isLate)
+      if (late.signal.aborted)
         throw new HubError('processor.timeout', {
           model: model.manifest.name,
           limitSeconds: model.manifest.limits.max_seconds,
