@@ -314,6 +314,14 @@ export const ERRORS = {
     title: 'Another process uses the ledger',
     remedy: 'Stop the other hub that uses this data folder, or choose another folder with --data.',
   },
+  'ledger.refused': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'The ledger does not take a record',
+    remedy:
+      'A defect of the hub, or bytes that changed on its disk: report it with the log line. The object is in quarantine.',
+  },
   'ledger.newer': {
     dimse: 0x0110,
     http: 500,

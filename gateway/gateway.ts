@@ -102,6 +102,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
     files,
     log,
     clock: ports.clock,
+    metrics,
     completionOf: (source) => ({ ...pick(options.completion), ...options.completion.sources?.[source] }),
     onRecorded: (instance) => arrivals.forget(identityOf(instance)),
   });

@@ -4,29 +4,18 @@
  */
 import { headerAttributes } from '../../core/dicom/attributes.ts';
 import { readHeader } from '../../core/dicom/part10.ts';
-import { toHubError } from '../../core/errors.ts';
-import {
-  parseSeriesInstanceUid,
-  parseSopClassUid,
-  parseSopInstanceUid,
-  parseStudyInstanceUid,
-  parseTransferSyntaxUid,
-} from '../../core/identifiers.ts';
-import type {
-  Attributes,
-  CompletionRule,
-  Ledger,
-  NewQuarantine,
-  Provenance,
-  StoredInstance,
-} from '../../core/ledger.ts';
+import { HubError, toHubError, type ErrorCode } from '../../core/errors.ts';
+import type { Attributes, CompletionRule, Ledger, StoredInstance } from '../../core/ledger.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import { parseBlobRef } from '../../core/store.ts';
+import type { GatewayMetrics } from '../metrics.ts';
 import { fileSource } from './byte-sources.ts';
 import type { SpoolFiles } from './files.ts';
-import type { Description } from './record.ts';
+import { quarantineEntry, refusedEntry, storedInstance } from './ledger-entries.ts';
+import { SEGMENT_MAGIC, type Description } from './record.ts';
 import type { SpooledRecord } from './recovery.ts';
+import { errorCode } from './storage-failure.ts';
 
 /** Header values are kept for so many records at most; the pump reads those of the others from the segment. */
 const MAX_KEPT_ATTRIBUTES = 2_000;
@@ -38,12 +27,17 @@ const MAX_BATCH = 200;
 const LINGER_MS = 250;
 /** The ledger is asked again for ever: nothing durable is ever given up. */
 const LEDGER_RETRY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 30_000 };
+/** Attempts at one record before it is asked whether the ledger or the record is at fault. */
+const SUSPECT_AFTER = 3;
+/** For a call to the ledger that was under way at the deadline. */
+const STOP_GRACE_MS = 1_000;
 
 export interface PumpPorts {
   readonly ledger: Pick<Ledger, 'instances' | 'quarantine'>;
   readonly files: SpoolFiles;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly metrics: Pick<GatewayMetrics, 'quarantined'>;
   readonly completionOf: (source: string) => CompletionRule;
   /** Called for each instance the ledger knows from now on. */
   readonly onRecorded: (description: InstanceDescription) => void;
@@ -61,6 +55,8 @@ export class SpoolPump {
   readonly #stopping = new AbortController();
   readonly #hurry = new AbortController();
   #kept = 0;
+  /** Smaller while a record is searched that the ledger refuses. */
+  #maxBatch = MAX_BATCH;
   #pendingBytes = 0;
   #running: Promise<void> | undefined;
 
@@ -93,30 +89,41 @@ export class SpoolPump {
     this.#hurry.abort();
     const given = new AbortController();
     await Promise.race([this.#running, waited(deadlineMs, given.signal)]);
-    given.abort();
     this.#stopping.abort();
-    await this.#running;
+    // A ledger that hangs must not keep the hub from stopping: what it was not told is in the spool.
+    await Promise.race([this.#running, waited(STOP_GRACE_MS, given.signal)]);
+    given.abort();
   }
 
   async #run(): Promise<void> {
     let failures = 0;
     while (this.#queue.length > 0 && !this.#stopping.signal.aborted) {
-      if (this.#queue.length < MAX_BATCH) await waited(LINGER_MS, this.#hurry.signal);
+      if (this.#queue.length < this.#maxBatch) await waited(LINGER_MS, this.#hurry.signal);
       const batch = this.#nextBatch();
       try {
         await this.#record(batch);
         this.#done(batch);
+        this.#maxBatch = Math.min(MAX_BATCH, this.#maxBatch * 2);
         failures = 0;
       } catch (error) {
         failures += 1;
-        const delayMs = nextDelayMs(LEDGER_RETRY, Math.min(failures, 20), Math.random()) ?? 0;
+        const isSplit = batch.length > 1 && !isOfDiskOrSystem(error);
+        const delayMs = isSplit
+          ? LEDGER_RETRY.firstDelayMs
+          : (nextDelayMs(LEDGER_RETRY, Math.min(failures, 20), Math.random()) ?? 0);
         this.#ports.log.error('ledger does not take what the spool holds', {
           code: toHubError(error).code,
-          reason: String(error),
+          reason: reasonOf(error),
           records: batch.length,
           delayMs,
         });
         await waited(delayMs, this.#stopping.signal);
+        // Halved again and again, a batch ends in the one record that is refused.
+        if (isSplit) {
+          this.#maxBatch = Math.ceil(batch.length / 2);
+          failures = 0;
+        } else if (batch.length === 1 && failures >= SUSPECT_AFTER && (await this.#setAside(batch, error)))
+          failures = 0;
       }
     }
     this.#running = undefined;
@@ -125,8 +132,49 @@ export class SpoolPump {
   /** The longest run of one segment, so that one position says how far it got. */
   #nextBatch(): readonly Pending[] {
     const segment = this.#queue[0]?.segment;
-    const end = this.#queue.slice(0, MAX_BATCH).findIndex((record) => record.segment !== segment);
-    return this.#queue.slice(0, end === -1 ? MAX_BATCH : end);
+    const end = this.#queue.slice(0, this.#maxBatch).findIndex((record) => record.segment !== segment);
+    return this.#queue.slice(0, end === -1 ? this.#maxBatch : end);
+  }
+
+  /**
+   * Quarantines a record that the ledger refuses while it takes others, so that those behind it get on. Its sender was
+   * told Success: the study is held until somebody has looked.
+   *
+   * @returns false when the ledger is what fails, and the record stays where it is
+   */
+  async #setAside(batch: readonly Pending[], error: unknown): Promise<boolean> {
+    const [record] = batch;
+    if (record === undefined || isOfDiskOrSystem(error)) return false;
+    const { ledger, log, metrics } = this.#ports;
+    try {
+      // Nothing, up to where a segment begins: it changes nothing, and a ledger that is down does not take it either.
+      await ledger.instances.record([], { segment: record.segment, offset: SEGMENT_MAGIC.length });
+    } catch {
+      return false; // The next attempt at the record says what is wrong.
+    }
+    try {
+      await this.#record(batch);
+    } catch (again) {
+      if (isOfDiskOrSystem(again)) return false;
+      const entry = refusedEntry(record, again);
+      try {
+        await ledger.quarantine.hold(entry);
+        await ledger.instances.record([], { segment: record.segment, offset: record.endOffset });
+      } catch (failure) {
+        log.error('a record could not be quarantined', { reason: reasonOf(failure) });
+        return false;
+      }
+      metrics.quarantined.increment({ reason: entry.reason });
+      log.error('the ledger refuses a record, its object is quarantined', {
+        code: toHubError(again).code,
+        reason: reasonOf(again),
+        quarantineId: entry.quarantineId,
+        studyInstanceUid: entry.studyInstanceUid,
+      });
+      if (record.description.kind === 'instance') this.#ports.onRecorded(record.description);
+    }
+    this.#done(batch);
+    return true;
   }
 
   async #record(batch: readonly Pending[]): Promise<void> {
@@ -150,11 +198,15 @@ export class SpoolPump {
       segment: last.segment,
       offset: last.endOffset,
     });
+    for (const { description } of batch) {
+      if (description.kind === 'quarantine') this.#ports.metrics.quarantined.increment({ reason: description.reason });
+    }
     for (const [n, description] of descriptions.entries()) {
       const { studyInstanceUid, sopInstanceUid, provenance } = description;
       const outcome = outcomes[n];
       if (outcome === 'conflict' || outcome === 'patient-mismatch') {
         const { associationId } = provenance;
+        this.#ports.metrics.quarantined.increment({ reason: `dataset.${outcome}` });
         this.#ports.log.warn('instance quarantined', { outcome, studyInstanceUid, sopInstanceUid, associationId });
       }
       this.#ports.onRecorded(description);
@@ -180,49 +232,21 @@ export class SpoolPump {
   }
 }
 
-function storedInstance(record: Pending, description: InstanceDescription, attributes: Attributes): StoredInstance {
-  return {
-    ...provenanceOf(description),
-    studyInstanceUid: parseStudyInstanceUid(description.studyInstanceUid),
-    seriesInstanceUid: parseSeriesInstanceUid(description.seriesInstanceUid),
-    sopInstanceUid: parseSopInstanceUid(description.sopInstanceUid),
-    sopClassUid: parseSopClassUid(description.sopClassUid),
-    transferSyntaxUid: parseTransferSyntaxUid(description.transferSyntaxUid),
-    blob: record.blob,
-    sizeBytes: record.sizeBytes,
-    sha256: record.sha256,
-    dataSetSha256: description.dataSetSha256,
-    receivedAt: description.receivedAt,
-    patientDigest: description.patientDigest,
-    attributes,
-  };
+/** True for what passes or is for the operator to mend: no record is to blame for it. */
+function isOfDiskOrSystem(error: unknown): boolean {
+  return OF_DISK_OR_SYSTEM.has(toHubError(error).code) || OF_DISK_OR_SYSTEM.has(errorCode(error));
 }
 
-function quarantineEntry(record: Pending, description: Extract<Description, { kind: 'quarantine' }>): NewQuarantine {
-  const { quarantineId, reason, detail, studyInstanceUid, sopInstanceUid } = description;
-  return {
-    quarantineId,
-    stage: 'gateway',
-    reason,
-    detail,
-    ...(studyInstanceUid === undefined ? {} : { studyInstanceUid: parseStudyInstanceUid(studyInstanceUid) }),
-    items: [
-      { blob: record.blob, sizeBytes: record.sizeBytes, ...(sopInstanceUid === undefined ? {} : { sopInstanceUid }) },
-    ],
-    provenance: provenanceOf(description),
-    holdsStudy: false,
-  };
-}
+const OF_DISK_OR_SYSTEM: ReadonlySet<string> = new Set([
+  ...(['store.full', 'store.failed', 'ledger.locked'] satisfies ErrorCode[]),
+  ...['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'],
+]);
 
-function provenanceOf({ provenance }: Description): Provenance {
-  const { door, source, callingAeTitle, calledAeTitle, associationId } = provenance;
-  return {
-    door,
-    source,
-    associationId,
-    ...(callingAeTitle === undefined ? {} : { callingAeTitle }),
-    ...(calledAeTitle === undefined ? {} : { calledAeTitle }),
-  };
+/** Never a value of the record: a constraint's name, a code. */
+function reasonOf(error: unknown): string {
+  return error instanceof HubError && error.cause instanceof Error
+    ? `${error.message}: ${error.cause.message}`
+    : String(error);
 }
 
 async function waited(ms: number, signal: AbortSignal): Promise<void> {

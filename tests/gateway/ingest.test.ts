@@ -79,6 +79,8 @@ describe('what the hub tells the sender of an instance', function () {
       expect(entry?.items[0]?.sizeBytes).to.be.greaterThan(sent.length);
       expect(await hub.ledger.studies.list({ limit: 10 })).to.deep.equal([]);
       expect(await hub.metrics()).to.match(/outcome="refused"\} 1/);
+      const count = `hub_quarantined_total{reason="${reason}"} 1\n`;
+      await waitFor('the count', async () => (await hub.metrics()).includes(count));
     });
   }
 
@@ -197,6 +199,97 @@ describe('the acknowledgement while the ledger', function () {
     });
   }
 });
+
+describe('a record that the ledger refuses for ever', function () {
+  this.timeout(60_000);
+
+  it('is found among others and quarantined with its study held, and the others get on', async () => {
+    const study = newUid();
+    const instances = Array.from({ length: 7 }, () => mrInstance({ StudyInstanceUID: study }));
+    const bad = instances[4]?.sopInstanceUid;
+    const hub = await startGateway({
+      ledger: (real) => ({
+        ...real,
+        instances: {
+          ...real.instances,
+          record: async (records, position) => {
+            if (records.some(({ instance }) => instance.sopInstanceUid === bad)) throw new TypeError('no such column');
+            return real.instances.record(records, position);
+          },
+        },
+      }),
+    });
+    const peer = await RawPeer.associate(hub.port);
+    peer.send(...instances.map((instance, n) => storeRequest({ ...instance, messageId: n + 1 }, instance.dataSet)));
+    for (const _ of instances) expect(statusOf(await peer.next())).to.equal(0);
+    peer.destroy();
+
+    const items = await waitFor(
+      'the six others',
+      async () => {
+        const found = await hub.ledger.instances.ofStudy(parseStudyInstanceUid(study));
+        return found.length === 6 ? found : undefined;
+      },
+      40_000,
+    );
+    const [entry] = await quarantined(hub, 1);
+
+    expect(items.some((item) => item.kind === 'instance' && item.sopInstanceUid === bad)).to.be.false;
+    expect(entry).to.include({ reason: 'ledger.refused', stage: 'gateway', holdsStudy: true });
+    expect(entry?.items.map(({ sopInstanceUid }) => sopInstanceUid)).to.deep.equal([bad]);
+    expect((await hub.ledger.studies.get(parseStudyInstanceUid(study)))?.held).to.be.true;
+    const counted = async () => /quarantined_total\{reason="ledger\.refused"\} 1\n/.test(await hub.metrics());
+    await waitFor('the count', counted);
+    await hub.stop();
+
+    const again = await startGateway({ dataDir: hub.dataDir });
+    expect(again.lines.filter(({ message }) => /does not know/.test(message))).to.deep.equal([]);
+    await again.remove();
+  });
+
+  it('is not blamed while the ledger takes nothing at all', async () => {
+    let failures = 0;
+    const hub = await startGateway({
+      ledger: (real) => ({
+        ...real,
+        instances: {
+          ...real.instances,
+          record: async (records, position) => {
+            if ((failures += 1) <= 6) throw new Error('down');
+            return real.instances.record(records, position);
+          },
+        },
+      }),
+    });
+    const instance = mrInstance();
+    expect(await stored(hub, instance)).to.equal(0);
+
+    await waitFor('the instance in the ledger', async () => (await recordedNow(hub, instance)) === 1, 40_000);
+
+    expect(await hub.ledger.quarantine.list({ limit: 10 })).to.deep.equal([]);
+    await hub.remove();
+  });
+
+  it('does not keep the hub from stopping when the ledger does not even answer', async () => {
+    const hub = await startGateway({
+      ledger: (real) => ({
+        ...real,
+        instances: { ...real.instances, record: async () => new Promise(() => undefined) },
+      }),
+    });
+    expect(await stored(hub, mrInstance())).to.equal(0);
+
+    const startedMs = performance.now();
+    await hub.gateway.stop(300);
+
+    expect(performance.now() - startedMs).to.be.below(5_000);
+    await hub.remove();
+  });
+});
+
+async function recordedNow(hub: RunningGateway, instance: MrInstance): Promise<number> {
+  return (await hub.ledger.instances.ofStudy(parseStudyInstanceUid(instance.studyInstanceUid))).length;
+}
 
 async function stored(hub: RunningGateway, instance: MrInstance, bytes = instance.dataSet): Promise<number> {
   const peer = await RawPeer.associate(hub.port);
