@@ -95,10 +95,12 @@ function identityOfRow(row: TokenRow): Identity {
 
 const unauthenticated = (detail: string): HubError => new HubError('request.unauthenticated', { detail });
 
+const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
+
 /** The socket's own address: a header such as X-Forwarded-For is the caller's word and not asked. */
 function isLoopback(request: IncomingMessage): boolean {
-  // A proxy on this machine would make all its callers look local; it says so by these headers.
-  if (request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined) return false;
+  // A proxy on this machine would make all its callers look local; most say so by one of these headers.
+  if (Object.keys(request.headers).some((name) => PROXY_HEADER.test(name))) return false;
   const address = request.socket.remoteAddress ?? '';
   return address === '::1' || /^(::ffff:)?127\./.test(address);
 }

@@ -39,10 +39,16 @@ export async function listenOnOwnSocket(server: Server, path: string): Promise<v
   await rm(path, { force: true });
   await new Promise<void>((listening, failed) => {
     server.once('error', failed);
-    server.listen(path, () => {
-      server.off('error', failed);
-      listening();
-    });
+    // The name is made in this call: with the caller's umask anybody could open it until the chmod below.
+    const umask = process.umask(0o077);
+    try {
+      server.listen(path, () => {
+        server.off('error', failed);
+        listening();
+      });
+    } finally {
+      process.umask(umask);
+    }
   });
   await chmod(path, 0o600);
 }

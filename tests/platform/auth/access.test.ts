@@ -120,6 +120,44 @@ describe('access over HTTP', () => {
     expect(answers[0]?.body).to.deep.equal({ actor: 'loopback', role: 'operator' });
   });
 
+  it('takes what a proxy on this machine passes on for a stranger, by whatever header it says so', async () => {
+    const headers = [
+      ['Forwarded', 'for=10.0.0.1'],
+      ['X-Forwarded-Host', 'hub.example'],
+      ['X-Forwarded-Proto', 'https'],
+      ['X-Real-IP', '10.0.0.1'],
+      ['Via', '1.1 proxy'],
+    ] as const;
+
+    const statuses = await Promise.all(
+      headers.map(async ([name, value]) => (await ask('/local', { [name]: value })).status),
+    );
+
+    expect(statuses).to.deep.equal(headers.map(() => 401));
+  });
+
+  it('takes no token from the address or from a cookie, where logs and other pages would see it', async () => {
+    const token = (await http.as('admin')).Authorization.slice(7);
+
+    const answers = [
+      await ask(`/work?access_token=${token}&token=${token}&authorization=Bearer%20${token}`),
+      await ask('/work', { Cookie: `authorization=Bearer ${token}; token=${token}` }),
+    ];
+
+    expect(answers.map(({ status }) => status)).to.deep.equal([401, 401]);
+  });
+
+  it('guards HEAD like GET', async () => {
+    const statuses = await Promise.all(
+      ['/work', '/local'].map(
+        async (path) =>
+          (await fetch(`${http.url}${path}`, { method: 'HEAD', headers: { Authorization: 'Bearer x' } })).status,
+      ),
+    );
+
+    expect(statuses).to.deep.equal([401, 401]);
+  });
+
   it('tells nobody who asks on a door without a guard', async () => {
     expect((await ask('/open')).status).to.equal(401);
   });

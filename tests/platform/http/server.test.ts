@@ -1,9 +1,13 @@
 import { expect } from 'chai';
 import express, { type Response, Router } from 'express';
 import { execFile } from 'node:child_process';
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { isSocketAnswered, ownSocketPath } from '../../../platform/http/own-socket.ts';
+import { isSocketAnswered, listenOnOwnSocket, ownSocketPath } from '../../../platform/http/own-socket.ts';
 import { HubError } from '../../../core/errors.ts';
 import { createHttpServer } from '../../../platform/http/server.ts';
 import { openTestLedger } from '../../support/open-ledger.ts';
@@ -169,6 +173,23 @@ describe('the HTTP server', () => {
     expect(completed).not.to.have.property('additionalProperties');
     const counts = schemas[list.indexOf('/schemas/hub.study.deidentified.v1.json')]?.['properties'];
     expect((counts as Record<string, unknown>)['counts']).to.have.property('additionalProperties');
+  });
+
+  it('has a socket that nobody else can open from the moment that it is there', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hub-socket-'));
+    const server = createServer();
+    const path = join(folder, 'hub.sock');
+    const modes: number[] = [];
+    // Told before whoever listens goes on.
+    server.once('listening', () => modes.push(statSync(path).mode & 0o077));
+    const before = process.umask(0);
+
+    await listenOnOwnSocket(server, path).finally(() => process.umask(before));
+
+    expect(modes).to.deep.equal([0]);
+    expect((await stat(path)).mode & 0o777).to.equal(0o600);
+    await new Promise((closed) => server.close(closed));
+    await rm(folder, { recursive: true });
   });
 
   it('takes a socket in the data folder for its own user, and only for it', async () => {
