@@ -35,11 +35,12 @@ export class Arrivals {
   readonly #studies = new Map<StudyInstanceUid, { readonly patientDigest: string; instances: number }>();
 
   judge(arrival: Arrival, known: Known): Verdict {
-    const pending = this.#instances.get(arrival.sopInstanceUid);
-    const digest = pending?.dataSetSha256 ?? known.dataSetSha256;
+    // The ledger's word counts first: what waits here may be a copy that it is going to refuse.
+    const pending = known.dataSetSha256 === undefined ? this.#instances.get(arrival.sopInstanceUid) : undefined;
+    const digest = known.dataSetSha256 ?? pending?.dataSetSha256;
     if (digest === arrival.dataSetSha256) return { kind: 'same', durable: pending?.durable ?? Promise.resolve() };
     if (digest !== undefined) return { kind: 'conflict' };
-    const patient = this.#studies.get(arrival.studyInstanceUid)?.patientDigest ?? known.patientDigest;
+    const patient = known.patientDigest ?? this.#studies.get(arrival.studyInstanceUid)?.patientDigest;
     return { kind: patient === undefined || patient === arrival.patientDigest ? 'new' : 'patient-mismatch' };
   }
 

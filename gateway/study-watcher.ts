@@ -2,7 +2,7 @@
  * Completes studies when their quiet period is over. The timers are rows of the ledger: a restart forgets none, and an
  * instance that comes in the same moment makes the completion a no-op.
  */
-import type { Ledger } from '../core/ledger.ts';
+import type { DueStudy, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { GatewayMetrics } from './metrics.ts';
 
@@ -60,9 +60,12 @@ export class StudyWatcher {
   async #look(): Promise<void> {
     if (this.#isStopped) return;
     try {
-      await this.#completeDue();
+      const failed = await this.#completeDue();
+      if (failed > 0) this.#wakeIn(AFTER_FAILURE_MS);
       const next = await this.#ports.ledger.studies.nextDue();
-      const sleepMs = next === undefined ? MAX_SLEEP_MS : next.getTime() - this.#ports.clock.now().getTime();
+      // A study that could not be completed stays due: the others' next time is not known then.
+      const sleepMs =
+        next === undefined || failed > 0 ? MAX_SLEEP_MS : next.getTime() - this.#ports.clock.now().getTime();
       this.#wakeIn(Math.max(SETTLE_MS, Math.min(MAX_SLEEP_MS, sleepMs)));
     } catch (error) {
       this.#ports.log.error('study timers could not be read', { reason: String(error) });
@@ -70,25 +73,39 @@ export class StudyWatcher {
     }
   }
 
-  async #completeDue(): Promise<void> {
-    const { ledger, clock, log, metrics } = this.#ports;
+  /** @returns how many could not be completed; they keep no other from it */
+  async #completeDue(): Promise<number> {
+    const { ledger, clock } = this.#ports;
+    const failed = new Set<string>();
     for (;;) {
-      const due = await ledger.studies.due(clock.now(), MAX_AT_ONCE);
+      const limit = MAX_AT_ONCE + failed.size;
+      const due = await ledger.studies.due(clock.now(), limit);
       for (const timer of due) {
-        if (this.#isStopped) return;
-        const isCompleted = await ledger.studies.complete(timer, clock.now());
-        if (!isCompleted) continue;
-        const study = await ledger.studies.get(timer.studyInstanceUid);
-        metrics.studiesCompleted.increment({ source: study?.source ?? 'unknown' });
-        log.info('study completed', {
-          studyInstanceUid: timer.studyInstanceUid,
-          revision: study?.revision,
-          instances: study?.instances,
-          signal: timer.signal,
-          correlationId: study?.correlationId,
-        });
+        if (this.#isStopped) return failed.size;
+        if (failed.has(timer.studyInstanceUid)) continue;
+        try {
+          await this.#complete(timer);
+        } catch (error) {
+          failed.add(timer.studyInstanceUid);
+          const { studyInstanceUid } = timer;
+          this.#ports.log.error('study could not be completed', { studyInstanceUid, reason: String(error) });
+        }
       }
-      if (due.length < MAX_AT_ONCE) return;
+      if (due.length < limit) return failed.size;
     }
+  }
+
+  async #complete(timer: DueStudy): Promise<void> {
+    const { ledger, clock, log, metrics } = this.#ports;
+    if (!(await ledger.studies.complete(timer, clock.now()))) return;
+    const study = await ledger.studies.get(timer.studyInstanceUid);
+    metrics.studiesCompleted.increment({ source: study?.source ?? 'unknown' });
+    log.info('study completed', {
+      studyInstanceUid: timer.studyInstanceUid,
+      revision: study?.revision,
+      instances: study?.instances,
+      signal: timer.signal,
+      correlationId: study?.correlationId,
+    });
   }
 }

@@ -64,6 +64,8 @@ export class Association implements PduHandler {
   #request: AssociationRequest | undefined;
   #source = '';
   #isPaused = false;
+  /** Bytes of the last read that were not taken yet; no more than one read of the listener. */
+  #rest: Buffer | undefined;
   #isStopping = false;
   #end = 'closed by peer';
   /** When the phase, the idle time or the progress window began. */
@@ -101,12 +103,12 @@ export class Association implements PduHandler {
   received(chunk: Uint8Array): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') return; // Said all there is to say; the rest is not ours.
     this.#windowBytes += chunk.length;
-    try {
-      this.#framing.push(chunk);
-    } catch (error) {
-      if (error instanceof ProtocolError) this.#abort(error.reason, error.message);
-      else this.#fail(error);
-    }
+    this.#take(this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]));
+  }
+
+  /** True while nothing more is to be taken from the peer. */
+  get isHeld(): boolean {
+    return this.#isPaused;
   }
 
   /** Called often; closes what has been silent for too long. The hub's own work never counts as the peer's silence. */
@@ -204,6 +206,17 @@ export class Association implements PduHandler {
     this.#messages.valueEnd();
   }
 
+  #take(chunk: Uint8Array): void {
+    this.#rest = undefined;
+    try {
+      const used = this.#framing.push(chunk);
+      if (used < chunk.length) this.#rest = Buffer.from(chunk.subarray(used));
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#abort(error.reason, error.message);
+      else this.#fail(error);
+    }
+  }
+
   #associate(request: AssociationRequest): void {
     const decision = this.#ports.policy({ address: this.#address, ...request }, this.#ports.load());
     if (!decision.accepted) {
@@ -280,7 +293,9 @@ export class Association implements PduHandler {
     void ready.then(() => {
       this.#isPaused = false;
       this.#restartTimer(performance.now());
-      this.#socket.resume();
+      if (this.#phase === 'closing' || this.#phase === 'closed') this.#rest = undefined;
+      if (this.#rest !== undefined) this.#take(this.#rest);
+      if (this.#rest === undefined) this.#socket.resume(); // Else held back again, by the next message.
     });
   }
 

@@ -37,6 +37,8 @@ export class ProtocolError extends Error {
 
 /** Gets what the framing finds; may throw a ProtocolError from any of them. */
 export interface PduHandler {
+  /** Nothing more is to be handed on for now. */
+  readonly isHeld: boolean;
   /** A PDU begins; throws when it may not come now or not in this length. */
   begin(type: number, length: number): void;
   /** A whole PDU other than P-DATA-TF. The body is the handler's. */
@@ -74,10 +76,13 @@ export class Framing {
     return this.#state !== 'pdu-header' || this.#headerBytes > 0;
   }
 
-  /** @throws {ProtocolError} */
-  push(chunk: Uint8Array): void {
+  /**
+   * @returns how many bytes were used: fewer than there are when the handler is held
+   * @throws {ProtocolError}
+   */
+  push(chunk: Uint8Array): number {
     let at = 0;
-    while (at < chunk.length) {
+    while (at < chunk.length && !this.#handler.isHeld) {
       switch (this.#state) {
         case 'pdu-header':
         case 'value-header':
@@ -93,6 +98,7 @@ export class Framing {
           throw new Error(this.#state satisfies never);
       }
     }
+    return at;
   }
 
   #takeHeader(chunk: Uint8Array, at: number): number {

@@ -39,6 +39,10 @@ export class DimseListener {
       this.#server.once('error', failed);
       this.#server.listen(this.#options.port, this.#options.host, () => {
         this.#server.off('error', failed);
+        // No descriptor left, for one: this connection cannot be had, the next may. Unheard it would end the process.
+        this.#server.on('error', (error) =>
+          this.#ports.log.error('a connection could not be accepted', { reason: codeOf(error) }),
+        );
         listening();
       });
     });
@@ -92,6 +96,10 @@ export class DimseListener {
     const nowMs = performance.now();
     for (const association of this.#associations.keys()) association.tick(nowMs);
   }
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }
 
 function addressOf(server: Server): AddressInfo {

@@ -139,6 +139,31 @@ describe('what the hub tells the sender of an instance', function () {
     });
   }
 
+  it('tells a repeat from a reused UID right after a restart that interrupted the refusal, too', async () => {
+    const instance = mrInstance();
+    const other = mrInstance({ ...instance.attributes, SeriesDescription: 'another' });
+    expect(await stored(hub, instance)).to.equal(0);
+    await recorded(hub, instance, 1);
+    await hub.stop();
+    const down = {
+      known: async () => Promise.reject(new Error('down')),
+      record: async () => Promise.reject(new Error('down')),
+    };
+    const interrupted = await startGateway({
+      dataDir: hub.dataDir,
+      ledger: (real) => ({ ...real, instances: { ...real.instances, ...down } }),
+    });
+    expect(await stored(interrupted, other)).to.equal(0); // Nobody knew better; it is in the spool.
+    await interrupted.gateway.stop(100);
+    await interrupted.ledger.close();
+    hub = await startGateway({
+      dataDir: hub.dataDir,
+      ledger: (real) => ({ ...real, instances: { ...real.instances, record: down.record } }),
+    });
+
+    expect([await stored(hub, instance), await stored(hub, other)]).to.deep.equal([0, 0x0111]);
+  });
+
   it('keeps quiet about patients in log, metrics, events and quarantine', async () => {
     const instance = mrInstance();
     await stored(hub, instance);

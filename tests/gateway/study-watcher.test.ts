@@ -78,6 +78,34 @@ describe('a study', function () {
     }
   });
 
+  it('does not wait for another one that the ledger cannot complete', async () => {
+    const [bad] = studyOf(1);
+    const good = mrInstance();
+    const hub = await startGateway({
+      options: { completion: SOON },
+      ledger: (real) => ({
+        ...real,
+        studies: {
+          ...real.studies,
+          complete: async (due, now) => {
+            if (due.studyInstanceUid === bad.studyInstanceUid) throw new TypeError('no such row');
+            return real.studies.complete(due, now);
+          },
+        },
+      }),
+    });
+    try {
+      await send(hub, bad, good);
+
+      const [event] = await completions(hub, 1);
+
+      expect(event?.key).to.equal(good.studyInstanceUid);
+      expect(hub.lines.some(({ message }) => message === 'study could not be completed')).to.be.true;
+    } finally {
+      await hub.remove();
+    }
+  });
+
   it('is held, and not completed, while it holds two patients', async () => {
     await withGateway({ completion: SOON }, async (hub) => {
       const [instance] = studyOf(1);
