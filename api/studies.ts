@@ -73,6 +73,24 @@ export function studyOperations({ ledger, clock }: ApiPorts): readonly Operation
       },
     }),
     operation({
+      method: 'post',
+      path: '/studies/{studyInstanceUid}/replay',
+      tag: 'studies',
+      summary: 'Does the newest revision again: a new run for each route that took it, from the first step',
+      roles: OPERATORS,
+      params: shapes.studyParams,
+      status: 202,
+      answer: z.object({ runIds: z.array(z.string()).describe('Of the new runs.') }),
+      audit: 'study.replay',
+      handle: async ({ params }) => {
+        const uid = parseStudyInstanceUid(params.studyInstanceUid);
+        if ((await ledger.studies.get(uid)) === undefined) throw new HubError('resource.not-found');
+        const runIds: string[] = [];
+        for (const run of replayable(await ledger.runs.ofStudy(uid))) runIds.push(await ledger.runs.replay(run.runId));
+        return { runIds };
+      },
+    }),
+    operation({
       method: 'get',
       path: '/runs/{runId}',
       tag: 'runs',
@@ -99,6 +117,28 @@ export function studyOperations({ ledger, clock }: ApiPorts): readonly Operation
       handle: async ({ params }) => ({ runId: await ledger.runs.replay(params.runId) }),
     }),
   ];
+}
+
+/** The last run of each route on the newest revision, when none of them is under way or waits for a decision. */
+function replayable(runs: readonly RunRow[]): readonly RunRow[] {
+  const revision = Math.max(...runs.map((run) => run.revision));
+  const newest = new Map<string, RunRow>();
+  for (const run of runs) {
+    const known = newest.get(run.route);
+    if (run.revision === revision && (known === undefined || known.createdAt <= run.createdAt))
+      newest.set(run.route, run);
+  }
+  const last = [...newest.values()];
+  if (last.length === 0) {
+    throw new HubError('resource.conflict', { detail: 'no route has taken it: there is nothing to do again' });
+  }
+  if (last.some(({ state }) => state === 'waiting' || state === 'running')) {
+    throw new HubError('resource.conflict', { detail: 'it is being worked on: wait until that has ended' });
+  }
+  if (last.some(({ state }) => state === 'quarantined')) {
+    throw new HubError('resource.conflict', { detail: 'a run of it is in quarantine: replay the quarantine entry' });
+  }
+  return last;
 }
 
 /** A study has a delivery for each destination of each run; more than so many are on the list of deliveries. */

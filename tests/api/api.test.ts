@@ -6,6 +6,7 @@ import type { Ledger, NewRun, Role } from '../../core/ledger.ts';
 import { createToken } from '../../platform/auth/token.ts';
 import {
   completeStudy,
+  heldRun,
   inbox,
   received,
   record,
@@ -202,6 +203,38 @@ describe('the administration API', () => {
       studyInstanceUid: STUDY,
     });
     expect((await call('POST', `/runs/${randomUUID()}/replay`)).status).to.equal(404);
+  });
+
+  it('replays a study by each route that took its newest revision, once nothing of it is under way', async () => {
+    const replay = () => call('POST', `/studies/${STUDY}/replay`);
+    const { run } = await deadLetter();
+
+    const { status, body } = await replay();
+
+    const runIds = body['runIds'] as readonly string[];
+    expect([status, runIds.length]).to.deep.equal([202, 1]);
+    const runs = (await call('GET', `/studies/${STUDY}`)).body['runs'] as readonly Json[];
+    expect(runs.map(({ runId }) => runId)).to.have.members([run.runId, ...runIds]);
+    const again = await replay();
+    expect([again.status, again.body['detail']]).to.deep.equal([
+      409,
+      'it is being worked on: wait until that has ended',
+    ]);
+    expect((await call('POST', '/studies/1.2.3/replay')).status).to.equal(404);
+  });
+
+  it('does not replay a study that no route took, nor one of which a run is in quarantine', async () => {
+    await completeStudy(ledger, clock);
+    const unrouted = await call('POST', `/studies/${STUDY}/replay`);
+    const run = await startRun(ledger);
+    const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
+    await ledger.runs.quarantine(job?.jobId ?? '', job?.fence ?? 0, heldRun(run));
+    const held = await call('POST', `/studies/${STUDY}/replay`);
+
+    expect([unrouted, held].map(({ status, body }) => [status, body['detail']])).to.deep.equal([
+      [409, 'no route has taken it: there is nothing to do again'],
+      [409, 'a run of it is in quarantine: replay the quarantine entry'],
+    ]);
   });
 
   it('releases what is held at the door, and does a held run again', async () => {
