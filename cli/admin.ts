@@ -1,226 +1,232 @@
-/** `hub studies | deliveries | dead-letters | quarantine | token`: the administration API at the terminal. */
-import * as z from 'zod';
-import { role as roles } from '../api/shapes.ts';
+/** `hub studies | deliveries | dead-letters | quarantine`: what stands in the ledger, and letting it go on. */
 import { HubError } from '../core/errors.ts';
-import { configShapes } from '../shapes.ts';
-import { columns, dataOverride, readArguments, requireConfig, type Terminal, terminal } from './configuration.ts';
-import { type HubApi, openHubApi } from './hub-api.ts';
+import { JSON_OPTION, readArguments } from './arguments.ts';
+import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
+import { EXIT } from './exit-codes.ts';
+import { type HubApi, withHubApi } from './hub-api.ts';
+import { field, gist, listLines, parseList, parseRow, type Row, shownLines, type Table, whyOf } from './rows.ts';
+import { json, type Terminal, terminal } from './terminal.ts';
 
-/** How one kind of thing is listed and shown. */
-interface Resource {
+/** How one kind of thing is asked for, listed and shown. */
+interface Resource extends Table {
   readonly path: string;
-  /** `no deliveries` is what an empty list says. */
-  readonly none: string;
-  readonly verbs: readonly string[];
-  readonly columns: readonly (readonly [title: string, cell: (row: Row) => unknown])[];
+  readonly one: string;
+  /** What can be done to one, and what is said when it is done. */
+  readonly verbs: Readonly<Record<string, (answer: Row, id: string) => string>>;
+  /** The lists that one of it has. */
+  readonly parts: Readonly<Record<string, Table>>;
+  /** Options of `list` that go to the API as they are. */
+  readonly filters: readonly Filter[];
 }
+type Filter = 'state' | 'destination' | 'study';
 
-type Row = Readonly<Record<string, unknown>>;
-const row = z.record(z.string(), z.unknown());
-const list = z.object({ items: z.array(row), cursor: z.string().optional() });
 const DEFAULT_LIMIT = '50';
+const OPTIONS = {
+  state: { type: 'string', value: 'STATE', about: 'list: only those in this state' },
+  destination: { type: 'string', value: 'NAME', about: 'list: only deliveries to this destination' },
+  study: { type: 'string', value: 'UID', about: 'list: only deliveries of this study' },
+  limit: { type: 'string', value: 'N', about: `list: rows a page, newest first (${DEFAULT_LIMIT})` },
+  before: { type: 'string', value: 'ID', about: 'list: the next page, as the page before says' },
+  config: CONFIG_OPTION,
+  data: DATA_OPTION,
+  json: JSON_OPTION,
+} as const;
 
-const field = (name: string) => (from: Row) => from[name];
+const DELIVERIES: Table = {
+  none: 'no deliveries',
+  columns: [
+    ['delivery', field('deliveryId')],
+    ['destination', field('destination')],
+    ['state', field('state')],
+    ['attempts', field('attempts')],
+    ['next', field('dueAt')],
+    ['study', field('studyInstanceUid')],
+    ['reason', field('reason')],
+  ],
+};
+const HISTORY: Table = {
+  none: 'not tried yet',
+  columns: [
+    ['attempt', field('attempt')],
+    ['started', field('startedAt')],
+    ['ms', (row) => Math.round(Number(row['durationMs']))],
+    ['outcome', field('outcome')],
+    ['code', field('code')],
+    ['again', field('retry')],
+    ['detail', field('detail')],
+  ],
+};
+const sentAgain = (_: Row, id: string) => `delivery ${id} goes out again`;
 
 export const studies = resourceCommand({
   path: '/studies',
+  one: 'study',
   none: 'no studies',
-  verbs: ['complete'],
+  verbs: {
+    replay: ({ runIds }) => `it is done again from the first step: ${(runIds as readonly string[]).join(', ')}`,
+    complete: ({ completed }) =>
+      completed === true
+        ? 'it is complete: nothing is waited for any longer'
+        : 'nothing has arrived since it was complete',
+  },
+  filters: ['state'],
   columns: [
     ['study', field('studyInstanceUid')],
-    ['state', (from) => (from['held'] === true ? 'held' : from['state'])],
+    ['state', (row) => (row['held'] === true ? 'held' : row['state'])],
     ['revision', field('revision')],
     ['instances', field('instances')],
     ['source', field('source')],
     ['last received', field('lastReceivedAt')],
   ],
+  parts: {
+    series: {
+      none: 'none',
+      columns: [
+        ['series', field('seriesInstanceUid')],
+        ['modality', field('modality')],
+        ['instances', field('instances')],
+        ['door', field('door')],
+        ['source', field('source')],
+      ],
+    },
+    runs: {
+      none: 'none: no route has taken it',
+      columns: [
+        ['run', field('runId')],
+        ['revision', field('revision')],
+        ['route', field('route')],
+        ['because', (row) => whyOf(row['explanation'])],
+        ['state', field('state')],
+        ['steps', (row) => stepsOf(row)],
+        ['destinations', field('destinations')],
+      ],
+    },
+    deliveries: { ...DELIVERIES, columns: DELIVERIES.columns.filter(([title]) => title !== 'study') },
+    timeline: {
+      none: 'nothing yet',
+      columns: [
+        ['at', field('at')],
+        ['what', field('what')],
+        ['', (row) => gist(row['fields'])],
+      ],
+    },
+  },
 });
 
-const DELIVERY_COLUMNS: Resource['columns'] = [
-  ['delivery', field('deliveryId')],
-  ['destination', field('destination')],
-  ['state', field('state')],
-  ['attempts', field('attempts')],
-  ['next', field('dueAt')],
-  ['study', field('studyInstanceUid')],
-  ['reason', field('reason')],
-];
 export const deliveries = resourceCommand({
+  ...DELIVERIES,
   path: '/deliveries',
-  none: 'no deliveries',
-  verbs: ['replay'],
-  columns: DELIVERY_COLUMNS,
+  one: 'delivery',
+  verbs: { replay: sentAgain },
+  filters: ['state', 'destination', 'study'],
+  parts: { history: HISTORY },
 });
+
 export const deadLetters = resourceCommand({
   path: '/dead-letters',
+  one: 'dead letter',
   none: 'no dead letters',
-  verbs: ['replay'],
-  columns: DELIVERY_COLUMNS.filter(([title]) => title !== 'next' && title !== 'state'),
+  verbs: { replay: sentAgain },
+  filters: ['destination', 'study'],
+  columns: DELIVERIES.columns.filter(([title]) => title !== 'next' && title !== 'state'),
+  parts: { history: HISTORY },
 });
+
 export const quarantine = resourceCommand({
   path: '/quarantine',
+  one: 'quarantine entry',
   none: 'nothing in quarantine',
-  verbs: ['release', 'replay'],
+  verbs: {
+    release: ({ state }) =>
+      state === 'replayed' ? 'the run is done again from its first step' : 'released: nothing waits for it any longer',
+    replay: () => 'the run is done again from its first step',
+  },
+  filters: ['state'],
   columns: [
     ['entry', field('quarantineId')],
     ['state', field('state')],
-    ['stage', field('stage')],
-    ['reason', field('reason')],
+    ['by', field('stage')],
     ['instances', field('instances')],
-    ['study', field('studyInstanceUid')],
     ['since', field('createdAt')],
+    ['study', field('studyInstanceUid')],
+    ['reason', field('reason')],
+    ['detail', field('detail')],
   ],
+  parts: {},
 });
 
-/** `hub token create --role ROLE [--partner NAME]`, and the list, and the end of one. */
-export async function token(argv: readonly string[], to: Terminal = terminal): Promise<number> {
-  const { values, positionals } = readArguments(argv, {
-    ...COMMON_OPTIONS,
-    role: { type: 'string' },
-    partner: { type: 'string' },
-    expires: { type: 'string' },
-  });
-  const [verb = 'list', id] = positionals;
-  return await withApi(values, verb === 'create', async (api) => {
-    const { role, partner, expires } = values;
-    switch (verb) {
-      case 'create': {
-        if (role === undefined || !roles.safeParse(role).success)
-          throw new HubError('command.usage', { detail: '--role admin, operator, auditor or partner' });
-        if ((role === 'partner') !== (partner !== undefined))
-          throw new HubError('command.usage', { detail: '--partner NAME belongs to --role partner, and only to it' });
-        const body = { role, partner, ...(expires === undefined ? {} : { expiresAt: expires }) };
-        const created = row.parse(await api.call('POST', '/tokens', body));
-        to.out(values.json === true ? json(created) : text(created['token']));
-        return 0;
-      }
-      case 'revoke': {
-        if (id === undefined) throw new HubError('command.usage', { detail: 'revoke which token?' });
-        const revoked = await api.call('DELETE', `/tokens/${encodeURIComponent(id)}`);
-        to.out(values.json === true ? json(revoked) : `${id} is revoked`);
-        return 0;
-      }
-      case 'list': {
-        const { items } = list.parse(await api.call('GET', '/tokens'));
-        if (values.json === true) to.out(json({ items }));
-        else printTable(to, TOKENS, items);
-        return 0;
-      }
-      default:
-        throw new HubError('command.usage', { detail: 'create, list or revoke' });
-    }
-  });
-}
-
-const TOKENS: Resource = {
-  path: '/tokens',
-  none: 'no tokens',
-  verbs: [],
-  columns: [
-    ['token', field('tokenId')],
-    ['role', field('role')],
-    ['partner', field('partner')],
-    ['created', field('createdAt')],
-    ['last used', field('lastUsedAt')],
-    ['ends', (from) => from['revokedAt'] ?? from['expiresAt']],
-  ],
-};
-
-const COMMON_OPTIONS = {
-  config: { type: 'string' },
-  data: { type: 'string' },
-  json: { type: 'boolean' },
-} as const;
-
 function resourceCommand(resource: Resource): (argv: readonly string[], to?: Terminal) => Promise<number> {
+  const options = Object.fromEntries(
+    Object.entries(OPTIONS).filter(([name]) => !isFilter(name) || resource.filters.includes(name)),
+  ) as typeof OPTIONS;
   return async (argv, to = terminal) => {
-    const { values, positionals } = readArguments(argv, {
-      ...COMMON_OPTIONS,
-      state: { type: 'string' },
-      destination: { type: 'string' },
-      study: { type: 'string' },
-      limit: { type: 'string' },
-      before: { type: 'string' },
-    });
+    const { values, positionals } = readArguments(argv, options);
     const [verb = 'list', id, ...more] = positionals;
-    const verbs = ['list', 'show', ...resource.verbs];
-    if (!verbs.includes(verb)) throw new HubError('command.usage', { detail: `no ${verb}: ${verbs.join(', ')}` });
-    if (more.length > 0) throw new HubError('command.usage', { detail: 'one at a time' });
-    if (verb !== 'list' && id === undefined) throw new HubError('command.usage', { detail: `${verb} which?` });
-    const { state, destination, study, limit, before } = values;
-
-    return await withApi(values, false, async (api) => {
+    checkVerb(resource, verb, id, more);
+    return await withHubApi(values, false, async (api) => {
       if (verb === 'list') {
-        const query = Object.entries({ state, destination, study, limit: limit ?? DEFAULT_LIMIT, before });
-        const given = query.flatMap(([name, value]) =>
-          value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
-        );
-        const answer = list.parse(await api.call('GET', `${resource.path}?${given.join('&')}`));
+        const answer = parseList(await api.call('GET', `${resource.path}?${queryOf(resource, values)}`));
         if (values.json === true) to.out(json(answer));
         else {
-          printTable(to, resource, answer.items);
+          for (const line of listLines(resource, answer.items)) to.out(line);
           if (answer.cursor !== undefined) to.err(`there are more: --before ${answer.cursor}`);
         }
-        return 0;
+        return EXIT.done;
       }
-      const path = `${resource.path}/${encodeURIComponent(id ?? '')}`;
-      const answer = row.parse(
-        verb === 'show' ? await api.call('GET', path) : await api.call('POST', `${path}/${verb}`),
-      );
+      const answer = parseRow(await ask(api, resource, verb, id ?? ''));
+      const said = resource.verbs[verb];
       if (values.json === true) to.out(json(answer));
-      else for (const line of shown(answer)) to.out(line);
-      return 0;
+      else if (said !== undefined) to.out(said(answer, id ?? ''));
+      else for (const line of shownLines(answer, resource.parts)) to.out(line);
+      return EXIT.done;
     });
   };
 }
 
-async function withApi(
-  values: { readonly config?: string | undefined; readonly data?: string | undefined },
-  isNewHubFine: boolean,
-  work: (api: HubApi) => Promise<number>,
-): Promise<number> {
-  const api = await openHubApi(requireConfig(values.config, configShapes(), dataOverride(values.data)), isNewHubFine);
+function isFilter(name: string): name is Filter {
+  return name === 'state' || name === 'destination' || name === 'study';
+}
+
+/** @throws {HubError} `command.usage` */
+function checkVerb(resource: Resource, verb: string, id: string | undefined, more: readonly string[]): void {
+  const verbs = ['list', 'show', ...Object.keys(resource.verbs)];
+  const refuse = (detail: string) => new HubError('command.usage', { detail });
+  if (!verbs.includes(verb)) throw refuse(`no ${verb}: ${verbs.join(', ')}`);
+  if (verb === 'list' && id !== undefined) throw refuse(`list takes no ${id}: did you mean show ${id}?`);
+  if (verb !== 'list' && id === undefined) throw refuse(`${verb} which ${resource.one}?`);
+  if (more.length > 0) throw refuse(`one ${resource.one} at a time`);
+}
+
+function queryOf(
+  { filters }: Resource,
+  values: Readonly<Partial<Record<Filter | 'limit' | 'before', string | undefined>>>,
+): string {
+  const { limit = DEFAULT_LIMIT, before } = values;
+  const query = new URLSearchParams({ limit });
+  if (before !== undefined) query.set('before', before);
+  for (const name of filters) {
+    const value = values[name];
+    if (value !== undefined) query.set(name, value);
+  }
+  return query.toString();
+}
+
+/** `show` reads, every other verb does. @throws {HubError} that names what was asked for */
+async function ask(api: HubApi, { path, one }: Resource, verb: string, id: string): Promise<unknown> {
+  const place = `${path}/${encodeURIComponent(id)}`;
   try {
-    return await work(api);
-  } finally {
-    await api.close();
+    return verb === 'show' ? await api.call('GET', place) : await api.call('POST', `${place}/${verb}`);
+  } catch (error) {
+    const isUnknown =
+      error instanceof HubError && (error.code === 'resource.not-found' || error.code === 'request.invalid');
+    if (isUnknown) throw new HubError('resource.not-found', { detail: `there is no ${one} ${id}` }, error);
+    throw error;
   }
 }
 
-function printTable(to: Terminal, resource: Resource, rows: readonly Row[]): void {
-  if (rows.length === 0) {
-    to.out(resource.none);
-    return;
-  }
-  // A column that says nothing for any row is left out.
-  const used = resource.columns.filter(([, cell]) => rows.some((each) => text(cell(each)) !== ''));
-  const cells = rows.map((each) => used.map(([, cell]) => text(cell(each))));
-  for (const line of columns([used.map(([title]) => title), ...cells])) to.out(line);
+/** `deidentify → qc → segment, 2 of 3 done`. */
+function stepsOf({ processors, nextStep, state }: Row): string {
+  const names = Array.isArray(processors) ? processors.map(String) : [];
+  const way = names.join(' → ');
+  return state === 'processed' || names.length === 0 ? way : `${way}, ${String(nextStep)} of ${names.length} done`;
 }
-
-/** Plain fields one a line, then each list of things as a table of its own. */
-function shown(answer: Row): readonly string[] {
-  const entries = Object.entries(answer);
-  const plain = entries.filter(([, value]) => !isListOfRows(value));
-  const lines = [...columns(plain.map(([name, value]) => [name, text(value)]))];
-  for (const [name, value] of entries) {
-    if (!isListOfRows(value)) continue;
-    lines.push('', `${name}:`);
-    const titles = [...new Set(value.flatMap((each) => Object.keys(each)))];
-    const cells = value.map((each) => titles.map((title) => text(each[title])));
-    lines.push(...columns([titles, ...cells]).map((line) => `  ${line}`));
-  }
-  return lines;
-}
-
-function isListOfRows(value: unknown): value is readonly Row[] {
-  return Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'object' && each !== null);
-}
-
-function text(value: unknown): string {
-  if (value === undefined || value === null) return '';
-  if (typeof value === 'object') return JSON.stringify(value);
-  return typeof value === 'string' ? value : `${value as number | boolean}`;
-}
-
-const json = (value: unknown): string => JSON.stringify(value, undefined, 2);

@@ -3,9 +3,19 @@ import { configJsonSchema } from '../config/json-schema.ts';
 import { mistakeLine } from '../config/mistakes.ts';
 import type { ConfigShapes, HubConfig, PolicyEntry } from '../config/schema.ts';
 import type { DestinationOptions } from '../core/plugins.ts';
+import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import { configShapes } from '../shapes.ts';
-import { columns, EX_CONFIG, loadFor, readArguments, terminal, type Terminal } from './configuration.ts';
+import { JSON_OPTION, readArguments } from './arguments.ts';
+import { CONFIG_OPTION, loadFor } from './configuration.ts';
+import { EXIT } from './exit-codes.ts';
+import { columns, json, terminal, type Terminal } from './terminal.ts';
+
+const OPTIONS = {
+  config: CONFIG_OPTION,
+  schema: { type: 'boolean', about: 'print the JSON Schema of the configuration, for editors' },
+  json: JSON_OPTION,
+} as const;
 
 export function check(argv: readonly string[]): Promise<number> {
   return checkWith(argv, configShapes(), terminal);
@@ -17,45 +27,35 @@ export async function checkWith<W, P extends PolicyEntry, D extends DestinationO
   shapes: ConfigShapes<W, P, D>,
   { out, err }: Terminal,
 ): Promise<number> {
-  const { values, positionals } = readArguments(argv, {
-    config: { type: 'string' },
-    json: { type: 'boolean' },
-    schema: { type: 'boolean' },
-  });
+  const { values, positionals } = readArguments(argv, OPTIONS);
   const [file, second] = positionals;
   if (second !== undefined || (file !== undefined && values.config !== undefined)) {
     throw new HubError('command.usage', { detail: 'one file at a time' });
   }
   if (values.schema === true) {
-    out(JSON.stringify(configJsonSchema(shapes), undefined, 2));
-    return 0;
+    out(json(configJsonSchema(shapes)));
+    return EXIT.done;
   }
   const checked = loadFor(values.config ?? file, shapes);
   const name = checked.file ?? 'the defaults';
   if (checked.loaded.mistakes !== undefined) {
     const { mistakes } = checked.loaded;
-    if (values.json === true) out(JSON.stringify({ valid: false, file: checked.file, mistakes }, undefined, 2));
+    if (values.json === true) out(json({ valid: false, file: checked.file, mistakes }));
     else {
       for (const mistake of mistakes) err(mistakeLine(mistake));
-      err(`${name}: ${mistakes.length === 1 ? '1 mistake' : `${mistakes.length} mistakes`}`);
+      err(`${name}: ${count(mistakes.length, 'mistake')}`);
     }
-    return EX_CONFIG;
+    return EXIT.config;
   }
   const { config, warnings } = checked.loaded;
   if (values.json === true) {
-    out(
-      JSON.stringify(
-        { valid: true, file: checked.file, version: config.version, warnings, ...summary(config) },
-        undefined,
-        2,
-      ),
-    );
-    return 0;
+    out(json({ valid: true, file: checked.file, version: config.version, warnings, ...summary(config) }));
+    return EXIT.done;
   }
   for (const warning of warnings) err(`warning: ${mistakeLine(warning)}`);
   out(`${name} ${checked.file === undefined ? 'are' : 'is'} valid, version ${config.version}`);
   for (const line of columns(summaryRows(config))) out(line);
-  return 0;
+  return EXIT.done;
 }
 
 function summary(config: HubConfig) {

@@ -1,5 +1,4 @@
-/** What commands that need the configuration have in common: arguments, loading, and what is said when it is wrong. */
-import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+/** The configuration a command works under: which file, with which overrides, and what is said when it is wrong. */
 import { processEnvironment } from '../config/environment.ts';
 import { configFile, loadConfig, type LoadedConfig } from '../config/loader.ts';
 import { mistakeLine } from '../config/mistakes.ts';
@@ -8,30 +7,18 @@ import type { ConfigShapes, PolicyEntry } from '../config/schema.ts';
 import { HubError } from '../core/errors.ts';
 import type { DestinationOptions } from '../core/plugins.ts';
 
-/** EX_CONFIG of sysexits.h. */
-export const EX_CONFIG = 78;
+export const CONFIG_OPTION = {
+  type: 'string',
+  value: 'FILE',
+  about: 'configuration; else $HUB_CONFIG, else hub.yaml here, else the defaults',
+} as const;
+export const DATA_OPTION = {
+  type: 'string',
+  value: 'DIR',
+  about: "the hub's data folder, instead of the configuration's",
+} as const;
 
-/** Where a command speaks: results on `out`, what went wrong on `err`. One line each. */
-export interface Terminal {
-  readonly out: (line: string) => void;
-  readonly err: (line: string) => void;
-}
-
-export const terminal: Terminal = {
-  out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line}\n`),
-};
-
-/** @throws {HubError} `command.usage` */
-export function readArguments<const Options extends ParseArgsOptionsConfig>(argv: readonly string[], options: Options) {
-  try {
-    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw new HubError('command.usage', { detail: error instanceof Error ? error.message : String(error) }, error);
-  }
-}
-
-/** The configuration a command works under, with the file it came from. */
+/** The configuration, or its mistakes, with the file it came from. */
 export function loadFor<W, P extends PolicyEntry, D extends DestinationOptions>(
   named: string | undefined,
   shapes: ConfigShapes<W, P, D>,
@@ -42,30 +29,26 @@ export function loadFor<W, P extends PolicyEntry, D extends DestinationOptions>(
   return { file, loaded: loadConfig({ file, env, shapes, overrides }) };
 }
 
-/** As `loadFor`, for a command that cannot go on with mistakes. @throws {HubError} `config.invalid` with all of them */
+/**
+ * As `loadFor`, for a command that cannot go on with mistakes.
+ *
+ * @param given - the command's `--config` and `--data`
+ * @throws {HubError} `config.invalid` with all of them
+ */
 export function requireConfig<W, P extends PolicyEntry, D extends DestinationOptions>(
-  named: string | undefined,
+  given: { readonly config?: string | undefined; readonly data?: string | undefined },
   shapes: ConfigShapes<W, P, D>,
-  overrides: readonly Override[] = [],
 ) {
-  const { loaded } = loadFor(named, shapes, overrides);
+  const data: readonly Override[] =
+    given.data === undefined ? [] : [{ path: ['hub', 'data'], value: given.data, from: '--data' }];
+  const { loaded } = loadFor(given.config, shapes, data);
   if (loaded.mistakes === undefined) return loaded.config;
-  throw new HubError('config.invalid', { detail: ['', ...loaded.mistakes.map(mistakeLine)].join('\n') });
+  throw invalidConfig(loaded.mistakes.map(mistakeLine));
 }
 
-/** `--data DIR` as an override of the configuration's data folder. */
-export function dataOverride(dir: string | undefined): readonly Override[] {
-  return dir === undefined ? [] : [{ path: ['hub', 'data'], value: dir, from: '--data' }];
-}
-
-/** Rows in columns, two spaces apart. */
-export function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const count = Math.max(0, ...rows.map((row) => row.length));
-  const widths = Array.from({ length: count }, (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+/** All mistakes at once, below one another. */
+export function invalidConfig(lines: readonly string[]): HubError {
+  return new HubError('config.invalid', {
+    detail: ['the configuration is not valid', ...lines.map((line) => `  ${line}`)].join('\n'),
+  });
 }

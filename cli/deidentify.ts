@@ -6,7 +6,7 @@ import { type FileHandle, mkdir, mkdtemp, open, readFile, rename, rm, writeFile 
 import { join, relative, resolve } from 'node:path';
 import { processEnvironment } from '../config/environment.ts';
 import { parseYaml } from '../config/yaml.ts';
-import { readHeader } from '../core/dicom/part10.ts';
+import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import { openSecret } from '../platform/data-folder.ts';
 import { compilePlan } from '../processors/deidentify/plan.ts';
@@ -16,12 +16,26 @@ import { reportOf } from '../processors/deidentify/report.ts';
 import type { DeidentificationReport } from '../processors/deidentify/report.ts';
 import { deidentifyInstances } from '../processors/deidentify/study.ts';
 import type { ReleasedInstance } from '../processors/deidentify/instance.ts';
-import { readArguments, type Terminal, terminal } from './configuration.ts';
-import { filesBelow, openFile } from './local-files.ts';
+import { JSON_OPTION, readArguments } from './arguments.ts';
+import { invalidConfig } from './configuration.ts';
+import { EXIT } from './exit-codes.ts';
+import { sentenceOf } from './failure.ts';
+import { type LocalFiles, openFile, openLocalFiles } from './local-files.ts';
 import { progressBar } from './progress.ts';
+import { interruptible } from './signals.ts';
+import { json, type Terminal, terminal } from './terminal.ts';
 
 const DEFAULT_DATA_FOLDER = './data';
-const EXIT_QUARANTINED = 3;
+const OPTIONS = {
+  'policy-file': { type: 'string', value: 'FILE', about: 'one entry of `policies:`; else the Basic Profile' },
+  report: { type: 'string', value: 'FILE', about: 'write what was done, as JSON without identifiers' },
+  data: {
+    type: 'string',
+    value: 'DIR',
+    about: 'where the key is, and is made on first use (./data), unless HUB_DEIDENTIFY_KEY holds it',
+  },
+  json: JSON_OPTION,
+} as const;
 
 /** What became of one study, or of one file that belongs to none. */
 type Result =
@@ -36,34 +50,31 @@ type Result =
 
 /** 0 when everything was released, 3 when something was quarantined, 1 when there was no DICOM file at all. */
 export async function deidentify(argv: readonly string[], to: Terminal = terminal): Promise<number> {
-  const { values, positionals } = readArguments(argv, {
-    'policy-file': { type: 'string' },
-    report: { type: 'string' },
-    data: { type: 'string' },
-    json: { type: 'boolean' },
-  });
+  const { values, positionals } = readArguments(argv, OPTIONS);
   const [input, output, third] = positionals;
   if (input === undefined || output === undefined || third !== undefined)
     throw new HubError('command.usage', { detail: 'from which folder, and into which?' });
   refuseNested(input, output);
   const plan = await readPlan(values['policy-file']);
-  const paths = await filesBelow(input);
+  const files = await openLocalFiles(input);
   const secret = await openSecret('deidentify', values.data ?? DEFAULT_DATA_FOLDER, processEnvironment());
 
-  const found = await groupByStudy(paths, input);
+  const { studies, results: damaged } = groupByStudy(files);
   await mkdir(output, { recursive: true });
-  const results = [...found.unreadable, ...(await releaseStudies(found.studies, { plan, secret, input, output }))];
+  const released = await interruptible((signal) => releaseStudies(studies, { plan, secret, input, output, signal }));
+  const results = [...damaged, ...released];
+  // A volume without a header has nothing to de-identify by: it is left behind as any other file.
+  const otherFiles = [...files.otherFiles, ...files.niftiFiles.map((file) => relative(input, file))];
 
   const summary = { policy: plan.policy, policyHash: plan.hash, tableEdition: plan.edition };
-  if (values.report !== undefined) {
-    const text = JSON.stringify({ ...summary, studies: results.map(withoutFiles) }, undefined, 2);
-    await writeFile(values.report, `${text}\n`);
-  }
-  if (values.json === true)
-    to.out(JSON.stringify({ ...summary, studies: results, otherFiles: found.otherFiles }, undefined, 2));
-  else sayResults(results, found.otherFiles, to);
-  if (results.some(({ outcome }) => outcome === 'quarantined')) return EXIT_QUARANTINED;
-  return results.length === 0 ? 1 : 0;
+  if (values.report !== undefined)
+    await writeFile(values.report, `${json({ ...summary, studies: results.map(withoutFiles) })}\n`);
+  if (values.json === true) to.out(json({ ...summary, studies: results, otherFiles }));
+  else sayResults(results, otherFiles, to);
+  if (results.some(({ outcome }) => outcome === 'quarantined')) return EXIT.quarantined;
+  if (results.length > 0) return EXIT.done;
+  to.err(`no DICOM file below ${input}`);
+  return EXIT.failed;
 }
 
 /** An output below the input would be read as input the next time, an input below the output be taken for results. */
@@ -80,11 +91,11 @@ async function readPlan(file: string | undefined): Promise<Plan> {
     throw new HubError('config.invalid', { detail: `${file} cannot be read` }, error);
   });
   const yaml = parseYaml(text);
-  const refuse = (lines: readonly string[]) => new HubError('config.invalid', { detail: ['', ...lines].join('\n') });
-  if (yaml.mistakes.length > 0) throw refuse(yaml.mistakes.map(({ line, message }) => `${file}:${line}: ${message}`));
+  if (yaml.mistakes.length > 0)
+    throw invalidConfig(yaml.mistakes.map(({ line, message }) => `${file}:${line}: ${message}`));
   const policy = policySchema.safeParse(yaml.value);
   if (policy.success) return compilePlan(policy.data);
-  throw refuse(
+  throw invalidConfig(
     policy.error.issues.map(
       ({ path, message }) => `${file}:${yaml.positionOf(path).line} /${path.map(String).join('/')}: ${message}`,
     ),
@@ -95,53 +106,24 @@ interface Found {
   /** Files by original Study Instance UID. */
   readonly studies: ReadonlyMap<string, readonly string[]>;
   /** DICOM, but which study nobody can say. */
-  readonly unreadable: readonly Result[];
-  /** Not DICOM: not copied. Relative to the input. */
-  readonly otherFiles: readonly string[];
+  readonly results: readonly Result[];
 }
 
-async function groupByStudy(paths: readonly string[], input: string): Promise<Found> {
+/** A damaged file whose study is known goes with its study: it holds the whole of it. */
+function groupByStudy({ instances, damaged }: LocalFiles): Found {
   const studies = new Map<string, string[]>();
-  const unreadable: Result[] = [];
-  const otherFiles: string[] = [];
-  const bar = progressBar('reading', paths.length);
-  try {
-    for (const [index, path] of paths.entries()) {
-      const name = relative(input, path) || path;
-      const study = await studyOf(path);
-      if (study.kind === 'study') {
-        const files = studies.get(study.uid);
-        if (files === undefined) studies.set(study.uid, [path]);
-        else files.push(path);
-      } else if (study.kind === 'other') otherFiles.push(name);
-      else unreadable.push({ outcome: 'quarantined', reason: study.reason, detail: study.detail, files: [name] });
-      bar.update(index + 1);
-    }
-  } finally {
-    bar.stop();
+  const results: Result[] = [];
+  const add = (study: string, path: string) => {
+    const files = studies.get(study);
+    if (files === undefined) studies.set(study, [path]);
+    else files.push(path);
+  };
+  for (const { studyInstanceUid, path } of instances) add(studyInstanceUid, path);
+  for (const { studyInstanceUid, path, name, error } of damaged) {
+    if (studyInstanceUid !== undefined) add(studyInstanceUid, path);
+    else results.push({ outcome: 'quarantined', reason: error.code, detail: sentenceOf(error), files: [name] });
   }
-  return { studies, unreadable, otherFiles };
-}
-
-type StudyOfFile =
-  | { readonly kind: 'study'; readonly uid: string }
-  | { readonly kind: 'other' }
-  | { readonly kind: 'unreadable'; readonly reason: string; readonly detail: string };
-
-async function studyOf(path: string): Promise<StudyOfFile> {
-  const source = await openFile(path);
-  try {
-    const uid = (await readHeader(source)).dataSet.string('StudyInstanceUID');
-    return uid === undefined
-      ? { kind: 'unreadable', reason: 'dataset.uid-missing', detail: 'no StudyInstanceUID' }
-      : { kind: 'study', uid };
-  } catch (error) {
-    if (!(error instanceof HubError)) throw error;
-    if (error.code === 'dataset.empty' || error.fields['detail'] === 'not-a-part-10-file') return { kind: 'other' };
-    return { kind: 'unreadable', reason: error.code, detail: error.message };
-  } finally {
-    await source.close();
-  }
+  return { studies, results };
 }
 
 interface Work {
@@ -149,24 +131,21 @@ interface Work {
   readonly secret: Uint8Array;
   readonly input: string;
   readonly output: string;
+  readonly signal: AbortSignal;
 }
 
 async function releaseStudies(studies: Found['studies'], work: Work): Promise<readonly Result[]> {
   const total = [...studies.values()].reduce((sum, files) => sum + files.length, 0);
-  const stop = new AbortController();
-  const onSignal = () => stop.abort(new HubError('gateway.stopping', { detail: 'interrupted' }));
-  process.once('SIGINT', onSignal);
   const bar = progressBar('de-identifying', total);
   const results: Result[] = [];
   let before = 0;
   try {
     for (const files of studies.values()) {
-      results.push(await releaseStudy(files, work, stop.signal, (done) => bar.update(before + done)));
+      results.push(await releaseStudy(files, work, (done) => bar.update(before + done)));
       before += files.length;
     }
   } finally {
     bar.stop();
-    process.off('SIGINT', onSignal);
   }
   return results;
 }
@@ -174,8 +153,7 @@ async function releaseStudies(studies: Found['studies'], work: Work): Promise<re
 /** Written beside its place and renamed when the last instance is proven: an interrupted run leaves no half study. */
 async function releaseStudy(
   files: readonly string[],
-  { plan, secret, input, output }: Work,
-  signal: AbortSignal,
+  { plan, secret, input, output, signal }: Work,
   onProgress: (done: number) => void,
 ): Promise<Result> {
   const incoming = await mkdtemp(join(output, '.incoming-'));
@@ -238,16 +216,16 @@ function sayResults(results: readonly Result[], otherFiles: readonly string[], t
     if (result.outcome === 'released') {
       const { studyInstanceUid, instances, verification } = result.report;
       to.out(
-        `released     ${studyInstanceUid}  ${instances} instances, none of ${verification.searchedBytes} bytes repeats a removed value`,
+        `released     ${studyInstanceUid}  ${count(instances, 'instance')}, none of ${String(verification.searchedBytes)} bytes repeats a removed value`,
       );
     } else {
-      to.out(`quarantined  ${result.files.length} files: ${result.detail} (${result.reason})`);
+      to.out(`quarantined  ${count(result.files.length, 'file')}: ${result.detail} (${result.reason})`);
       for (const file of result.files) to.err(`             ${file}`);
     }
   }
   for (const file of otherFiles) to.err(`not DICOM    ${file}`);
   const released = results.filter(({ outcome }) => outcome === 'released').length;
   to.out(
-    `${released} studies released, ${results.length - released} quarantined, ${otherFiles.length} files are not DICOM`,
+    `${count(released, 'study', 'studies')} released, ${String(results.length - released)} quarantined, ${count(otherFiles.length, 'file')} not DICOM`,
   );
 }

@@ -13,7 +13,9 @@ import { isSocketAnswered, ownSocketPath } from '../platform/http/own-socket.ts'
 import { createHttpServer } from '../platform/http/server.ts';
 import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
 import { createLogger } from '../platform/logger.ts';
+import { configShapes } from '../shapes.ts';
 import type { Config } from '../app.ts';
+import { requireConfig } from './configuration.ts';
 
 export interface HubApi {
   /** @param path - below /api/v1. @throws {HubError} what the API answered with */
@@ -25,10 +27,26 @@ const clock: Clock = { now: () => new Date() };
 const TIMEOUT_MS = 60_000;
 
 /**
+ * Asks the hub of a configuration, and lets go of it afterwards.
+ *
+ * @param given - the command's `--config` and `--data`
  * @param isNewHubFine - whether a data folder may be made; a command that only asks must not leave one behind
  * @throws {HubError} `resource.not-found` when no hub has ever run there, `ledger.locked` when one runs but does not answer
  */
-export async function openHubApi(config: Config, isNewHubFine: boolean): Promise<HubApi> {
+export async function withHubApi<Result>(
+  given: { readonly config?: string | undefined; readonly data?: string | undefined },
+  isNewHubFine: boolean,
+  work: (api: HubApi) => Promise<Result>,
+): Promise<Result> {
+  const api = await openHubApi(requireConfig(given, configShapes()), isNewHubFine);
+  try {
+    return await work(api);
+  } finally {
+    await api.close();
+  }
+}
+
+async function openHubApi(config: Config, isNewHubFine: boolean): Promise<HubApi> {
   const running = ownSocketPath(config.hub.data);
   if (await isSocketAnswered(running)) {
     return { call: (method, path, body) => call(running, method, path, body), close: () => Promise.resolve() };
@@ -43,12 +61,18 @@ async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubAp
   );
   if (!isThere && !isNewHubFine) {
     throw new HubError('resource.not-found', {
-      detail: `no hub has run on the data folder ${config.hub.data} (see --data)`,
+      detail: `no hub has run on the data folder ${config.hub.data}; name it with --data, or the configuration with --config`,
     });
   }
   const { ledgerFile } = await openDataFolder(config.hub.data, {});
   const log = createLogger({ level: 'error', format: 'pretty' });
-  const ledger = await openSqliteLedger({ file: ledgerFile, log, clock, onFailure: () => undefined });
+  const ledger = await openSqliteLedger({ file: ledgerFile, log, clock, onFailure: () => undefined }).catch(
+    (error: unknown) => {
+      if (!(error instanceof HubError) || error.code !== 'ledger.locked') throw error;
+      const detail = `a hub runs on ${config.hub.data} and does not answer on its socket: it is starting or stopping, or belongs to another user`;
+      throw new HubError('ledger.locked', { detail }, error);
+    },
+  );
   // A folder of our own: nobody else on the machine can reach the socket in it.
   const folder = await mkdtemp(join(tmpdir(), 'hub-cli-'));
   const socketPath = join(folder, 'hub.sock');

@@ -1,110 +1,205 @@
-/** DICOM and NIfTI files below a path, as the offline commands take them: read in place, nothing copied, nothing changed. */
+/** Files below a path, as the commands take them: read in place, nothing copied, nothing changed. */
 import { open, readdir, stat } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
-import { readHeader } from '../core/dicom/part10.ts';
-import { HubError, toHubError } from '../core/errors.ts';
+import { basename, dirname, join, relative } from 'node:path';
+import { headerAttributes } from '../core/dicom/attributes.ts';
+import { type Part10Header, readHeader } from '../core/dicom/part10.ts';
+import { count } from '../core/count.ts';
+import { HubError } from '../core/errors.ts';
+import type { Attributes } from '../core/ledger.ts';
 import { type ByteSource, formatBlobRef, type InstanceItem, type ObjectStore, parseBlobRef } from '../core/store.ts';
+import { fileRange } from '../platform/store/file-range.ts';
+import { commandFailure, sentenceOf } from './failure.ts';
+import { progressBar } from './progress.ts';
 
-const CHUNK_BYTES = 1_048_576;
 const NIFTI = /\.nii(\.gz)?$/i;
+/** PS3.10 Section 8: the index of a medium; it holds names of patients, and no instance. */
+const MEDIA_STORAGE_DIRECTORY = '1.2.840.10008.1.3.10';
+/** How many files a command names before it only counts them. */
+const MOST_NAMED = 5;
 
 export interface LocalFiles {
-  /** Their `sha256` is empty: nothing offline asks for it, and it would cost reading every byte. */
-  readonly items: readonly InstanceItem[];
-  /** Opens the items; keeps nothing. */
+  readonly instances: readonly LocalInstance[];
+  /** Opens the instances; keeps nothing. */
   readonly store: ObjectStore;
+  readonly series: readonly LocalSeries[];
   readonly niftiFiles: readonly string[];
-  /** SeriesDescription, else ProtocolName, else the series' folder, for people. */
-  readonly seriesNames: ReadonlyMap<string, string>;
-  /** Files that are neither; most folders hold some. */
-  readonly otherFiles: readonly { readonly path: string; readonly reason: string }[];
+  /** DICOM, or not to be read at all: what a command cannot take though it should. */
+  readonly damaged: readonly DamagedFile[];
+  /** Neither DICOM nor NIfTI, relative to the path; most folders hold some. */
+  readonly otherFiles: readonly string[];
 }
 
-/** @throws {HubError} `resource.not-found` */
-export async function openLocalFiles(path: string, onFile: (files: number) => void = () => {}): Promise<LocalFiles> {
-  const paths = await filesBelow(path);
-  const items: InstanceItem[] = [];
-  const seriesNames = new Map<string, string>();
-  const otherFiles: { path: string; reason: string }[] = [];
-  const niftiFiles = paths.filter((file) => NIFTI.test(file));
-  for (const [index, file] of paths.entries()) {
-    onFile(index + 1);
-    if (NIFTI.test(file)) continue;
-    try {
-      const { item, name } = await readItem(file, index);
-      items.push(item);
-      if (!seriesNames.has(item.seriesInstanceUid)) seriesNames.set(item.seriesInstanceUid, name);
-    } catch (error) {
-      otherFiles.push({ path: relative(path, file) || basename(file), reason: toHubError(error).message });
-    }
-  }
-  const store: ObjectStore = {
-    open: async (ref) => {
-      const file = paths[Number(parseBlobRef(ref).pack.replace('local/', ''))];
-      if (file === undefined) throw new HubError('store.missing', { ref });
-      return await openFile(file);
-    },
-    createPack: () =>
-      Promise.reject(new HubError('store.failed', { detail: 'files of an offline command are read only' })),
-  };
-  return { items, store, niftiFiles, seriesNames, otherFiles };
+/** Its `sha256` is empty: nothing offline asks for it, and it would cost reading every byte. */
+export interface LocalInstance extends InstanceItem {
+  readonly path: string;
 }
 
-/** All files below a path in order of their names; the path itself when it is a file. @throws {HubError} `resource.not-found` */
-export async function filesBelow(path: string): Promise<readonly string[]> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) throw new HubError('resource.not-found', { path });
-  if (found.isFile()) return [path];
-  const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .toSorted();
+export interface LocalSeries {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  /** SeriesDescription, else ProtocolName, else the folder, for people. */
+  readonly name: string;
+  /** Of its first instance, for routing. */
+  readonly attributes: Attributes;
+  readonly instances: number;
 }
 
-async function readItem(file: string, index: number): Promise<{ item: InstanceItem; name: string }> {
-  const source = await openFile(file);
+export interface DamagedFile {
+  readonly path: string;
+  /** Relative to the path that was asked for. */
+  readonly name: string;
+  readonly error: HubError;
+  /** When that much of it can be read. */
+  readonly studyInstanceUid?: string;
+}
+
+/** @throws {HubError} `file.failed` when there is no such path */
+export async function openLocalFiles(root: string): Promise<LocalFiles> {
+  const paths = await filesBelow(root);
+  const instances: LocalInstance[] = [];
+  const series = new Map<string, LocalSeries>();
+  const damaged: DamagedFile[] = [];
+  const otherFiles: string[] = [];
+  const bar = progressBar('reading', paths.length);
   try {
-    const { dataSet, transferSyntaxUid } = await readHeader(source);
-    const uid = (keyword: string): string => {
-      const value = dataSet.string(keyword);
-      if (value === undefined) throw new HubError('dataset.uid-missing', { attribute: keyword });
-      return value;
-    };
-    const item: InstanceItem = {
-      kind: 'instance',
-      blob: formatBlobRef(`local/${index}`, 0, source.sizeBytes),
-      sizeBytes: source.sizeBytes,
-      sha256: '',
-      studyInstanceUid: uid('StudyInstanceUID'),
-      seriesInstanceUid: uid('SeriesInstanceUID'),
-      sopInstanceUid: uid('SOPInstanceUID'),
-      sopClassUid: uid('SOPClassUID'),
-      transferSyntaxUid,
-    };
-    const name = dataSet.string('SeriesDescription') ?? dataSet.string('ProtocolName') ?? basename(join(file, '..'));
-    return { item, name };
+    for (const [index, path] of paths.entries()) {
+      bar.update(index);
+      if (NIFTI.test(path)) continue;
+      const name = relative(root, path) || basename(path);
+      const read = await readFile(path, index);
+      if (read.kind === 'instance') {
+        instances.push(read.instance);
+        addToSeries(series, read.instance, read.header);
+      } else if (read.kind === 'damaged') {
+        const { error, studyInstanceUid } = read;
+        damaged.push({ path, name, error, ...(studyInstanceUid === undefined ? {} : { studyInstanceUid }) });
+      } else otherFiles.push(name);
+    }
   } finally {
-    await source.close();
+    bar.stop();
   }
+  const niftiFiles = paths.filter((path) => NIFTI.test(path));
+  return { instances, store: readOnlyStore(paths), series: [...series.values()], niftiFiles, damaged, otherFiles };
+}
+
+/** What was left out of a folder, and why, in lines for a person. */
+export function leftOutLines({ damaged, otherFiles }: Pick<LocalFiles, 'damaged' | 'otherFiles'>): readonly string[] {
+  const more = damaged.length - MOST_NAMED;
+  return [
+    ...damaged.slice(0, MOST_NAMED).map(({ name, error }) => `cannot be taken: ${name}: ${sentenceOf(error)}`),
+    ...(more > 0 ? [`cannot be taken: ${count(more, 'more file')}`] : []),
+    ...(otherFiles.length === 0
+      ? []
+      : [`left out, not DICOM: ${count(otherFiles.length, 'file')}, such as ${otherFiles[0] ?? ''}`]),
+  ];
+}
+
+/** For people: what it was called on the scanner, else its UID. */
+export function seriesName({ series }: Pick<LocalFiles, 'series'>, seriesInstanceUid: string): string {
+  return series.find((each) => each.seriesInstanceUid === seriesInstanceUid)?.name ?? seriesInstanceUid;
 }
 
 /** A file for reading by ranges. */
-export async function openFile(file: string): Promise<ByteSource> {
-  const handle = await open(file, 'r');
-  const { size } = await handle.stat();
-  const read = async (offset: number, length: number): Promise<Uint8Array> => {
-    const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)));
-    const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
-    return bytes.subarray(0, bytesRead);
+export async function openFile(path: string): Promise<ByteSource> {
+  const handle = await open(path, 'r');
+  try {
+    return fileRange({
+      handle,
+      start: 0,
+      sizeBytes: (await handle.stat()).size,
+      close: () => handle.close(),
+      failed: (cause) =>
+        cause === undefined
+          ? new HubError('file.failed', { detail: `${path}: it became shorter while it was read` })
+          : commandFailure(cause),
+    });
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** In order of their names; the path itself when it is a file. A link to a file counts, one to a folder may lead in a circle. */
+async function filesBelow(root: string): Promise<readonly string[]> {
+  const found = await stat(root).catch((error: unknown) => {
+    throw commandFailure(error);
+  });
+  if (!found.isDirectory()) return [root];
+  const paths: string[] = [];
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const isLinkToFile = async () => (await stat(path).catch(() => undefined))?.isFile() === true;
+    if (entry.isFile() || (entry.isSymbolicLink() && (await isLinkToFile()))) paths.push(path);
+  }
+  return paths.toSorted();
+}
+
+type ReadFile =
+  | { readonly kind: 'instance'; readonly instance: LocalInstance; readonly header: Part10Header }
+  | { readonly kind: 'damaged'; readonly error: HubError; readonly studyInstanceUid?: string | undefined }
+  | { readonly kind: 'other' };
+
+async function readFile(path: string, index: number): Promise<ReadFile> {
+  let header: Part10Header | undefined;
+  try {
+    const source = await openFile(path);
+    try {
+      header = await readHeader(source);
+      if (header.meta.string('MediaStorageSOPClassUID') === MEDIA_STORAGE_DIRECTORY) return { kind: 'other' };
+      return { kind: 'instance', instance: instanceOf(path, index, source.sizeBytes, header), header };
+    } finally {
+      await source.close();
+    }
+  } catch (thrown) {
+    const error = commandFailure(thrown);
+    if (error.code === 'internal.unexpected') throw thrown;
+    const isOther = error.code === 'dataset.empty' || error.fields['detail'] === 'not-a-part-10-file';
+    if (isOther) return { kind: 'other' };
+    return { kind: 'damaged', error, studyInstanceUid: header?.dataSet.string('StudyInstanceUID') };
+  }
+}
+
+function instanceOf(path: string, index: number, sizeBytes: number, header: Part10Header): LocalInstance {
+  const uid = (keyword: string): string => {
+    const value = header.dataSet.string(keyword);
+    if (value === undefined) throw new HubError('dataset.uid-missing', { attribute: keyword });
+    return value;
   };
   return {
-    sizeBytes: size,
-    read,
-    async *stream(offset = 0, length = size - offset) {
-      const end = Math.min(size, offset + length);
-      for (let at = offset; at < end; at += CHUNK_BYTES) yield await read(at, Math.min(CHUNK_BYTES, end - at));
+    kind: 'instance',
+    path,
+    blob: formatBlobRef(`local/${index}`, 0, sizeBytes),
+    sizeBytes,
+    sha256: '',
+    studyInstanceUid: uid('StudyInstanceUID'),
+    seriesInstanceUid: uid('SeriesInstanceUID'),
+    sopInstanceUid: uid('SOPInstanceUID'),
+    sopClassUid: uid('SOPClassUID'),
+    transferSyntaxUid: header.transferSyntaxUid,
+  };
+}
+
+function addToSeries(series: Map<string, LocalSeries>, instance: LocalInstance, { dataSet }: Part10Header): void {
+  const { studyInstanceUid, seriesInstanceUid, path } = instance;
+  // Both: a damaged export may use one series UID in two studies.
+  const key = `${studyInstanceUid} ${seriesInstanceUid}`;
+  const known = series.get(key) ?? {
+    studyInstanceUid,
+    seriesInstanceUid,
+    name: dataSet.string('SeriesDescription') ?? dataSet.string('ProtocolName') ?? basename(dirname(path)),
+    attributes: headerAttributes(dataSet),
+    instances: 0,
+  };
+  series.set(key, { ...known, instances: known.instances + 1 });
+}
+
+function readOnlyStore(paths: readonly string[]): ObjectStore {
+  return {
+    open: async (ref) => {
+      const path = paths[Number(parseBlobRef(ref).pack.replace('local/', ''))];
+      if (path === undefined) throw new HubError('store.missing', { ref });
+      return await openFile(path);
     },
-    close: () => handle.close(),
+    createPack: () => Promise.reject(new TypeError('files of a command are read only')),
   };
 }

@@ -2,25 +2,26 @@
 import { SingleBar } from 'cli-progress';
 
 export interface ProgressBar {
-  /** Done so far; the total may grow. */
-  update(done: number, total?: number): void;
+  /** Done so far. @param note - in a word or two, how it went */
+  update(done: number, note?: string): void;
+  /** Leaves no trace of the bar: what is worth keeping, the command says itself. */
   stop(): void;
 }
 
 export function progressBar(label: string, total: number): ProgressBar {
   if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
   const bar = new SingleBar({
-    format: `  ${label} {bar} {value}/{total}  {duration_formatted}`,
+    format: `  ${label} {bar} {value}/{total}  {duration_formatted}  {note}`,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,
+    clearOnComplete: true,
     stream: process.stderr,
   });
-  bar.start(total, 0);
+  bar.start(total, 0, { note: '' });
   return {
-    update: (done, grown) => {
-      if (grown !== undefined) bar.setTotal(grown);
-      bar.update(done);
+    update: (done, note = '') => {
+      bar.update(done, { note });
     },
     stop: () => {
       bar.stop();

@@ -1,5 +1,6 @@
 /** `hub routes explain` and `hub routes diff`: which routes studies take, and would take. No side effect. */
 import type { HubConfig } from '../config/schema.ts';
+import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
 import { parseDuration } from '../core/quantities.ts';
@@ -9,8 +10,27 @@ import type { Facts } from '../routers/match.ts';
 import { type Route, seriesFacts } from '../routers/route.ts';
 import type { Rule } from '../routers/rules.ts';
 import { configShapes } from '../shapes.ts';
-import { columns, readArguments, requireConfig, terminal, type Terminal } from './configuration.ts';
-import { readStudies, type ReceivedStudy } from './received-studies.ts';
+import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
+import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
+import { EXIT } from './exit-codes.ts';
+import { leftOutLines, openLocalFiles } from './local-files.ts';
+import { type ReceivedStudy, receivedStudies } from './received-studies.ts';
+import { columns, json, terminal, type Terminal } from './terminal.ts';
+
+const EXPLAIN_OPTIONS = {
+  config: CONFIG_OPTION,
+  source: { type: 'string', value: 'NAME', about: 'explain: as if this source had sent it' },
+  calling: { type: 'string', value: 'AET', about: 'explain: as if from this AE title' },
+  called: { type: 'string', value: 'AET', about: 'explain: as if to this AE title of ours' },
+  json: JSON_OPTION,
+} as const;
+const DIFF_OPTIONS = {
+  config: CONFIG_OPTION,
+  data: DATA_OPTION,
+  with: { type: 'string', value: 'FILE', about: 'diff: the changed configuration (needed)' },
+  since: { type: 'string', value: 'TIME', default: '7d', about: 'diff: how far back, as 12h or 7d (7d)' },
+  json: JSON_OPTION,
+} as const;
 
 /** Opens the ledger of a configuration's data folder, for reading, beside a hub that may be running. */
 export type LedgerOpener = (config: HubConfig) => Promise<Pick<Ledger, 'studies' | 'close'>>;
@@ -20,28 +40,25 @@ export async function routes(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;
   if (command === 'explain') return explain(rest, terminal);
   if (command === 'diff') return diff(rest, (await import('../app.ts')).openLedgerForReading, terminal);
-  throw new HubError('command.usage', { detail: 'explain or diff' });
+  readArguments(argv, { ...EXPLAIN_OPTIONS, ...DIFF_OPTIONS });
+  throw new HubError('command.usage', { detail: 'explain or diff?' });
 }
 
 /** `hub routes explain PATH`: each route, whether it would take each study, and why. 1 when there is no study. */
 export async function explain(argv: readonly string[], { out, err }: Terminal): Promise<number> {
-  const { values, positionals } = readArguments(argv, {
-    config: { type: 'string' },
-    source: { type: 'string' },
-    calling: { type: 'string' },
-    called: { type: 'string' },
-    json: { type: 'boolean' },
-  });
-  const [path, second] = positionals;
-  if (path === undefined || second !== undefined) throw new HubError('command.usage', { detail: 'one file or folder' });
-  const config = requireConfig(values.config, configShapes());
+  const { values, positionals } = readArguments(argv, EXPLAIN_OPTIONS);
+  const path = onlyPath(positionals);
+  const config = requireConfig(values, configShapes());
   const sender = assumedSender(values, config);
-  const { studies, otherFiles } = await readStudies(path, sender);
+  const files = await openLocalFiles(path);
+  const studies = receivedStudies(files, sender);
   const explained = studies.map((study) => ({ ...study, ...explainStudy(config.routes, study.series) }));
 
   if (values.json === true) {
     const shown = explained.map(({ series, ...study }) => ({ ...study, instances: countInstances(series) }));
-    out(JSON.stringify({ sender, configVersion: config.version, studies: shown, otherFiles }, undefined, 2));
+    const { otherFiles } = files;
+    const damagedFiles = files.damaged.map(({ name, error }) => ({ name, reason: error.code }));
+    out(json({ sender, configVersion: config.version, studies: shown, damagedFiles, otherFiles }));
   } else {
     out(
       `as if sent by ${sender.source ?? 'an unknown source'} (${sender.callingAeTitle ?? 'any AE title'}) to ${sender.calledAeTitle ?? ''} with C-STORE`,
@@ -49,15 +66,11 @@ export async function explain(argv: readonly string[], { out, err }: Terminal): 
     if (sender.source === undefined)
       err('name the sender with --source or --calling: rules that ask for it do not match without');
     for (const study of explained) for (const line of studyLines(study, study.routes)) out(line);
-    const [first] = otherFiles;
-    if (first !== undefined) {
-      err(
-        `${count(otherFiles.length, 'file')} could not be taken, ${otherFiles.length === 1 ? '' : 'the first '}${first.path}: ${first.reason}`,
-      );
-    }
-    if (studies.length === 0) err(`no DICOM file in ${path}`);
+    for (const line of leftOutLines(files)) err(line);
   }
-  return studies.length === 0 ? 1 : 0;
+  if (studies.length > 0) return EXIT.done;
+  err(`no DICOM file in ${path}`);
+  return EXIT.failed;
 }
 
 type Sender = Omit<Facts, 'attributes'>;
@@ -120,25 +133,19 @@ function routeLines(route: RouteExplanation, study: ReceivedStudy): readonly str
 
 /** `hub routes diff --with FILE`: what the routes of FILE would have done with the studies received since. */
 export async function diff(argv: readonly string[], openLedger: LedgerOpener, { out }: Terminal): Promise<number> {
-  const { values, positionals } = readArguments(argv, {
-    config: { type: 'string' },
-    with: { type: 'string' },
-    since: { type: 'string', default: '7d' },
-    json: { type: 'boolean' },
-  });
+  const { values, positionals } = readArguments(argv, DIFF_OPTIONS);
   if (positionals.length > 0) throw new HubError('command.usage', { detail: `not expected: ${positionals.join(' ')}` });
   if (values.with === undefined) throw new HubError('command.usage', { detail: '--with FILE is missing' });
   const sinceMs = parseDuration(values.since);
   if (sinceMs === undefined)
     throw new HubError('command.usage', { detail: `--since ${values.since}: a duration like 12h or 7d` });
-  const now = requireConfig(values.config, configShapes());
-  const draft = requireConfig(values.with, configShapes());
+  const now = requireConfig(values, configShapes());
+  const draft = requireConfig({ config: values.with }, configShapes());
   const ledger = await openLedger(now);
   try {
     const studies = studiesSince(ledger, new Date(Date.now() - sinceMs));
     const result = await diffRoutes(routesOf(now), routesOf(draft), studies);
-    if (values.json === true)
-      out(JSON.stringify({ since: values.since, from: now.version, to: draft.version, ...result }, undefined, 2));
+    if (values.json === true) out(json({ since: values.since, from: now.version, to: draft.version, ...result }));
     else for (const line of diffLines(result, values.since)) out(line);
   } finally {
     await ledger.close();
@@ -200,8 +207,4 @@ function difference(by: number): string {
 
 function countInstances(series: ReceivedStudy['series']): number {
   return series.reduce((sum, each) => sum + each.instances, 0);
-}
-
-function count(number: number, one: string, many = `${one}s`): string {
-  return `${String(number)} ${number === 1 ? one : many}`;
 }

@@ -10,11 +10,24 @@ import { assembleVolumes } from '../processors/volumes/assemble.ts';
 import { readNifti } from '../processors/volumes/nifti.ts';
 import type { Volume } from '../processors/volumes/volume.ts';
 import { configShapes } from '../shapes.ts';
-import { loadFor, readArguments, terminal } from './configuration.ts';
-import { openLocalFiles } from './local-files.ts';
+import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
+import { CONFIG_OPTION, loadFor } from './configuration.ts';
+import { EXIT } from './exit-codes.ts';
+import { commandFailure, sentenceOf } from './failure.ts';
+import { leftOutLines, type LocalFiles, openLocalFiles, seriesName } from './local-files.ts';
 import { progressBar } from './progress.ts';
+import { interruptible } from './signals.ts';
+import { json, type Terminal, terminal } from './terminal.ts';
+
+type Model = ReturnType<typeof openModel>;
 
 const DEFAULT_MODEL = 'rodent-brain';
+const OPTIONS = {
+  out: { type: 'string', value: 'DIR', about: 'where masks, pictures and DICOM Segmentations go (needed)' },
+  model: { type: 'string', value: 'NAME', about: `a bundled model or one of \`models:\` (${DEFAULT_MODEL})` },
+  config: CONFIG_OPTION,
+  json: JSON_OPTION,
+} as const;
 
 /** What became of one series, as `result.json` says it. */
 interface SeriesResult {
@@ -28,91 +41,94 @@ interface SeriesResult {
 }
 
 /** 0 when at least one series was segmented. */
-export async function segment(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = readArguments(argv, {
-    out: { type: 'string' },
-    model: { type: 'string' },
-    config: { type: 'string' },
-    json: { type: 'boolean' },
-  });
-  const [path, second] = positionals;
-  if (path === undefined || second !== undefined) throw new HubError('command.usage', { detail: 'one file or folder' });
+export async function segment(argv: readonly string[], to: Terminal = terminal): Promise<number> {
+  const { values, positionals } = readArguments(argv, OPTIONS);
+  const path = onlyPath(positionals);
   const { out } = values;
-  if (out === undefined) throw new HubError('command.usage', { detail: '--out DIR is needed: where the results go' });
+  if (out === undefined) throw new HubError('command.usage', { detail: 'where do the results go? --out DIR' });
   const model = openModel(values.model ?? DEFAULT_MODEL, { policies: [], models: modelsOf(values.config) });
   await mkdir(out, { recursive: true });
 
   const files = await openLocalFiles(path);
-  const { volumes, findings } = await assembleVolumes(files.items, files.store, new AbortController().signal);
-  const named = [
-    ...volumes.map((volume) => ({
-      volume,
-      name: files.seriesNames.get(volume.seriesInstanceUid) ?? volume.seriesInstanceUid,
-    })),
-    ...(await Promise.all(
-      files.niftiFiles.map(async (file) => ({ volume: readNifti(await readFile(file)), name: basename(file) })),
-    )),
-  ];
-  const results: SeriesResult[] = findings.map(({ seriesInstanceUid, message }) => ({
-    name: files.seriesNames.get(seriesInstanceUid) ?? seriesInstanceUid,
+  for (const line of leftOutLines(files)) to.err(line);
+  const result = await interruptible(async (signal) =>
+    segmentAll(await readVolumes(files, signal), model, out, signal),
+  );
+
+  await writeFile(join(out, 'result.json'), `${json(result)}\n`);
+  if (values.json === true) to.out(json(result));
+  else for (const each of result.series) to.out(sentence(each));
+  if (result.series.some(({ voxels }) => voxels !== undefined)) return EXIT.done;
+  to.err(`no series below ${path} was segmented`);
+  return EXIT.failed;
+}
+
+interface Volumes {
+  readonly volumes: readonly { readonly name: string; readonly volume: Volume }[];
+  /** What could not be made a volume, and why. */
+  readonly unusable: readonly SeriesResult[];
+}
+
+async function readVolumes(files: LocalFiles, signal: AbortSignal): Promise<Volumes> {
+  const assembled = await assembleVolumes(files.instances, files.store, signal);
+  const volumes = assembled.volumes.map((volume) => ({ name: seriesName(files, volume.seriesInstanceUid), volume }));
+  const unusable: SeriesResult[] = assembled.findings.map(({ seriesInstanceUid, message }) => ({
+    name: seriesName(files, seriesInstanceUid),
     finding: message,
   }));
-  const bar = progressBar('segment', named.length);
+  for (const file of files.niftiFiles) {
+    try {
+      volumes.push({ name: basename(file), volume: readNifti(await readFile(file)) });
+    } catch (error) {
+      unusable.push({ name: basename(file), finding: sentenceOf(commandFailure(error)) });
+    }
+  }
+  return { volumes, unusable };
+}
+
+async function segmentAll({ volumes, unusable }: Volumes, model: Model, out: string, signal: AbortSignal) {
+  const { manifest } = model;
+  const series: SeriesResult[] = [...unusable];
+  const bar = progressBar('segmenting', volumes.length);
   let seconds = 0;
   let runtime = '';
-  const signal = new AbortController().signal;
-  for await (const { volume, segmented, finding } of segmentVolumes(
-    named.map((each) => each.volume),
-    model,
-    signal,
-  )) {
-    bar.update(results.length + 1 - findings.length);
-    const index = named.findIndex((each) => each.volume === volume);
-    const name = named[index]?.name ?? '';
-    if (segmented === undefined || segmented.voxels === 0) {
-      results.push({ name, finding: finding ?? 'the model found nothing in this series' });
-      continue;
+  try {
+    const all = volumes.map(({ volume }) => volume);
+    for await (const { volume, segmented, finding } of segmentVolumes(all, model, signal)) {
+      const index = all.indexOf(volume);
+      const name = volumes[index]?.name ?? '';
+      bar.update(index + 1);
+      if (segmented === undefined || segmented.voxels === 0) {
+        series.push({ name, finding: finding ?? 'the model found nothing in this series' });
+        continue;
+      }
+      seconds += segmented.seconds;
+      runtime = segmented.runtime;
+      // One series: the plain names; several: a folder each, numbered, because names of series are free text.
+      const folder = volumes.length === 1 ? out : join(out, `series-${String(index + 1)}`);
+      await mkdir(folder, { recursive: true });
+      const products = productsOf(volume, segmented.mask, manifest);
+      for (const [file, bytes] of products) await writeFile(join(folder, file), bytes);
+      series.push({
+        name,
+        label: manifest.labels[0].name,
+        voxels: segmented.voxels,
+        volumeMm3: segmented.volumeMm3,
+        confidence: segmented.confidence,
+        files: products.map(([file]) => join(folder, file)),
+      });
     }
-    seconds += segmented.seconds;
-    runtime = segmented.runtime;
-    // One series: the plain names; several: a folder each, numbered, because names of series are free text.
-    const folder = named.length === 1 ? out : join(out, `series-${String(index + 1)}`);
-    await mkdir(folder, { recursive: true });
-    const products = productsOf(volume, segmented.mask, model.manifest);
-    for (const [file, bytes] of products) await writeFile(join(folder, file), bytes);
-    results.push({
-      name,
-      label: model.manifest.labels[0].name,
-      voxels: segmented.voxels,
-      volumeMm3: segmented.volumeMm3,
-      confidence: segmented.confidence,
-      files: products.map(([file]) => join(folder, file)),
-    });
+  } finally {
+    bar.stop();
   }
-  bar.stop();
-
-  const { manifest } = model;
-  const result = {
-    model: manifest.name,
-    modelVersion: manifest.version,
-    modelSha256: manifest.onnx.sha256,
-    runtime,
-    seconds,
-    series: results,
-  };
-  const text = `${JSON.stringify(result, null, 2)}\n`;
-  await writeFile(join(out, 'result.json'), text);
-  if (values.json === true) process.stdout.write(text);
-  else for (const each of results) terminal.out(sentence(each));
-  const count = results.filter(({ voxels }) => voxels !== undefined).length;
-  if (count === 0) terminal.err('no series was segmented');
-  return count === 0 ? 1 : 0;
+  const { name: modelName, version: modelVersion, onnx } = manifest;
+  return { model: modelName, modelVersion, modelSha256: onnx.sha256, runtime, seconds, series };
 }
 
 function productsOf(
   volume: Volume,
   mask: Uint8Array,
-  manifest: Parameters<typeof segmentationObject>[2],
+  manifest: Model['manifest'],
 ): readonly (readonly [string, Uint8Array])[] {
   const dicom =
     volume.slices.length === 0

@@ -1,68 +1,66 @@
 /** `hub send PATH... --to AET@HOST:PORT [--from AET]`: sends DICOM files with C-STORE and counts what became of them. */
-import cliProgress from 'cli-progress';
-import { openLocalFiles, type LocalFiles } from './local-files.ts';
 import type { Peer } from '../connectors/c-store/association.ts';
 import { type OutgoingInstance, sendInstances, type SendResult } from '../connectors/c-store/send.ts';
-import { HubError, toHubError } from '../core/errors.ts';
-import { parseAeTitle } from '../core/identifiers.ts';
-import { readArguments, type Terminal, terminal } from './configuration.ts';
+import { ERRORS, HubError } from '../core/errors.ts';
+import { type AeTitle, parseAeTitle } from '../core/identifiers.ts';
+import { JSON_OPTION, readArguments } from './arguments.ts';
+import { EXIT } from './exit-codes.ts';
+import { commandFailure, sentenceOf } from './failure.ts';
+import { leftOutLines, type LocalFiles, openLocalFiles } from './local-files.ts';
+import { progressBar } from './progress.ts';
+import { interruptible } from './signals.ts';
+import { json, type Terminal, terminal } from './terminal.ts';
 
 const TIMEOUTS = { connectMs: 10_000, associationMs: 30_000, responseMs: 120_000 };
 const DEFAULT_AE_TITLE = 'HUB';
+const OPTIONS = {
+  to: { type: 'string', value: 'AET@HOST:PORT', about: 'the peer (needed)' },
+  from: { type: 'string', value: 'AET', about: `our own AE title (${DEFAULT_AE_TITLE})` },
+  json: JSON_OPTION,
+} as const;
 
 /** 0 when every DICOM file was stored, 1 when one was not or there was none. */
 export async function send(argv: readonly string[], to: Terminal = terminal): Promise<number> {
-  const { values, positionals } = readArguments(argv, {
-    to: { type: 'string' },
-    from: { type: 'string' },
-    json: { type: 'boolean' },
-  });
+  const { values, positionals } = readArguments(argv, OPTIONS);
   if (positionals.length === 0) throw new HubError('command.usage', { detail: 'send which files or folders?' });
   const peer = parsePeer(values.to, values.from);
 
   const folders: LocalFiles[] = [];
   for (const path of positionals) folders.push(await openLocalFiles(path));
-  const instances = folders.flatMap(({ items, store }) =>
-    items.map((item) => ({ ...item, open: () => store.open(item.blob) })),
+  const instances = folders.flatMap(({ instances, store }) =>
+    instances.map((instance) => ({ ...instance, open: () => store.open(instance.blob) })),
   );
-  const skipped = folders.reduce((sum, { otherFiles, niftiFiles }) => sum + otherFiles.length + niftiFiles.length, 0);
-  const summary = new Summary(instances.length, skipped);
-  const failure = instances.length === 0 ? undefined : await sendAll(peer, instances, summary, values.json !== true);
+  const leftOut = {
+    damaged: folders.flatMap(({ damaged }) => damaged),
+    otherFiles: folders.flatMap(({ otherFiles, niftiFiles }) => [...otherFiles, ...niftiFiles]),
+  };
+  for (const line of leftOutLines(leftOut)) to.err(line);
+  const summary = new Summary(instances.length, leftOut.damaged.length, leftOut.otherFiles.length);
+  const failure = instances.length === 0 ? undefined : await sendAll(peer, instances, summary);
 
-  if (values.json === true) to.out(JSON.stringify(summary.report(failure), undefined, 2));
+  if (values.json === true) to.out(json(summary.report(failure)));
   else for (const line of summary.lines(failure)) to.out(line);
-  return failure === undefined && instances.length > 0 && summary.stored === instances.length ? 0 : 1;
+  return failure === undefined && summary.isWhole ? EXIT.done : EXIT.failed;
 }
 
 async function sendAll(
   peer: Peer,
   instances: readonly OutgoingInstance[],
   summary: Summary,
-  isProgressWanted: boolean,
 ): Promise<HubError | undefined> {
-  const stop = new AbortController();
-  const onSignal = () => stop.abort(new HubError('gateway.stopping', { detail: 'interrupted' }));
-  process.once('SIGINT', onSignal);
-  const bar = new cliProgress.SingleBar({
-    format: '{bar} {value}/{total} instances  {stored} stored  {refused} refused  {duration_formatted}',
-    stream: process.stderr,
-    // Without a terminal no bar: a log full of bars helps nobody.
-    noTTYOutput: false,
-    clearOnComplete: true,
-  });
-  if (isProgressWanted) bar.start(instances.length, 0, { stored: 0, refused: 0 });
+  const bar = progressBar('sending', instances.length);
   try {
-    await sendInstances(peer, instances, stop.signal, (result) => {
-      summary.add(result);
-      if (isProgressWanted)
-        bar.update(summary.done, { stored: summary.stored, refused: summary.done - summary.stored });
-    });
+    await interruptible((signal) =>
+      sendInstances(peer, instances, signal, (result) => {
+        summary.add(result);
+        bar.update(summary.done, `${String(summary.done - summary.stored)} refused`);
+      }),
+    );
     return undefined;
   } catch (error) {
-    return toHubError(error);
+    return commandFailure(error);
   } finally {
     bar.stop();
-    process.off('SIGINT', onSignal);
   }
 }
 
@@ -72,11 +70,18 @@ class Summary {
   stored = 0;
   readonly #byAnswer = new Map<string, number>();
   readonly #total: number;
+  readonly #damaged: number;
   readonly #skipped: number;
 
-  constructor(total: number, skipped: number) {
+  constructor(total: number, damaged: number, skipped: number) {
     this.#total = total;
+    this.#damaged = damaged;
     this.#skipped = skipped;
+  }
+
+  /** Everything that was there to be sent is stored. */
+  get isWhole(): boolean {
+    return this.#total > 0 && this.stored === this.#total && this.#damaged === 0;
   }
 
   add({ outcome, status, detail }: SendResult<OutgoingInstance>): void {
@@ -92,19 +97,21 @@ class Summary {
       instances: this.#total,
       stored: this.stored,
       notSent: this.#total - this.done,
+      damagedFiles: this.#damaged,
       skippedFiles: this.#skipped,
       answers: Object.fromEntries(this.#byAnswer),
-      ...(failure === undefined ? {} : { error: failure.code, detail: failure.message }),
+      ...(failure === undefined ? {} : { error: failure.code, detail: sentenceOf(failure) }),
     };
   }
 
   lines(failure: HubError | undefined): readonly string[] {
-    const notSent = this.#total - this.done;
+    const row = (number: number, what: string) => (number === 0 ? [] : [`${String(number).padStart(6)}  ${what}`]);
     return [
-      ...[...this.#byAnswer].map(([answer, count]) => `${String(count).padStart(6)}  ${answer}`),
-      ...(notSent === 0 ? [] : [`${String(notSent).padStart(6)}  not sent`]),
-      ...(this.#skipped === 0 ? [] : [`${String(this.#skipped).padStart(6)}  files skipped: not DICOM`]),
-      ...(failure === undefined ? [] : [`stopped: ${failure.message}`, failure.row.remedy]),
+      ...[...this.#byAnswer].flatMap(([answer, number]) => row(number, answer)),
+      ...row(this.#total - this.done, 'not sent'),
+      ...row(this.#damaged, 'files could not be taken'),
+      ...row(this.#skipped, 'files skipped: not DICOM'),
+      ...(failure === undefined ? [] : [`stopped: ${sentenceOf(failure)}`, failure.row.remedy]),
       this.#total === 0 ? 'no DICOM file to send' : `${this.stored} of ${this.#total} instances stored`,
     ];
   }
@@ -122,13 +129,23 @@ const WORDS = {
 function parsePeer(to: string | undefined, from: string | undefined): Peer {
   const [, called, host, port] = /^([^@]{1,16})@(.+):(\d{1,5})$/.exec(to ?? '') ?? [];
   if (called === undefined || host === undefined || port === undefined || Number(port) < 1 || Number(port) > 65_535) {
-    throw new HubError('command.usage', { detail: '--to AET@HOST:PORT' });
+    const given = to === undefined ? 'to whom?' : `${to} is no peer:`;
+    throw new HubError('command.usage', { detail: `${given} --to AET@HOST:PORT` });
   }
   return {
     host: host.replace(/^\[(.*)\]$/, '$1'),
     port: Number(port),
-    calledAeTitle: parseAeTitle(called),
-    callingAeTitle: parseAeTitle(from ?? DEFAULT_AE_TITLE),
+    calledAeTitle: aeTitle(called),
+    callingAeTitle: aeTitle(from ?? DEFAULT_AE_TITLE),
     timeouts: TIMEOUTS,
   };
+}
+
+function aeTitle(text: string): AeTitle {
+  try {
+    return parseAeTitle(text);
+  } catch (error) {
+    const { remedy } = ERRORS['ae-title.invalid'];
+    throw new HubError('command.usage', { detail: `${text} is no AE title: ${remedy}` }, error);
+  }
 }

@@ -4,19 +4,24 @@ import { type Hub, type Stage, STAGES, startHub } from '../app.ts';
 import { HubError } from '../core/errors.ts';
 import { createLogger } from '../platform/logger.ts';
 import { configShapes } from '../shapes.ts';
-import { dataOverride, readArguments, requireConfig, terminal } from './configuration.ts';
+import { readArguments } from './arguments.ts';
+import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
+import { EXIT } from './exit-codes.ts';
 import { untilSignal } from './signals.ts';
+import { terminal } from './terminal.ts';
+
+const OPTIONS = {
+  config: CONFIG_OPTION,
+  data: DATA_OPTION,
+  stages: { type: 'string', value: 'LIST', about: `only these, joined by commas: ${STAGES.join(',')}` },
+} as const;
 
 export async function start(argv: readonly string[]): Promise<number> {
-  const { values, positionals } = readArguments(argv, {
-    config: { type: 'string' },
-    data: { type: 'string' },
-    stages: { type: 'string' },
-  });
+  const { values, positionals } = readArguments(argv, OPTIONS);
   if (positionals.length > 0)
     throw new HubError('command.usage', { detail: `start takes no ${positionals.join(' ')}` });
   const stages = parseStages(values.stages);
-  const config = requireConfig(values.config, configShapes(), dataOverride(values.data));
+  const config = requireConfig(values, configShapes());
   const log = createLogger({ level: config.log.level, format: config.log.format === 'text' ? 'pretty' : 'json' }).child(
     { hub: config.hub.name },
   );
@@ -44,7 +49,7 @@ export async function start(argv: readonly string[]): Promise<number> {
   await hub.stop();
   log.info('hub stopped');
   if (failure !== undefined) throw failure;
-  return 0;
+  return EXIT.done;
 }
 
 /** The token is on standard output, once, and in no log. */

@@ -1,5 +1,6 @@
 /** What happens to a study, in sentences for a person who sees it for the first time. */
-import type { EventType, PositionedEvent } from '../core/events.ts';
+import { count } from '../core/count.ts';
+import type { HubStream, PositionedEvent } from '../core/events.ts';
 import { isEventOf } from '../core/events.ts';
 
 export interface StoryLine {
@@ -8,6 +9,14 @@ export interface StoryLine {
   /** The study did not get further. */
   readonly isTrouble: boolean;
 }
+
+/** Streams a story is told from. */
+export const STORY_STREAMS = [
+  'hub.ingest.v1',
+  'hub.work.v1',
+  'hub.result.v1',
+  'hub.delivery.v1',
+] as const satisfies readonly HubStream[];
 
 /** Undefined for facts that are only interesting in bulk, such as each instance that was stored. */
 export function tell(event: PositionedEvent): StoryLine | undefined {
@@ -25,7 +34,7 @@ export function tell(event: PositionedEvent): StoryLine | undefined {
   }
   if (isEventOf(event, 'study.quarantined')) {
     const { stage, reason, instances } = event.data;
-    return trouble('held', `${count(instances, 'instance')} held by ${stage}: ${reason}`);
+    return trouble('held', `${count(instances, 'instance')} by ${stage === 'gateway' ? 'the door' : stage}: ${reason}`);
   }
   if (isEventOf(event, 'study.deidentified')) {
     const { instances, policy, tableEdition } = event.data;
@@ -35,10 +44,8 @@ export function tell(event: PositionedEvent): StoryLine | undefined {
     );
   }
   if (isEventOf(event, 'qc.completed')) {
-    return line(
-      'checked',
-      `quality control: ${event.data.verdict}, ${count(event.data.series.length, 'series', 'series')}`,
-    );
+    const { verdict, series } = event.data;
+    return line('checked', `quality of ${count(series.length, 'series', 'series')}: ${VERDICTS[verdict]}`);
   }
   if (isEventOf(event, 'segmentation.completed')) {
     const { series, model, seconds: took } = event.data;
@@ -59,9 +66,12 @@ export function tell(event: PositionedEvent): StoryLine | undefined {
   return undefined;
 }
 
-/** Streams a story is told from. */
-export const STORY_STREAMS = ['hub.ingest.v1', 'hub.work.v1', 'hub.result.v1', 'hub.delivery.v1'] as const;
-export const STORED: EventType = 'instance.stored';
+const VERDICTS = {
+  pass: 'good',
+  warn: 'look at it',
+  fail: 'not good',
+  'not-enough-history': 'measured; there are no earlier studies to judge it by',
+} as const;
 
 function line(step: string, sentence: string): StoryLine {
   return { step, sentence, isTrouble: false };
@@ -69,10 +79,6 @@ function line(step: string, sentence: string): StoryLine {
 
 function trouble(step: string, sentence: string): StoryLine {
   return { step, sentence, isTrouble: true };
-}
-
-export function count(n: number, one: string, many = `${one}s`): string {
-  return `${String(n)} ${n === 1 ? one : many}`;
 }
 
 function seconds(value: number): string {

@@ -2,12 +2,13 @@ import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { deadLetters, deliveries, quarantine, studies, token } from '../../cli/admin.ts';
+import { deadLetters, deliveries, quarantine, studies } from '../../cli/admin.ts';
+import { token } from '../../cli/token.ts';
 import { createApiRouter } from '../../api/router.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import { createToken, parseToken } from '../../platform/auth/token.ts';
 import { openSqliteLedger } from '../../platform/ledger/sqlite/client.ts';
-import { completeStudy, STUDY, TestClock } from '../contracts/ledger-facts.ts';
+import { completeStudy, processed, startRun, STUDY, TestClock } from '../contracts/ledger-facts.ts';
 import { captureTerminal } from '../support/captured-terminal.ts';
 import { startHttp } from '../support/running-http.ts';
 import { silentLog } from '../support/silent-log.ts';
@@ -109,7 +110,7 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
 
     const { lines } = await run(quarantine, 'release', id);
 
-    expect(lines).to.deep.equal([`quarantineId  ${id}`, 'state         released']);
+    expect(lines).to.deep.equal(['released: nothing waits for it any longer']);
     expect((await thrownBy(run(quarantine, 'release', id))).code).to.equal('resource.conflict');
   });
 
@@ -162,6 +163,56 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
     await ledger.close();
   });
 
+  it('list why something is held', async () => {
+    let id = '';
+    await withLedger(async (ledger) => {
+      id = await hold(ledger);
+    });
+
+    const { lines } = await run(quarantine, 'list');
+
+    expect(lines[0]).to.match(/^entry +state +by +instances +since +reason +detail$/);
+    expect(lines[1]).to.match(
+      new RegExp(`^${id} +held +gateway +0 +2026-03-01T08:00:00.000Z +dataset.unreadable +cut off$`),
+    );
+  });
+
+  it('show why a route took a study and how far it came, and do it again', async () => {
+    await withLedger(async (ledger) => {
+      await completeStudy(ledger, clock);
+      const run_ = await startRun(ledger, { steps: [{ processor: 'qc', argument: undefined }] });
+      const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
+      await ledger.runs.finishStep(job?.jobId ?? '', job?.fence ?? 0, { items: [], events: [processed(run_)] });
+    });
+
+    const { lines } = await run(studies, 'show', STUDY);
+    const { lines: again } = await run(studies, 'replay', STUDY);
+
+    const runLine = lines[lines.indexOf('runs:') + 2];
+    expect(runLine).to.match(/ rat-brain .* processed +qc /);
+    expect(again[0]).to.match(/^it is done again from the first step: [0-9a-f-]{36}$/);
+    expect((await run(studies, 'show', STUDY)).lines.join('\n')).to.contain(again[0]?.split(': ')[1]);
+  });
+
+  it('name what is not there', async () => {
+    await withLedger(async () => undefined);
+
+    const errors = [
+      await thrownBy(run(studies, 'show', '1.2.3')),
+      await thrownBy(run(deliveries, 'replay', randomUUID())),
+      await thrownBy(run(deadLetters, 'show', 'abc')),
+      await thrownBy(run(quarantine, 'release', randomUUID())),
+    ];
+
+    expect(errors.map(({ code }) => code)).to.deep.equal(errors.map(() => 'resource.not-found'));
+    expect(errors.map(({ fields }) => String(fields['detail']).replace(/\S+$/, ''))).to.deep.equal([
+      'there is no study ',
+      'there is no delivery ',
+      'there is no dead letter ',
+      'there is no quarantine entry ',
+    ]);
+  });
+
   it('leave no data folder behind where no hub has run', async () => {
     const error = await thrownBy(run(studies, 'list'));
 
@@ -174,7 +225,10 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
 
   it('know wrong usage', async () => {
     const wrong: readonly (readonly [Command, ...string[]])[] = [
-      [studies, 'replay', STUDY],
+      [studies, 'release', STUDY],
+      [studies, 'replay'],
+      [studies, 'list', STUDY],
+      [quarantine, 'list', '--destination', 'kct'],
       [deliveries, 'show'],
       [deliveries, 'show', 'a', 'b'],
       [quarantine, 'list', '--nonsense'],

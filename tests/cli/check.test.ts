@@ -47,7 +47,9 @@ describe('hub check', () => {
   });
 
   it('says what a file without sources and routes amounts to, and that a disabled route is none', async () => {
-    const file = await written('gateway: { http: { anonymousLoopback: true } }\nroutes: [{ name: off, enabled: false, when: {}, process: [qc] }]\n');
+    const file = await written(
+      'gateway: { http: { anonymousLoopback: true } }\nroutes: [{ name: off, enabled: false, when: {}, process: [qc] }]\n',
+    );
 
     expect(await run('--config', file)).to.equal(0);
 
@@ -74,7 +76,10 @@ describe('hub check', () => {
 
   it('answers 78 for a file that is not there', async () => {
     expect(await run('--config', join(folder, 'none.yaml'))).to.equal(78);
-    expect(err).to.deep.equal([`${join(folder, 'none.yaml')}: there is no such file`, `${join(folder, 'none.yaml')}: 1 mistake`]);
+    expect(err).to.deep.equal([
+      `${join(folder, 'none.yaml')}: there is no such file`,
+      `${join(folder, 'none.yaml')}: 1 mistake`,
+    ]);
   });
 
   it('prints the same for machines', async () => {
@@ -84,13 +89,22 @@ describe('hub check', () => {
     expect(await run('--json', '--config', await written('hub: 1\n'))).to.equal(78);
     const printed = JSON.parse(out.join('\n')) as { mistakes: unknown };
     expect(printed.mistakes).to.deep.equal([
-      { file: join(folder, 'hub.yaml'), line: 1, column: 6, pointer: '/hub', message: 'not a mapping of keys to values' },
+      {
+        file: join(folder, 'hub.yaml'),
+        line: 1,
+        column: 6,
+        pointer: '/hub',
+        message: 'not a mapping of keys to values',
+      },
     ]);
   });
 
   it('prints the schema for editors', async () => {
     expect(await run('--schema')).to.equal(0);
-    expect(JSON.parse(out.join('\n'))).to.have.nested.property('properties.gateway.properties.dimse.properties.port.default', 11_112);
+    expect(JSON.parse(out.join('\n'))).to.have.nested.property(
+      'properties.gateway.properties.dimse.properties.port.default',
+      11_112,
+    );
   });
 
   for (const argv of [['--nonsense'], ['a.yaml', 'b.yaml'], ['a.yaml', '--config', 'b.yaml']]) {

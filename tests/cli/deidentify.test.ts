@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { deidentify } from '../../cli/deidentify.ts';
 import { bytesAsSource } from '../../core/bytes-as-source.ts';
+import { encodePart10 } from '../../core/dicom/encode.ts';
 import { checkPixelData, readDataSet, readHeader } from '../../core/dicom/part10.ts';
+import { TAG } from '../../core/dicom/tags.ts';
 import { element, identity, pixels, sampleFile } from '../support/dicom-samples.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { thrownBy } from '../support/thrown.ts';
@@ -44,7 +46,7 @@ describe('hub deidentify', () => {
         [1, 2, 3, 4],
       ]);
     }
-    expect(out).to.include('1 studies released, 0 quarantined, 1 files are not DICOM');
+    expect(out).to.include('1 study released, 0 quarantined, 1 file not DICOM');
     expect(err).to.include('README.txt');
   });
 
@@ -77,11 +79,32 @@ describe('hub deidentify', () => {
 
     expect(code).to.equal(3);
     expect(files().length).to.equal(1);
-    expect(out).to.include('burned-in annotation').and.include('1 studies released, 2 quarantined');
+    expect(out).to.include('burned-in annotation').and.include('1 study released, 2 quarantined');
     expect(err).to.include('bad1.dcm').and.include('bad2.dcm').and.include('cut.dcm');
     const text = await readFile(report, 'utf8');
     expect(text).to.not.match(/Kanariala|RAT-0815|1\.2\.999|bad1|cut\.dcm/);
     expect(JSON.parse(text)).to.have.property('studies').with.lengthOf(3);
+  });
+
+  it('holds the whole study of which one file belongs to no series', async () => {
+    await put('a.dcm', sampleFile([...identity(), ...pixels()]));
+    const nameless = identity({ instance: '1.2.999.3.9' }).filter(({ tag }) => tag !== TAG.SeriesInstanceUID);
+    await put('b.dcm', sampleFile([...nameless, ...pixels()]));
+
+    const { code, out } = await call([]);
+
+    expect(code).to.equal(3);
+    expect(out).to.include('0 studies released, 1 quarantined');
+  });
+
+  it('leaves the index of a medium behind: it names the patients', async () => {
+    await put('a.dcm', sampleFile([...identity(), ...pixels()]));
+    await put('DICOMDIR', encodePart10({ SOPClassUID: '1.2.840.10008.1.3.10', SOPInstanceUID: '1.2.3' }));
+
+    const { code, out } = await call([]);
+
+    expect(code).to.equal(0);
+    expect(out).to.include('1 study released, 0 quarantined, 1 file not DICOM');
   });
 
   it('keeps copies of one instance apart', async () => {
@@ -126,7 +149,7 @@ describe('hub deidentify', () => {
       'command.usage',
       'command.usage',
       'command.usage',
-      'resource.not-found',
+      'file.failed',
       'config.invalid',
     ]);
   });

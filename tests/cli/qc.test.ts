@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { qc } from '../../cli/qc.ts';
 import { phantomStudy } from '../../demo/phantom/study.ts';
+import { captureTerminal } from '../support/captured-terminal.ts';
 
 describe('hub qc', () => {
   let folder: string;
@@ -19,7 +20,7 @@ describe('hub qc', () => {
     const json = join(folder, 'report.json');
     const images = join(folder, 'images');
 
-    const exitCode = await qc([folder, '--json', json, '--images', images]);
+    const exitCode = await qc([folder, '--json', json, '--images', images], captureTerminal());
 
     expect(exitCode).to.equal(0);
     const report = JSON.parse(readFileSync(json, 'utf8')) as { series: Record<string, unknown>[] };
@@ -33,7 +34,13 @@ describe('hub qc', () => {
     writeFileSync(join(folder, 'notes.txt'), 'not DICOM');
     const json = join(folder, 'report.json');
 
-    expect(await qc([folder, '--json', json])).to.equal(1);
+    const terminal = captureTerminal();
+
+    expect(await qc([folder, '--json', json], terminal)).to.equal(1);
+    expect(terminal.errors).to.deep.equal([
+      'left out, not DICOM: 1 file, such as notes.txt',
+      `nothing below ${folder} could be measured: no MR or CT images and no NIfTI volume`,
+    ]);
     expect(existsSync(json)).to.equal(true);
   });
 
@@ -46,6 +53,6 @@ describe('hub qc', () => {
 
     expect(await codeOf()).to.equal('command.usage');
     expect(await codeOf(folder, '--loud')).to.equal('command.usage');
-    expect(await codeOf(join(folder, 'nowhere'))).to.equal('resource.not-found');
+    expect(await codeOf(join(folder, 'nowhere'))).to.equal('file.failed');
   });
 });

@@ -86,7 +86,7 @@ study 1.2.3: 2 series, 3 instances
       yes (no condition: every study)
     series 1.2.3.2 (1 instance)
       yes (no condition: every study)`);
-      expect(err.join('\n')).to.match(/^1 file could not be taken, .*notes\.txt/);
+      expect(err.join('\n')).to.match(/^left out, not DICOM: 1 file, such as notes\.txt$/);
     });
 
     it('takes a single file, and prints for machines', async () => {
@@ -144,7 +144,7 @@ study 1.2.3: 2 series, 3 instances
       [['a', 'b'], 'command.usage'],
       [['--nonsense'], 'command.usage'],
       [['.', '--source', 'nobody'], 'command.usage'],
-      [['/nowhere/at/all'], 'resource.not-found'],
+      [['/nowhere/at/all'], 'file.failed'],
     ] as const) {
       it(`refuses ${argv.join(' ') || 'nothing'} with ${code}`, async () => {
         expect((await thrownBy(explain([...argv, '--config', config], terminal))).code).to.equal(code);

@@ -67,6 +67,7 @@ describe('hub send', () => {
       instances: 2,
       stored: 1,
       notSent: 0,
+      damagedFiles: 0,
       skippedFiles: 0,
       answers: { '0x0000 stored': 1, '0x0122 SOP class not accepted in RLE Lossless': 1 },
     });
@@ -80,6 +81,21 @@ describe('hub send', () => {
     expect(code).to.equal(1);
     expect(terminal.lines).to.include('     3  not sent').and.to.include('0 of 3 instances stored');
     expect(terminal.lines.join('\n')).to.contain('ECONNREFUSED');
+  });
+
+  it('fails when a file that is DICOM cannot be taken, and says which', async () => {
+    scp = await startStorescp({ dir: join(folder.path, 'whole') });
+    const damaged = join(folder.path, 'damaged');
+    await mkdir(damaged);
+    await writeFile(join(damaged, 'a.dcm'), mrImage(1));
+    await writeFile(join(damaged, 'cut.dcm'), mrImage(2).subarray(0, 420));
+    const terminal = captureTerminal();
+
+    const code = await send([damaged, '--to', `STORESCP@127.0.0.1:${scp.port}`], terminal);
+
+    expect(code).to.equal(1);
+    expect(terminal.errors.join('\n')).to.match(/^cannot be taken: cut\.dcm: /);
+    expect(terminal.lines.slice(-2)).to.deep.equal(['     1  files could not be taken', '1 of 1 instances stored']);
   });
 
   it('fails when there is nothing to send', async () => {
@@ -99,6 +115,8 @@ describe('hub send', () => {
       [study, '--to', 'PACS@host:0'],
       [study, '--to', 'PACS@host:99999'],
       [study, '--too', 'x'],
+      [study, '--to', 'A\\B@host:104'],
+      [study, '--to', 'PACS@host:104', '--from', 'LONGER-THAN-SIXTEEN'],
     ];
 
     const codes = await Promise.all(wrong.map(async (argv) => (await thrownBy(send(argv))).code));

@@ -20,8 +20,8 @@ const assemble = async (instances: readonly PhantomInstance[]) => {
 };
 
 const fromFolder = async (folder: string) => {
-  const { items, store } = await openLocalFiles(resolve(MRI, folder));
-  return await assembleVolumes(items, store, signal);
+  const { instances, store } = await openLocalFiles(resolve(MRI, folder));
+  return await assembleVolumes(instances, store, signal);
 };
 
 describe('assembling volumes', () => {

@@ -1,0 +1,98 @@
+/** The commands there are: what each is for, how it is called, and where it lives. A command is loaded when it is called. */
+
+export type Command = (argv: readonly string[]) => Promise<number>;
+
+export interface CommandRow {
+  /** Ways to call it, without `hub` and its name. */
+  readonly usage: readonly string[];
+  readonly about: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const COMMANDS: Readonly<Record<string, CommandRow>> = {
+  start: {
+    usage: ['[--config FILE] [--data DIR] [--stages LIST]'],
+    about: 'run the hub until Ctrl-C',
+    load: async () => (await import('./start.ts')).start,
+  },
+  check: {
+    usage: ['[--config FILE]', '--schema'],
+    about: 'all mistakes of a configuration, each with its place',
+    load: async () => (await import('./check.ts')).check,
+  },
+  demo: {
+    usage: ['[PATH] [--exit] [--data DIR]'],
+    about: 'watch a study travel from scanner to partner',
+    load: async () => (await import('./demo.ts')).demo,
+  },
+  send: {
+    usage: ['PATH... --to AET@HOST:PORT [--from AET]'],
+    about: 'send DICOM files with C-STORE',
+    load: async () => (await import('./send.ts')).send,
+  },
+  deidentify: {
+    usage: ['IN OUT [--policy-file FILE] [--report FILE]'],
+    about: 'de-identify a folder tree; ends with 3 when something was held back',
+    load: async () => (await import('./deidentify.ts')).deidentify,
+  },
+  qc: {
+    usage: ['PATH [--json FILE] [--images DIR]'],
+    about: 'measure the quality of a study',
+    load: async () => (await import('./qc.ts')).qc,
+  },
+  segment: {
+    usage: ['PATH --out DIR [--model NAME]'],
+    about: 'segment a study with an ONNX model',
+    load: async () => (await import('./segment.ts')).segment,
+  },
+  routes: {
+    usage: ['explain PATH [--source NAME]', 'diff --with FILE [--since 7d]'],
+    about: 'which routes match, and why; what a changed configuration would do',
+    load: async () => (await import('./routes.ts')).routes,
+  },
+  studies: {
+    usage: ['list | show UID | replay UID | complete UID'],
+    about: 'what was received and where it stands',
+    load: async () => (await import('./admin.ts')).studies,
+  },
+  deliveries: {
+    usage: ['list | show ID | replay ID'],
+    about: 'what goes to whom',
+    load: async () => (await import('./admin.ts')).deliveries,
+  },
+  'dead-letters': {
+    usage: ['list | show ID | replay ID'],
+    about: 'deliveries that ended without success',
+    load: async () => (await import('./admin.ts')).deadLetters,
+  },
+  quarantine: {
+    usage: ['list | show ID | release ID | replay ID'],
+    about: 'content that is held, and why',
+    load: async () => (await import('./admin.ts')).quarantine,
+  },
+  token: {
+    usage: ['create --role ROLE [--partner NAME]', 'list', 'revoke ID'],
+    about: 'who may use the HTTP doors',
+    load: async () => (await import('./token.ts')).token,
+  },
+};
+
+export function usageLines(name: string, { usage }: CommandRow): readonly string[] {
+  return usage.map((way) => `hub ${name} ${way}`);
+}
+
+/** What `hub --help` prints. */
+export function overview(): string {
+  const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length)) + 2;
+  const rows = Object.entries(COMMANDS).flatMap(([name, { about, usage }]) => [
+    `  ${name.padEnd(width)}${about}`,
+    ...usage.map((way) => `  ${''.padEnd(width)}  ${way}`),
+  ]);
+  return `hub <command>
+
+${rows.join('\n')}
+
+hub <command> --help lists a command's options. --json prints JSON for machines.
+Exit: 0 done, 1 failed, 2 wrong usage, 3 held back (deidentify), 78 invalid configuration.
+`;
+}
