@@ -23,7 +23,7 @@ import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
 import { openEmbeddedBus } from './platform/bus/embedded.ts';
 import { busMetrics } from './platform/bus/metrics.ts';
-import { type DataFolder, openDataFolder, removeUnfinishedPacks } from './platform/data-folder.ts';
+import { type DataFolder, openDataFolder, removeOrphanPacks, removeUnfinishedPacks } from './platform/data-folder.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
 import { openSqliteLedger } from './platform/ledger/sqlite/client.ts';
@@ -31,6 +31,7 @@ import { openSqliteLedgerForReading } from './platform/ledger/sqlite/reader.ts';
 import { createMetrics } from './platform/metrics.ts';
 import { openFileStore } from './platform/store/file.ts';
 import type { Policy } from './processors/deidentify/policy.ts';
+import { packNameOf, packOriginOf } from './processors/pack-name.ts';
 import { processors, resolveStep } from './processors/registry.ts';
 import { startRunner } from './processors/runner.ts';
 import { startRouter } from './routers/router.ts';
@@ -79,6 +80,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   };
   try {
     await removeUnfinishedPacks(dataFolder); // the ledger's lock is ours: no other hub's attempt is under way here
+    const orphans = await removeOrphanPacks(dataFolder, (names) => orphanPacks(ledger, names));
+    if (orphans > 0) log.info('packs of abandoned attempts removed', { packs: orphans });
     const store = openFileStore(dataFolder.path);
     const metrics = createMetrics();
     const bus = openEmbeddedBus({ ledger, log, clock });
@@ -188,6 +191,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await stop();
     throw error;
   }
+}
+
+/** Packs of attempts whose result was not taken: a crash between the pack and the ledger, or a lease that was lost. */
+async function orphanPacks(ledger: Ledger, names: readonly string[]): Promise<readonly string[]> {
+  const origins = names.map(packOriginOf).filter((origin) => origin !== undefined);
+  return (await ledger.runs.resultless(origins)).map(packNameOf);
 }
 
 /** What steps may refer to by name; model folders relative to the working folder. */

@@ -305,6 +305,13 @@ export interface Ledger {
     retryStep(jobId: string, fence: number, retryAt: Date, reason: string): Promise<boolean>;
     /** Leaves the step to whoever claims it next, at once: a hub that stops has not failed. False: an old fence. */
     giveBack(jobId: string, fence: number, now: Date): Promise<boolean>;
+    /**
+     * Of attempts that nobody is at any more, those whose result was not taken and never will be. An attempt that the
+     * ledger does not know of is not among them. Only before work begins: an attempt under way looks the same.
+     */
+    resultless<Attempt extends { readonly runId: string; readonly step: number; readonly fence: number }>(
+      attempts: readonly Attempt[],
+    ): Promise<readonly Attempt[]>;
     /** Ends the run in quarantine. */
     quarantine(jobId: string, fence: number, entry: NewQuarantine): Promise<boolean>;
     get(runId: string): Promise<RunRow | undefined>;

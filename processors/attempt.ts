@@ -6,6 +6,7 @@ import type { Clock, Logger } from '../core/ports.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
 import { nextDelayMs } from '../core/retry.ts';
 import type { ProcessorMetrics } from './metrics.ts';
+import { packNameOf } from './pack-name.ts';
 import { eventsOf } from './result-events.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -162,8 +163,7 @@ async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job:
         studyInstanceUid: run.studyInstanceUid,
         revision: run.revision,
         items: run.items,
-        // The fence makes the name new for each attempt: a retry never meets the remains of the one before.
-        packName: `${run.runId}-${index}-${job.fence}`,
+        packName: packNameOf({ runId: run.runId, step: index, fence: job.fence }),
       },
       log,
       timeLimitMs: options.timeLimitMs,

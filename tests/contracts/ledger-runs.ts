@@ -230,6 +230,30 @@ export const describeRuns: LedgerSuite = (subject) => {
     expect(await ledger.runs.giveBack(first.jobId, first.fence, clock.now())).to.equal(false);
   });
 
+  it('knows the attempts whose result was not taken, and says nothing of those it never heard of', async () => {
+    const { ledger, clock } = subject();
+    await completeStudy(ledger, clock);
+    const { runId } = await startRun(ledger);
+    await claimOne(ledger, clock);
+    clock.advance(LEASE_MS);
+    const second = await claimOne(ledger, clock);
+    await ledger.runs.finishStep(second.jobId, second.fence, { items: [], events: [] });
+    await claimOne(ledger, clock);
+    const attempts = [
+      { runId, step: 0, fence: 1 },
+      { runId, step: 0, fence: 2 },
+      { runId, step: 0, fence: 3 },
+      { runId, step: 1, fence: 1 },
+      { runId, step: 1, fence: 2 },
+      { runId: newRun().runId, step: 0, fence: 1 },
+    ];
+
+    const resultless = await ledger.runs.resultless(attempts);
+
+    // The first lost its lease, the last one's process is gone; a fence that was never given out is not judged.
+    expect(resultless).to.deep.equal([attempts[0], attempts[3]]);
+  });
+
   it('ends a run in quarantine, with the fact', async () => {
     const { ledger, clock } = subject();
     await completeStudy(ledger, clock);

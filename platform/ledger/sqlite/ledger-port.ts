@@ -86,6 +86,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
         write('jobs', 'finishStep', jobId, fence, JSON.stringify(items), seal(events)),
       retryStep: (jobId, fence, retryAt, reason) => write('jobs', 'retryStep', jobId, fence, retryAt, reason),
       giveBack: (jobId, fence, now) => write('jobs', 'giveBack', jobId, fence, now),
+      resultless: (attempts) => read(() => reads.runs.resultless(attempts)),
       quarantine: (jobId, fence, entry) => write('jobs', 'quarantine', jobId, fence, entry),
       get: (runId) => read(() => reads.runs.get(runId)),
       ofStudy: (study) => read(() => reads.runs.ofStudy(study)),

@@ -182,6 +182,9 @@ export function runReads(db: Database, itemsOf: ReturnType<typeof instanceReads>
   const one = db.query<RunTableRow>(`${SELECT_RUN} WHERE run_id = ?`);
   const ofStudy = db.query<RunTableRow>(`${SELECT_RUN} WHERE study_instance_uid = ? ORDER BY run`);
   const items = db.query<{ items: string }>('SELECT items FROM run_items WHERE run = ?');
+  const job = db.query<{ state: string; fence: number }>(
+    'SELECT jobs.state, jobs.fence FROM jobs JOIN runs USING (run) WHERE run_id = ? AND step = ?',
+  );
   const backlog = db.query<{ state: string; processor: string; jobs: number }>(
     `SELECT state, processor, count(*) AS jobs FROM jobs WHERE state IN ('waiting', 'running') GROUP BY state, processor`,
   );
@@ -200,6 +203,15 @@ export function runReads(db: Database, itemsOf: ReturnType<typeof instanceReads>
     },
     ofStudy: (study: StudyInstanceUid): readonly RunRow[] =>
       ofStudy.all(study).map((row) => toRun(row, workingSet(row))),
+    resultless: <Attempt extends { readonly runId: string; readonly step: number; readonly fence: number }>(
+      attempts: readonly Attempt[],
+    ): readonly Attempt[] =>
+      attempts.filter(({ runId, step, fence }) => {
+        const known = job.get(runId, step);
+        // A higher fence than we gave out is of a ledger newer than this one: a restored backup must not cost results.
+        if (known === undefined || fence > known.fence) return false;
+        return fence < known.fence || known.state !== 'done';
+      }),
     backlog: () => backlog.all().map(({ state, processor, jobs }) => ({ state, processor, jobs })),
   };
 }
