@@ -12,10 +12,12 @@ export interface LoggerOptions {
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
+const LEVELS = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<LogLevel, number>;
+
 export function createLogger({ level, format: shape, stream = process.stderr }: LoggerOptions): Logger {
   const winston = createWinstonLogger({
     level,
-    levels: { error: 0, warn: 1, info: 2, debug: 3 },
+    levels: LEVELS,
     format: format.combine(redacted(), shape === 'json' ? format.printf(asJson) : format.printf(asText)),
     // winston declares its transports as interfaces, which the rule takes for something else.
     // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
@@ -24,8 +26,12 @@ export function createLogger({ level, format: shape, stream = process.stderr }: 
 
   const bind = (bound: LogFields): Logger => {
     // In an object of their own: a field named `message` or `level` must not become the line's.
-    const write = (at: LogLevel) => (message: string, fields?: LogFields) =>
-      void winston.log({ level: at, message, fields: { ...bound, ...fields } });
+    const write = (at: LogLevel) => {
+      // winston formats every line and lets the transport drop it: too much for a line an instance that nobody reads.
+      if (LEVELS[at] > LEVELS[level]) return () => undefined;
+      return (message: string, fields?: LogFields) =>
+        void winston.log({ level: at, message, fields: { ...bound, ...fields } });
+    };
     return {
       error: write('error'),
       warn: write('warn'),

@@ -28,6 +28,24 @@ function logging(options: Partial<LoggerOptions> = {}): {
 }
 
 describe('the logger', () => {
+  it('does not even look at the fields of a line below its level', () => {
+    const { log, text } = logging({ level: 'info' });
+    let looks = 0;
+    const field = {
+      get inner() {
+        return (looks += 1);
+      },
+    };
+
+    log.child({ stage: 'gateway' }).debug('instance stored', { field });
+    const looksBelow = looks;
+    log.info('instance stored', { field });
+
+    expect(text().match(/instance stored/g)).to.have.length(1);
+    expect(looksBelow).to.equal(0);
+    expect(looks).to.be.greaterThan(0);
+  });
+
   it('writes one JSON line with time, level, message and fields', () => {
     const { log, lines } = logging();
 

@@ -62,13 +62,13 @@ export interface ItemSelection {
 }
 
 export function instanceReads(db: Database) {
-  const known = db.query<{ data_set_sha256: string }>(
-    'SELECT data_set_sha256 FROM instances WHERE sop_instance_uid = ?',
-  );
+  // Asked before each acknowledgement: one statement takes the file's locks once.
   // A study with further accepted patients has no one digest to compare with at the door; `record` decides.
-  const patient = db.query<{ patient_digest: string }>(
-    `SELECT patient_digest FROM studies
-     WHERE study_instance_uid = ? AND NOT EXISTS (SELECT 1 FROM accepted_patients a WHERE a.study = studies.study)`,
+  const known = db.query<{ data_set_sha256: string | null; patient_digest: string | null }>(
+    `SELECT (SELECT data_set_sha256 FROM instances WHERE sop_instance_uid = ?) AS data_set_sha256,
+            (SELECT patient_digest FROM studies
+             WHERE study_instance_uid = ?
+               AND NOT EXISTS (SELECT 1 FROM accepted_patients a WHERE a.study = studies.study)) AS patient_digest`,
   );
   const positions = db.query<SpoolPosition>(
     'SELECT segment, segment_offset AS "offset" FROM spool_positions ORDER BY segment',
@@ -87,11 +87,11 @@ export function instanceReads(db: Database) {
 
   return {
     known(sop: SopInstanceUid, study: StudyInstanceUid) {
-      const instance = known.get(sop);
-      const digest = patient.get(study);
+      const { data_set_sha256: dataSetSha256 = null, patient_digest: patientDigest = null } =
+        known.get(sop, study) ?? {};
       return {
-        ...(instance === undefined ? {} : { dataSetSha256: instance.data_set_sha256 }),
-        ...(digest === undefined ? {} : { patientDigest: digest.patient_digest }),
+        ...(dataSetSha256 === null ? {} : { dataSetSha256 }),
+        ...(patientDigest === null ? {} : { patientDigest }),
       };
     },
     spoolPositions: (): readonly SpoolPosition[] => positions.all().map(({ segment, offset }) => ({ segment, offset })),
