@@ -51,7 +51,11 @@ export async function attemptDelivery(
   let failure: HubError | undefined;
   try {
     if (destination === undefined) throw new HubError('destination.unknown', { destination: name });
-    items = releasedItems(delivery.items, destination.options.partner, delivery.releasedStudyInstanceUid);
+    items = releasedItems(delivery.items, {
+      partnerThen: delivery.partner,
+      partnerNow: destination.options.partner,
+      studyInstanceUid: delivery.releasedStudyInstanceUid,
+    });
     await destination.connector.deliver(
       {
         deliveryId,

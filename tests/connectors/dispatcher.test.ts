@@ -8,7 +8,7 @@ import type { PositionedEvent } from '../../core/events.ts';
 import type { Ledger, NewRun } from '../../core/ledger.ts';
 import type { DeliveryOrder } from '../../core/plugins.ts';
 import type { EventBus } from '../../core/ports.ts';
-import type { RunItem } from '../../core/store.ts';
+import type { ArtefactItem, RunItem } from '../../core/store.ts';
 import { openEmbeddedBus } from '../../platform/bus/embedded.ts';
 import {
   completeStudy,
@@ -166,6 +166,60 @@ describe('the dispatcher', () => {
     const { history } = await inState(run, 'kct-pacs', 'dead');
     expect([asked, history[0]?.code]).to.deep.equal([0, 'policy.unsafe']);
     expect((await events('delivery.dead-lettered'))[0]?.data).not.to.have.property('partner');
+  });
+
+  const artefact = (changes: Partial<ArtefactItem> = {}): ArtefactItem => ({
+    kind: 'artefact',
+    name: 'qc/report.json',
+    mediaType: 'application/json',
+    derivedBy: 'qc',
+    blob: releasedItem(1).blob,
+    sizeBytes: 1,
+    sha256: releasedItem(1).sha256,
+    releasedFor: 'kct',
+    ...changes,
+  });
+  const { releasedFor: _, ...original } = releasedItem(1);
+  for (const [what, items] of [
+    ['files without an instance that proves the pseudonym', [artefact()]],
+    ['files beside instances that were not released', [artefact(), original]],
+    ['a file of a series that was not released', [artefact({ seriesInstanceUid: '1.2.3.4' }), releasedItem(1)]],
+  ] as const)
+    it(`gives a partner no ${what}`, async () => {
+      let asked = 0;
+      await start([to('kct-pacs', async () => void (asked += 1), { partner: 'kct' })]);
+
+      const run = await process(['kct-pacs'], items, 'kct');
+
+      const { history } = await inState(run, 'kct-pacs', 'dead');
+      expect([asked, history[0]?.code]).to.deep.equal([0, 'policy.unsafe']);
+      expect((await events('delivery.dead-lettered'))[0]?.data).not.to.have.property('partner');
+    });
+
+  it('does not give a partner what was meant for whom its destination belonged to before, nor everything to nobody', async () => {
+    const before = await start([
+      to('moved', () => Promise.reject(new HubError('partner.refused', {})), { partner: 'kct' }),
+      to('freed', () => Promise.reject(new HubError('partner.refused', {})), { partner: 'kct' }),
+    ]);
+    const run = await process(['moved', 'freed'], [releasedItem(1), original], 'kct');
+    const dead = [await inState(run, 'moved', 'dead'), await inState(run, 'freed', 'dead')];
+    await before.stop(0);
+    let asked = 0;
+    await start([
+      to('moved', async () => void (asked += 1), { partner: 'uef' }),
+      to('freed', async () => void (asked += 1)),
+    ]);
+
+    for (const { deliveryId } of dead) await ledger.deliveries.replay(deliveryId);
+
+    for (const name of ['moved', 'freed']) {
+      const row = await waitFor('the second end', async () => {
+        const found = await delivery(run, name);
+        return found?.history.length === 2 ? found : undefined;
+      });
+      expect([row.state, row.history[1]?.code]).to.deep.equal(['dead', 'policy.unsafe']);
+    }
+    expect(asked).to.equal(0);
   });
 
   it('tries again after the delay, and sends only what did not get through', async () => {
