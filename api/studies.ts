@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { HubError } from '../core/errors.ts';
 import { parseStudyInstanceUid } from '../core/identifiers.ts';
-import type { RunRow, SeriesRow } from '../core/ledger.ts';
+import type { RunSummary, SeriesRow } from '../core/ledger.ts';
 import { type Operation, operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
 import { OPERATORS, READERS } from './roles.ts';
@@ -120,9 +120,9 @@ export function studyOperations({ ledger, clock }: ApiPorts): readonly Operation
 }
 
 /** The last run of each route on the newest revision, when none of them is under way or waits for a decision. */
-function replayable(runs: readonly RunRow[]): readonly RunRow[] {
+function replayable(runs: readonly RunSummary[]): readonly RunSummary[] {
   const revision = Math.max(...runs.map((run) => run.revision));
-  const newest = new Map<string, RunRow>();
+  const newest = new Map<string, RunSummary>();
   for (const run of runs) {
     const known = newest.get(run.route);
     if (run.revision === revision && (known === undefined || known.createdAt <= run.createdAt))
@@ -160,11 +160,11 @@ function showSeries({
   };
 }
 
-function showRun({ steps, items, destinations, ...run }: RunRow): z.input<typeof shapes.run> {
+function showRun({ steps, itemCount, destinations, ...run }: RunSummary): z.input<typeof shapes.run> {
   return {
     ...run,
     processors: steps.map(({ processor }) => processor),
     destinations: [...destinations],
-    items: items.length,
+    items: itemCount,
   };
 }

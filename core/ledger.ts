@@ -122,13 +122,17 @@ export interface RunStep {
   /** As configured; resolved by the plug-in. */
   readonly argument: unknown;
 }
-export interface RunRow extends NewRun {
+/** A run as lists show it: its working set, thousands of items, only counted. */
+export interface RunSummary extends NewRun {
   readonly state: RunState;
   readonly correlationId: string;
   readonly createdAt: string;
+  readonly nextStep: number;
+  readonly itemCount: number;
+}
+export interface RunRow extends RunSummary {
   /** Working set after the last finished step. */
   readonly items: readonly RunItem[];
-  readonly nextStep: number;
 }
 
 /** A step of a run, leased. `fence` grows with each lease; a result with an old fence is refused. */
@@ -315,7 +319,7 @@ export interface Ledger {
     /** Ends the run in quarantine. */
     quarantine(jobId: string, fence: number, entry: NewQuarantine): Promise<boolean>;
     get(runId: string): Promise<RunRow | undefined>;
-    ofStudy(study: StudyInstanceUid): Promise<readonly RunRow[]>;
+    ofStudy(study: StudyInstanceUid): Promise<readonly RunSummary[]>;
     /** A new run of the same study revision and route from its first step: its `study.routed` starts it. Answers the new run's ID. @throws {HubError} `resource.not-found` */
     replay(runId: string): Promise<string>;
     backlog(): Promise<

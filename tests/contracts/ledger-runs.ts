@@ -36,9 +36,9 @@ export const describeRuns: LedgerSuite = (subject) => {
     const second = await ledger.runs.open(seen, STUDY, [newRun()], [routed(run)]);
 
     expect([first, second]).to.deep.equal(['recorded', 'already']);
-    expect((await ledger.runs.ofStudy(STUDY)).map(({ runId, state }) => ({ runId, state }))).to.deep.equal([
-      { runId: run.runId, state: 'waiting' },
-    ]);
+    expect(
+      (await ledger.runs.ofStudy(STUDY)).map(({ runId, state, itemCount }) => ({ runId, state, itemCount })),
+    ).to.deep.equal([{ runId: run.runId, state: 'waiting', itemCount: 2 }]);
     expect(await ledger.studies.get(STUDY)).to.include({ state: 'routed' });
   });
 
@@ -101,6 +101,8 @@ export const describeRuns: LedgerSuite = (subject) => {
     const row = await ledger.runs.get(run.runId);
     expect(row).to.include({ state: 'processed', nextStep: 2 });
     expect(row?.items).to.have.length(2);
+    const [listed] = await ledger.runs.ofStudy(STUDY);
+    expect(listed).to.include({ runId: run.runId, itemCount: 2 }).and.not.to.have.property('items');
     expect((await eventTypes(ledger)).at(-1)).to.equal('study.processed');
     expect(await ledger.runs.claim('worker-1', LEASE_MS, clock.now(), 10)).to.deep.equal([]);
   });

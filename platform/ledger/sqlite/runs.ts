@@ -2,7 +2,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { HubError } from '../../../core/errors.ts';
 import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { InboxEntry, NewRun, RunRow, RunState, RunStep } from '../../../core/ledger.ts';
+import type { InboxEntry, NewRun, RunRow, RunState, RunStep, RunSummary } from '../../../core/ledger.ts';
 import type { RunItem } from '../../../core/store.ts';
 import type { Database } from './driver.ts';
 import type { EventLog, SealedEvent } from './events.ts';
@@ -128,7 +128,7 @@ export function openReplay(
     const row = find.get(runId);
     if (row === undefined) throw new HubError('resource.not-found', { runId });
     const replayId = uuidv7();
-    const run = toRun(row, []);
+    const run = toSummary(row, 0);
     const { studyInstanceUid, revision, series } = run;
     const items = itemsOf(studyInstanceUid, { revision, ...(series === undefined ? {} : { series }) });
     const eventId = log.publish(
@@ -189,9 +189,15 @@ export function runReads(db: Database, itemsOf: ReturnType<typeof instanceReads>
     `SELECT state, processor, count(*) AS jobs FROM jobs WHERE state IN ('waiting', 'running') GROUP BY state, processor`,
   );
 
+  const countItems = db.query<{ count: number }>(
+    'SELECT json_array_length(items) AS count FROM run_items WHERE run = ?',
+  );
+
   const workingSet = (row: RunTableRow): readonly RunItem[] => {
     const stored = items.get(row.run);
-    if (stored !== undefined) return JSON.parse(stored.items) as readonly RunItem[];
+    return stored === undefined ? received(row) : (JSON.parse(stored.items) as readonly RunItem[]);
+  };
+  const received = (row: RunTableRow): readonly RunItem[] => {
     const series = parseSeries(row);
     return itemsOf(row.study_instance_uid, { revision: row.revision, ...(series === undefined ? {} : { series }) });
   };
@@ -199,10 +205,12 @@ export function runReads(db: Database, itemsOf: ReturnType<typeof instanceReads>
   return {
     get(runId: string): RunRow | undefined {
       const row = one.get(runId);
-      return row === undefined ? undefined : toRun(row, workingSet(row));
+      if (row === undefined) return undefined;
+      const set = workingSet(row);
+      return { ...toSummary(row, set.length), items: set };
     },
-    ofStudy: (study: StudyInstanceUid): readonly RunRow[] =>
-      ofStudy.all(study).map((row) => toRun(row, workingSet(row))),
+    ofStudy: (study: StudyInstanceUid): readonly RunSummary[] =>
+      ofStudy.all(study).map((row) => toSummary(row, countItems.get(row.run)?.count ?? received(row).length)),
     resultless: <Attempt extends { readonly runId: string; readonly step: number; readonly fence: number }>(
       attempts: readonly Attempt[],
     ): readonly Attempt[] =>
@@ -216,7 +224,7 @@ export function runReads(db: Database, itemsOf: ReturnType<typeof instanceReads>
   };
 }
 
-function toRun(row: RunTableRow, items: readonly RunItem[]): RunRow {
+function toSummary(row: RunTableRow, itemCount: number): RunSummary {
   const series = parseSeries(row);
   return {
     runId: row.run_id,
@@ -231,8 +239,8 @@ function toRun(row: RunTableRow, items: readonly RunItem[]): RunRow {
     state: row.state,
     correlationId: row.correlation_id,
     createdAt: row.created_at,
-    items,
     nextStep: row.next_step,
+    itemCount,
   };
 }
 
