@@ -253,6 +253,8 @@ export interface Ledger {
     ): Promise<{
       readonly dataSetSha256?: string;
       readonly patientDigest?: string;
+      /** Several patients were accepted for the study: which one may come in is for `record` to say. */
+      readonly hasSeveralPatients?: true;
     }>;
     /** Where the pump resumes. */
     spoolPositions(): Promise<readonly SpoolPosition[]>;

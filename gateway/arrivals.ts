@@ -25,6 +25,7 @@ export type Verdict =
 export interface Known {
   readonly dataSetSha256?: string;
   readonly patientDigest?: string;
+  readonly hasSeveralPatients?: true;
 }
 
 export class Arrivals {
@@ -40,6 +41,7 @@ export class Arrivals {
     const digest = known.dataSetSha256 ?? pending?.dataSetSha256;
     if (digest === arrival.dataSetSha256) return { kind: 'same', durable: pending?.durable ?? Promise.resolve() };
     if (digest !== undefined) return { kind: 'conflict' };
+    if (known.hasSeveralPatients === true) return { kind: 'new' };
     const patient = known.patientDigest ?? this.#studies.get(arrival.studyInstanceUid)?.patientDigest;
     return { kind: patient === undefined || patient === arrival.patientDigest ? 'new' : 'patient-mismatch' };
   }

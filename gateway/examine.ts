@@ -5,6 +5,7 @@ import { patientDigest } from '../core/dicom/patient.ts';
 import { transferSyntax } from '../core/dicom/transfer-syntaxes.ts';
 import { HubError, toHubError } from '../core/errors.ts';
 import {
+  isUid,
   parseSeriesInstanceUid,
   parseSopClassUid,
   parseSopInstanceUid,
@@ -36,7 +37,9 @@ export interface Examined {
 export async function examine(source: ByteSource, dataSetBytes: number, expected: Expected): Promise<Examined> {
   if (dataSetBytes === 0) throw new HubError('dataset.empty');
   if (transferSyntax(expected.transferSyntaxUid) === undefined) {
-    throw new HubError('dataset.transfer-syntax-unknown', { transferSyntaxUid: expected.transferSyntaxUid });
+    const { transferSyntaxUid } = expected;
+    // The sender's own text; only what looks like a UID may stand in a log.
+    throw new HubError('dataset.transfer-syntax-unknown', isUid(transferSyntaxUid) ? { transferSyntaxUid } : {});
   }
   const header = await readableHeader(source);
   const { dataSet } = header;

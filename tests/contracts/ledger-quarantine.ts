@@ -107,7 +107,10 @@ export const describeQuarantine: LedgerSuite = (subject) => {
     expect(await ledger.studies.due(clock.now(), 9)).to.have.length(1);
     expect(await record(ledger, received(3, other))).to.deep.equal(['stored']);
     expect(await record(ledger, received(4, { patientDigest: hex(0x123) }))).to.deep.equal(['patient-mismatch']);
-    expect(await ledger.instances.known(received(1).sopInstanceUid, STUDY)).to.deep.equal({ dataSetSha256: hex(1) });
+    expect(await ledger.instances.known(received(1).sopInstanceUid, STUDY)).to.deep.equal({
+      dataSetSha256: hex(1),
+      hasSeveralPatients: true,
+    });
   });
 
   it('replays a run that is released', async () => {

@@ -139,6 +139,21 @@ describe('what the hub tells the sender of an instance', function () {
     });
   }
 
+  it('takes all patients of a study for which several were accepted', async () => {
+    const instance = mrInstance();
+    const of = (PatientID: string) => mrInstance({ ...instance.attributes, SOPInstanceUID: newUid(), PatientID });
+    expect(await stored(hub, instance)).to.equal(0);
+    expect(await stored(hub, of('RAT-8'))).to.equal(0xa900);
+    const [entry] = await quarantined(hub, 1);
+    expect(await hub.ledger.quarantine.release(entry?.quarantineId ?? '')).to.be.true;
+
+    // At once: the first is not in the ledger yet when the second comes.
+    const statuses = [await stored(hub, of('RAT-7')), await stored(hub, of('RAT-8'))];
+
+    expect(statuses).to.deep.equal([0, 0]);
+    await recorded(hub, instance, 4);
+  });
+
   it('tells a repeat from a reused UID right after a restart that interrupted the refusal, too', async () => {
     const instance = mrInstance();
     const other = mrInstance({ ...instance.attributes, SeriesDescription: 'another' });

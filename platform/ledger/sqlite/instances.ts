@@ -63,12 +63,10 @@ export interface ItemSelection {
 
 export function instanceReads(db: Database) {
   // Asked before each acknowledgement: one statement takes the file's locks once.
-  // A study with further accepted patients has no one digest to compare with at the door; `record` decides.
-  const known = db.query<{ data_set_sha256: string | null; patient_digest: string | null }>(
+  const known = db.query<{ data_set_sha256: string | null; patient_digest: string | null; several: 0 | 1 }>(
     `SELECT (SELECT data_set_sha256 FROM instances WHERE sop_instance_uid = ?) AS data_set_sha256,
-            (SELECT patient_digest FROM studies
-             WHERE study_instance_uid = ?
-               AND NOT EXISTS (SELECT 1 FROM accepted_patients a WHERE a.study = studies.study)) AS patient_digest`,
+            s.patient_digest, EXISTS (SELECT 1 FROM accepted_patients a WHERE a.study = s.study) AS several
+     FROM (SELECT 1) LEFT JOIN studies s ON s.study_instance_uid = ?`,
   );
   const positions = db.query<SpoolPosition>(
     'SELECT segment, segment_offset AS "offset" FROM spool_positions ORDER BY segment',
@@ -87,11 +85,15 @@ export function instanceReads(db: Database) {
 
   return {
     known(sop: SopInstanceUid, study: StudyInstanceUid) {
-      const { data_set_sha256: dataSetSha256 = null, patient_digest: patientDigest = null } =
-        known.get(sop, study) ?? {};
+      const row = known.get(sop, study);
+      const { data_set_sha256: dataSetSha256 = null, patient_digest: patientDigest = null } = row ?? {};
       return {
         ...(dataSetSha256 === null ? {} : { dataSetSha256 }),
-        ...(patientDigest === null ? {} : { patientDigest }),
+        ...(row?.several === 1
+          ? { hasSeveralPatients: true as const }
+          : patientDigest === null
+            ? {}
+            : { patientDigest }),
       };
     },
     spoolPositions: (): readonly SpoolPosition[] => positions.all().map(({ segment, offset }) => ({ segment, offset })),
