@@ -14,7 +14,7 @@ import type { Ledger, Role } from '../../core/ledger.ts';
 import type { Identity, Logger } from '../../core/ports.ts';
 import { createCursors } from './cursor.ts';
 import { partnerStream } from './projection.ts';
-import { createFeedStreams } from './stream.ts';
+import { createFeedStreams, EVENT_STREAM } from './stream.ts';
 
 export interface FeedPorts {
   readonly ledger: Pick<Ledger, 'events' | 'onCommit'>;
@@ -104,7 +104,13 @@ export function createFeed(ports: FeedPorts, options: FeedOptions): Feed {
     const query = parseQuery(streamQuery, request.query);
     // A browser that comes back sends the last id it saw; that wins over the address it first asked for.
     const cursor = request.get('Last-Event-ID') ?? query.after;
-    await streams.serve(response, stream, cursor === undefined ? 0 : cursors.parse(stream, cursor), query.types);
+    const after = cursor === undefined ? 0 : cursors.parse(stream, cursor);
+    if (request.method === 'HEAD') {
+      // express answers HEAD with what GET does: a stream that nobody reads and that takes a reader's place.
+      response.type(EVENT_STREAM).end();
+      return;
+    }
+    await streams.serve(response, stream, after, query.types);
   });
 
   return { router, stop: () => streams.stop() };

@@ -7,6 +7,7 @@ import type { EventType, PartnerStream, PositionedEvent } from '../../core/event
 import type { Ledger } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
 
+export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 const PAGE = 100;
 /** Bounds, so that a reader that opens stream after stream does not take the hub's sockets. */
 const MAX_STREAMS_PER_PARTNER = 8;
@@ -71,7 +72,7 @@ export function createFeedStreams({ ledger, log, heartbeatMs, render }: FeedStre
     response.once('close', () => gone.abort());
     const over = AbortSignal.any([gone.signal, stopping.signal]);
     response.writeHead(200, {
-      'Content-Type': 'text/event-stream; charset=utf-8',
+      'Content-Type': EVENT_STREAM,
       'Cache-Control': 'no-store',
       // Proxies would hold events back until a buffer is full.
       'X-Accel-Buffering': 'no',

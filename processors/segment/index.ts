@@ -24,6 +24,8 @@ export interface SegmentOptions {
 const BUNDLED = fileURLToPath(new URL('./models/', import.meta.url));
 export const HUB = { name: 'imaging-hub', version: '0.1.0' };
 const DEFAULT_MODEL = 'rodent-brain';
+/** An event is at most 64 KiB; the report holds all series. */
+const EVENT_SERIES = 200;
 /** Smaller than this and there is no organ to find. */
 const MIN_IN_PLANE = 16;
 const MIN_SLICES = 4;
@@ -54,7 +56,7 @@ async function run(context: ProcessorContext<SegmentOptions>): Promise<Processor
   let seconds = 0;
   let runtime = '';
   for await (const { volume, segmented, finding } of segmentVolumes(volumes, model, context.signal)) {
-    const release = releaseOf(images, volume);
+    const release = releaseOf(images.filter((item) => item.seriesInstanceUid === volume.seriesInstanceUid));
     if (segmented === undefined || segmented.voxels === 0) {
       report.push({
         seriesInstanceUid: volume.seriesInstanceUid,
@@ -113,17 +115,16 @@ async function run(context: ProcessorContext<SegmentOptions>): Promise<Processor
     seconds: round(seconds),
     series: report,
   };
-  const studyRelease = images.every((item) => item.releasedFor !== undefined) ? releaseOf(images) : {};
+  const release = releaseOf(images);
   made.push(
     await artefact(
       context,
       'segment/result.json',
       'application/json',
       Buffer.from(`${JSON.stringify(result, null, 2)}\n`),
-      studyRelease,
+      release,
     ),
   );
-  const partner = images[0]?.releasedFor;
   return {
     outcome: 'done',
     items: [...context.items, ...made],
@@ -131,14 +132,14 @@ async function run(context: ProcessorContext<SegmentOptions>): Promise<Processor
       {
         type: 'segmentation.completed',
         data: {
-          ...(partner === undefined ? {} : { partner }),
+          ...(release.releasedFor === undefined ? {} : { partner: release.releasedFor }),
           releasedStudyInstanceUid: images[0]?.studyInstanceUid ?? context.studyInstanceUid,
           model: manifest.name,
           modelVersion: manifest.version,
           modelSha256: manifest.onnx.sha256,
           runtime,
           seconds: round(seconds),
-          series,
+          series: series.slice(0, EVENT_SERIES),
         },
       },
     ],
@@ -194,10 +195,11 @@ function speciesOf(header: DataSet): Species | undefined {
   return undefined;
 }
 
-function releaseOf(images: readonly InstanceItem[], volume?: Volume): { releasedFor?: string } {
-  const source =
-    volume === undefined ? images[0] : images.find((item) => item.seriesInstanceUid === volume.seriesInstanceUid);
-  return source?.releasedFor === undefined ? {} : { releasedFor: source.releasedFor };
+/** What is made from images that were all released for one partner may go to that partner, and only then. */
+function releaseOf(images: readonly InstanceItem[]): { readonly releasedFor?: string } {
+  const partners = new Set(images.map(({ releasedFor }) => releasedFor));
+  const [partner] = partners;
+  return partners.size === 1 && partner !== undefined ? { releasedFor: partner } : {};
 }
 
 async function artefact(

@@ -251,6 +251,18 @@ describe('the feed of a partner', () => {
       await again.close();
     });
 
+    it('opens no stream for somebody who only asks for its head', async () => {
+      const statuses = [];
+      for (let count = 0; count < 9; count += 1)
+        statuses.push((await fetch(`${http.url}/partner/v1/events/stream`, { method: 'HEAD', headers: kct })).status);
+
+      const stream = await open(kct);
+
+      expect(new Set(statuses)).to.deep.equal(new Set([200]));
+      expect(stream.response.status).to.equal(200);
+      await stream.close();
+    });
+
     it('beats while nothing happens, though others are busy', async () => {
       const stream = await open(kct);
       const quiet = new AbortController();
