@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { encodeDataSet, encodePart10, type Attributes } from '../../core/dicom/encode.ts';
 
-export const MR_IMAGE_STORAGE = '1.2.840.10008.5.1.4.1.1.4';
+const MR_IMAGE_STORAGE = '1.2.840.10008.5.1.4.1.1.4';
 
 export interface MrInstance {
   readonly sopInstanceUid: string;

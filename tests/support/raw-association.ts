@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 
 export const EXPLICIT = '1.2.840.10008.1.2.1';
 export const MR = '1.2.840.10008.5.1.4.1.1.4';
-export const APPLICATION_CONTEXT = '1.2.840.10008.3.1.1.1';
+const APPLICATION_CONTEXT = '1.2.840.10008.3.1.1.1';
 const DEADLINE_MS = 10_000;
 
 export interface ContextProposal {

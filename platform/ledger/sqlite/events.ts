@@ -145,7 +145,7 @@ export interface EventRow {
   readonly data: string;
 }
 
-export function toEvent(row: EventRow): PositionedEvent {
+function toEvent(row: EventRow): PositionedEvent {
   return {
     position: row.position,
     id: row.id,
