@@ -2,6 +2,7 @@
  * The only file that knows `node:sqlite`, so that another binding can take its place: statements, transactions and
  * what SQLite's result codes mean to the hub.
  */
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { HubError } from '../../../core/errors.ts';
 
@@ -34,6 +35,7 @@ export interface Database {
  */
 export function openDatabase(file: string, access: 'read' | 'write'): Database {
   try {
+    if (access === 'write') makePrivate(file);
     const db = new DatabaseSync(file, {
       readOnly: access === 'read',
       enableForeignKeyConstraints: true,
@@ -77,6 +79,19 @@ export function lockExclusively(file: string): () => void {
   return () => held.close();
 }
 
+/**
+ * The rows hold what headers say, and the data folder may be one that others may look into. SQLite makes the files
+ * beside it with the same permissions.
+ */
+function makePrivate(file: string): void {
+  try {
+    closeSync(openSync(file, 'a', OWNER_ONLY));
+    chmodSync(file, OWNER_ONLY);
+  } catch {
+    // It cannot be opened, or is another user's: opening it as a database says so in the hub's words.
+  }
+}
+
 /** What a failure of SQLite means to the hub; any other error is given back as it is. */
 export function translate(error: unknown): unknown {
   const code = resultCode(error);
@@ -92,6 +107,7 @@ export function isCorruption(error: unknown): boolean {
   return code === SQLITE.CORRUPT || code === SQLITE.NOTADB;
 }
 
+const OWNER_ONLY = 0o600;
 const BUSY_TIMEOUT_MS = 5_000;
 const AUTOCHECKPOINT_PAGES = 16_384;
 const WAL_KEPT_BYTES = 67_108_864;

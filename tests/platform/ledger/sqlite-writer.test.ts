@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -29,6 +29,18 @@ describe('the writer of the SQLite ledger', () => {
   afterEach(async () => {
     await Promise.allSettled(opened.splice(0).map((ledger) => ledger.close()));
     await rm(folder, { recursive: true });
+  });
+
+  it('lets nobody else on the machine read what headers say, in a folder that is open to all', async () => {
+    await chmod(folder, 0o755);
+    await writeFile(file, '', { mode: 0o644 });
+    const ledger = await openLedger();
+
+    await record(ledger, received(1));
+
+    const names = (await readdir(folder)).filter((name) => name.startsWith('ledger.db') && !name.endsWith('.lock'));
+    expect(names).to.include('ledger.db-wal');
+    for (const name of names) expect((await stat(join(folder, name))).mode & 0o077, name).to.equal(0);
   });
 
   it('commits together what comes together, and undoes only the call that fails', async () => {
