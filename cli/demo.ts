@@ -33,6 +33,12 @@ const MOST_NAMED = 12;
 
 type Instance = OutgoingInstance & Acknowledged;
 
+interface Scanned {
+  readonly instances: readonly Instance[];
+  /** Files that should have gone along, but cannot be read. */
+  readonly damaged: number;
+}
+
 /** What became of a demo, for the last page. */
 interface Outcome {
   /** Answers other than a Success, each with how often it was given. */
@@ -45,7 +51,7 @@ export async function demo(argv: readonly string[]): Promise<number> {
   const [path, second] = positionals;
   if (second !== undefined)
     throw new HubError('command.usage', { detail: 'one file or folder, or none for a simulated study' });
-  const instances = path === undefined ? simulated() : await fromDisk(path);
+  const { instances, damaged } = path === undefined ? simulated() : await fromDisk(path);
   const folder = values.data === undefined ? await mkdtemp(join(tmpdir(), 'hub-demo-')) : resolve(values.data);
   await mkdir(folder, { recursive: true });
   const hub = await startDemoHub(folder);
@@ -54,7 +60,7 @@ export async function demo(argv: readonly string[]): Promise<number> {
     const token = await partnerToken(hub);
     const outcome = await interruptible((signal) => travel(hub, instances, signal));
     await showPartner(hub, folder, token);
-    const isWhole = showTrouble(outcome, folder);
+    const isWhole = showTrouble({ ...outcome, damaged }, folder);
     showFolder(folder);
     if (values.exit === true) return isWhole ? EXIT.done : EXIT.failed;
     invite(hub, token);
@@ -73,37 +79,43 @@ export async function demo(argv: readonly string[]): Promise<number> {
   }
 }
 
-function simulated(): readonly Instance[] {
+function simulated(): Scanned {
   const study = phantomStudy();
   say(
     'scanner',
     `a simulated mouse head, ${count(study.length, 'slice')} of MR, with invented names all over its header`,
   );
-  return study.map(({ bytes, studyInstanceUid, sopInstanceUid }) => ({
+  const instances = study.map(({ bytes, studyInstanceUid, sopInstanceUid }) => ({
     studyInstanceUid,
     sopInstanceUid,
     sopClassUid: MR_IMAGE_STORAGE,
     transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN,
     open: () => Promise.resolve(bytesAsSource(bytes)),
   }));
+  return { instances, damaged: 0 };
 }
 
-/** @throws {HubError} `resource.not-found` when there is nothing to show */
-async function fromDisk(path: string): Promise<readonly Instance[]> {
+/** @throws {HubError} `file.failed` when there is nothing to show */
+async function fromDisk(path: string): Promise<Scanned> {
   const files = await openLocalFiles(path);
-  const { instances, store } = files;
+  const { instances, store, damaged } = files;
   for (const line of leftOutLines(files)) terminal.err(`  ${line}`);
-  if (instances.length === 0)
-    throw new HubError('resource.not-found', { detail: `there is no DICOM file in ${path} to show the journey with` });
+  if (instances.length === 0) throw new HubError('file.failed', { detail: `there is no DICOM file in ${path}` });
   const studies = new Set(instances.map(({ studyInstanceUid }) => studyInstanceUid)).size;
   say('scanner', `${count(instances.length, 'instance')} of ${count(studies, 'study', 'studies')} from ${path}`);
-  return instances.map((instance) => ({ ...instance, open: () => store.open(instance.blob) }));
+  return {
+    instances: instances.map((instance) => ({ ...instance, open: () => store.open(instance.blob) })),
+    damaged: damaged.length,
+  };
 }
 
 /** From the scanner to wherever it ends. */
 async function travel(hub: Hub, instances: readonly Instance[], signal: AbortSignal): Promise<Outcome> {
   const since = new Date();
-  const story = follow(hub);
+  const story = follow(
+    hub,
+    instances.map(({ studyInstanceUid }) => studyInstanceUid),
+  );
   try {
     const { acknowledged, refusals } = await push(hub, instances, signal);
     return { refusals, end: await journeyEnd(hub.ledger, acknowledged, since, signal) };
@@ -149,8 +161,13 @@ async function push(
   return { acknowledged, refusals };
 }
 
-/** Tells the story from the ledger's log while the study travels. */
-function follow(hub: Hub): { stop(): Promise<void> } {
+/** Tells the story from the ledger's log while the studies travel; of several, each line says which. */
+function follow(hub: Hub, studyInstanceUids: readonly string[]): { stop(): Promise<void> } {
+  const studies = [...new Set(studyInstanceUids)];
+  const whose = (key: string) => {
+    const index = studies.indexOf(key);
+    return studies.length === 1 || index === -1 ? '' : `study ${String(index + 1)}: `;
+  };
   let after: number | undefined;
   let reading: Promise<void> = hub.ledger.events.head().then((head) => {
     after = head;
@@ -161,7 +178,7 @@ function follow(hub: Hub): { stop(): Promise<void> } {
       for (const event of events) {
         after = event.position;
         const line = tell(event);
-        if (line !== undefined) say(line.step, line.sentence, line.isTrouble ? 'trouble' : 'well');
+        if (line !== undefined) say(line.step, whose(event.key) + line.sentence, line.isTrouble ? 'trouble' : 'well');
       }
       if (events.length === 0) return;
     }
@@ -207,10 +224,11 @@ async function showPartner(hub: Hub, folder: string, token: string): Promise<voi
 }
 
 /** @returns whether there is none: everything that was sent has arrived */
-function showTrouble({ refusals, end }: Outcome, folder: string): boolean {
+function showTrouble({ refusals, end, damaged }: Outcome & Pick<Scanned, 'damaged'>, folder: string): boolean {
   const lines = troubleLines(end);
-  if (refusals.size === 0 && lines.length === 0 && end.delivered > 0) return true;
+  if (damaged === 0 && refusals.size === 0 && lines.length === 0 && end.delivered > 0) return true;
   heading('Not everything arrived');
+  if (damaged > 0) terminal.out(`  not sent     ${count(damaged, 'file')} that cannot be read`);
   for (const [answer, times] of refusals) terminal.out(`  refused      ${count(times, 'instance')}: ${answer}`);
   for (const [line, ask] of lines.slice(0, MOST_NAMED)) {
     terminal.out(`  ${line}`);

@@ -1,5 +1,4 @@
 /** How far the studies of a demo have come, asked of the ledger. */
-import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import { parseSopInstanceUid, parseStudyInstanceUid } from '../core/identifiers.ts';
 import type { DeliveryRow, Ledger, QuarantineRow } from '../core/ledger.ts';
@@ -57,11 +56,8 @@ export async function journeyEnd(
 export function troubleLines({ held, dead, unrouted }: JourneyEnd): readonly (readonly [line: string, ask: string])[] {
   return [
     ...held.map(
-      ({ items, reason, detail, quarantineId }) =>
-        [
-          `held         ${count(items.length, 'instance')}: ${detail} (${reason})`,
-          `hub quarantine show ${quarantineId}`,
-        ] as const,
+      ({ reason, detail, quarantineId }) =>
+        [`held         ${reason}: ${detail}`, `hub quarantine show ${quarantineId}`] as const,
     ),
     ...dead.map(
       ({ destination, reason, deliveryId }) =>
@@ -116,6 +112,7 @@ async function look(
 }
 
 async function untilNews(ledger: Ledger, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   await new Promise<void>((resume) => {
     const timer = setTimeout(done, LOOK_AGAIN_MS);
     const forget = ledger.onCommit(done);
