@@ -2,7 +2,7 @@
 import { HelpAsked } from './cli/arguments.ts';
 import { type CommandRow, COMMANDS, overview, usageLines } from './cli/commands.ts';
 import { EXIT } from './cli/exit-codes.ts';
-import { commandFailure, sentenceOf } from './cli/failure.ts';
+import { causeOf, commandFailure, remedyOf, sentenceOf } from './cli/failure.ts';
 import type { HubError } from './core/errors.ts';
 import { suggest } from './core/suggestion.ts';
 
@@ -53,7 +53,13 @@ function report(name: string, row: CommandRow, error: HubError): number {
     return EXIT.config;
   }
   say(`hub ${name}: ${sentenceOf(error)}`);
-  if (error.code === 'internal.unexpected' && error.cause instanceof Error) say(`  ${error.cause.message}`);
-  say(`  ${error.row.remedy}`);
+  const cause = causeOf(error) ?? (error.code === 'internal.unexpected' ? messageOf(error.cause) : undefined);
+  if (cause !== undefined && error.code !== 'file.failed') say(`  ${cause}`);
+  const remedy = remedyOf(error);
+  if (remedy !== undefined) say(`  ${remedy}`);
   return EXIT.failed;
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -12,16 +12,27 @@ export function sentenceOf(error: HubError): string {
   return `${error.row.title}${detail === undefined ? '' : `: ${String(detail)}`}${rest}`;
 }
 
+/** What to do about it; undefined where the table can only point to what the sentence says already. */
+export function remedyOf({ row }: HubError): string | undefined {
+  return row.remedy.startsWith('See the detail') ? undefined : row.remedy;
+}
+
 /**
  * Any thrown value as a HubError. What the operating system said about a file the person named is no defect of ours:
  * it becomes `file.failed` with the path and the reason.
  */
 export function commandFailure(thrown: unknown): HubError {
   const error = toHubError(thrown);
-  if (error.code !== 'internal.unexpected' || !isSystemError(error.cause)) return error;
-  const { path, errno } = error.cause;
-  const reason = getSystemErrorMessage(errno);
-  return new HubError('file.failed', { detail: path === undefined ? reason : `${path}: ${reason}` }, error.cause);
+  if (error.code !== 'internal.unexpected') return error;
+  const detail = causeOf(error);
+  return detail === undefined ? error : new HubError('file.failed', { detail }, error.cause);
+}
+
+/** What the operating system said, when it was asked: `/data/hub.yaml: permission denied`. */
+export function causeOf({ cause }: HubError): string | undefined {
+  if (!isSystemError(cause)) return undefined;
+  const reason = getSystemErrorMessage(cause.errno);
+  return cause.path === undefined ? reason : `${cause.path}: ${reason}`;
 }
 
 interface SystemError extends Error {

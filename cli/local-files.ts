@@ -63,7 +63,7 @@ export async function openLocalFiles(root: string): Promise<LocalFiles> {
   const bar = progressBar('reading', paths.length);
   try {
     for (const [index, path] of paths.entries()) {
-      bar.update(index);
+      bar.update(index + 1);
       if (NIFTI.test(path)) continue;
       const name = relative(root, path) || basename(path);
       const read = await readFile(path, index);

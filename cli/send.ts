@@ -5,7 +5,7 @@ import { ERRORS, HubError } from '../core/errors.ts';
 import { type AeTitle, parseAeTitle } from '../core/identifiers.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { EXIT } from './exit-codes.ts';
-import { commandFailure, sentenceOf } from './failure.ts';
+import { commandFailure, remedyOf, sentenceOf } from './failure.ts';
 import { leftOutLines, type LocalFiles, openLocalFiles } from './local-files.ts';
 import { progressBar } from './progress.ts';
 import { interruptible } from './signals.ts';
@@ -111,7 +111,9 @@ class Summary {
       ...row(this.#total - this.done, 'not sent'),
       ...row(this.#damaged, 'files could not be taken'),
       ...row(this.#skipped, 'files skipped: not DICOM'),
-      ...(failure === undefined ? [] : [`stopped: ${sentenceOf(failure)}`, failure.row.remedy]),
+      ...(failure === undefined ? [] : [`stopped: ${sentenceOf(failure)}`, remedyOf(failure) ?? '']).filter(
+        (line) => line !== '',
+      ),
       this.#total === 0 ? 'no DICOM file to send' : `${this.stored} of ${this.#total} instances stored`,
     ];
   }

@@ -28,6 +28,9 @@ export async function interruptible<Result>(work: (signal: AbortSignal) => Promi
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await work(interruption.signal);
+  } catch (error) {
+    // What breaks because it was interrupted is not what went wrong.
+    throw interruption.signal.aborted ? new HubError('command.interrupted', {}, error) : error;
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }

@@ -196,7 +196,7 @@ export const ERRORS = {
     http: 404,
     retry: 'permanent',
     title: 'Not found',
-    remedy: 'Check the identifier.',
+    remedy: 'Check the identifier, or where it was looked for.',
   },
   'resource.conflict': {
     dimse: 0x0111,
