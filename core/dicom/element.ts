@@ -43,17 +43,8 @@ export class Element {
   }
 }
 
-export interface ElementFields {
-  readonly tag: number;
-  readonly vr: string;
-  readonly encodedVr: string | undefined;
-  readonly start: number;
-  readonly valueStart: number;
-  readonly valueEnd: number;
-  readonly end: number;
-  readonly undefinedLength: boolean;
-  readonly items: readonly Item[] | undefined;
-}
+/** All that the walker knows of an element. */
+export type ElementFields = Omit<Element, 'value'>;
 
 /** A run of elements: the data set itself, or one item of a sequence. */
 export interface Item {
