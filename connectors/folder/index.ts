@@ -62,7 +62,7 @@ async function deliver(
   const folders = new Set([root, studyFolder]);
   for (const item of order.items) {
     order.signal.throwIfAborted();
-    const path = pathOf(item);
+    const path = pathOf(item, resultsOf(order));
     const target = join(studyFolder, path);
     const { sizeBytes, sha256 } = item;
     await mkdir(dirname(target), { recursive: true });
@@ -88,14 +88,19 @@ async function deliver(
   for (const { sopInstanceUid } of files) if (sopInstanceUid !== undefined) onDelivered(sopInstanceUid);
 }
 
+/** Pictures and reports speak of one revision: the next one's stand beside them, and what a webhook named stays as it was. */
+function resultsOf({ revision, deliveryId }: DeliveryOrder): string {
+  return `results/r${String(revision)}-${deliveryId.slice(0, 8)}`;
+}
+
 /** Below the study's folder, with forward slashes. */
-function pathOf(item: RunItem): string {
+function pathOf(item: RunItem, results: string): string {
   switch (item.kind) {
     case 'instance':
       return `${uidAsName(item.seriesInstanceUid)}/${uidAsName(item.sopInstanceUid)}.dcm`;
     case 'artefact':
       assert(ARTEFACT_NAME.test(item.name) && item.name !== MANIFEST, 'an artefact is named by UIDs and fixed words');
-      return item.name;
+      return `${results}/${item.name}`;
     default:
       return item satisfies never;
   }

@@ -37,7 +37,7 @@ describe('the folder connector', () => {
     expect(await tree(out)).to.deep.equal([
       '2.25.7000/2.25.7000.1/2.25.7000.1.1.1.dcm',
       '2.25.7000/manifest.json',
-      '2.25.7000/qc/2.25.7000.1/report.json',
+      '2.25.7000/results/r1-d-1/qc/2.25.7000.1/report.json',
     ]);
     expect(
       Buffer.from(mrImage(1)).equals(await readFile(join(out, '2.25.7000/2.25.7000.1/2.25.7000.1.1.1.dcm'))),
@@ -55,7 +55,12 @@ describe('the folder connector', () => {
           mediaType: 'application/dicom',
           sopInstanceUid: '2.25.7000.1.1.1',
         },
-        { path: 'qc/2.25.7000.1/report.json', sizeBytes: 7, sha256: report.sha256, mediaType: 'application/json' },
+        {
+          path: 'results/r1-d-1/qc/2.25.7000.1/report.json',
+          sizeBytes: 7,
+          sha256: report.sha256,
+          mediaType: 'application/json',
+        },
       ],
     });
     expect(delivered).to.deep.equal(['2.25.7000.1.1.1']);
