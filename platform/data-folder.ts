@@ -1,7 +1,7 @@
 /** The hub's own folder: spool, store, keys. Nobody else on the machine may look into it. */
 import { randomBytes } from 'node:crypto';
 import { chmod, link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { HubError } from '../core/errors.ts';
 
 export interface DataFolder {
@@ -38,6 +38,9 @@ export async function openDataFolder(dir: string, env: Environment): Promise<Dat
   const spool = join(path, 'spool');
   const store = join(path, 'store');
   try {
+    // The first start: a power cut must not take the folder's own name, and with it everything acknowledged inside.
+    const made = await mkdir(path, { recursive: true, mode: OWNER_ONLY_FOLDER });
+    if (made !== undefined) await syncNames(dirname(made), path);
     for (const folder of [path, spool, store, keys]) {
       await mkdir(folder, { recursive: true, mode: OWNER_ONLY_FOLDER });
       // `mode` is only for what is made; a folder that was there may be open to everybody.
@@ -171,6 +174,14 @@ async function readText(path: string): Promise<string | undefined> {
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw new HubError('store.failed', { detail: 'a key cannot be read' }, error);
+  }
+}
+
+/** fsync of every folder from `top` down to the one that holds `path`. */
+async function syncNames(top: string, path: string): Promise<void> {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    await syncFolder(folder);
+    if (folder === top || folder === dirname(folder)) return;
   }
 }
 

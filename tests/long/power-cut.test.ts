@@ -74,6 +74,23 @@ describe('when the power is cut', function () {
     expect([...kinds].toSorted()).to.deep.equal(['fact', 'key', 'pack']);
   });
 
+  it("the first start makes the data folder's own name durable, up to the folder that was there", async function () {
+    if ((await exec('strace', ['-V']).catch(() => undefined)) === undefined) skip(this, 'strace is not installed');
+    const folder = await mkdtemp(join(tmpdir(), 'strace-'));
+    const trace = join(folder, 'trace');
+
+    const options = ['-f', '-y', '-e', 'trace=fsync', '-o', trace];
+    await exec('strace', [...options, process.execPath, WRITER, join(folder, 'new/data'), '1']);
+
+    const synced = (await readFile(trace, 'utf8')).split('\n');
+    await rm(folder, { recursive: true });
+    for (const path of [folder, join(folder, 'new'), join(folder, 'new/data')])
+      expect(
+        synced.some((line) => line.includes(`<${path}>)`)),
+        path,
+      ).to.equal(true);
+  });
+
   it('each acknowledgement alone has been through a sync of its own', async function () {
     if ((await exec('strace', ['-V']).catch(() => undefined)) === undefined) skip(this, 'strace is not installed');
     const folder = await mkdtemp(join(tmpdir(), 'strace-'));
