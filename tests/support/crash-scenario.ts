@@ -1,6 +1,7 @@
 /**
  * A hub that is killed again and again while four scanners push: who was told Success of what, and what the hub has made
- * of it in the end. A kill strikes at a random moment after the doors opened, or before they did.
+ * of it in the end. A kill strikes at a random moment while the hub starts, while the scanners push, or while it works on
+ * what they pushed. How long a push takes is measured first: on a slow machine as on a fast one, pushes are cut off.
  */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,10 +19,10 @@ const FOR_PARTNER = 'SCANP';
 const INSTANCES_A_STUDY = 10;
 /** A study goes in two associations; the second may come when the first is long complete. */
 const FIRST_PART = 6;
-const KILL_WITHIN_MS = 3_000;
+const KILL_AT_WORK_WITHIN_MS = 3_000;
 const KILL_AT_START_WITHIN_MS = 900;
-/** One kill in so many strikes while the hub starts and recovers. */
-const KILL_AT_START_EVERY = 4;
+/** Of four kills one strikes while the hub starts and recovers, one at any time after, two while scanners push. */
+const KILLS = ['push', 'work', 'push', 'start'] as const;
 
 export interface CrashOptions {
   readonly kills: number;
@@ -65,18 +66,24 @@ export async function surviveCrashes(options: CrashOptions): Promise<CrashOutcom
     const scanners = SCANNERS.map(
       (calling, index) => new Scanner(calling, index, hub, seeded(options.seed + index + 1)),
     );
-    for (let kill = 1; kill <= options.kills; kill += 1) {
+    let pushMs = 0;
+    for (let kill = 0; kill < options.kills; kill += 1) {
       hub.launch();
-      if (kill % KILL_AT_START_EVERY === 0) {
+      const moment = KILLS[kill % KILLS.length] ?? 'push';
+      if (moment === 'start') {
         await delay(random() * KILL_AT_START_WITHIN_MS);
         await hub.kill();
         continue;
       }
       await hub.ready();
-      const pushing = scanners.map((scanner) => scanner.push());
-      await delay(random() * KILL_WITHIN_MS);
+      const startedMs = performance.now();
+      const pushing = Promise.all(scanners.map(async (scanner) => scanner.push()));
+      if (pushMs === 0) {
+        await pushing;
+        pushMs = performance.now() - startedMs;
+      } else await delay(random() * (moment === 'push' ? pushMs : KILL_AT_WORK_WITHIN_MS));
       await hub.kill();
-      await Promise.all(pushing);
+      await pushing;
     }
     await hub.start();
     for (const scanner of scanners) await scanner.finish();
