@@ -1,4 +1,5 @@
-/** What crosses between the caller's thread and the writer's. */
+/** What crosses between a caller's thread and the writer's. */
+import type { MessagePort } from 'node:worker_threads';
 import { type ErrorCode, type ErrorFields, HubError, toHubError } from '../../../core/errors.ts';
 
 export interface WriterOptions {
@@ -14,7 +15,11 @@ export interface Call {
   readonly args: readonly unknown[];
 }
 
-export type ToWriter = { readonly kind: 'call'; readonly call: Call } | { readonly kind: 'close' };
+export type ToWriter =
+  | { readonly kind: 'call'; readonly call: Call }
+  /** Another thread will call through this port. */
+  | { readonly kind: 'connect'; readonly port: MessagePort }
+  | { readonly kind: 'close' };
 
 export type Reply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
@@ -25,8 +30,33 @@ export type FromWriter =
   | { readonly kind: 'refused'; readonly error: WireError }
   /** One commit. */
   | { readonly kind: 'committed'; readonly replies: readonly Reply[]; readonly durationMs: number }
+  /** Another thread's commit may have made work for this one. */
+  | { readonly kind: 'news' }
   | { readonly kind: 'wal-large'; readonly walBytes: number }
   | { readonly kind: 'closed' };
+
+/** Calls that may have made work for somebody. The rest is book-keeping: to wake everybody for it would make the bus wake itself. */
+const MAKES_WORK: ReadonlySet<string> = new Set([
+  'instances.record',
+  'studies.complete',
+  'runs.open',
+  'runs.start',
+  'runs.replay',
+  'jobs.finishStep',
+  'jobs.retryStep',
+  'jobs.quarantine',
+  'deliveries.open',
+  'deliveries.succeed',
+  'deliveries.fail',
+  'deliveries.replay',
+  'quarantine.hold',
+  'quarantine.release',
+  'events.append',
+]);
+
+export function makesWork({ group, method }: Pick<Call, 'group' | 'method'>): boolean {
+  return MAKES_WORK.has(`${group}.${method}`);
+}
 
 /** An error does not survive the crossing with its class; its parts do. */
 export interface WireError {

@@ -1,13 +1,21 @@
 /**
- * The writer's thread: the only one that ever writes the ledger. What has gathered while a commit was under way goes
- * into the next one together, so that one fsync serves them all; nobody is answered before it.
+ * The writer's thread: the only one that ever writes the ledger. What has gathered while a commit was under way, from
+ * every thread that calls, goes into the next one together, so that one fsync serves them all; nobody is answered before it.
  */
 import { statSync } from 'node:fs';
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { type Database, isCorruption, lockExclusively, openDatabase, translate } from './driver.ts';
 import { migrate } from './migrate.ts';
 import { openWrites } from './operations.ts';
-import { type Call, type FromWriter, packError, type Reply, type ToWriter, type WriterOptions } from './wire.ts';
+import {
+  type Call,
+  type FromWriter,
+  makesWork,
+  packError,
+  type Reply,
+  type ToWriter,
+  type WriterOptions,
+} from './wire.ts';
 
 /** More in one commit gains nothing and makes the first wait for the last. */
 const MAX_CALLS_PER_COMMIT = 256;
@@ -16,9 +24,11 @@ const LARGE_WAL_BYTES = 268_435_456;
 type Operation = (...args: readonly unknown[]) => unknown;
 
 if (parentPort === null) throw new TypeError('the writer is a worker thread');
-const port = parentPort;
+const owner = parentPort;
+/** Threads that call: the one that opened the ledger, and those it has connected since. */
+const callers = new Set<MessagePort>([owner]);
 const options = workerData as WriterOptions;
-const tell = (message: FromWriter) => port.postMessage(message);
+const tell = (message: FromWriter) => owner.postMessage(message);
 
 try {
   run();
@@ -49,29 +59,37 @@ function run(): void {
     if (walBytes > LARGE_WAL_BYTES) tell({ kind: 'wal-large', walBytes });
   }, options.checkpointMs);
 
-  port.on('message', (first: ToWriter) => {
-    const calls: Call[] = [];
-    let message: ToWriter | undefined = first;
-    while (message?.kind === 'call') {
-      calls.push(message.call);
-      message = calls.length < MAX_CALLS_PER_COMMIT ? receive() : undefined;
-    }
-    if (calls.length > 0) {
-      const startedAt = performance.now();
-      const replies = commit(db, operations, calls);
-      dirty = true;
-      tell({ kind: 'committed', replies, durationMs: performance.now() - startedAt });
-    }
-    if (message?.kind === 'close') {
-      clearInterval(checkpoints);
-      // Leaves one file behind, for whoever copies the folder.
-      checkpoint(db, 'TRUNCATE');
-      db.close();
-      unlock();
-      tell({ kind: 'closed' });
-      port.close();
-    }
-  });
+  const close = () => {
+    clearInterval(checkpoints);
+    // Leaves one file behind, for whoever copies the folder.
+    checkpoint(db, 'TRUNCATE');
+    db.close();
+    unlock();
+    tell({ kind: 'closed' });
+    for (const port of callers) port.close();
+  };
+
+  const listen = (port: MessagePort) => {
+    port.on('message', (message: ToWriter) => {
+      const { calls, last } = gather(port, message);
+      if (calls.length > 0) {
+        const startedAt = performance.now();
+        const replies = commit(
+          db,
+          operations,
+          calls.map(({ call }) => call),
+        );
+        dirty = true;
+        answer(calls, replies, performance.now() - startedAt);
+      }
+      if (last?.kind === 'connect') {
+        callers.add(last.port);
+        last.port.once('close', () => callers.delete(last.port));
+        listen(last.port);
+      } else if (last?.kind === 'close') close();
+    });
+  };
+  listen(owner);
   tell({ kind: 'ready' });
 }
 
@@ -97,9 +115,43 @@ function checkpoint(db: Database, mode: 'PASSIVE' | 'TRUNCATE'): void {
   }
 }
 
-function receive(): ToWriter | undefined {
-  const received = receiveMessageOnPort(port) as { readonly message: ToWriter } | undefined;
-  return received?.message;
+interface Gathered {
+  readonly port: MessagePort;
+  readonly call: Call;
+}
+
+/** The calls that wait by now, of every caller in its order, up to the first message that is not a call. */
+function gather(port: MessagePort, first: ToWriter): { readonly calls: readonly Gathered[]; readonly last?: ToWriter } {
+  if (first.kind !== 'call') return { calls: [], last: first };
+  const calls: Gathered[] = [{ port, call: first.call }];
+  for (const from of [port, ...[...callers].filter((other) => other !== port)]) {
+    while (calls.length < MAX_CALLS_PER_COMMIT) {
+      const received = receiveMessageOnPort(from) as { readonly message: ToWriter } | undefined;
+      if (received === undefined) break;
+      if (received.message.kind !== 'call') return { calls, last: received.message };
+      calls.push({ port: from, call: received.message.call });
+    }
+  }
+  return { calls };
+}
+
+/** Every caller hears of its own calls, and the others that there may be work. */
+function answer(calls: readonly Gathered[], replies: readonly Reply[], durationMs: number): void {
+  const makers = new Set<MessagePort>();
+  const byPort = new Map<MessagePort, Reply[]>();
+  for (const [index, { port, call }] of calls.entries()) {
+    const reply = replies[index];
+    if (reply === undefined) throw new TypeError('a call without a reply');
+    const own = byPort.get(port) ?? [];
+    own.push(reply);
+    byPort.set(port, own);
+    if (reply.ok && makesWork(call)) makers.add(port);
+  }
+  for (const port of callers) {
+    const own = byPort.get(port);
+    if (own !== undefined) port.postMessage({ kind: 'committed', replies: own, durationMs } satisfies FromWriter);
+    if ([...makers].some((maker) => maker !== port)) port.postMessage({ kind: 'news' } satisfies FromWriter);
+  }
 }
 
 /**
