@@ -1,4 +1,5 @@
 /** Every operation of the ledger over one connection, by group: what writes, for the writer; what reads, for anybody. */
+import { commitmentReads, commitmentWrites } from './commitments.ts';
 import { deliveryReads, deliveryWrites } from './deliveries.ts';
 import type { Database } from './driver.ts';
 import { eventReads, eventWrites, openEventLog } from './events.ts';
@@ -27,6 +28,7 @@ export function openWrites(db: Database) {
     runs: { ...runWrites(db, log), replay: (now: Date, runId: string): string => replay(runId, now) },
     jobs: jobWrites(db, log, holds),
     deliveries: deliveryWrites(db, log),
+    commitments: commitmentWrites(db),
     quarantine: quarantineWrites(db, holds, intake, replay),
     events: eventWrites(log),
     groups: groupWrites(db),
@@ -41,6 +43,7 @@ export function openReads(db: Database) {
     studies: { ...studyReads(db), timeline: timelineReads(db) },
     runs: runReads(db, instances.ofStudy),
     deliveries: deliveryReads(db),
+    commitments: commitmentReads(db),
     quarantine: quarantineReads(db),
     events: eventReads(db),
     groups: groupReads(db),

@@ -1,0 +1,253 @@
+/** Storage commitments: requests of sources, what was decided about each instance, and the attempts to tell them. */
+import type {
+  CommitmentAttempt,
+  CommitmentEvidence,
+  CommitmentItem,
+  CommitmentOutcome,
+  CommitmentRequest,
+  CommitmentRow,
+  CommitmentState,
+  NextOfCommitment,
+  Page,
+} from '../../../core/ledger.ts';
+import type { BlobRef } from '../../../core/store.ts';
+import type { Database } from './driver.ts';
+import { openList } from './page.ts';
+
+interface Found {
+  readonly commitment: number;
+  readonly commitment_id: string;
+  readonly state: CommitmentState;
+}
+
+export function commitmentWrites(db: Database) {
+  const find = db.query<Found>(
+    'SELECT commitment, commitment_id, state FROM commitments WHERE source = ? AND calling_ae_title = ? AND transaction_uid = ?',
+  );
+  const insert = db.query(
+    `INSERT INTO commitments (commitment_id, source, transaction_uid, calling_ae_title, called_ae_title, association_id,
+                              state, requested_at, decide_by, due_at)
+     VALUES (?, ?, ?, ?, ?, ?, 'deciding', ?, ?, ?)`,
+  );
+  const insertItem = db.query(
+    'INSERT INTO commitment_items (commitment, item, sop_class_uid, sop_instance_uid) VALUES (?, ?, ?, ?)',
+  );
+  const isSame = db.query<{ same: 0 | 1 }>(
+    `WITH asked (item, sop_class_uid, sop_instance_uid) AS (
+       SELECT key, value ->> 0, value ->> 1 FROM json_each(?)
+     )
+     SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM commitment_items WHERE commitment = given.commitment)
+        AND NOT EXISTS (
+          SELECT 1 FROM asked LEFT JOIN commitment_items i
+            ON i.commitment = given.commitment AND i.item = asked.item
+           AND i.sop_class_uid = asked.sop_class_uid AND i.sop_instance_uid = asked.sop_instance_uid
+          WHERE i.item IS NULL
+        ) AS same
+     FROM (SELECT ? AS commitment) AS given`,
+  );
+  const goOn = db.query(
+    'UPDATE commitments SET association_id = ?, called_ae_title = ?, due_at = ? WHERE commitment = ?',
+  );
+  const again = db.query(
+    `UPDATE commitments SET state = 'deciding', requested_at = ?, decide_by = ?, attempts = 0, decided_at = NULL,
+            ended_at = NULL, reason = NULL WHERE commitment = ?`,
+  );
+  const forgetReasons = db.query('UPDATE commitment_items SET failure_reason = NULL WHERE commitment = ?');
+  const stateOf = db.query<Found>('SELECT commitment, commitment_id, state FROM commitments WHERE commitment_id = ?');
+  const fail = db.query('UPDATE commitment_items SET failure_reason = ? WHERE commitment = ? AND item = ?');
+  const decided = db.query(
+    `UPDATE commitments SET state = 'reporting', decided_at = ?, due_at = ? WHERE commitment = ?`,
+  );
+  const postpone = db.query('UPDATE commitments SET due_at = ? WHERE commitment_id = ? AND due_at IS NOT NULL');
+  const attempted = db.query(
+    'INSERT INTO commitment_attempts (commitment, attempt, started_at, way, outcome, detail) VALUES (?, ?, ?, ?, ?, ?)',
+  );
+  const next = db.query(
+    `UPDATE commitments SET state = ?, attempts = ?, due_at = ?, ended_at = ?, reason = ? WHERE commitment = ?`,
+  );
+
+  return {
+    request(now: Date, request: CommitmentRequest, decideBy: Date): CommitmentOutcome {
+      const { source, callingAeTitle, calledAeTitle, transactionUid, associationId, items } = request;
+      const known = find.get(source, callingAeTitle, transactionUid);
+      if (known === undefined) {
+        const commitment = insert.insert(
+          ...[request.commitmentId, source, transactionUid, callingAeTitle, calledAeTitle, associationId],
+          ...[now.toISOString(), decideBy.getTime(), now.getTime()],
+        );
+        items.forEach((item, n) => insertItem.run(commitment, n, item.sopClassUid, item.sopInstanceUid));
+        return { outcome: 'recorded', commitmentId: request.commitmentId };
+      }
+      const asked = JSON.stringify(items.map((item) => [item.sopClassUid, item.sopInstanceUid]));
+      if (isSame.get(asked, known.commitment)?.same !== 1)
+        return { outcome: 'conflict', commitmentId: known.commitment_id };
+      // Its source never had the answer, or has lost it: what was decided then may not hold any more.
+      if (known.state === 'reported' || known.state === 'failed') {
+        again.run(now.toISOString(), decideBy.getTime(), known.commitment);
+        forgetReasons.run(known.commitment);
+      }
+      goOn.run(associationId, calledAeTitle, now.getTime(), known.commitment);
+      return { outcome: 'repeated', commitmentId: known.commitment_id };
+    },
+    decide(
+      now: Date,
+      commitmentId: string,
+      failures: readonly { readonly item: number; readonly reason: number }[],
+    ): boolean {
+      const row = stateOf.get(commitmentId);
+      if (row?.state !== 'deciding') return false;
+      for (const { item, reason } of failures) fail.run(reason, row.commitment, item);
+      decided.run(now.toISOString(), now.getTime(), row.commitment);
+      return true;
+    },
+    postpone: (_now: Date, commitmentId: string, dueAt: Date): void => void postpone.run(dueAt.getTime(), commitmentId),
+    attempted(now: Date, commitmentId: string, attempt: CommitmentAttempt, then: NextOfCommitment): boolean {
+      const row = stateOf.get(commitmentId);
+      if (row?.state !== 'reporting') return false;
+      const { startedAt, way, outcome, detail } = attempt;
+      attempted.run(row.commitment, attempt.attempt, startedAt, way, outcome, detail);
+      const isOver = then.state !== 'reporting';
+      const dueAt = then.state === 'reporting' ? then.dueAt.getTime() : undefined;
+      const reason = then.state === 'failed' ? then.reason : undefined;
+      next.run(then.state, attempt.attempt, dueAt, isOver ? now.toISOString() : undefined, reason, row.commitment);
+      return true;
+    },
+  };
+}
+
+interface CommitmentTableRow {
+  readonly commitment_id: string;
+  readonly source: string;
+  readonly transaction_uid: string;
+  readonly calling_ae_title: string;
+  readonly called_ae_title: string;
+  readonly association_id: string;
+  readonly state: CommitmentState;
+  readonly requested_at: string;
+  readonly decide_by: number;
+  readonly decided_at: string | null;
+  readonly ended_at: string | null;
+  readonly attempts: number;
+  readonly due_at: number | null;
+  readonly reason: string | null;
+  readonly items: number;
+  readonly failures: number;
+}
+
+interface EvidenceRow {
+  readonly item: number;
+  readonly sop_class_uid: string;
+  readonly sop_instance_uid: string;
+  readonly stored_class: string | null;
+  readonly study_instance_uid: string | null;
+  readonly blob: BlobRef | null;
+  readonly held: 0 | 1;
+}
+
+const SELECT = `SELECT c.*, (SELECT count(*) FROM commitment_items i WHERE i.commitment = c.commitment) AS items,
+                       (SELECT count(failure_reason) FROM commitment_items i WHERE i.commitment = c.commitment) AS failures
+                FROM commitments c`;
+
+export function commitmentReads(db: Database) {
+  const due = db.query<CommitmentTableRow>(
+    `${SELECT} WHERE c.due_at IS NOT NULL AND c.due_at <= ? ORDER BY c.due_at, c.commitment LIMIT ?`,
+  );
+  const nextDue = db.query<{ due_at: number | null }>(
+    'SELECT min(due_at) AS due_at FROM commitments WHERE due_at IS NOT NULL',
+  );
+  const one = db.query<CommitmentTableRow>(`${SELECT} WHERE c.commitment_id = ?`);
+  const evidence = db.query<EvidenceRow>(
+    `SELECT i.item, i.sop_class_uid, i.sop_instance_uid, n.sop_class_uid AS stored_class, s.study_instance_uid, n.blob,
+            EXISTS (SELECT 1 FROM quarantine_items q JOIN quarantine e USING (entry)
+                    WHERE q.sop_instance_uid = i.sop_instance_uid AND e.stage = 'gateway' AND e.state = 'held') AS held
+     FROM commitments c JOIN commitment_items i USING (commitment)
+          LEFT JOIN instances n ON n.sop_instance_uid = i.sop_instance_uid
+          LEFT JOIN studies s ON s.study = n.study
+     WHERE c.commitment_id = ? ORDER BY i.item`,
+  );
+  const items = db.query<{ sop_class_uid: string; sop_instance_uid: string; failure_reason: number | null }>(
+    `SELECT i.sop_class_uid, i.sop_instance_uid, i.failure_reason
+     FROM commitments c JOIN commitment_items i USING (commitment) WHERE c.commitment_id = ? ORDER BY i.item`,
+  );
+  const history = db.query<{
+    attempt: number;
+    started_at: string;
+    way: CommitmentAttempt['way'];
+    outcome: CommitmentAttempt['outcome'];
+    detail: string | null;
+  }>(
+    `SELECT a.attempt, a.started_at, a.way, a.outcome, a.detail
+     FROM commitments c JOIN commitment_attempts a USING (commitment) WHERE c.commitment_id = ? ORDER BY a.entry`,
+  );
+  const backlog = db.query<{ source: string; state: CommitmentState; commitments: number }>(
+    'SELECT source, state, count(*) AS commitments FROM commitments GROUP BY source, state',
+  );
+  const list = openList<CommitmentTableRow>(db, {
+    select: SELECT,
+    key: 'c.commitment',
+    find: 'SELECT commitment AS key FROM commitments WHERE commitment_id = ?',
+  });
+
+  return {
+    due: (now: Date, limit: number): readonly CommitmentRow[] => due.all(now.getTime(), limit).map(toRow),
+    nextDue(): Date | undefined {
+      const at = nextDue.get()?.due_at ?? null;
+      return at === null ? undefined : new Date(at);
+    },
+    evidence: (commitmentId: string): readonly CommitmentEvidence[] => evidence.all(commitmentId).map(toEvidence),
+    items: (commitmentId: string): readonly CommitmentItem[] =>
+      items.all(commitmentId).map((row) => ({
+        sopClassUid: row.sop_class_uid,
+        sopInstanceUid: row.sop_instance_uid,
+        ...(row.failure_reason === null ? {} : { failureReason: row.failure_reason }),
+      })),
+    get(commitmentId: string) {
+      const row = one.get(commitmentId);
+      if (row === undefined) return undefined;
+      return {
+        ...toRow(row),
+        history: history.all(commitmentId).map(({ attempt, started_at: startedAt, way, outcome, detail }) => ({
+          ...{ attempt, startedAt, way, outcome },
+          ...(detail === null ? {} : { detail }),
+        })),
+      };
+    },
+    list: (page: Page & { readonly state?: CommitmentState }): readonly CommitmentRow[] =>
+      list(page, ['c.state = ?', page.state]).map(toRow),
+    backlog: () => backlog.all().map(({ source, state, commitments }) => ({ source, state, commitments })),
+  };
+}
+
+function toEvidence(row: EvidenceRow): CommitmentEvidence {
+  const { stored_class: sopClassUid, study_instance_uid: studyInstanceUid, blob } = row;
+  return {
+    item: row.item,
+    sopClassUid: row.sop_class_uid,
+    sopInstanceUid: row.sop_instance_uid,
+    isHeld: row.held === 1,
+    ...(sopClassUid === null || studyInstanceUid === null || blob === null
+      ? {}
+      : { stored: { sopClassUid, studyInstanceUid, blob } }),
+  };
+}
+
+function toRow(row: CommitmentTableRow): CommitmentRow {
+  return {
+    commitmentId: row.commitment_id,
+    source: row.source,
+    transactionUid: row.transaction_uid,
+    callingAeTitle: row.calling_ae_title,
+    calledAeTitle: row.called_ae_title,
+    associationId: row.association_id,
+    state: row.state,
+    requestedAt: row.requested_at,
+    decideBy: new Date(row.decide_by),
+    ...(row.decided_at === null ? {} : { decidedAt: row.decided_at }),
+    ...(row.ended_at === null ? {} : { endedAt: row.ended_at }),
+    attempts: row.attempts,
+    ...(row.due_at === null ? {} : { dueAt: new Date(row.due_at) }),
+    ...(row.reason === null ? {} : { reason: row.reason }),
+    items: row.items,
+    failures: row.failures,
+  };
+}
