@@ -2,13 +2,13 @@
 import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Hub, STAGES, startHub } from '../app.ts';
+import { type Hub, startHub } from '../app.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { loadConfig } from '../config/loader.ts';
 import { mistakeLine } from '../config/mistakes.ts';
 import { createToken } from '../platform/auth/token.ts';
 import { createLogger } from '../platform/logger.ts';
-import { configShapes } from '../shapes.ts';
+import { configShapes, STAGES } from '../shapes.ts';
 import { invalidConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { terminal } from './terminal.ts';
@@ -58,6 +58,8 @@ gateway:
     sources: [{ name: scanner, aeTitle: ${SCANNER}, hosts: [127.0.0.1] }]
   http: { port: 0 }
   completion: { quiet: 2s }
+  # The demo needs little room, however full this machine is.
+  disk: { minFree: 200MB, maxUsedPercent: 100 }
 policies: [{ name: ${PARTNER}, profile: basic }]
 partners: [{ name: ${PARTNER} }]
 destinations:

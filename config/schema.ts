@@ -9,6 +9,7 @@ import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
 import { duration, size } from '../core/quantities.ts';
 import { aeTitle, entryName, listenHost, partialCompletion, peerHost, port } from './entries.ts';
 import { destinationSchema, stepSchema } from './plugin-entries.ts';
+import { disk, retention, sameUid, spool } from './storage.ts';
 import { onlyKind, unavailableKey } from './unavailable.ts';
 
 /** What `policies` entries have for the configuration; the rest is the deidentify processor's. */
@@ -46,6 +47,7 @@ const dimse = z
           aeTitle,
           hosts: z.array(peerHost).min(1),
           completion: partialCompletion.optional(),
+          sameUid: sameUid.optional(),
         }),
       )
       .default([]),
@@ -88,22 +90,10 @@ const gateway = z
       .strictObject({ quiet: duration('1s', '7d').prefault('60s'), force: duration('1s', '30d').prefault('90m') })
       .prefault({})
       .transform(({ quiet, force }): CompletionRule => ({ quietMs: quiet, forceMs: force })),
-    disk: z
-      .strictObject({ minFree: size().prefault('1GB'), maxUsedPercent: z.int().min(1).max(100).default(98) })
-      .prefault({})
-      .transform(({ minFree, maxUsedPercent }) => ({ minFreeBytes: minFree, maxUsedFraction: maxUsedPercent / 100 })),
-    spool: z
-      .strictObject({
-        segment: size('1MiB', '16GiB').prefault('256MiB'),
-        maxInFlight: size('16MiB', '64GiB').prefault('256MiB'),
-        maxObject: size('1MiB', '1TiB').prefault('16GiB'),
-      })
-      .prefault({})
-      .transform(({ segment, maxInFlight, maxObject }) => ({
-        segmentBytes: segment,
-        maxInFlightBytes: maxInFlight,
-        maxObjectBytes: maxObject,
-      })),
+    disk,
+    spool,
+    sameUid: sameUid.default('quarantine'),
+    retention,
     folders: unavailableKey,
   })
   .transform(({ folders: _folders, ...rest }) => rest);

@@ -1,4 +1,5 @@
 /** Says in time that the disk is low, so that senders are told to wait before the disk is full. */
+import { HubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
 import type { DiskSpace, SpoolFiles } from './files.ts';
 
@@ -9,47 +10,112 @@ export interface DiskLimits {
   readonly minFreeBytes: number;
 }
 
+/** A question costs one system call; between two, at most a second's worth of bytes comes in. */
 const CHECK_EVERY_MS = 1_000;
+/**
+ * Receiving begins again a little above the limits: what the hub itself writes meanwhile must not close the doors again
+ * with each instance.
+ */
+const RECOVERED_FREE = 1.1;
+const RECOVERED_USED = 0.01;
 
-/** Asks the file system at most once a second, and never while a sender waits. */
+/** Asks the file system once a second by itself, so that no sender waits for it and none hears an old answer. */
 export class DiskGuard {
-  readonly #files: SpoolFiles;
+  readonly #files: Pick<SpoolFiles, 'disk'>;
   readonly #limits: DiskLimits;
   readonly #log: Logger;
   #isLow = false;
-  #checkedAtMs = 0;
+  #space: DiskSpace | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #isChecking = false;
+  #isUnknown = false;
 
-  constructor(files: SpoolFiles, limits: DiskLimits, log: Logger) {
+  constructor(files: Pick<SpoolFiles, 'disk'>, limits: DiskLimits, log: Logger) {
     this.#files = files;
     this.#limits = limits;
     this.#log = log;
   }
 
-  /** The last answer; starts the next question when that one is old. */
+  /** Looks once, says what it found, and goes on looking. @throws what the file system says */
+  async start(): Promise<void> {
+    await this.check();
+    this.#timer ??= setInterval(() => {
+      if (!this.#isChecking) this.check().catch((error: unknown) => this.#lost(error));
+    }, CHECK_EVERY_MS).unref();
+    if (!this.#isLow) this.#log.info('disk has room', this.#fields());
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** The last answer. */
   get isLow(): boolean {
-    if (!this.#isChecking && performance.now() - this.#checkedAtMs > CHECK_EVERY_MS) {
-      this.#isChecking = true;
-      this.check().catch((error: unknown) => this.#log.error('disk space unknown', { reason: String(error) }));
-    }
     return this.#isLow;
   }
 
+  /** What a sender and an operator are told; undefined while there is room. */
+  get refusal(): HubError | undefined {
+    if (!this.#isLow || this.#space === undefined) return undefined;
+    return new HubError('store.full', { ...this.#fields(), advice: this.#advice(this.#space) });
+  }
+
   async check(): Promise<void> {
+    this.#isChecking = true;
     try {
       const space = await this.#files.disk();
-      const isLow = isDiskLow(space, this.#limits);
-      if (isLow !== this.#isLow) {
-        this.#log.warn(isLow ? 'disk is low, receiving stops' : 'disk has room again', { ...space });
-      }
+      const isLow = this.#isLow ? !hasRecovered(space, this.#limits) : isDiskLow(space, this.#limits);
+      const hasChanged = isLow !== this.#isLow;
+      this.#space = space;
       this.#isLow = isLow;
+      this.#isUnknown = false;
+      if (hasChanged && isLow) {
+        this.#log.error('disk is low: nothing is received until there is room', {
+          ...this.#fields(),
+          advice: this.#advice(space),
+        });
+      } else if (hasChanged) this.#log.warn('disk has room again: receiving goes on', this.#fields());
     } finally {
       this.#isChecking = false;
-      this.#checkedAtMs = performance.now();
     }
+  }
+
+  /** Once, not each second. */
+  #lost(error: unknown): void {
+    if (!this.#isUnknown) this.#log.error('disk space unknown', { reason: String(error) });
+    this.#isUnknown = true;
+  }
+
+  #fields(): Readonly<Record<string, number>> {
+    return {
+      usedPercent: Math.round((this.#space?.usedFraction ?? 0) * 1000) / 10,
+      maxUsedPercent: this.#limits.maxUsedFraction * 100,
+      freeBytes: this.#space?.freeBytes ?? 0,
+      minFreeBytes: this.#limits.minFreeBytes,
+    };
+  }
+
+  #advice({ usedFraction, freeBytes }: DiskSpace): string {
+    const { maxUsedFraction, minFreeBytes } = this.#limits;
+    return (
+      `${percent(usedFraction)} of the disk is used and ${gigabytes(freeBytes)} are free; receiving needs at most ` +
+      `${percent(maxUsedFraction)} used and at least ${gigabytes(minFreeBytes)} free. Free some, see hub store usage and ` +
+      'gateway.retention, or change gateway.disk.maxUsedPercent or minFree; receiving goes on by itself.'
+    );
   }
 }
 
+/** Whichever limit is met first counts. */
 function isDiskLow(space: DiskSpace, limits: DiskLimits): boolean {
   return space.usedFraction > limits.maxUsedFraction || space.freeBytes < limits.minFreeBytes;
 }
+
+function hasRecovered(space: DiskSpace, { maxUsedFraction, minFreeBytes }: DiskLimits): boolean {
+  // Nothing is used more than whole: a limit of 100 % has no room above it to wait for.
+  const wantedUsed = maxUsedFraction >= 1 ? 1 : maxUsedFraction - RECOVERED_USED;
+  return space.usedFraction <= wantedUsed && space.freeBytes >= minFreeBytes * RECOVERED_FREE;
+}
+
+const percent = (fraction: number): string => `${String(Math.round(fraction * 1000) / 10)} %`;
+const gigabytes = (bytes: number): string => `${String(Math.round(bytes / 1e7) / 100)} GB`;

@@ -2,7 +2,7 @@
  * The spool: where received bytes become durable, and where they stay. A segment is a pack of the object store, so
  * there is no second copy, and the records in it are the outbox the pump works from.
  */
-import { HubError } from '../../core/errors.ts';
+import type { HubError } from '../../core/errors.ts';
 import type { SpoolPosition } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
 import { BlockPool } from './blocks.ts';
@@ -55,20 +55,27 @@ export class Spool {
    * @returns a reception that refuses when the disk is low; its sender hears it from `finish`
    */
   receive(prefix: Uint8Array): Reception {
-    return new Reception(prefix, this.#ports, this.isFull ? new HubError('store.full') : undefined);
+    return new Reception(prefix, this.#ports, this.#disk.refusal);
   }
 
   get isFull(): boolean {
     return this.#disk.isLow;
   }
 
-  async checkDisk(): Promise<void> {
-    await this.#disk.check();
+  /** Why nothing is received; undefined while the disk has room. */
+  get refusal(): HubError | undefined {
+    return this.#disk.refusal;
+  }
+
+  /** Looks at the disk from now on. */
+  async watchDisk(): Promise<void> {
+    await this.#disk.start();
   }
 
   /** Waits for what is being written. Receptions that go on afterwards fail. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#disk.stop();
     await this.#log.close();
   }
 }
@@ -85,7 +92,7 @@ export async function openSpool(
   const unrecorded = await recoverSpool(files, positions, log);
   const lastSequence = names.reduce((last, name) => Math.max(last, Number.parseInt(name, 10) || 0), 0);
   const spool = new Spool(files, lastSequence, options, log);
-  await spool.checkDisk();
+  await spool.watchDisk();
   return { spool, unrecorded };
 }
 

@@ -34,8 +34,11 @@ async function perform({ name, check }: ReadinessCheck): Promise<{ readonly name
   });
   const outcome = check().then(
     () => undefined,
-    // Only the title: a probe needs no token, so it learns no detail.
-    (error: unknown) => toHubError(error).row.title,
+    // A probe needs no token: it learns the title and the advice that was written for it, no other detail.
+    (error: unknown) => {
+      const { row, fields } = toHubError(error);
+      return typeof fields['advice'] === 'string' ? `${row.title}: ${fields['advice']}` : row.title;
+    },
   );
   const problem = await Promise.race([outcome, late]);
   clearTimeout(timer);
