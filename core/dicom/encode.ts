@@ -18,31 +18,32 @@ export interface Attributes {
 }
 
 const UTF_8 = 'ISO_IR 192';
-const WRITERS: Readonly<Record<string, { size: number; write(view: DataView, offset: number, value: number): void }>> =
-  {
-    US: { size: 2, write: (view, offset, value) => view.setUint16(offset, value, true) },
-    SS: { size: 2, write: (view, offset, value) => view.setInt16(offset, value, true) },
-    OW: { size: 2, write: (view, offset, value) => view.setUint16(offset, value, true) },
-    UL: { size: 4, write: (view, offset, value) => view.setUint32(offset, value, true) },
-    OL: { size: 4, write: (view, offset, value) => view.setUint32(offset, value, true) },
-    SL: { size: 4, write: (view, offset, value) => view.setInt32(offset, value, true) },
-    FL: { size: 4, write: (view, offset, value) => view.setFloat32(offset, value, true) },
-    OF: { size: 4, write: (view, offset, value) => view.setFloat32(offset, value, true) },
-    FD: { size: 8, write: (view, offset, value) => view.setFloat64(offset, value, true) },
-    OD: { size: 8, write: (view, offset, value) => view.setFloat64(offset, value, true) },
-    OB: { size: 1, write: (view, offset, value) => view.setUint8(offset, value) },
-    OV: { size: 8, write: (view, offset, value) => view.setBigUint64(offset, BigInt(value), true) },
-    UV: { size: 8, write: (view, offset, value) => view.setBigUint64(offset, BigInt(value), true) },
-    SV: { size: 8, write: (view, offset, value) => view.setBigInt64(offset, BigInt(value), true) },
-    // The values are tags: group, then element.
-    AT: {
-      size: 4,
-      write: (view, offset, value) => {
-        view.setUint16(offset, Math.floor(value / 0x10000), true);
-        view.setUint16(offset + 2, value % 0x10000, true);
-      },
+const WRITERS: Readonly<
+  Record<string, { size: number; write(view: DataView, offset: number, value: number | bigint): void }>
+> = {
+  US: { size: 2, write: (view, offset, value) => view.setUint16(offset, Number(value), true) },
+  SS: { size: 2, write: (view, offset, value) => view.setInt16(offset, Number(value), true) },
+  OW: { size: 2, write: (view, offset, value) => view.setUint16(offset, Number(value), true) },
+  UL: { size: 4, write: (view, offset, value) => view.setUint32(offset, Number(value), true) },
+  OL: { size: 4, write: (view, offset, value) => view.setUint32(offset, Number(value), true) },
+  SL: { size: 4, write: (view, offset, value) => view.setInt32(offset, Number(value), true) },
+  FL: { size: 4, write: (view, offset, value) => view.setFloat32(offset, Number(value), true) },
+  OF: { size: 4, write: (view, offset, value) => view.setFloat32(offset, Number(value), true) },
+  FD: { size: 8, write: (view, offset, value) => view.setFloat64(offset, Number(value), true) },
+  OD: { size: 8, write: (view, offset, value) => view.setFloat64(offset, Number(value), true) },
+  OB: { size: 1, write: (view, offset, value) => view.setUint8(offset, Number(value)) },
+  OV: { size: 8, write: (view, offset, value) => view.setBigUint64(offset, BigInt(value), true) },
+  UV: { size: 8, write: (view, offset, value) => view.setBigUint64(offset, BigInt(value), true) },
+  SV: { size: 8, write: (view, offset, value) => view.setBigInt64(offset, BigInt(value), true) },
+  // The values are tags: group, then element.
+  AT: {
+    size: 4,
+    write: (view, offset, value) => {
+      view.setUint16(offset, Math.floor(Number(value) / 0x10000), true);
+      view.setUint16(offset + 2, Number(value) % 0x10000, true);
     },
-  };
+  },
+};
 
 /**
  * Encodes a data set without file meta information. Text beyond ASCII is written as UTF-8, and Specific Character Set
@@ -102,21 +103,34 @@ function encodeValue(vr: string, value: Plain): Uint8Array {
         return Buffer.concat([header, body]);
       }),
     );
-  const writer = WRITERS[vr];
-  if (writer === undefined) return Buffer.from(values.map((one) => textOf(vr, one)).join('\\'), 'utf8');
+  if (WRITERS[vr] === undefined) return Buffer.from(values.map((one) => textOf(vr, one)).join('\\'), 'utf8');
   const numbers = values.filter((one) => one !== '');
+  return encodeNumbers(
+    vr,
+    numbers.map((one) => {
+      assert(typeof one === 'number', `${vr} holds numbers`);
+      return one;
+    }),
+  );
+}
+
+/** The value of a binary VR in little endian; AT takes tags. */
+export function encodeNumbers(vr: string, numbers: readonly (number | bigint)[]): Uint8Array {
+  const writer = WRITERS[vr];
+  assert(writer !== undefined, `${vr} holds no numbers`);
   const bytes = new Uint8Array(numbers.length * writer.size);
   const view = new DataView(bytes.buffer);
-  numbers.forEach((one, index) => {
-    assert(typeof one === 'number', `${vr} holds numbers`);
-    writer.write(view, index * writer.size, one);
-  });
+  numbers.forEach((one, index) => writer.write(view, index * writer.size, one));
   return bytes;
 }
 
 function textOf(vr: string, value: string | number | Attributes): string {
   assert(typeof value !== 'object', `${vr} holds no items`);
-  if (typeof value === 'string') return value;
+  return typeof value === 'string' ? value : numberText(vr, value);
+}
+
+/** A finite number as DS, IS and other text VRs have it. */
+export function numberText(vr: string, value: number): string {
   assert(Number.isFinite(value), `${vr} holds finite numbers`);
   if (vr === 'IS') return String(Math.trunc(value));
   // PS3.5 Table 6.2-1: DS is at most 16 characters.

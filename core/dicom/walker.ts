@@ -31,6 +31,11 @@ export function hasLongHeader(vr: string): boolean {
   return !SHORT_VRS.has(vr);
 }
 
+/** True for a VR of PS3.5 Table 6.2-1. */
+export function isKnownVr(vr: string): boolean {
+  return LONG_VRS.has(vr) || SHORT_VRS.has(vr);
+}
+
 /** Thrown by the walker when the bytes at hand end inside an element that the whole still has room for. */
 export class MoreBytesNeeded extends Error {}
 
