@@ -1,45 +1,31 @@
 /**
- * The composition root: the only file that builds the hub of a process and wires its stages. It starts what stands
- * last in a study's journey first, so that nothing received meets a stage that is not there, and stops in the other order.
+ * The composition root: the only file that builds the hub of a process. On this thread it opens the doors; routing,
+ * processing and delivery run in `backstage.ts`, which starts first, so that nothing received meets a stage that is not
+ * there, and stops last.
  */
-import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import { hostname } from 'node:os';
 import type { Catalogue as ApiCatalogue } from './api/ports.ts';
 import { createApiRouter } from './api/router.ts';
-import { type Environment, readSecret } from './config/environment.ts';
-import type { HubConfig } from './config/schema.ts';
-import { startDispatcher } from './connectors/dispatcher.ts';
-import { startFeedProjector } from './connectors/feed/projector.ts';
+import type { BackstageOrder } from './backstage.ts';
+import type { Environment } from './config/environment.ts';
 import { createFeed } from './connectors/feed/router.ts';
-import { type Destination, openDestination } from './connectors/registry.ts';
 import { HubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
-import type { Catalogue } from './core/plugins.ts';
 import type { Clock, Logger } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
-import { openEmbeddedBus } from './platform/bus/embedded.ts';
-import { busMetrics } from './platform/bus/metrics.ts';
 import { type DataFolder, openDataFolder, removeOrphanPacks, removeUnfinishedPacks } from './platform/data-folder.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
-import { openSqliteLedger } from './platform/ledger/sqlite/client.ts';
+import { openSqliteLedger, type SqliteLedger } from './platform/ledger/sqlite/client.ts';
 import { openSqliteLedgerForReading } from './platform/ledger/sqlite/reader.ts';
 import { createMetrics } from './platform/metrics.ts';
 import { openFileStore } from './platform/store/file.ts';
-import type { Policy } from './processors/deidentify/policy.ts';
+import { StageThread } from './platform/threads/stage-thread.ts';
 import { packNameOf, packOriginOf } from './processors/pack-name.ts';
-import { processors, resolveStep } from './processors/registry.ts';
-import { startRunner } from './processors/runner.ts';
-import { startRouter } from './routers/router.ts';
-import type { Rule } from './routers/rules.ts';
-
-export type Config = HubConfig<Rule, Policy, Destination>;
-export const STAGES = ['gateway', 'routers', 'processors', 'connectors'] as const;
-export type Stage = (typeof STAGES)[number];
+import { type Config, type Stage, STAGES } from './shapes.ts';
 
 export interface HubOptions {
   readonly config: Config;
@@ -64,8 +50,7 @@ export interface Hub {
 
 /** Time for doors, then steps, then deliveries to end by themselves; the rest is taken up after the next start. */
 const STOP_GRACE_MS = 10_000;
-const LEASE_MS = 60_000;
-const WORKER = new URL('./worker.ts', import.meta.url);
+const BACKSTAGE = new URL('./backstage.ts', import.meta.url);
 const clock: Clock = { now: () => new Date() };
 
 /** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */
@@ -84,11 +69,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (orphans > 0) log.info('packs of abandoned attempts removed', { packs: orphans });
     const store = openFileStore(dataFolder.path);
     const metrics = createMetrics();
-    const bus = openEmbeddedBus({ ledger, log, clock });
-    undo.push(() => bus.stop());
-    busMetrics(metrics, bus);
-    const owner = `${hostname()}:${String(process.pid)}:${randomUUID()}`;
-    const catalogue = catalogueOf(config);
     const access = createAccess({ ledger, clock });
     const firstToken = await ensureFirstToken(ledger, clock);
     const feed = createFeed(
@@ -96,48 +76,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       { hubName: config.hub.name, cursorKey: await dataFolder.secret('feed') },
     );
 
-    if (stages.has('connectors')) {
-      const destinations = config.destinations.map((destination) =>
-        openDestination(destination, {
-          store,
-          hubName: config.hub.name,
-          log: log.child({ stage: 'connectors', destination: destination.name }),
-          secret: (reference) => readSecret(reference, env),
-        }),
-      );
-      const dispatcher = await startDispatcher(
-        { bus, ledger, log, metrics, clock, random: Math.random },
-        { destinations, owner, leaseMs: LEASE_MS },
-      );
-      undo.push(async () => {
-        await dispatcher.stop(STOP_GRACE_MS);
-        await Promise.all(destinations.map(({ connector }) => connector.close()));
-      });
-      const projector = await startFeedProjector({ bus, ledger, log }, config.destinations);
-      undo.push(() => projector.stop());
-    }
-
-    if (stages.has('processors')) {
-      const runner = await startRunner(
-        { bus, ledger, log, metrics, clock },
-        {
-          plugins: processors,
-          resolve: (step) => resolveStep(step, catalogue),
-          worker: { url: WORKER, data: { dataDir: dataFolder.path } },
-          workers: config.processors.workers,
-          timeLimitMs: (processor) => config.processors.timeLimitsMs[processor] ?? config.processors.timeLimitMs,
-          leaseMs: LEASE_MS,
-          owner,
-        },
-      );
-      undo.push(() => runner.stop(STOP_GRACE_MS));
-    }
-
-    if (stages.has('routers')) {
-      const active = { configVersion: config.version, routes: config.routes };
-      const router = await startRouter({ bus, ledger, log, metrics, clock }, () => active);
-      undo.push(() => router.stop());
-    }
+    const thread = await startBackstage(options, dataFolder, ledger);
+    if (thread !== undefined) undo.push(() => thread.stop(STOP_GRACE_MS));
 
     const gateway = stages.has('gateway')
       ? await openGateway({ ledger, log, metrics, clock }, await gatewayOptions(config, dataFolder.path))
@@ -162,6 +102,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
           path: '/api/v1',
           router: createApiRouter({
             ledger,
+            doors: gateway,
             access,
             clock,
             log,
@@ -174,8 +115,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       checks: [
         { name: 'ledger', check: () => ledger.events.head().then(() => undefined) },
         ...(gateway === undefined ? [] : [{ name: 'doors', check: () => gateway.check() }]),
+        ...(thread === undefined ? [] : [{ name: 'backstage', check: () => thread.check() }]),
       ],
-      renderMetrics: () => metrics.render(),
+      renderMetrics: async () => metrics.render(thread === undefined ? [] : [await thread.values()]),
       log,
     });
     const { port: httpPort } = await http.start();
@@ -193,15 +135,30 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   }
 }
 
+/** Routing, processing and delivery in a thread of their own: none of it may keep a scanner waiting for its answer. */
+async function startBackstage(
+  { config, env, log, stages }: HubOptions,
+  dataFolder: DataFolder,
+  ledger: SqliteLedger,
+): Promise<StageThread | undefined> {
+  const behind = STAGES.filter((stage) => stage !== 'gateway' && stages.has(stage));
+  if (behind.length === 0) return undefined;
+  return StageThread.start({
+    name: 'backstage',
+    url: BACKSTAGE,
+    log,
+    tell: () => {
+      const ledgerPort = ledger.connect();
+      const data: BackstageOrder = { config, env, stages: behind, dataDir: dataFolder.path, ledgerPort };
+      return { data, transfer: [ledgerPort] };
+    },
+  });
+}
+
 /** Packs of attempts whose result was not taken: a crash between the pack and the ledger, or a lease that was lost. */
 async function orphanPacks(ledger: Ledger, names: readonly string[]): Promise<readonly string[]> {
   const origins = names.map(packOriginOf).filter((origin) => origin !== undefined);
   return (await ledger.runs.resultless(origins)).map(packNameOf);
-}
-
-/** What steps may refer to by name; model folders relative to the working folder. */
-export function catalogueOf(config: Pick<Config, 'policies' | 'models'>): Catalogue {
-  return { policies: config.policies, models: config.models };
 }
 
 /** The configuration's gateway as the gateway wants it: host names of sources become addresses, once, at start. */

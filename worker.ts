@@ -3,10 +3,15 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { processEnvironment } from './config/environment.ts';
 import { openDataFolder } from './platform/data-folder.ts';
 import { openFileStore } from './platform/store/file.ts';
+import { yieldToReceiving } from './platform/threads/priority.ts';
 import { processors } from './processors/registry.ts';
 import { work } from './processors/work.ts';
 
+/** Below what coordinates and delivers, far below what receives. */
+const NICENESS = 10;
+
 if (parentPort === null) throw new TypeError('worker.ts is the entry of a worker thread');
+yieldToReceiving(NICENESS);
 const { dataDir } = workerData as { readonly dataDir: string };
 const dataFolder = await openDataFolder(dataDir, processEnvironment());
 work(parentPort, {

@@ -13,8 +13,7 @@ import { isSocketAnswered, ownSocketPath } from '../platform/http/own-socket.ts'
 import { createHttpServer } from '../platform/http/server.ts';
 import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
 import { createLogger } from '../platform/logger.ts';
-import { configShapes } from '../shapes.ts';
-import type { Config } from '../app.ts';
+import { type Config, configShapes } from '../shapes.ts';
 import { requireConfig } from './configuration.ts';
 
 export interface HubApi {

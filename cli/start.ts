@@ -1,9 +1,9 @@
 /** `hub start`: runs the hub until a signal stops it. */
 import { processEnvironment } from '../config/environment.ts';
-import { type Hub, type Stage, STAGES, startHub } from '../app.ts';
+import { type Hub, startHub } from '../app.ts';
 import { HubError } from '../core/errors.ts';
 import { createLogger } from '../platform/logger.ts';
-import { configShapes } from '../shapes.ts';
+import { configShapes, type Stage, STAGES } from '../shapes.ts';
 import { readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';

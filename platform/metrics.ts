@@ -1,12 +1,23 @@
 /** Metrics for Prometheus, in a registry of their own. */
 import assert from 'node:assert/strict';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Counter as PortCounter, Labels, Logger, MetricDefinition, Metrics } from '../core/ports.ts';
 
 export interface MetricsOptions {
   readonly log?: Logger;
   /** Label sets a metric may have; what comes after goes under `other`. */
   readonly maxLabelSets?: number;
+  /** The process's own metrics too: in one thread of a process, no more. Default true. */
+  readonly withProcess?: boolean;
+}
+
+/** What a registry holds, as plain data that may cross between threads. */
+export type MetricValues = readonly object[];
+
+export interface MetricsRegistry extends Metrics {
+  values(): Promise<MetricValues>;
+  /** @param others - of the process's other threads; what several of them count is added up */
+  render(others?: readonly MetricValues[]): Promise<RenderedMetrics>;
 }
 
 export interface RenderedMetrics {
@@ -18,10 +29,10 @@ export interface RenderedMetrics {
 const MAX_LABEL_SETS = 1_000;
 const OTHER = 'other';
 
-export function createMetrics(options: MetricsOptions = {}): Metrics & { render(): Promise<RenderedMetrics> } {
-  const { log, maxLabelSets = MAX_LABEL_SETS } = options;
+export function createMetrics(options: MetricsOptions = {}): MetricsRegistry {
+  const { log, maxLabelSets = MAX_LABEL_SETS, withProcess = true } = options;
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  if (withProcess) collectDefaultMetrics({ register: registry });
   const counters = new Map<MetricDefinition, PortCounter<string>>();
   const define = <Label extends string>({ name, help, labels }: MetricDefinition<Label>) => {
     assert.match(name, /^hub_[a-z][a-z0-9_]*[a-z0-9]$/, `${name} is not a name for a metric of the hub`);
@@ -77,7 +88,13 @@ export function createMetrics(options: MetricsOptions = {}): Metrics & { render(
       const budget = new LabelBudget(definition, maxLabelSets, log);
       return { observe: (labels, value) => histogram.observe(budget.admit(labels), value) };
     },
-    render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    values: async () => registry.getMetricsAsJSON(),
+    render: async (others = []) => {
+      const { contentType } = registry;
+      if (others.length === 0) return { contentType, body: await registry.metrics() };
+      const all = AggregatorRegistry.aggregate([await registry.getMetricsAsJSON(), ...others]);
+      return { contentType, body: await all.metrics() };
+    },
   };
 }
 

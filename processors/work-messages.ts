@@ -1,5 +1,5 @@
 /** What crosses between the runner's thread and a worker's. */
-import { type ErrorCode, type ErrorFields, HubError, toHubError } from '../core/errors.ts';
+import type { PackedError } from '../core/packed-error.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
 import type { LogFields } from '../core/ports.ts';
 import type { RunItem } from '../core/store.ts';
@@ -26,24 +26,7 @@ export type FromWorker =
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
   /** The pack is committed: what the result refers to survives the power plug. */
   | { readonly kind: 'finished'; readonly result: ProcessorResult }
-  | { readonly kind: 'failed'; readonly error: WorkError };
-
-/** An error does not survive the crossing with its class; its parts do. */
-export interface WorkError {
-  readonly code: ErrorCode;
-  readonly fields: ErrorFields;
-  /** Name, message and stack of what was thrown, for the log of the hub only. */
-  readonly cause?: string;
-}
-
-export function packError(thrown: unknown): WorkError {
-  const { code, fields, cause } = toHubError(thrown);
-  return cause instanceof Error ? { code, fields, cause: cause.stack ?? cause.message } : { code, fields };
-}
-
-export function unpackError({ code, fields, cause }: WorkError): HubError {
-  return new HubError(code, fields, cause === undefined ? undefined : new Error(cause));
-}
+  | { readonly kind: 'failed'; readonly error: PackedError };
 
 /** Both ends are ours and of one version: a message is what its sender says. */
 export const parseFromWorker = (message: unknown): FromWorker => message as FromWorker;

@@ -1,10 +1,11 @@
 /** The inside of a worker thread: takes one step at a time, lets its plug-in work, makes the results durable, answers. */
 import type { MessagePort } from 'node:worker_threads';
 import { HubError } from '../core/errors.ts';
+import { packError } from '../core/packed-error.ts';
 import type { ProcessorPlugin, ProcessorResult } from '../core/plugins.ts';
 import type { LogFields, Logger } from '../core/ports.ts';
 import type { ObjectStore, PackWriter } from '../core/store.ts';
-import { type FromWorker, type LogLevel, packError, parseToWorker, type WorkOrder } from './work-messages.ts';
+import { type FromWorker, type LogLevel, parseToWorker, type WorkOrder } from './work-messages.ts';
 
 export interface WorkPorts {
   readonly plugins: readonly ProcessorPlugin[];

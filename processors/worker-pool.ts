@@ -4,9 +4,10 @@
  */
 import { Worker } from 'node:worker_threads';
 import { HubError } from '../core/errors.ts';
+import { unpackError } from '../core/packed-error.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
 import type { Logger } from '../core/ports.ts';
-import { parseFromWorker, type ToWorker, unpackError, type WorkOrder } from './work-messages.ts';
+import { parseFromWorker, type ToWorker, type WorkOrder } from './work-messages.ts';
 
 /** The file a worker thread starts with, and what it is told. */
 export interface WorkerEntry {

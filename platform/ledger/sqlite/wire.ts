@@ -1,6 +1,6 @@
 /** What crosses between a caller's thread and the writer's. */
 import type { MessagePort } from 'node:worker_threads';
-import { type ErrorCode, type ErrorFields, HubError, toHubError } from '../../../core/errors.ts';
+import type { PackedError } from '../../../core/packed-error.ts';
 
 export interface WriterOptions {
   readonly file: string;
@@ -23,11 +23,11 @@ export type ToWriter =
 
 export type Reply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
-  | { readonly id: number; readonly ok: false; readonly error: WireError };
+  | { readonly id: number; readonly ok: false; readonly error: PackedError };
 
 export type FromWriter =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'refused'; readonly error: WireError }
+  | { readonly kind: 'refused'; readonly error: PackedError }
   /** One commit. */
   | { readonly kind: 'committed'; readonly replies: readonly Reply[]; readonly durationMs: number }
   /** Another thread's commit may have made work for this one. */
@@ -39,6 +39,9 @@ export type FromWriter =
 const MAKES_WORK: ReadonlySet<string> = new Set([
   'instances.record',
   'studies.complete',
+  'studies.release',
+  'studies.answered',
+  'commitments.decide',
   'runs.open',
   'runs.start',
   'runs.replay',
@@ -56,25 +59,4 @@ const MAKES_WORK: ReadonlySet<string> = new Set([
 
 export function makesWork({ group, method }: Pick<Call, 'group' | 'method'>): boolean {
   return MAKES_WORK.has(`${group}.${method}`);
-}
-
-/** An error does not survive the crossing with its class; its parts do. */
-export interface WireError {
-  readonly code: ErrorCode;
-  readonly fields: ErrorFields;
-  readonly cause?: { readonly name: string; readonly message: string; readonly stack: string | undefined };
-}
-
-export function packError(error: unknown): WireError {
-  const { code, fields, cause } = toHubError(error);
-  if (!(cause instanceof Error)) return { code, fields };
-  return { code, fields, cause: { name: cause.name, message: cause.message, stack: cause.stack } };
-}
-
-export function unpackError({ code, fields, cause }: WireError): HubError {
-  if (cause === undefined) return new HubError(code, fields);
-  const inner = new Error(cause.message);
-  inner.name = cause.name;
-  if (cause.stack !== undefined) inner.stack = cause.stack;
-  return new HubError(code, fields, inner);
 }

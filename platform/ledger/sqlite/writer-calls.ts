@@ -1,7 +1,8 @@
 /** Calls to the writer's thread and their answers, over one port. */
 import type { MessagePort, Worker } from 'node:worker_threads';
 import type { HubError } from '../../../core/errors.ts';
-import { type FromWriter, type ToWriter, unpackError } from './wire.ts';
+import { unpackError } from '../../../core/packed-error.ts';
+import { type FromWriter, type ToWriter } from './wire.ts';
 
 interface Pending {
   readonly resolve: (value: unknown) => void;

@@ -3,7 +3,8 @@ import { extname } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { HubError } from '../../../core/errors.ts';
 import type { Logger } from '../../../core/ports.ts';
-import { type FromWriter, type ToWriter, unpackError, type WriterOptions } from './wire.ts';
+import { unpackError } from '../../../core/packed-error.ts';
+import { type FromWriter, type ToWriter, type WriterOptions } from './wire.ts';
 import { WriterCalls } from './writer-calls.ts';
 
 export interface WriterEvents {

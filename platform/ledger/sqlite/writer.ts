@@ -4,6 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { packError } from '../../../core/packed-error.ts';
 import { type Database, isCorruption, lockExclusively, openDatabase, translate } from './driver.ts';
 import { migrate } from './migrate.ts';
 import { openWrites } from './operations.ts';
@@ -11,7 +12,6 @@ import {
   type Call,
   type FromWriter,
   makesWork,
-  packError,
   type Reply,
   type ToWriter,
   type WriterOptions,
