@@ -19,8 +19,26 @@ export interface Catalogue {
   readonly policies: readonly { readonly name: string; readonly partner?: string | undefined }[];
 }
 
+/** What the doors of this process know of those who call. */
+export interface Doors {
+  /** Of the configuration, and when each was last seen since the start. */
+  sources(): readonly { readonly name: string; readonly lastSeenAt?: Date }[];
+  /** Associations rejected since the start, the latest first. */
+  refusals(): readonly {
+    readonly address: string;
+    readonly callingAeTitle: string;
+    readonly calledAeTitle: string;
+    readonly why: string;
+    readonly count: number;
+    readonly firstAt: Date;
+    readonly lastAt: Date;
+  }[];
+}
+
 export interface ApiPorts {
   readonly ledger: Ledger;
+  /** Absent where no gateway runs in this process. */
+  readonly doors?: Doors | undefined;
   readonly access: Access;
   readonly clock: Clock;
   readonly log: Logger;

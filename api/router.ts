@@ -4,6 +4,7 @@ import { HubError, toHubError } from '../core/errors.ts';
 import type { Identity } from '../core/ports.ts';
 import { administrationOperations } from './administration.ts';
 import { deliveryOperations } from './deliveries.ts';
+import { doorOperations } from './doors.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
@@ -20,6 +21,7 @@ function apiOperations(ports: ApiPorts): readonly Operation[] {
     ...studyOperations(ports),
     ...deliveryOperations(ports),
     ...quarantineOperations(ports),
+    ...doorOperations(ports),
     ...administrationOperations(ports),
   ];
 }

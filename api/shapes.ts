@@ -143,3 +143,14 @@ export const auditEntry = z.object({
   subject: z.string(),
   outcome: z.enum(['done', 'refused']),
 });
+
+export const source = z.object({ name: z.string(), lastSeenAt: time.optional() });
+export const refusal = z.object({
+  address: z.string(),
+  callingAeTitle: z.string(),
+  calledAeTitle: z.string(),
+  why: z.string().describe('What did not fit, in the words of the log'),
+  count: z.int().min(1),
+  firstAt: time,
+  lastAt: time,
+});

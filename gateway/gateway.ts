@@ -11,6 +11,7 @@ import { sourceOfAddress } from './dicomweb/source.ts';
 import { stowRouter, type StowLimits } from './dicomweb/stow.ts';
 import { ingest, type IngestPorts } from './ingest.ts';
 import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
+import { type Refusal, Refusals } from './refusals.ts';
 import type { DiskLimits } from './spool/disk-guard.ts';
 import { openSpoolFolder, type SpoolFiles } from './spool/files.ts';
 import { SpoolPump } from './spool/pump.ts';
@@ -62,6 +63,10 @@ export interface Gateway {
   readonly stowRouter: ReturnType<typeof stowRouter>;
   /** Why it takes nothing right now, for a readiness probe; resolves when it does. @throws {HubError} `gateway.stopping`, `store.full` */
   check(): Promise<void>;
+  /** The configured sources, and when each was last seen since the start. */
+  sources(): readonly { readonly name: string; readonly lastSeenAt?: Date }[];
+  /** Associations rejected since the start, the latest first; a bounded number of different ones. */
+  refusals(): readonly Refusal[];
   /** Opens the doors. */
   accept(): Promise<void>;
   /** Closes the doors, lets what is under way become durable, tells the ledger; the rest is told after the next start. Harmless twice. */
@@ -123,6 +128,8 @@ class RunningGateway implements Gateway {
   readonly #inner: { readonly spool: Spool; readonly pump: SpoolPump };
   readonly #listener: DimseListener | undefined;
   readonly #watcher: StudyWatcher;
+  readonly #refusals: Refusals;
+  readonly #seenAt: ReadonlyMap<string, Date | undefined>;
   #dimsePort: number | undefined;
   #state: 'closed' | 'open' | 'stopping' = 'closed';
   #stopped: Promise<void> | undefined;
@@ -141,9 +148,12 @@ class RunningGateway implements Gateway {
     const { ledger, log, clock } = ports;
     const hub: IngestPorts = { ledger, log, clock, ...inner };
     const sources = options.dimse?.sources ?? [];
-    const lastSeen = new Map<string, number>(sources.map(({ name }) => [name, clock.now().getTime()]));
-    const onSeen = (source: string) => void lastSeen.set(source, clock.now().getTime());
+    const startedAt = clock.now();
+    const seenAt = new Map<string, Date | undefined>(sources.map(({ name }) => [name, undefined]));
+    const onSeen = (source: string) => void seenAt.set(source, clock.now());
     this.#inner = inner;
+    this.#seenAt = seenAt;
+    this.#refusals = new Refusals(() => clock.now());
     this.#watcher = new StudyWatcher({ ledger, clock, log, metrics });
     this.#listener = options.dimse === undefined ? undefined : this.#dimseListener(options.dimse, hub, spool, onSeen);
     this.stowRouter = stowRouter({
@@ -160,8 +170,8 @@ class RunningGateway implements Gateway {
     metrics.spoolOldestAgeSeconds.collect(() => metrics.spoolOldestAgeSeconds.set({}, inner.pump.oldestAgeSeconds()));
     metrics.sourceLastSeenSeconds.collect(() => {
       const nowMs = clock.now().getTime();
-      for (const [source, atMs] of lastSeen) {
-        metrics.sourceLastSeenSeconds.set({ source }, Math.max(0, (nowMs - atMs) / 1000));
+      for (const [source, at = startedAt] of seenAt) {
+        metrics.sourceLastSeenSeconds.set({ source }, Math.max(0, (nowMs - at.getTime()) / 1000));
       }
     });
   }
@@ -172,8 +182,19 @@ class RunningGateway implements Gateway {
 
   check(): Promise<void> {
     if (this.#state !== 'open') return Promise.reject(new HubError('gateway.stopping'));
-    if (this.#inner.spool.isFull) return Promise.reject(new HubError('store.full'));
-    return Promise.resolve();
+    const { refusal } = this.#inner.spool;
+    return refusal === undefined ? Promise.resolve() : Promise.reject(refusal);
+  }
+
+  sources(): readonly { readonly name: string; readonly lastSeenAt?: Date }[] {
+    return [...this.#seenAt].map(([name, lastSeenAt]) => ({
+      name,
+      ...(lastSeenAt === undefined ? {} : { lastSeenAt }),
+    }));
+  }
+
+  refusals(): readonly Refusal[] {
+    return this.#refusals.list();
   }
 
   async accept(): Promise<void> {
@@ -221,6 +242,7 @@ class RunningGateway implements Gateway {
         store: async (reception, offer) => ingest(reception, offer, hub),
         log: hub.log,
         onSeen,
+        onRefused: (caller) => this.#refusals.add(caller),
       },
     );
   }

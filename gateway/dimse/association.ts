@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Provenance } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
+import type { RefusedCaller } from '../refusals.ts';
 import type { AssociationPolicy, Load } from './association-policy.ts';
 import { parseAssociationRequest, type AssociationRequest } from './association-request.ts';
 import {
@@ -41,6 +42,8 @@ export interface AssociationPorts extends MessageHandling {
   readonly log: Logger;
   /** The association was accepted, or a message was answered. */
   readonly onSeen: (source: string) => void;
+  /** The association was rejected. */
+  readonly onRefused: (caller: RefusedCaller) => void;
 }
 
 const MAX_ASSOCIATE_BYTES = 256 * 1024;
@@ -220,12 +223,10 @@ export class Association implements PduHandler {
   #associate(request: AssociationRequest): void {
     const decision = this.#ports.policy({ address: this.#address, ...request }, this.#ports.load());
     if (!decision.accepted) {
-      this.#log.warn('association rejected', {
-        why: decision.why,
-        callingAeTitle: request.callingAeTitle,
-        calledAeTitle: request.calledAeTitle,
-        address: this.#address,
-      });
+      const { callingAeTitle, calledAeTitle } = request;
+      const refused = { why: decision.why, callingAeTitle, calledAeTitle, address: this.#address };
+      this.#log.warn('association rejected', refused);
+      this.#ports.onRefused(refused);
       this.#scp.sendAssociationReject(decision.result, decision.by, decision.reason);
       // A rejected association is never also accepted.
       this.#close('rejected');

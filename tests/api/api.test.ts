@@ -38,6 +38,21 @@ const CATALOGUE: ReturnType<ApiPorts['catalogue']> = {
   policies: [{ name: 'kct', partner: 'kct' }],
 };
 
+const DOORS: NonNullable<ApiPorts['doors']> = {
+  sources: () => [{ name: 'pv-7t', lastSeenAt: new Date('2026-03-01T03:00:00Z') }, { name: 'silent' }],
+  refusals: () => [
+    {
+      address: '10.1.2.9',
+      callingAeTitle: 'PV7T',
+      calledAeTitle: 'HUB',
+      why: 'calling AE title',
+      count: 3,
+      firstAt: new Date('2026-03-01T02:00:00Z'),
+      lastAt: new Date('2026-03-01T03:00:00Z'),
+    },
+  ],
+};
+
 describe('the administration API', () => {
   let clock: TestClock;
   let ledger: Ledger;
@@ -55,6 +70,7 @@ describe('the administration API', () => {
           path: '/api/v1',
           router: createApiRouter({
             ledger,
+            doors: DOORS,
             access,
             clock,
             log: silentLog,
@@ -304,6 +320,31 @@ describe('the administration API', () => {
 
     expect([items(first).length, first.body['hasMore']]).to.deep.equal([2, true]);
     expect(items(rest).map(({ type }) => type)).to.deep.equal(['hub.study.completed.v1']);
+  });
+
+  it('tells when each source was last seen, and admins alone whom the doors turned away', async () => {
+    const [sources, refusals, asOperator] = [
+      await call('GET', '/sources'),
+      await call('GET', '/refusals'),
+      await call('GET', '/refusals', await http.as('operator')),
+    ];
+
+    expect(items(sources)).to.deep.equal([
+      { name: 'pv-7t', lastSeenAt: '2026-03-01T03:00:00.000Z' },
+      { name: 'silent' },
+    ]);
+    expect(items(refusals)).to.deep.equal([
+      {
+        address: '10.1.2.9',
+        callingAeTitle: 'PV7T',
+        calledAeTitle: 'HUB',
+        why: 'calling AE title',
+        count: 3,
+        firstAt: '2026-03-01T02:00:00.000Z',
+        lastAt: '2026-03-01T03:00:00.000Z',
+      },
+    ]);
+    expect(asOperator.status).to.equal(403);
   });
 
   it('lets auditors read, operators change and only admins deal with tokens; and writes down who did what', async () => {

@@ -44,6 +44,7 @@ describe('the DIMSE port', function () {
         },
         log: silentLog,
         onSeen: () => undefined,
+        onRefused: () => undefined,
       },
     );
     const peer = await RawPeer.associate(await listener.listen());
