@@ -4,6 +4,7 @@
  * pixels. On the wire: CloudEvents 1.0, `type` is `hub.<noun>.<participle>.v1`.
  */
 import * as z from 'zod';
+import { COMPLETION_EVIDENCE, COMPLETION_SIGNALS } from './completion.ts';
 
 const uid = z.string().regex(/^[0-9.]{1,64}$/);
 const name = z.string().min(1).max(64);
@@ -32,6 +33,18 @@ const segmentedSeries = z.strictObject({
   segmentationSopInstanceUid: uid,
   segments: z.array(z.strictObject({ label: z.string(), voxels: count, volumeMm3: z.number() })),
 });
+const completionEvidence = z.strictObject({
+  what: z.enum(COMPLETION_EVIDENCE),
+  held: count.optional(),
+  expected: count.optional(),
+  series: count.optional(),
+  ms: count.optional(),
+  failures: count.optional(),
+  code: name.optional(),
+  route: name.optional(),
+  seriesInstanceUid: uid.optional(),
+  id: name.optional(),
+});
 const deidentifiedCounts = z.record(z.string(), count);
 
 export const EVENTS = {
@@ -55,14 +68,15 @@ export const EVENTS = {
   'study.completed': {
     stream: 'hub.ingest.v1',
     about:
-      'No instance arrived for the quiet period, or the study was forced; a late instance opens the next revision.',
+      'The study is taken as whole, by the signal named; the evidence is what was known then. A late instance opens the next revision.',
     data: z.strictObject({
       studyInstanceUid: uid,
       revision: z.int().min(1),
       instances: z.int().min(1),
       source: z.string(),
-      signal: z.enum(['quiet', 'force', 'manual']),
+      signal: z.enum(COMPLETION_SIGNALS),
       quietMs: count,
+      evidence: z.array(completionEvidence).optional(),
     }),
   },
   'study.routed': {

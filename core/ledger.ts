@@ -3,6 +3,7 @@
  * resolves, or it has not happened at all. Methods that make a fact true append the event of that fact in the same
  * transaction. Every method may be repeated after a crash: what was done is not done twice.
  */
+import type { CommittedList, CompletionEvidence, CompletionSignal, SourceAnswer } from './completion.ts';
 import type { EventType, HubEvent, PositionedEvent, Stream } from './events.ts';
 import type {
   SeriesInstanceUid,
@@ -58,12 +59,31 @@ export interface StoredInstance extends Provenance {
   readonly attributes: Attributes;
 }
 
-/** `same`: already there byte for byte, nothing happened. `conflict`: the UID is taken by other bytes. `patient-mismatch`: the study holds another patient. */
-export type RecordOutcome = 'stored' | 'same' | 'conflict' | 'patient-mismatch';
+/**
+ * `same`: already there byte for byte, now or in an earlier version; nothing happened. `conflict`: the UID is taken by
+ * other bytes. `revised`: it was, and these are the current version from the next revision on. `patient-mismatch`: the
+ * study holds another patient.
+ */
+export type RecordOutcome = 'stored' | 'same' | 'revised' | 'conflict' | 'patient-mismatch';
+
+/** What a known SOP Instance UID with other bytes means. */
+export type SameUidRule = 'reject' | 'keep-both-as-revision' | 'quarantine';
+
+/** One content that a SOP Instance UID stands for, or stood for until a later one took its place. */
+export interface InstanceVersion {
+  readonly studyInstanceUid: StudyInstanceUid;
+  readonly seriesInstanceUid: SeriesInstanceUid;
+  readonly transferSyntaxUid: TransferSyntaxUid;
+  readonly blob: BlobRef;
+  readonly dataSetSha256: string;
+  readonly isCurrent: boolean;
+}
 
 export interface CompletionRule {
   readonly quietMs: number;
   readonly forceMs: number;
+  /** To look after so long already, where another signal than silence may come first; never later than `quietMs`. */
+  readonly lookMs?: number;
 }
 
 export interface SpoolPosition {
@@ -98,7 +118,39 @@ export interface DueStudy {
   readonly studyInstanceUid: StudyInstanceUid;
   /** The timer's version: an instance that arrived since makes `complete` a no-op. */
   readonly version: number;
-  readonly signal: 'quiet' | 'force';
+  readonly signal: Exclude<CompletionSignal, 'manual'>;
+  /** Why; on the event. */
+  readonly evidence?: readonly CompletionEvidence[];
+}
+
+/** Everything the ledger knows that bears on the question, read in one moment. */
+export interface CompletionFacts {
+  readonly studyInstanceUid: StudyInstanceUid;
+  readonly source: string;
+  /** Of the timer: another number means that something arrived. */
+  readonly version: number;
+  /** All that the hub has of the study, earlier revisions included. */
+  readonly instances: number;
+  /** The first arrival since the last completion. */
+  readonly beganAtMs: number;
+  readonly lastReceivedAtMs: number;
+  readonly series: readonly SeriesRow[];
+  /** The newest release by whoever sent. */
+  readonly releasedAtMs?: number;
+  /** Association, request or batch. */
+  readonly releasedBy?: string;
+  readonly commitment?: CommittedList;
+  readonly answer?: SourceAnswer;
+}
+
+/** Whoever sent instances of a study says that it is done: an association released, a request or a batch ended. */
+export interface Release {
+  readonly studyInstanceUid: StudyInstanceUid;
+  readonly releasedAt: Date;
+  /** Association, request or batch. */
+  readonly releasedBy: string;
+  /** When to judge. */
+  readonly lookAt: Date;
 }
 
 export type RunState = 'waiting' | 'running' | 'processed' | 'quarantined' | 'cancelled';
@@ -298,12 +350,15 @@ export interface Ledger {
     /**
      * Instance rows, study and series rows, completion timers, `instance.stored` events and the spool position, in
      * one transaction. Outcomes in the order of `instances`. For `conflict` and `patient-mismatch` a quarantine row
-     * and `study.quarantined` are made in the same transaction, and the study is held for the latter.
+     * and `study.quarantined` are made in the same transaction, and the study is held for the latter. An instance with
+     * `keep-both-as-revision` is `revised` instead of a `conflict` when study and series are those of the version before;
+     * with `reject` it is a `conflict` all the same: what stands in the spool may have had its Success.
      */
     record(
       instances: readonly {
         readonly instance: StoredInstance;
         readonly completion: CompletionRule;
+        readonly sameUid?: SameUidRule;
       }[],
       position: SpoolPosition,
     ): Promise<readonly RecordOutcome[]>;
@@ -317,6 +372,8 @@ export interface Ledger {
       /** Several patients were accepted for the study: which one may come in is for `record` to say. */
       readonly hasSeveralPatients?: true;
     }>;
+    /** Every content a SOP Instance UID has had, oldest first; empty when it is not known. */
+    versions(sop: SopInstanceUid): Promise<readonly InstanceVersion[]>;
     /** Where the pump resumes. */
     spoolPositions(): Promise<readonly SpoolPosition[]>;
     /**
@@ -332,9 +389,25 @@ export interface Ledger {
     ): Promise<readonly RunItem[]>;
   };
   readonly studies: {
+    /** Those that have to be judged: the timer is over, or something else happened that bears on their completion. */
     due(now: Date, limit: number): Promise<readonly DueStudy[]>;
-    /** When the next timer is due; undefined when none waits. */
+    /** When the next one is due, as far as it can be known now; undefined when none waits. */
     nextDue(): Promise<Date | undefined>;
+    /** Undefined: not due any more, nothing of it waits for a completion. */
+    completionFacts(study: StudyInstanceUid): Promise<CompletionFacts | undefined>;
+    /**
+     * Judged, and not complete yet: to be judged again at `until`, and before it at each arrival when `atArrival`.
+     * `until` undefined: only at an arrival. False: something arrived meanwhile, or it is complete.
+     */
+    postpone(
+      due: Pick<DueStudy, 'studyInstanceUid' | 'version'>,
+      until: Date | undefined,
+      atArrival: boolean,
+    ): Promise<boolean>;
+    /** Notes releases; of one study the newest counts. */
+    release(releases: readonly Release[]): Promise<void>;
+    /** The source's answer to how much it has; the study is judged again at once. */
+    answered(study: StudyInstanceUid, answer: Omit<SourceAnswer, 'attempts'>): Promise<void>;
     /** Opens the next revision with everything that has none yet and appends `study.completed`. False: not due any more, nothing happened. */
     complete(
       due:
@@ -434,9 +507,8 @@ export interface Ledger {
   readonly commitments: {
     /** A repeat of what was reported, or could not be, is decided and reported once more. */
     request(request: CommitmentRequest, decideBy: Date): Promise<CommitmentOutcome>;
-    /** Those to be decided or reported now, longest due first. */
-    due(now: Date, limit: number): Promise<readonly CommitmentRow[]>;
-    nextDue(): Promise<Date | undefined>;
+    /** Those to be decided or reported by then, longest due first. */
+    due(by: Date, limit: number): Promise<readonly CommitmentRow[]>;
     /** In the order of the request. */
     evidence(commitmentId: string): Promise<readonly CommitmentEvidence[]>;
     /** What is no failure is promised from here on. False: it was decided before. */

@@ -1,6 +1,6 @@
-/** Taking an instance into its study: its rows, its study's and series' rows, the completion timer, the fact. */
+/** Taking an instance into its study, or not: its rows, its study's and series' rows, the completion timer, the fact. */
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { CompletionRule, StoredInstance } from '../../../core/ledger.ts';
+import type { CompletionRule, RecordOutcome, SameUidRule, StoredInstance } from '../../../core/ledger.ts';
 import type { Database } from './driver.ts';
 import { type EventLog, type SealedEvent, sealEvent } from './events.ts';
 
@@ -8,12 +8,21 @@ import { type EventLog, type SealedEvent, sealEvent } from './events.ts';
 export interface PreparedInstance extends Omit<StoredInstance, 'attributes'> {
   /** JSON. */
   readonly attributes: string;
+  readonly instanceNumber?: number;
   readonly quietMs: number;
   readonly forceMs: number;
+  /** Absent: like `quietMs`. */
+  readonly lookMs?: number;
+  readonly sameUid: SameUidRule;
   readonly event: SealedEvent;
 }
 
-export function prepareInstance(instance: StoredInstance, completion: CompletionRule, now: Date): PreparedInstance {
+export function prepareInstance(
+  instance: StoredInstance,
+  completion: CompletionRule,
+  sameUid: SameUidRule,
+  now: Date,
+): PreparedInstance {
   const { studyInstanceUid, door, source, associationId } = instance;
   const event = sealEvent(
     {
@@ -36,12 +45,13 @@ export function prepareInstance(instance: StoredInstance, completion: Completion
     },
     now,
   );
-  return { ...instance, attributes: JSON.stringify(instance.attributes), ...completion, event };
+  return { ...instance, attributes: JSON.stringify(instance.attributes), ...completion, sameUid, event };
 }
 
 /** Puts an instance into its study; what a release from quarantine does too. */
 export interface Intake {
-  take(instance: PreparedInstance, now: Date): void;
+  /** Decides what the instance is to the ledger, and takes it in when it is new or a new version. */
+  settle(instance: PreparedInstance, now: Date): RecordOutcome;
   /** The study of an instance that is taken from now on even though its patient differs. */
   accept(study: StudyInstanceUid, patientDigest: string): void;
 }
@@ -55,6 +65,17 @@ export function openIntake(db: Database, log: EventLog): Intake {
              (SELECT count(*) FROM quarantine WHERE study_instance_uid = ? AND holds_study = 1 AND state = 'held'))
      ON CONFLICT DO NOTHING`,
   );
+  // Of the first instance, and only then: nothing of it is done for the instances that follow.
+  const describeStudy = db.query(
+    `INSERT INTO study_headers
+     SELECT study, name_group(a ->> '$.PatientName[0]', 0), name_group(a ->> '$.PatientName[0]', 1),
+            name_group(a ->> '$.PatientName[0]', 2), name_group(a ->> '$.ReferringPhysicianName[0]', 0),
+            name_group(a ->> '$.ReferringPhysicianName[0]', 1), name_group(a ->> '$.ReferringPhysicianName[0]', 2),
+            a ->> '$.PatientID[0]', replace(a ->> '$.PatientBirthDate[0]', '.', ''),
+            replace(a ->> '$.StudyDate[0]', '.', ''), replace(a ->> '$.StudyTime[0]', ':', ''),
+            a ->> '$.AccessionNumber[0]', a ->> '$.StudyID[0]', a ->> '$.StudyDescription[0]'
+     FROM (SELECT study, ? AS a FROM studies WHERE study_instance_uid = ?)`,
+  );
   const study = db.query<{ study: number; correlation_id: string }>(
     'SELECT study, correlation_id FROM studies WHERE study_instance_uid = ?',
   );
@@ -62,7 +83,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
   // the first instance of this revision set: a scanner that never stops sending must not keep a study open for ever.
   const receive = db.query(
     `UPDATE studies SET
-       instances = instances + 1,
+       instances = instances + ?,
        state = 'receiving',
        last_received_at = ?,
        quiet_ms = ?,
@@ -76,47 +97,129 @@ export function openIntake(db: Database, log: EventLog): Intake {
   );
   const insert = db.query(
     `INSERT INTO instances (study, series, sop_instance_uid, sop_class_uid, transfer_syntax_uid, blob, size_bytes,
-                            sha256, data_set_sha256, received_at)
-     VALUES (?, (SELECT series FROM series WHERE study = ? AND series_instance_uid = ?), ?, ?, ?, ?, ?, ?, ?, ?)`,
+                            sha256, data_set_sha256, received_at, instance_number)
+     VALUES (?, (SELECT series FROM series WHERE study = ? AND series_instance_uid = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const accept = db.query(
     `INSERT INTO accepted_patients (study, patient_digest)
      SELECT study, ? FROM studies WHERE study_instance_uid = ? ON CONFLICT DO NOTHING`,
   );
 
+  const current = db.query<{
+    readonly instance: number;
+    readonly data_set_sha256: string;
+    readonly study_instance_uid: string;
+    readonly series_instance_uid: string;
+  }>(
+    `SELECT i.instance, i.data_set_sha256, st.study_instance_uid, s.series_instance_uid
+     FROM instances i JOIN studies st USING (study) JOIN series s USING (series) WHERE i.sop_instance_uid = ?`,
+  );
+  const earlier = db.query<{ found: 1 }>(
+    'SELECT 1 AS found FROM superseded_instances WHERE sop_instance_uid = ? AND data_set_sha256 = ?',
+  );
+  const isOtherPatient = db.query<{ other: 0 | 1 }>(
+    `SELECT patient_digest <> ? AND NOT EXISTS (
+       SELECT 1 FROM accepted_patients a WHERE a.study = studies.study AND a.patient_digest = ?
+     ) AS other FROM studies WHERE study_instance_uid = ?`,
+  );
+  const supersede = db.query(
+    `INSERT INTO superseded_instances (instance, study, series, revision, sop_instance_uid, sop_class_uid,
+                                       transfer_syntax_uid, blob, size_bytes, sha256, data_set_sha256, received_at,
+                                       replaced_at, series_provenance, series_attributes)
+     SELECT i.instance, i.study, i.series, i.revision, i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.blob,
+            i.size_bytes, i.sha256, i.data_set_sha256, i.received_at, ?, s.provenance, s.attributes
+     FROM instances i JOIN series s USING (series) WHERE i.instance = ?`,
+  );
+  const replace = db.query(
+    `UPDATE instances SET revision = NULL, sop_class_uid = ?, transfer_syntax_uid = ?, blob = ?, size_bytes = ?,
+                          sha256 = ?, data_set_sha256 = ?, received_at = ?
+     WHERE instance = ?`,
+  );
+  const describeSeries = db.query(
+    `UPDATE series SET provenance = ?, attributes = ? WHERE series = (SELECT series FROM instances WHERE instance = ?)`,
+  );
+
+  const arrived = (
+    instance: PreparedInstance,
+    row: { readonly study: number; readonly correlation_id: string },
+    more: 0 | 1,
+    now: Date,
+  ) => {
+    const quietAt = now.getTime() + instance.quietMs;
+    const forceAt = now.getTime() + instance.forceMs;
+    receive.run(more, instance.receivedAt, instance.quietMs, forceAt, quietAt, forceAt, row.study);
+    log.append([{ ...instance.event, correlationId: row.correlation_id }]);
+  };
+  const take = (instance: PreparedInstance, now: Date) => {
+    const { studyInstanceUid, seriesInstanceUid, receivedAt, associationId } = instance;
+    const created = createStudy.run(
+      studyInstanceUid,
+      instance.source,
+      instance.patientDigest,
+      associationId,
+      receivedAt,
+      receivedAt,
+      instance.quietMs,
+      studyInstanceUid,
+    );
+    if (created > 0) describeStudy.run(instance.attributes, studyInstanceUid);
+    const row = study.get(studyInstanceUid);
+    if (row === undefined) throw new TypeError('a study row was not made');
+    createSeries.run(row.study, seriesInstanceUid, provenanceOf(instance), instance.attributes);
+    insert.run(
+      row.study,
+      row.study,
+      seriesInstanceUid,
+      instance.sopInstanceUid,
+      instance.sopClassUid,
+      instance.transferSyntaxUid,
+      instance.blob,
+      instance.sizeBytes,
+      instance.sha256,
+      instance.dataSetSha256,
+      receivedAt,
+      instance.instanceNumber,
+    );
+    arrived(instance, row, 1, now);
+  };
+  /** Another content takes the place of the one before, which stays; the study's next revision brings it along. */
+  const revise = (instance: PreparedInstance, key: number, now: Date) => {
+    supersede.run(now.toISOString(), key);
+    replace.run(
+      instance.sopClassUid,
+      instance.transferSyntaxUid,
+      instance.blob,
+      instance.sizeBytes,
+      instance.sha256,
+      instance.dataSetSha256,
+      instance.receivedAt,
+      key,
+    );
+    // Routes look at the series: they must see what the newest version says.
+    describeSeries.run(provenanceOf(instance), instance.attributes, key);
+    const row = study.get(instance.studyInstanceUid);
+    if (row === undefined) throw new TypeError('an instance without its study');
+    arrived(instance, row, 0, now);
+  };
+
   return {
-    take(instance, now) {
-      const { studyInstanceUid, seriesInstanceUid, receivedAt, associationId } = instance;
-      createStudy.run(
-        studyInstanceUid,
-        instance.source,
-        instance.patientDigest,
-        associationId,
-        receivedAt,
-        receivedAt,
-        instance.quietMs,
-        studyInstanceUid,
-      );
-      const row = study.get(studyInstanceUid);
-      if (row === undefined) throw new TypeError('a study row was not made');
-      createSeries.run(row.study, seriesInstanceUid, provenanceOf(instance), instance.attributes);
-      insert.run(
-        row.study,
-        row.study,
-        seriesInstanceUid,
-        instance.sopInstanceUid,
-        instance.sopClassUid,
-        instance.transferSyntaxUid,
-        instance.blob,
-        instance.sizeBytes,
-        instance.sha256,
-        instance.dataSetSha256,
-        receivedAt,
-      );
-      const quietAt = now.getTime() + instance.quietMs;
-      const forceAt = now.getTime() + instance.forceMs;
-      receive.run(receivedAt, instance.quietMs, forceAt, quietAt, forceAt, row.study);
-      log.append([{ ...instance.event, correlationId: row.correlation_id }]);
+    settle(instance, now) {
+      const { sopInstanceUid, dataSetSha256, patientDigest, studyInstanceUid } = instance;
+      const known = current.get(sopInstanceUid);
+      const isElsewhere =
+        known !== undefined &&
+        (known.study_instance_uid !== studyInstanceUid || known.series_instance_uid !== instance.seriesInstanceUid);
+      if (known !== undefined) {
+        // A version that was replaced and comes again is a repeat that was late: it must not take its place back.
+        const isCurrent = known.data_set_sha256 === dataSetSha256;
+        if (isCurrent || earlier.get(sopInstanceUid, dataSetSha256) !== undefined) return 'same';
+        // A UID in two series or studies is no later version of one thing.
+        if (instance.sameUid !== 'keep-both-as-revision' || isElsewhere) return 'conflict';
+      }
+      if (isOtherPatient.get(patientDigest, patientDigest, studyInstanceUid)?.other === 1) return 'patient-mismatch';
+      if (known === undefined) take(instance, now);
+      else revise(instance, known.instance, now);
+      return known === undefined ? 'stored' : 'revised';
     },
     accept: (uid, patientDigest) => void accept.run(patientDigest, uid),
   };

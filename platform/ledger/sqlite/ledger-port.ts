@@ -49,16 +49,23 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     instances: {
       async record(instances, position) {
         const now = clock.now();
-        const prepared = instances.map(({ instance, completion }) => prepareInstance(instance, completion, now));
+        const prepared = instances.map(({ instance, completion, sameUid = 'quarantine' }) =>
+          prepareInstance(instance, completion, sameUid, now),
+        );
         return write('instances', 'record', prepared, position);
       },
       known: (sop, study) => read(() => reads.instances.known(sop, study)),
+      versions: (sop) => read(() => reads.instances.versions(sop)),
       spoolPositions: () => read(() => reads.instances.spoolPositions()),
       ofStudy: (study, options) => read(() => reads.instances.ofStudy(study, options)),
     },
     studies: {
       due: (now, limit) => read(() => reads.studies.due(now, limit)),
       nextDue: () => read(() => reads.studies.nextDue()),
+      completionFacts: (study) => read(() => reads.studies.completionFacts(study)),
+      postpone: (due, until, atArrival) => write('studies', 'postpone', due, until, atArrival),
+      release: (releases) => write('studies', 'release', releases),
+      answered: (study, answer) => write('studies', 'answered', study, answer),
       complete: (due, now) => call('studies', 'complete', [now, due]).then((done) => done === true),
       get: (study) => read(() => reads.studies.get(study)),
       series: (study, revision) => read(() => reads.studies.series(study, revision)),
@@ -124,8 +131,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     },
     commitments: {
       request: (request, decideBy) => write('commitments', 'request', request, decideBy),
-      due: (now, limit) => read(() => reads.commitments.due(now, limit)),
-      nextDue: () => read(() => reads.commitments.nextDue()),
+      due: (by, limit) => read(() => reads.commitments.due(by, limit)),
       evidence: (commitmentId) => read(() => reads.commitments.evidence(commitmentId)),
       decide: (commitmentId, failures) => write('commitments', 'decide', commitmentId, failures),
       postpone: (commitmentId, dueAt) => write('commitments', 'postpone', commitmentId, dueAt),

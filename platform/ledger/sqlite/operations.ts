@@ -1,5 +1,6 @@
 /** Every operation of the ledger over one connection, by group: what writes, for the writer; what reads, for anybody. */
 import { commitmentReads, commitmentWrites } from './commitments.ts';
+import { completionReads, completionWrites } from './completion.ts';
 import { deliveryReads, deliveryWrites } from './deliveries.ts';
 import type { Database } from './driver.ts';
 import { eventReads, eventWrites, openEventLog } from './events.ts';
@@ -24,7 +25,7 @@ export function openWrites(db: Database) {
   const replay = openReplay(db, log, instanceReads(db).ofStudy);
   return {
     instances: instanceWrites(db, intake, holds),
-    studies: studyWrites(db, log),
+    studies: { ...studyWrites(db, log), ...completionWrites(db) },
     runs: { ...runWrites(db, log), replay: (now: Date, runId: string): string => replay(runId, now) },
     jobs: jobWrites(db, log, holds),
     deliveries: deliveryWrites(db, log),
@@ -40,7 +41,7 @@ export function openReads(db: Database) {
   const instances = instanceReads(db);
   return {
     instances,
-    studies: { ...studyReads(db), timeline: timelineReads(db) },
+    studies: { ...studyReads(db), ...completionReads(db), timeline: timelineReads(db) },
     runs: runReads(db, instances.ofStudy),
     deliveries: deliveryReads(db),
     commitments: commitmentReads(db),

@@ -20,11 +20,16 @@ export function studyWrites(db: Database, log: EventLog) {
     readonly holds: number;
   }>('SELECT * FROM studies WHERE study_instance_uid = ?');
   const open = db.query('UPDATE instances SET revision = ? WHERE study = ? AND revision IS NULL');
+  const endSuperseded = db.query(
+    `UPDATE superseded_instances SET revision = coalesce(revision, ?), ended_revision = ?
+     WHERE study = ? AND ended_revision IS NULL`,
+  );
   const close = db.query(
     `UPDATE studies SET state = 'completed', revision = ?, completed_at = ?, due_at = NULL, force_at = NULL,
                         timer_version = timer_version + 1
      WHERE study = ?`,
   );
+  const forget = db.query('DELETE FROM completion WHERE study_instance_uid = ?');
   const count = db.query<{ instances: number }>(
     `SELECT count(*) AS instances FROM instances i
      WHERE i.study = ? AND i.series IN (SELECT series FROM instances n WHERE n.study = ? AND n.revision = ?)`,
@@ -39,11 +44,13 @@ export function studyWrites(db: Database, log: EventLog) {
       }
       // Between `due` and here an instance may have come in, or another watcher may have been faster.
       if (row.due_at === null || row.holds > 0) return false;
-      if (due.signal !== 'manual' && (row.timer_version !== due.version || row.due_at > now.getTime())) return false;
+      if (due.signal !== 'manual' && row.timer_version !== due.version) return false;
 
       const revision = row.revision + 1;
       open.run(revision, row.study);
+      endSuperseded.run(revision, revision, row.study);
       close.run(revision, now.getTime(), row.study);
+      forget.run(due.studyInstanceUid);
       log.publish(
         {
           type: 'study.completed',
@@ -57,6 +64,7 @@ export function studyWrites(db: Database, log: EventLog) {
             source: row.source,
             signal: due.signal,
             quietMs: row.quiet_ms,
+            ...(due.signal === 'manual' || due.evidence === undefined ? {} : { evidence: [...due.evidence] }),
           },
         },
         now,
@@ -79,18 +87,6 @@ interface StudyTableRow {
 }
 
 export function studyReads(db: Database) {
-  const due = db.query<{
-    study_instance_uid: StudyInstanceUid;
-    timer_version: number;
-    due_at: number;
-    force_at: number;
-  }>(
-    `SELECT study_instance_uid, timer_version, due_at, force_at FROM studies
-     WHERE due_at IS NOT NULL AND holds = 0 AND due_at <= ? ORDER BY due_at LIMIT ?`,
-  );
-  const nextDue = db.query<{ due_at: number }>(
-    'SELECT due_at FROM studies WHERE due_at IS NOT NULL AND holds = 0 ORDER BY due_at LIMIT 1',
-  );
   const one = db.query<StudyTableRow>('SELECT * FROM studies WHERE study_instance_uid = ?');
   const list = openList<StudyTableRow>(db, {
     select: 'SELECT * FROM studies',
@@ -104,26 +100,27 @@ export function studyReads(db: Database) {
     attributes: string;
   }>(
     `WITH given (study_instance_uid, revision) AS (SELECT ?, ?)
-     SELECT s.series_instance_uid, s.provenance, s.attributes,
-            count(i.instance) FILTER (WHERE given.revision IS NULL OR i.revision <= given.revision) AS instances
+     SELECT s.series_instance_uid,
+            coalesce((SELECT o.series_provenance FROM superseded_instances o
+                      WHERE o.study = s.study AND o.series = s.series AND given.revision IS NOT NULL
+                        AND (o.ended_revision IS NULL OR o.ended_revision > given.revision)
+                      ORDER BY o.entry LIMIT 1), s.provenance) AS provenance,
+            coalesce((SELECT o.series_attributes FROM superseded_instances o
+                      WHERE o.study = s.study AND o.series = s.series AND given.revision IS NOT NULL
+                        AND (o.ended_revision IS NULL OR o.ended_revision > given.revision)
+                      ORDER BY o.entry LIMIT 1), s.attributes) AS attributes,
+            count(i.instance) FILTER (
+              WHERE CASE WHEN given.revision IS NULL THEN i.is_current
+                    ELSE i.revision <= given.revision
+                         AND (i.ended_revision IS NULL OR i.ended_revision > given.revision) END) AS instances
      FROM given JOIN studies USING (study_instance_uid) JOIN series s USING (study)
-          JOIN instances i ON i.study = s.study AND i.series = s.series
+          JOIN instance_versions i ON i.study = s.study AND i.series = s.series
      GROUP BY s.series
      HAVING given.revision IS NULL OR count(i.instance) FILTER (WHERE i.revision = given.revision) > 0
      ORDER BY s.series`,
   );
 
   return {
-    due: (now: Date, limit: number): readonly DueStudy[] =>
-      due.all(now.getTime(), limit).map((row) => ({
-        studyInstanceUid: row.study_instance_uid,
-        version: row.timer_version,
-        signal: row.due_at >= row.force_at ? 'force' : 'quiet',
-      })),
-    nextDue(): Date | undefined {
-      const row = nextDue.get();
-      return row === undefined ? undefined : new Date(row.due_at);
-    },
     get(study: StudyInstanceUid): StudyRow | undefined {
       const row = one.get(study);
       return row === undefined ? undefined : toStudy(row);
