@@ -21,6 +21,11 @@ export function openLedgerFile(dataFolder: string): LedgerFile {
   };
 }
 
+/** True when so many instances, or more, are known. */
+export function hasInstances(ledger: LedgerFile, instances: number): boolean {
+  return ledger.number('SELECT count(*) FROM instances') >= instances;
+}
+
 /** True when no study waits for completion, no event for a handler, no run for a step and no delivery for its attempt. */
 export function isQuiet(ledger: LedgerFile): boolean {
   return Object.values(OPEN_WORK).every((sql) => ledger.number(sql) === 0);

@@ -11,7 +11,7 @@ import { HubProcess } from './hub-process.ts';
 import { send } from './scanner.ts';
 import { waitFor } from './wait-for.ts';
 import { startWebhookReceiver, type WebhookReceiver } from './webhook-receiver.ts';
-import { isQuiet, openLedgerFile, openWork } from './crash-ledger.ts';
+import { hasInstances, isQuiet, openLedgerFile, openWork } from './crash-ledger.ts';
 
 /** Calling AE titles of the scanners; what the last one sends is de-identified on its way. */
 const SCANNERS = ['SCAN1', 'SCAN2', 'SCAN3', 'SCANP'] as const;
@@ -87,16 +87,18 @@ export async function surviveCrashes(options: CrashOptions): Promise<CrashOutcom
     }
     await hub.start();
     for (const scanner of scanners) await scanner.finish();
+    const acknowledged = scanners.flatMap((scanner) => scanner.acknowledged);
     const ledger = openLedgerFile(hub.dataFolder);
     try {
-      await waitFor('all work to be done', () => isQuiet(ledger), options.drainMs).catch((error: unknown) => {
+      // What was acknowledged last may still be on its way to the ledger: until it is there, nothing seems to be open.
+      const isDone = () => hasInstances(ledger, acknowledged.length) && isQuiet(ledger);
+      await waitFor('all work to be done', isDone, options.drainMs).catch((error: unknown) => {
         throw new Error(`open still: ${openWork(ledger)}`, { cause: error });
       });
     } finally {
       ledger.close();
     }
     await hub.stop();
-    const acknowledged = scanners.flatMap((scanner) => scanner.acknowledged);
     return {
       hub,
       origin,
