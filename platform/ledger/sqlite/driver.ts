@@ -5,6 +5,7 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { HubError } from '../../../core/errors.ts';
+import { nameGroup } from './person-name.ts';
 
 /** `undefined` is stored as NULL, booleans as 0 and 1. */
 export type Parameter = string | number | boolean | undefined;
@@ -49,6 +50,9 @@ export function openDatabase(file: string, access: 'read' | 'write'): Database {
       // Checkpoints come from the writer's timer; this is the net below it.
       db.exec(`PRAGMA wal_autocheckpoint = ${AUTOCHECKPOINT_PAGES}`);
       db.exec(`PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}`);
+      db.function('name_group', { deterministic: true }, (name, group) =>
+        typeof name === 'string' ? (nameGroup(name, Number(group)) ?? null) : null,
+      );
     }
     return wrap(db);
   } catch (error) {

@@ -45,7 +45,15 @@ export function prepareInstance(
     },
     now,
   );
-  return { ...instance, attributes: JSON.stringify(instance.attributes), ...completion, sameUid, event };
+  const instanceNumber = Number.parseInt(instance.attributes['InstanceNumber']?.[0] ?? '', 10);
+  return {
+    ...instance,
+    attributes: JSON.stringify(instance.attributes),
+    ...(Number.isSafeInteger(instanceNumber) ? { instanceNumber } : {}),
+    ...completion,
+    sameUid,
+    event,
+  };
 }
 
 /** Puts an instance into its study; what a release from quarantine does too. */
@@ -65,9 +73,9 @@ export function openIntake(db: Database, log: EventLog): Intake {
              (SELECT count(*) FROM quarantine WHERE study_instance_uid = ? AND holds_study = 1 AND state = 'held'))
      ON CONFLICT DO NOTHING`,
   );
-  // Of the first instance, and only then: nothing of it is done for the instances that follow.
+  // Of the first instance, or a newer version of one: nothing of it is done for the instances that follow.
   const describeStudy = db.query(
-    `INSERT INTO study_headers
+    `INSERT OR REPLACE INTO study_headers
      SELECT study, name_group(a ->> '$.PatientName[0]', 0), name_group(a ->> '$.PatientName[0]', 1),
             name_group(a ->> '$.PatientName[0]', 2), name_group(a ->> '$.ReferringPhysicianName[0]', 0),
             name_group(a ->> '$.ReferringPhysicianName[0]', 1), name_group(a ->> '$.ReferringPhysicianName[0]', 2),
@@ -132,7 +140,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
   );
   const replace = db.query(
     `UPDATE instances SET revision = NULL, sop_class_uid = ?, transfer_syntax_uid = ?, blob = ?, size_bytes = ?,
-                          sha256 = ?, data_set_sha256 = ?, received_at = ?
+                          sha256 = ?, data_set_sha256 = ?, received_at = ?, instance_number = ?
      WHERE instance = ?`,
   );
   const describeSeries = db.query(
@@ -145,7 +153,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
     more: 0 | 1,
     now: Date,
   ) => {
-    const quietAt = now.getTime() + instance.quietMs;
+    const quietAt = now.getTime() + (instance.lookMs ?? instance.quietMs);
     const forceAt = now.getTime() + instance.forceMs;
     receive.run(more, instance.receivedAt, instance.quietMs, forceAt, quietAt, forceAt, row.study);
     log.append([{ ...instance.event, correlationId: row.correlation_id }]);
@@ -193,10 +201,12 @@ export function openIntake(db: Database, log: EventLog): Intake {
       instance.sha256,
       instance.dataSetSha256,
       instance.receivedAt,
+      instance.instanceNumber,
       key,
     );
     // Routes look at the series: they must see what the newest version says.
     describeSeries.run(provenanceOf(instance), instance.attributes, key);
+    describeStudy.run(instance.attributes, instance.studyInstanceUid);
     const row = study.get(instance.studyInstanceUid);
     if (row === undefined) throw new TypeError('an instance without its study');
     arrived(instance, row, 0, now);
