@@ -7,6 +7,7 @@ import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
 import { describeQuarantine } from './ledger-quarantine.ts';
 import { describeRuns } from './ledger-runs.ts';
+import { describeVersions } from './ledger-versions.ts';
 
 /**
  * What every ledger does, whatever database is under it.
@@ -35,6 +36,7 @@ export function describeLedger(
     });
 
     describe('instances and studies', () => describeInstances(subject));
+    describe('versions of an instance', () => describeVersions(subject));
     describe('runs', () => describeRuns(subject));
     describe('deliveries', () => describeDeliveries(subject));
     describe('quarantine', () => describeQuarantine(subject));

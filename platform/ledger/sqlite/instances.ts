@@ -1,41 +1,28 @@
 /** Instances as they come from the spool, and what is known of them. */
-import type { SeriesInstanceUid, SopInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { RecordOutcome, SpoolPosition } from '../../../core/ledger.ts';
+import type {
+  SeriesInstanceUid,
+  SopInstanceUid,
+  StudyInstanceUid,
+  TransferSyntaxUid,
+} from '../../../core/identifiers.ts';
+import type { InstanceVersion, RecordOutcome, SpoolPosition } from '../../../core/ledger.ts';
 import type { BlobRef, InstanceItem } from '../../../core/store.ts';
 import type { Database } from './driver.ts';
 import type { Intake, PreparedInstance } from './intake.ts';
 import type { Holds } from './quarantine.ts';
 
 export function instanceWrites(db: Database, intake: Intake, holds: Holds) {
-  const digestOf = db.query<{ data_set_sha256: string }>(
-    'SELECT data_set_sha256 FROM instances WHERE sop_instance_uid = ?',
-  );
-  const isOtherPatient = db.query<{ other: 0 | 1 }>(
-    `SELECT patient_digest <> ? AND NOT EXISTS (
-       SELECT 1 FROM accepted_patients a WHERE a.study = studies.study AND a.patient_digest = ?
-     ) AS other FROM studies WHERE study_instance_uid = ?`,
-  );
   const position = db.query(
     `INSERT INTO spool_positions (segment, segment_offset) VALUES (?, ?)
      ON CONFLICT DO UPDATE SET segment_offset = max(segment_offset, excluded.segment_offset)`,
   );
 
-  const outcomeOf = (instance: PreparedInstance): RecordOutcome => {
-    const known = digestOf.get(instance.sopInstanceUid);
-    if (known !== undefined) return known.data_set_sha256 === instance.dataSetSha256 ? 'same' : 'conflict';
-    const { patientDigest, studyInstanceUid } = instance;
-    return isOtherPatient.get(patientDigest, patientDigest, studyInstanceUid)?.other === 1
-      ? 'patient-mismatch'
-      : 'stored';
-  };
-
   return {
     record(now: Date, instances: readonly PreparedInstance[], spool: SpoolPosition): readonly RecordOutcome[] {
       const refused = holds.gathering(now);
       const outcomes = instances.map((instance) => {
-        const outcome = outcomeOf(instance);
-        if (outcome === 'stored') intake.take(instance, now);
-        else if (outcome !== 'same') refused.add(instance, outcome);
+        const outcome = intake.settle(instance, now);
+        if (outcome === 'conflict' || outcome === 'patient-mismatch') refused.add(instance, outcome);
         return outcome;
       });
       refused.publish();
@@ -56,6 +43,15 @@ interface ItemRow {
   readonly sha256: string;
 }
 
+interface VersionRow {
+  readonly study_instance_uid: StudyInstanceUid;
+  readonly series_instance_uid: SeriesInstanceUid;
+  readonly transfer_syntax_uid: TransferSyntaxUid;
+  readonly blob: BlobRef;
+  readonly data_set_sha256: string;
+  readonly is_current: 0 | 1;
+}
+
 export interface ItemSelection {
   readonly revision?: number;
   readonly series?: readonly SeriesInstanceUid[];
@@ -71,16 +67,29 @@ export function instanceReads(db: Database) {
   const positions = db.query<SpoolPosition>(
     'SELECT segment, segment_offset AS "offset" FROM spool_positions ORDER BY segment',
   );
+  // Without a revision: what is current. With one: what was current in it, of the series that it touched.
   const items = db.query<ItemRow>(
     `WITH given (study_instance_uid, revision, chosen) AS (SELECT ?, ?, ?)
      SELECT given.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, i.sop_class_uid,
             i.transfer_syntax_uid, i.blob, i.size_bytes, i.sha256
-     FROM given JOIN studies USING (study_instance_uid) JOIN instances i USING (study) JOIN series s USING (series)
-     WHERE (given.revision IS NULL OR (i.revision <= given.revision AND EXISTS (
-              SELECT 1 FROM instances n
-              WHERE n.study = i.study AND n.series = i.series AND n.revision = given.revision)))
+     FROM given JOIN studies USING (study_instance_uid) JOIN instance_versions i USING (study) JOIN series s USING (series)
+     WHERE CASE WHEN given.revision IS NULL THEN i.is_current
+           ELSE i.revision <= given.revision AND (i.ended_revision IS NULL OR i.ended_revision > given.revision)
+                AND (EXISTS (SELECT 1 FROM instances n
+                             WHERE n.study = i.study AND n.series = i.series AND n.revision = given.revision)
+                     OR EXISTS (SELECT 1 FROM superseded_instances n
+                                WHERE n.study = i.study AND n.series = i.series AND n.revision = given.revision)) END
        AND (given.chosen IS NULL OR s.series_instance_uid IN (SELECT value FROM json_each(given.chosen)))
      ORDER BY i.instance`,
+  );
+  const versions = db.query<VersionRow>(
+    `SELECT st.study_instance_uid, s.series_instance_uid, v.transfer_syntax_uid, v.blob, v.data_set_sha256, v.is_current
+     FROM (SELECT study, series, transfer_syntax_uid, blob, data_set_sha256, 0 AS is_current, entry AS place
+           FROM superseded_instances WHERE sop_instance_uid = ?
+           UNION ALL
+           SELECT study, series, transfer_syntax_uid, blob, data_set_sha256, 1, 0
+           FROM instances WHERE sop_instance_uid = ?) v
+     JOIN studies st USING (study) JOIN series s USING (series) ORDER BY v.is_current, v.place`,
   );
 
   return {
@@ -96,6 +105,15 @@ export function instanceReads(db: Database) {
             : { patientDigest }),
       };
     },
+    versions: (sop: SopInstanceUid): readonly InstanceVersion[] =>
+      versions.all(sop, sop).map((row) => ({
+        studyInstanceUid: row.study_instance_uid,
+        seriesInstanceUid: row.series_instance_uid,
+        transferSyntaxUid: row.transfer_syntax_uid,
+        blob: row.blob,
+        dataSetSha256: row.data_set_sha256,
+        isCurrent: row.is_current === 1,
+      })),
     spoolPositions: (): readonly SpoolPosition[] => positions.all().map(({ segment, offset }) => ({ segment, offset })),
     ofStudy: (study: StudyInstanceUid, { revision, series }: ItemSelection = {}): readonly InstanceItem[] =>
       items.all(study, revision, series === undefined ? undefined : JSON.stringify(series)).map(toItem),

@@ -141,7 +141,6 @@ export function quarantineWrites(
   const records = db.query<{ instance: string }>(
     'SELECT instance FROM quarantine_items WHERE entry = ? AND instance IS NOT NULL ORDER BY item',
   );
-  const isStored = db.query<{ found: 1 }>('SELECT 1 AS found FROM instances WHERE sop_instance_uid = ?');
   const releaseStudy = db.query('UPDATE studies SET holds = holds - 1 WHERE study_instance_uid = ?');
   // The quiet period has been waited for already, while it was held.
   const makeDue = db.query(
@@ -159,7 +158,8 @@ export function quarantineWrites(
         // Written by `gathering` above, in the same shape.
         const prepared = JSON.parse(instance) as PreparedInstance;
         intake.accept(prepared.studyInstanceUid, prepared.patientDigest);
-        if (isStored.get(prepared.sopInstanceUid) === undefined) intake.take(prepared, now);
+        // Not when its UID was taken meanwhile and no version may follow: then it stays what this entry shows.
+        intake.settle(prepared, now);
       }
       if (row.study_instance_uid !== null && row.holds_study === 1) {
         releaseStudy.run(row.study_instance_uid);

@@ -19,7 +19,20 @@ export function timelineReads(db: Database): (study: StudyInstanceUid) => readon
      SELECT 0 AS rank, min(i.instance) AS tie, min(i.received_at) AS at, 'series.received' AS what,
             json_object('seriesInstanceUid', s.series_instance_uid, 'instances', count(*), 'revision', i.revision,
                         'lastReceivedAt', max(i.received_at)) AS fields
-       FROM own JOIN instances i USING (study) JOIN series s USING (series) GROUP BY i.series, i.revision
+       FROM own JOIN instance_versions i USING (study) JOIN series s USING (series) GROUP BY i.series, i.revision
+     UNION ALL
+     SELECT 0, first_instance, first_received_at, 'series.received',
+            json_object('seriesInstanceUid', series_instance_uid, 'instances', instances, 'revision', revision,
+                        'lastReceivedAt', last_received_at)
+       FROM own JOIN expired_series USING (study) JOIN series USING (series)
+     UNION ALL
+     SELECT 0, entry, replaced_at, 'instance.replaced',
+            json_object('sopInstanceUid', sop_instance_uid, 'sha256', sha256, 'receivedAt', received_at,
+                        'revision', revision, 'endedRevision', ended_revision)
+       FROM own JOIN superseded_instances USING (study)
+     UNION ALL
+     SELECT 8, study, expired_at, 'study.expired', json_object('revision', revision)
+       FROM own JOIN expired_studies USING (study)
      UNION ALL
      SELECT 1, entry, created_at, 'quarantine.held',
             json_object('quarantineId', quarantine_id, 'stage', stage, 'reason', reason, 'detail', detail, 'state', state)
