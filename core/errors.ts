@@ -191,6 +191,13 @@ export const ERRORS = {
     title: 'Too many at once',
     remedy: 'Close connections you no longer read, or wait and try again.',
   },
+  'request.range': {
+    dimse: 0x0110,
+    http: 416,
+    retry: 'permanent',
+    title: 'Range is not satisfiable',
+    remedy: 'Ask for a range inside the resource; a HEAD request tells its length.',
+  },
   'resource.not-found': {
     dimse: 0x0112,
     http: 404,
@@ -204,6 +211,36 @@ export const ERRORS = {
     retry: 'permanent',
     title: 'Not possible in this state',
     remedy: 'See the detail.',
+  },
+  // Pixel data that is asked for decoded or rendered
+  'pixels.damaged': {
+    dimse: 0xc000,
+    http: 500,
+    retry: 'permanent',
+    title: 'Pixel data cannot be decoded',
+    remedy:
+      'The pixel data contradicts its header or is damaged: send the instance again from its source. Its bytes as stored can be had with transfer-syntax=*.',
+  },
+  'pixels.unsupported': {
+    dimse: 0x0122,
+    http: 406,
+    retry: 'permanent',
+    title: 'Pixel data is in a form the hub cannot decode',
+    remedy: 'Ask for the instance as stored, with transfer-syntax=*.',
+  },
+  'pixels.too-large': {
+    dimse: 0x0110,
+    http: 406,
+    retry: 'permanent',
+    title: 'A frame is too large to be decoded',
+    remedy: 'Ask for the instance as stored, with transfer-syntax=*.',
+  },
+  'pixels.timeout': {
+    dimse: 0x0110,
+    http: 504,
+    retry: 'transient',
+    title: 'Decoding a frame took too long',
+    remedy: 'Try again when the hub has less to do, or ask for the instance as stored, with transfer-syntax=*.',
   },
   // Configuration and the command line
   'config.invalid': {
@@ -233,6 +270,36 @@ export const ERRORS = {
     retry: 'permanent',
     title: 'File cannot be used',
     remedy: 'Check the path, its permissions and the disk.',
+  },
+  // Watched folders
+  'folder.unavailable': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'A watched folder cannot be used',
+    remedy:
+      'Check that the share is mounted and that the hub may read and write in it; the log says which folder and why.',
+  },
+  'archive.unreadable': {
+    dimse: 0xc000,
+    http: 409,
+    retry: 'permanent',
+    title: 'Archive cannot be read',
+    remedy: 'The zip file is damaged, cut off, or of a kind the hub does not open: pack it again, stored or deflated.',
+  },
+  'archive.encrypted': {
+    dimse: 0xc000,
+    http: 409,
+    retry: 'permanent',
+    title: 'Archive is encrypted',
+    remedy: 'Pack it again without a password: the hub has no keys.',
+  },
+  'archive.too-large': {
+    dimse: 0xa700,
+    http: 413,
+    retry: 'permanent',
+    title: 'Archive is larger inside than allowed',
+    remedy: 'Pack it in several files, or raise the limits under zip of the watched folder.',
   },
   // Processing
   'policy.unsafe': {

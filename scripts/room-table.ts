@@ -9,12 +9,15 @@ interface Room {
 }
 
 const STAGES = ['gateway', 'routers', 'processors', 'connectors', 'api'];
-const WIRED = ['core', ...STAGES, 'platform', 'config'];
+/** Stages that look into pixel data; the others pass it on as it is. */
+const PIXEL_READERS = ['gateway', 'processors'];
+const WIRED = ['core', 'pixels', ...STAGES, 'platform', 'config'];
 
 /** Every top-level room that may hold TypeScript, in the order a study travels. A room that is not here fails the check. */
 export const ROOMS: readonly Room[] = [
   { name: 'core', mayImport: [] },
-  ...STAGES.map((name) => ({ name, mayImport: ['core'] })),
+  { name: 'pixels', mayImport: ['core'] },
+  ...STAGES.map((name) => ({ name, mayImport: PIXEL_READERS.includes(name) ? ['core', 'pixels'] : ['core'] })),
   { name: 'platform', mayImport: ['core'] },
   { name: 'config', mayImport: ['core'] },
   { name: 'shapes.ts', mayImport: WIRED },
@@ -32,9 +35,10 @@ export const ROOMS: readonly Room[] = [
 /** The only places of ours a package may be imported from; tests, benchmarks and scripts are not bound by it. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['cli/'],
+  'dcmjs-codecs': ['pixels/'],
   'dcmjs-dimse': ['gateway/dimse/', 'connectors/c-store/', 'cli/'],
   express: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
-  'fast-png': ['processors/'],
+  'fast-png': ['pixels/', 'processors/'],
   helmet: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
   'node:sqlite': ['platform/ledger/'],
   'onnxruntime-node': ['processors/segment/'],

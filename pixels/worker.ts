@@ -1,0 +1,41 @@
+/** The inside of a pixel worker: one job after the other. It has no store, no ledger, no key: bytes in, bytes out. */
+import { parentPort } from 'node:worker_threads';
+import { packError } from '../core/packed-error.ts';
+import { decodeFrame } from './decode.ts';
+import { type FromPixelWorker, type PixelJob, type PixelResult, parseToPixelWorker } from './jobs.ts';
+import { pictureFile } from './picture-file.ts';
+import { renderFrame } from './render.ts';
+import { fit } from './viewport.ts';
+
+if (parentPort === null) throw new TypeError('pixels/worker.ts is the entry of a worker thread');
+const port = parentPort;
+port.on('message', (message: unknown) => void serve(parseToPixelWorker(message)));
+
+async function serve(job: PixelJob): Promise<void> {
+  try {
+    const result = await work(job);
+    const done: FromPixelWorker = { kind: 'done', result };
+    const { buffer } = result.bytes;
+    port.postMessage(done, buffer instanceof ArrayBuffer ? [buffer] : []);
+  } catch (error) {
+    const failed: FromPixelWorker = { kind: 'failed', error: packError(error) };
+    port.postMessage(failed);
+  }
+}
+
+async function work(job: PixelJob): Promise<PixelResult> {
+  const { description, transferSyntaxUid } = job;
+  const frame = await decodeFrame(job.stored, transferSyntaxUid, description);
+  const { photometricInterpretation } = frame;
+  switch (job.kind) {
+    case 'decode':
+      // A view of a pooled buffer cannot be transferred.
+      return { bytes: Uint8Array.from(frame.samples), photometricInterpretation };
+    case 'render': {
+      const picture = fit(renderFrame(frame, description, job.presentation, job.window), job.viewport);
+      return { bytes: Uint8Array.from(await pictureFile(picture, job.type, job.quality)), photometricInterpretation };
+    }
+    default:
+      return job satisfies never;
+  }
+}
