@@ -37,7 +37,7 @@ const RETRY = { firstDelayMs: 5_000, maxDelayMs: 60_000 };
 /** Attempts that may fail. */
 const MAX_ATTEMPTS = 3;
 /** Attempts that may get lost: a study on which the whole process dies (native code) has no failure to show, only starts. */
-const MAX_LOSSES = 6;
+const MAX_LOSSES = 10;
 
 type Outcome =
   | { readonly kind: 'ended'; readonly result: ProcessorResult }

@@ -21,8 +21,8 @@ const INSTANCES_A_STUDY = 10;
 const FIRST_PART = 6;
 const KILL_AT_WORK_WITHIN_MS = 3_000;
 const KILL_AT_START_WITHIN_MS = 900;
-/** Of four kills one strikes while the hub starts and recovers, one at any time after, two while scanners push. */
-const KILLS = ['push', 'work', 'push', 'start'] as const;
+/** Of four kills one strikes while scanners push, one while the hub starts and recovers, two at any time after. */
+const KILLS = ['push', 'work', 'start', 'work'] as const;
 
 export interface CrashOptions {
   readonly kills: number;
