@@ -1,6 +1,7 @@
 /** The destinations a configuration may name. A new connector is a folder and a line here. */
 import type * as z from 'zod';
-import type { Connector, ConnectorContext, DestinationOptions } from '../core/plugins.ts';
+import type { Diagnosis } from '../core/diagnosis.ts';
+import type { Connector, ConnectorContext, DestinationOptions, ProbeContext } from '../core/plugins.ts';
 import { cStore } from './c-store/index.ts';
 import { folder } from './folder/index.ts';
 import { stowRs } from './stow-rs/index.ts';
@@ -28,6 +29,22 @@ export function openDestination(
       return { options: destination, connector: webhook.open(destination, context) };
     case 'folder':
       return { options: destination, connector: folder.open(destination, context) };
+    default:
+      return destination satisfies never;
+  }
+}
+
+/** Tries the way to a destination, for whoever asks why nothing arrives there. */
+export function probeDestination(destination: Destination, context: ProbeContext): AsyncIterable<Diagnosis> {
+  switch (destination.type) {
+    case 'c-store':
+      return cStore.probe(destination, context);
+    case 'stow-rs':
+      return stowRs.probe(destination, context);
+    case 'webhook':
+      return webhook.probe(destination, context);
+    case 'folder':
+      return folder.probe(destination, context);
     default:
       return destination satisfies never;
   }

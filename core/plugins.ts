@@ -1,5 +1,6 @@
 /** The shapes of the two kinds of plug-in. Adding one is a folder and a line in its stage's registry. */
 import type * as z from 'zod';
+import type { Diagnosis } from './diagnosis.ts';
 import type { NewEvent } from './ledger.ts';
 import type { Logger } from './ports.ts';
 import type { RetryPolicy } from './retry.ts';
@@ -74,6 +75,18 @@ export interface ConnectorPlugin<Options extends DestinationOptions = Destinatio
   /** The destination's entry in the configuration, `type` included. */
   readonly options: z.ZodType<Options>;
   open(options: Options, context: ConnectorContext): Connector;
+  /**
+   * Tries the way to the destination, step by step, and ends with the first that makes the others pointless. What goes
+   * wrong is a diagnosis, not an error. Nothing is delivered unless `sendTest` says so.
+   */
+  probe(options: Options, context: ProbeContext): AsyncIterable<Diagnosis>;
+}
+
+/** What a probe is handed. */
+export interface ProbeContext extends Pick<ConnectorContext, 'hubName' | 'secret'> {
+  /** One instance or event of an unmistakable test patient may really be delivered. */
+  readonly sendTest: boolean;
+  readonly signal: AbortSignal;
 }
 
 /** Keys every destination may have. */

@@ -2,7 +2,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { HubError } from '../../core/errors.ts';
-import { parseStoreResponse, storeRequest, type CommandResponse } from './command.ts';
+import { echoRequest, parseResponse, storeRequest, type CommandResponse } from './command.ts';
 import { type Negotiated, type ProposedContext, requestAssociation } from './negotiation.ts';
 import { ABORT, dataHeader, dataValues, PDU, type Pdu, PduReader, RELEASE_REQUEST } from './pdu.ts';
 
@@ -31,7 +31,9 @@ export interface OutgoingDataSet {
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-export interface Association extends Pick<Negotiated, 'contextIdOf'> {
+export interface Association extends Pick<Negotiated, 'contextIdOf' | 'resultOf'> {
+  /** Asks whether anybody is there (PS3.4 Annex A). @returns the status @throws {HubError} after which the association is gone */
+  echo(contextId: number): Promise<number>;
   /**
    * Sends one data set and waits for the response.
    *
@@ -76,6 +78,20 @@ function useAssociation(connection: Connection, negotiated: Negotiated, timeouts
 
   return {
     contextIdOf: (context) => negotiated.contextIdOf(context),
+    resultOf: (context) => negotiated.resultOf(context),
+    echo: async (contextId) => {
+      messageId = (messageId % MAX_MESSAGE_ID) + 1;
+      const command = echoRequest(messageId);
+      connection.socket.write(
+        Buffer.concat([dataHeader(contextId, command.byteLength, { isCommand: true, isLast: true }), command]),
+      );
+      try {
+        return (await readResponse(connection, messageId, 'echoResponse', timeouts.responseMs)).status;
+      } catch (error) {
+        connection.abort();
+        throw error;
+      }
+    },
     store: async (contextId, dataSet) => {
       messageId = (messageId % MAX_MESSAGE_ID) + 1;
       try {
@@ -84,7 +100,7 @@ function useAssociation(connection: Connection, negotiated: Negotiated, timeouts
         connection.socket.write(dataHeader(contextId, command.byteLength, { isCommand: true, isLast: true }));
         connection.socket.write(command);
         await writeDataSet(connection, contextId, dataSet, fragmentBytes, timeouts.responseMs);
-        return await readResponse(connection, messageId, timeouts.responseMs);
+        return await readResponse(connection, messageId, 'storeResponse', timeouts.responseMs);
       } catch (error) {
         // What was half sent or may still be answered must not meet the next instance.
         const failure = connection.isAbortedByPeer
@@ -150,16 +166,22 @@ async function writeDataSet(
   socket.uncork();
 }
 
-async function readResponse(connection: Connection, messageId: number, timeoutMs: number): Promise<CommandResponse> {
+async function readResponse(
+  connection: Connection,
+  messageId: number,
+  kind: 'storeResponse' | 'echoResponse',
+  timeoutMs: number,
+): Promise<CommandResponse> {
   const parts: Buffer[] = [];
+  const late = `no response to a ${kind === 'echoResponse' ? 'C-ECHO' : 'C-STORE'}`;
   for (;;) {
-    const pdu = await connection.next(timeoutMs, 'no response to a C-STORE');
+    const pdu = await connection.next(timeoutMs, late);
     if (pdu.type !== PDU.data) throw new HubError('partner.refused', { detail: 'another PDU in place of a response' });
     for (const { isCommand, isLast, value } of dataValues(pdu)) {
       if (!isCommand) continue;
       parts.push(value);
       if (!isLast) continue;
-      const response = parseStoreResponse(Buffer.concat(parts));
+      const response = parseResponse(Buffer.concat(parts), kind);
       if (response?.messageId !== messageId)
         throw new HubError('partner.refused', { detail: 'a response to something else' });
       return response;
@@ -239,9 +261,8 @@ class Connection {
       for (const pdu of this.#reader.push(chunk)) {
         if (pdu.type === PDU.abort) {
           this.isAbortedByPeer = this.failure === undefined;
-          this.#fail(
-            new HubError('partner.unreachable', { detail: `it aborted the association (${abortReason(pdu)})` }),
-          );
+          const detail = `it aborted the association (${abortReason(pdu)})`;
+          this.#fail(new HubError('partner.unreachable', { detail, abort: abortCode(pdu) }));
         } else if (pdu.type === PDU.releaseRequest)
           this.#fail(new HubError('partner.unreachable', { detail: 'it released the association' }));
         else this.#arrived.push(pdu);
@@ -283,8 +304,12 @@ class Connection {
   }
 }
 
-/** PS3.8 Table 9-26 */
-function abortReason({ bytes }: Pdu): string {
-  const [source = 0, reason = 0] = bytes.subarray(8, 10);
+/** PS3.8 Table 9-26: source and reason, `2.1`. */
+function abortCode({ bytes }: Pdu): string {
+  return [...bytes.subarray(8, 10)].join('.');
+}
+
+function abortReason(pdu: Pdu): string {
+  const [source = '0', reason = '0'] = abortCode(pdu).split('.');
   return `source ${source}, reason ${reason}`;
 }

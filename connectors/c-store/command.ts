@@ -8,6 +8,8 @@ const COMMAND_FIELD = {
   echoRequest: 0x0030,
   echoResponse: 0x8030,
 } as const;
+/** PS3.4 Annex A */
+export const VERIFICATION_SOP_CLASS = '1.2.840.10008.1.1';
 /** PS3.7 Section 9.1.1.1.4: MEDIUM */
 const PRIORITY_MEDIUM = 0x0000;
 /** PS3.7 Section 9.3.1.1: 0101H says there is no data set, anything else that there is one. */
@@ -25,6 +27,15 @@ export function storeRequest(messageId: number, sopClassUid: string, sopInstance
   ]);
 }
 
+export function echoRequest(messageId: number): Buffer {
+  return commandSet([
+    uid(TAG.AffectedSOPClassUID, VERIFICATION_SOP_CLASS),
+    number(TAG.CommandField, COMMAND_FIELD.echoRequest),
+    number(TAG.MessageID, messageId),
+    number(TAG.CommandDataSetType, DATA_SET.absent),
+  ]);
+}
+
 export interface CommandResponse {
   readonly messageId: number;
   readonly status: number;
@@ -32,8 +43,8 @@ export interface CommandResponse {
   readonly comment: string | undefined;
 }
 
-/** Reads a C-STORE-RSP; undefined when the bytes are something else. */
-export function parseStoreResponse(bytes: Buffer): CommandResponse | undefined {
+/** Reads a response of the one kind; undefined when the bytes are something else. */
+export function parseResponse(bytes: Buffer, kind: 'storeResponse' | 'echoResponse'): CommandResponse | undefined {
   const elements = new Map<number, Buffer>();
   for (let at = 0; at < bytes.byteLength;) {
     if (at + 8 > bytes.byteLength) return undefined;
@@ -49,7 +60,7 @@ export function parseStoreResponse(bytes: Buffer): CommandResponse | undefined {
   };
   const messageId = numberOf(TAG.MessageIDBeingRespondedTo);
   const status = numberOf(TAG.Status);
-  if (numberOf(TAG.CommandField) !== COMMAND_FIELD.storeResponse) return undefined;
+  if (numberOf(TAG.CommandField) !== COMMAND_FIELD[kind]) return undefined;
   if (messageId === undefined || status === undefined) return undefined;
   const comment = elements
     .get(TAG.ErrorComment)

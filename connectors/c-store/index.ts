@@ -7,6 +7,7 @@ import { duration } from '../../core/quantities.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
 import { type Rejection, rejectionOf } from '../rejections.ts';
 import type { Peer } from './association.ts';
+import { probeCStore } from './probe.ts';
 import { sendInstances } from './send.ts';
 
 const TIMEOUTS = { connect: '10s', association: '30s', response: '120s' };
@@ -42,7 +43,12 @@ const options = z.strictObject({
 });
 type CStoreOptions = z.infer<typeof options>;
 
-export const cStore: ConnectorPlugin<CStoreOptions> = { type: 'c-store', options, open };
+export const cStore: ConnectorPlugin<CStoreOptions> = {
+  type: 'c-store',
+  options,
+  open,
+  probe: (given, context) => probeCStore(() => peerOf(given, context), context),
+};
 
 function open(given: CStoreOptions, context: ConnectorContext): Connector {
   const peer = peerOf(given, context);
@@ -90,7 +96,7 @@ function open(given: CStoreOptions, context: ConnectorContext): Connector {
 
 function peerOf(
   { host, port, aeTitle: called, callingAeTitle, tls, timeouts }: CStoreOptions,
-  context: ConnectorContext,
+  context: Pick<ConnectorContext, 'secret'>,
 ): Peer {
   const pem = (name: 'ca' | 'certificate' | 'key') =>
     tls?.[name] === undefined ? undefined : context.secret(tls[name]);

@@ -18,6 +18,8 @@ export interface ProposedContext {
 export interface Negotiated {
   /** Undefined when the peer did not accept the pair. */
   contextIdOf(context: ProposedContext): number | undefined;
+  /** PS3.8 Table 9-18: 0 acceptance, 1 user rejection, 2 no reason, 3 abstract syntax, 4 transfer syntaxes not supported. */
+  resultOf(context: ProposedContext): number | undefined;
   /** Longest P-DATA-TF the peer takes, without the PDU's own header; 0: any length. */
   readonly maxPduBytes: number;
 }
@@ -68,13 +70,15 @@ export function requestAssociation(
       await requester._processPdu(answer.bytes);
       if (read.length === 0) throw new HubError('partner.refused', { detail: 'its answer cannot be read' });
       const accepted = new Map<string, number>();
+      const results = new Map<string, number>();
       for (const { id, context } of proposed) {
-        // PS3.8 Table 9-18: 0 is acceptance
-        const isAccepted = association.getPresentationContext(id).getResult() === 0;
-        if (isAccepted) accepted.set(keyOf(context), id);
+        const result = association.getPresentationContext(id).getResult();
+        results.set(keyOf(context), result);
+        if (result === 0) accepted.set(keyOf(context), id);
       }
       return {
         contextIdOf: (context) => accepted.get(keyOf(context)),
+        resultOf: (context) => results.get(keyOf(context)),
         // Reading the answer has put the peer's limit in place of ours.
         maxPduBytes: association.getMaxPduLength(),
       };
@@ -88,7 +92,10 @@ const keyOf = ({ sopClassUid, transferSyntaxUid }: ProposedContext): string => `
 function rejection(bytes: Buffer): HubError {
   const [result = 0, source = 0, reason = 0] = bytes.subarray(7, 10);
   const detail = REASONS[`${source}.${reason}`] ?? `source ${source}, reason ${reason}`;
-  return new HubError(result === 2 ? 'partner.busy' : 'partner.refused', { detail: `association rejected: ${detail}` });
+  return new HubError(result === 2 ? 'partner.busy' : 'partner.refused', {
+    detail: `association rejected: ${detail}`,
+    rejection: `${source}.${reason}`,
+  });
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -10,6 +10,7 @@ import type { RunItem } from '../../core/store.ts';
 import { destinationOptions } from '../destination-options.ts';
 import { hasContent, syncFolder, writeAtomically } from './atomic-file.ts';
 import { extendManifest, MANIFEST, type ManifestFile } from './manifest.ts';
+import { probeFolder } from './probe.ts';
 
 const options = z.strictObject({
   ...destinationOptions,
@@ -22,6 +23,7 @@ export const folder: ConnectorPlugin<FolderOptions> = {
   type: 'folder',
   options,
   open: (given, context) => openFolder(resolve(given.path), context),
+  probe: (given) => probeFolder(resolve(given.path)),
 };
 
 function openFolder(root: string, context: ConnectorContext): Connector {

@@ -8,6 +8,7 @@ import { destinationOptions, secretReference } from '../destination-options.ts';
 import { type Answer, exchange, refusalOf } from '../exchange.ts';
 import { DUPLICATE_SOP_INSTANCE, type Rejection, rejectionOf } from '../rejections.ts';
 import { multipartOf } from './multipart.ts';
+import { probeStowRs } from './probe.ts';
 import { parseStoreResponse } from './store-response.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -43,11 +44,26 @@ const options = z.strictObject({
 });
 type StowOptions = z.infer<typeof options>;
 
-export const stowRs: ConnectorPlugin<StowOptions> = { type: 'stow-rs', options, open };
+export const stowRs: ConnectorPlugin<StowOptions> = {
+  type: 'stow-rs',
+  options,
+  open,
+  probe: (given, context) =>
+    probeStowRs(
+      {
+        url: given.url.replace(/\/+$/, ''),
+        headers: () => ownHeaders(given, context),
+        hasCredentials: given.auth !== undefined,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        answerTimeoutMs: given.answerTimeout,
+      },
+      context,
+    ),
+};
 
 function open(given: StowOptions, context: ConnectorContext): Connector {
   const url = new URL(`${given.url.replace(/\/+$/, '')}/studies`);
-  const authorization = authorizationOf(given, context);
+  const headers = ownHeaders(given, context);
 
   const store = async (batch: readonly InstanceItem[], signal: AbortSignal): Promise<Answer> => {
     const body = multipartOf(batch, context.store);
@@ -55,8 +71,7 @@ function open(given: StowOptions, context: ConnectorContext): Connector {
       method: 'POST',
       url,
       headers: {
-        ...given.headers,
-        ...(authorization === undefined ? {} : { Authorization: authorization }),
+        ...headers,
         'Content-Type': body.contentType,
         Accept: 'application/dicom+json',
       },
@@ -87,7 +102,12 @@ function open(given: StowOptions, context: ConnectorContext): Connector {
   };
 }
 
-function authorizationOf({ auth }: StowOptions, context: ConnectorContext): string | undefined {
+function ownHeaders(given: StowOptions, context: Pick<ConnectorContext, 'secret'>): Readonly<Record<string, string>> {
+  const authorization = authorizationOf(given, context);
+  return { ...given.headers, ...(authorization === undefined ? {} : { Authorization: authorization }) };
+}
+
+function authorizationOf({ auth }: StowOptions, context: Pick<ConnectorContext, 'secret'>): string | undefined {
   if (auth === undefined) return undefined;
   if ('bearer' in auth) return `Bearer ${context.secret(auth.bearer)}`;
   const { user, password } = auth.basic;

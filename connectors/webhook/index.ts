@@ -5,6 +5,7 @@ import type { Connector, ConnectorContext, ConnectorPlugin, DeliveryOrder } from
 import { destinationOptions, secretReference } from '../destination-options.ts';
 import { exchange, refusalOf } from '../exchange.ts';
 import { createAddressGuard } from './address-guard.ts';
+import { probeWebhook } from './probe.ts';
 import { parseSecret, signedHeaders } from './signature.ts';
 
 /** Standard Webhooks asks for 15 to 30 s. */
@@ -27,13 +28,26 @@ const options = z.strictObject({
 });
 type WebhookOptions = z.infer<typeof options>;
 
-export const webhook: ConnectorPlugin<WebhookOptions> = { type: 'webhook', options, open };
+export const webhook: ConnectorPlugin<WebhookOptions> = {
+  type: 'webhook',
+  options,
+  open,
+  probe: (given, context) =>
+    probeWebhook(
+      {
+        url: new URL(given.url),
+        guard: createAddressGuard(given.allowHosts),
+        secrets: () => secretsOf(given, context),
+        timeoutMs: TIMEOUT_MS,
+      },
+      context,
+    ),
+};
 
 function open(given: WebhookOptions, context: ConnectorContext): Connector {
   const url = new URL(given.url);
   const guard = createAddressGuard(given.allowHosts);
-  const references = [given.secret, ...(given.previousSecret === undefined ? [] : [given.previousSecret])];
-  const secrets = references.map((reference) => parseSecret(context.secret(reference)));
+  const secrets = secretsOf(given, context);
 
   return {
     deliver: async (order) => {
@@ -60,6 +74,14 @@ function open(given: WebhookOptions, context: ConnectorContext): Connector {
     },
     close: () => Promise.resolve(),
   };
+}
+
+function secretsOf(
+  { secret, previousSecret }: WebhookOptions,
+  context: Pick<ConnectorContext, 'secret'>,
+): readonly Buffer[] {
+  const references = [secret, ...(previousSecret === undefined ? [] : [previousSecret])];
+  return references.map((reference) => parseSecret(context.secret(reference)));
 }
 
 /** `study.processed` as the partner may know it. Without a time, so that each attempt sends the very same text. */
