@@ -103,6 +103,13 @@ export function openIntake(db: Database, log: EventLog): Intake {
   const createSeries = db.query(
     'INSERT INTO series (study, series_instance_uid, provenance, attributes) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
   );
+  const describeSeriesHeader = db.query(
+    `INSERT OR REPLACE INTO series_headers
+     SELECT series, study, a ->> '$.Modality[0]', CAST(a ->> '$.SeriesNumber[0]' AS INTEGER),
+            a ->> '$.SeriesDescription[0]', replace(a ->> '$.PerformedProcedureStepStartDate[0]', '.', ''),
+            replace(a ->> '$.PerformedProcedureStepStartTime[0]', ':', '')
+     FROM (SELECT series, study, ? AS a FROM series WHERE study = ? AND series_instance_uid = ?)`,
+  );
   const insert = db.query(
     `INSERT INTO instances (study, series, sop_instance_uid, sop_class_uid, transfer_syntax_uid, blob, size_bytes,
                             sha256, data_set_sha256, received_at, instance_number)
@@ -173,7 +180,8 @@ export function openIntake(db: Database, log: EventLog): Intake {
     if (created > 0) describeStudy.run(instance.attributes, studyInstanceUid);
     const row = study.get(studyInstanceUid);
     if (row === undefined) throw new TypeError('a study row was not made');
-    createSeries.run(row.study, seriesInstanceUid, provenanceOf(instance), instance.attributes);
+    const begun = createSeries.run(row.study, seriesInstanceUid, provenanceOf(instance), instance.attributes);
+    if (begun > 0) describeSeriesHeader.run(instance.attributes, row.study, seriesInstanceUid);
     insert.run(
       row.study,
       row.study,
@@ -209,6 +217,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
     describeStudy.run(instance.attributes, instance.studyInstanceUid);
     const row = study.get(instance.studyInstanceUid);
     if (row === undefined) throw new TypeError('an instance without its study');
+    describeSeriesHeader.run(instance.attributes, row.study, instance.seriesInstanceUid);
     arrived(instance, row, 0, now);
   };
 

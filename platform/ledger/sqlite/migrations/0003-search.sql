@@ -24,22 +24,21 @@ CREATE INDEX study_headers_study_date ON study_headers (study_date);
 CREATE INDEX study_headers_accession_number ON study_headers (accession_number);
 CREATE INDEX study_headers_study_description ON study_headers (study_description);
 
--- Read from the header that the row has anyway; only their indexes take room, written when a series is made.
-ALTER TABLE series ADD COLUMN modality TEXT
-  GENERATED ALWAYS AS (json_extract(attributes, '$.Modality[0]')) VIRTUAL;
-ALTER TABLE series ADD COLUMN series_number INTEGER
-  GENERATED ALWAYS AS (CAST(json_extract(attributes, '$.SeriesNumber[0]') AS INTEGER)) VIRTUAL;
-ALTER TABLE series ADD COLUMN series_description TEXT
-  GENERATED ALWAYS AS (json_extract(attributes, '$.SeriesDescription[0]')) VIRTUAL;
-ALTER TABLE series ADD COLUMN step_start_date TEXT
-  GENERATED ALWAYS AS (json_extract(attributes, '$.PerformedProcedureStepStartDate[0]')) VIRTUAL;
-ALTER TABLE series ADD COLUMN step_start_time TEXT
-  GENERATED ALWAYS AS (json_extract(attributes, '$.PerformedProcedureStepStartTime[0]')) VIRTUAL;
-CREATE INDEX series_modality ON series (study, modality);
-CREATE INDEX series_of_modality ON series (modality);
+-- One row a series, made with it: the header that the series' own row has is long, and a scan would read all of it.
+CREATE TABLE series_headers (
+  series              INTEGER PRIMARY KEY REFERENCES series,
+  study               INTEGER NOT NULL REFERENCES studies,
+  modality            TEXT,
+  series_number       INTEGER,
+  series_description  TEXT,
+  step_start_date     TEXT,
+  step_start_time     TEXT
+) STRICT;
+CREATE INDEX series_headers_study ON series_headers (study, modality);
+CREATE INDEX series_headers_modality ON series_headers (modality);
+CREATE INDEX series_headers_description ON series_headers (series_description);
+CREATE INDEX series_headers_step_start ON series_headers (step_start_date);
 CREATE INDEX series_uid ON series (series_instance_uid);
-CREATE INDEX series_description ON series (series_description);
-CREATE INDEX series_step_start ON series (step_start_date);
 
 -- Null for instances that came before this column was there.
 ALTER TABLE instances ADD COLUMN instance_number INTEGER;
@@ -56,3 +55,10 @@ INSERT INTO study_headers
          json_extract(a, '$.StudyDescription[0]')
   FROM (SELECT study, (SELECT attributes FROM series WHERE series.study = studies.study ORDER BY series LIMIT 1) AS a
         FROM studies) AS s;
+
+INSERT INTO series_headers
+  SELECT series, study, json_extract(attributes, '$.Modality[0]'),
+         CAST(json_extract(attributes, '$.SeriesNumber[0]') AS INTEGER), json_extract(attributes, '$.SeriesDescription[0]'),
+         replace(json_extract(attributes, '$.PerformedProcedureStepStartDate[0]'), '.', ''),
+         replace(json_extract(attributes, '$.PerformedProcedureStepStartTime[0]'), ':', '')
+  FROM series;

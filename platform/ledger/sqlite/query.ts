@@ -1,0 +1,304 @@
+/** Searches as SQL: conditions that indexes serve, a page of keys, and what is told of the rows behind them. */
+import type { SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
+import type { Attributes } from '../../../core/ledger.ts';
+import {
+  type Condition,
+  type Found,
+  type Match,
+  MORE_COUNTED,
+  type Search,
+  type SearchKey,
+  type SearchLevel,
+  type SearchResult,
+  SEARCHABLE,
+} from '../../../core/search.ts';
+import type { BlobRef } from '../../../core/store.ts';
+import type { Database, Parameter } from './driver.ts';
+import { nameGroup } from './person-name.ts';
+
+/** `h` study_headers, `t` studies, `f` series_headers, `s` series, `i` instances. Names have a column for each component group. */
+const COLUMNS: Readonly<Record<Exclude<SearchKey, 'ModalitiesInStudy'>, readonly [string, ...string[]]>> = {
+  StudyInstanceUID: ['t.study_instance_uid'],
+  StudyDate: ['h.study_date'],
+  StudyTime: ['h.study_time'],
+  AccessionNumber: ['h.accession_number'],
+  ReferringPhysicianName: ['h.physician_name', 'h.physician_name_ideographic', 'h.physician_name_phonetic'],
+  PatientName: ['h.patient_name', 'h.patient_name_ideographic', 'h.patient_name_phonetic'],
+  PatientID: ['h.patient_id'],
+  PatientBirthDate: ['h.patient_birth_date'],
+  StudyID: ['h.study_id'],
+  StudyDescription: ['h.study_description'],
+  SeriesInstanceUID: ['s.series_instance_uid'],
+  Modality: ['f.modality'],
+  SeriesNumber: ['f.series_number'],
+  SeriesDescription: ['f.series_description'],
+  PerformedProcedureStepStartDate: ['f.step_start_date'],
+  PerformedProcedureStepStartTime: ['f.step_start_time'],
+  SOPInstanceUID: ['i.sop_instance_uid'],
+  SOPClassUID: ['i.sop_class_uid'],
+  InstanceNumber: ['i.instance_number'],
+};
+const INTEGER_KEYS: ReadonlySet<SearchKey> = new Set(['SeriesNumber', 'InstanceNumber']);
+const TIME_KEYS: ReadonlySet<SearchKey> = new Set(['StudyTime', 'PerformedProcedureStepStartTime']);
+
+/** What a level's rows are, which tables its conditions may need, and its integer key: the order of arrival. */
+const LEVELS = {
+  study: { from: 'study_headers h', key: 'h.study', study: 'h.study' },
+  series: { from: 'series_headers f', key: 'f.series', study: 'f.study' },
+  instance: { from: 'instances i', key: 'i.instance', study: 'i.study' },
+} as const satisfies Record<SearchLevel, unknown>;
+
+interface Sql {
+  readonly text: string;
+  readonly parameters: readonly Parameter[];
+}
+
+/** @returns answers a search over one connection */
+export function openSearch(db: Database): (search: Search) => SearchResult {
+  const details = openDetails(db);
+  return (search) => {
+    const { from, parameters } = matching(search);
+    const { key } = LEVELS[search.level];
+    // One more than asked for says that the page is not the last.
+    const rows = db
+      .query<{ key: number }>(`SELECT ${key} AS key ${from} ORDER BY ${key} LIMIT ? OFFSET ?`)
+      .all(...parameters, search.limit + 1, search.offset);
+    const page = rows.slice(0, search.limit).map((row) => row.key);
+    const more =
+      rows.length <= search.limit
+        ? 0
+        : (db
+            .query<{ more: number }>(`SELECT count(*) AS more FROM (SELECT 1 ${from} LIMIT ? OFFSET ?)`)
+            .get(...parameters, MORE_COUNTED, search.offset + search.limit)?.more ?? 0);
+    return { found: details(search, page), more };
+  };
+}
+
+/** FROM and WHERE of a search; for tests that look at what SQLite makes of it. */
+export function matching({ level, conditions }: Search): { readonly from: string; readonly parameters: Parameter[] } {
+  const { from, study } = LEVELS[level];
+  // Nothing counts the rows for SQLite's planner: of two indexes it may take the one that half of all series are in.
+  const isNarrow = conditions.some(({ key }) => SEARCHABLE[key] === 'study' && key !== 'ModalitiesInStudy');
+  const sql = conditions.map((condition) => conditionSql(condition, study, isNarrow));
+  const where = sql.map(({ text }) => text);
+  // What was removed after its delivery is not here to be found.
+  const ofSeries = level === 'series' ? ' AND n.series = f.series' : '';
+  if (level !== 'instance') where.push(`EXISTS (SELECT 1 FROM instances n WHERE n.study = ${study}${ofSeries})`);
+  const uses = (table: string): boolean => where.some((text) => text.includes(`${table}.`));
+  const joins = [
+    level === 'instance' && uses('f') ? ' JOIN series_headers f ON f.series = i.series' : '',
+    level !== 'study' && uses('s') ? ` JOIN series s ON s.series = ${level === 'series' ? 'f' : 'i'}.series` : '',
+    level !== 'study' && uses('h') ? ` JOIN study_headers h ON h.study = ${study}` : '',
+    uses('t') ? ` JOIN studies t ON t.study = ${study}` : '',
+  ].join('');
+  return {
+    from: `FROM ${from}${joins}${where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`}`,
+    parameters: sql.flatMap(({ parameters }) => parameters),
+  };
+}
+
+/** @param isNarrow - another condition finds the rows; an index on what series have in common is not to be used */
+function conditionSql({ key, match }: Condition, study: string, isNarrow: boolean): Sql {
+  if (key === 'ModalitiesInStudy') {
+    const inner = matchSql('m.modality', match);
+    return {
+      text: `EXISTS (SELECT 1 FROM series_headers m WHERE m.study = ${study} AND ${inner.text})`,
+      parameters: inner.parameters,
+    };
+  }
+  const [indexed, ...groups] = COLUMNS[key];
+  const column = isNarrow && indexed.startsWith('f.') ? `+${indexed}` : indexed;
+  if (groups.length > 0) return nameSql([column, ...groups], match);
+  if (INTEGER_KEYS.has(key) && match.kind === 'any') return equalSql(column, match.values.map(Number));
+  if (TIME_KEYS.has(key) && match.kind === 'any') {
+    // 101530 and 101530.000 are the same time.
+    return anySql(match.values.map((value) => fractionSql(column, value)));
+  }
+  return matchSql(column, match);
+}
+
+function matchSql(column: string, match: Match): Sql {
+  switch (match.kind) {
+    case 'any':
+      return equalSql(column, match.values);
+    case 'wildcard':
+      return globSql(column, match.pattern);
+    case 'range': {
+      const ends: Sql[] = [];
+      if (match.from !== undefined) ends.push({ text: `${column} >= ?`, parameters: [match.from] });
+      // A time of lower precision stands for all of it: `10` ends with 10:59:59. No digit is behind `:`.
+      if (match.to !== undefined) ends.push({ text: `${column} < ?`, parameters: [`${match.to}:`] });
+      // An empty value is in no range.
+      return allSql([...ends, { text: `${column} <> ''`, parameters: [] }]);
+    }
+    default:
+      return match satisfies never;
+  }
+}
+
+/** PS3.4 Section C.2.2.2.1, and PS3.5 Section 6.2.1.1: a name matches when one of its component groups does. */
+function nameSql(columns: readonly string[], match: Match): Sql {
+  if (match.kind === 'range') throw new TypeError('a name has no range');
+  const texts = match.kind === 'any' ? match.values : [match.pattern];
+  return anySql(
+    texts.map((text) => {
+      const groups = text.split('=').slice(0, columns.length);
+      // Without `=` any group may be meant; with it each one given must match its own.
+      const wanted =
+        groups.length === 1
+          ? columns.map((column) => [column, 0] as const)
+          : columns.map((column, n) => [column, n] as const);
+      const sql = wanted.flatMap(([column, group]) => {
+        const folded = nameGroup(text, group);
+        return folded === undefined
+          ? []
+          : [match.kind === 'any' ? equalSql(column, [folded]) : globSql(column, folded)];
+      });
+      return groups.length === 1 ? anySql(sql) : allSql(sql);
+    }),
+  );
+}
+
+function equalSql(column: string, values: readonly (string | number)[]): Sql {
+  if (values.length === 1) return { text: `${column} = ?`, parameters: values };
+  return { text: `${column} IN (${values.map(() => '?').join(', ')})`, parameters: values };
+}
+
+/** The prefix before the first wildcard is a range that an index serves. */
+function globSql(column: string, pattern: string): Sql {
+  // In GLOB a bracket begins a set of characters; in DICOM it is a character.
+  const glob: Sql = { text: `${column} GLOB ?`, parameters: [pattern.replaceAll('[', '[[]')] };
+  const prefix = /^[^*?]*/.exec(pattern)?.[0] ?? '';
+  if (prefix === '') return glob;
+  return allSql([{ text: `${column} >= ? AND ${column} < ?`, parameters: [prefix, `${prefix}\u{10ffff}`] }, glob]);
+}
+
+function fractionSql(column: string, value: string): Sql {
+  const plain = value.replace(/\.0*$|(\.\d*?)0+$/, '$1');
+  const separator = plain.includes('.') ? '' : '.';
+  return anySql([
+    { text: `${column} = ?`, parameters: [plain] },
+    {
+      text: `${column} GLOB ? AND NOT ${column} GLOB ?`,
+      parameters: [`${plain}${separator}0*`, `${plain}${separator}*[^0]*`],
+    },
+  ]);
+}
+
+function anySql(parts: readonly Sql[]): Sql {
+  return joined(parts, ' OR ', '0');
+}
+
+function allSql(parts: readonly Sql[]): Sql {
+  return joined(parts, ' AND ', '1');
+}
+
+function joined(parts: readonly Sql[], operator: string, none: string): Sql {
+  const [first] = parts;
+  if (first === undefined) return { text: none, parameters: [] };
+  if (parts.length === 1) return first;
+  return {
+    text: `(${parts.map(({ text }) => text).join(operator)})`,
+    parameters: parts.flatMap(({ parameters }) => parameters),
+  };
+}
+
+/** What is told of each row of a page, read row by row by its key. */
+function openDetails(db: Database): (search: Search, page: readonly number[]) => readonly Found[] {
+  const study = db.query<{
+    study_instance_uid: StudyInstanceUid;
+    instances: number;
+    series: number;
+    modalities: string;
+    attributes: string;
+  }>(
+    `SELECT t.study_instance_uid, t.instances,
+            (SELECT count(*) FROM series_headers f WHERE f.study = t.study) AS series,
+            (SELECT json_group_array(DISTINCT f.modality) FROM series_headers f
+             WHERE f.study = t.study AND f.modality IS NOT NULL) AS modalities,
+            (SELECT s.attributes FROM series s WHERE s.study = t.study ORDER BY s.series LIMIT 1) AS attributes
+     FROM studies t WHERE t.study = ?`,
+  );
+  const series = db.query<{
+    study: number;
+    series_instance_uid: SeriesInstanceUid;
+    attributes: string;
+    instances: number;
+  }>(
+    `SELECT s.study, s.series_instance_uid, s.attributes,
+            (SELECT count(*) FROM instances i WHERE i.study = s.study AND i.series = s.series) AS instances
+     FROM series s WHERE s.series = ?`,
+  );
+  const instance = db.query<{
+    study_instance_uid: StudyInstanceUid;
+    series_instance_uid: SeriesInstanceUid;
+    sop_instance_uid: SopInstanceUid;
+    sop_class_uid: SopClassUid;
+    blob: BlobRef;
+  }>(
+    `SELECT t.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, i.sop_class_uid, i.blob
+     FROM instances i JOIN studies t USING (study) JOIN series s USING (series) WHERE i.instance = ?`,
+  );
+
+  const ofStudy = (key: number, fields: readonly string[]): Found | undefined => {
+    const row = study.get(key);
+    if (row === undefined) return undefined;
+    return {
+      studyInstanceUid: row.study_instance_uid,
+      study: {
+        attributes: picked(row.attributes, fields),
+        modalities: (JSON.parse(row.modalities) as readonly string[]).toSorted(),
+        series: row.series,
+        instances: row.instances,
+      },
+    };
+  };
+
+  return (search, page) => {
+    /** Series of one study stand side by side. */
+    let last: { readonly key: number; readonly found: Found | undefined } | undefined;
+    return page.flatMap((key): readonly Found[] => {
+      switch (search.level) {
+        case 'study': {
+          const found = ofStudy(key, search.studyFields);
+          return found === undefined ? [] : [found];
+        }
+        case 'series': {
+          const row = series.get(key);
+          if (row === undefined) return [];
+          if (last?.key !== row.study) last = { key: row.study, found: ofStudy(row.study, search.studyFields) };
+          if (last.found === undefined) return [];
+          const { series_instance_uid: seriesInstanceUid, instances } = row;
+          const attributes = picked(row.attributes, search.seriesFields);
+          return [{ ...last.found, series: { seriesInstanceUid, attributes, instances } }];
+        }
+        case 'instance': {
+          const row = instance.get(key);
+          if (row === undefined) return [];
+          return [
+            {
+              studyInstanceUid: row.study_instance_uid,
+              instance: {
+                seriesInstanceUid: row.series_instance_uid,
+                sopInstanceUid: row.sop_instance_uid,
+                sopClassUid: row.sop_class_uid,
+                blob: row.blob,
+              },
+            },
+          ];
+        }
+        default:
+          return search.level satisfies never;
+      }
+    });
+  };
+}
+
+function picked(attributes: string, fields: readonly string[]): Attributes {
+  const all = JSON.parse(attributes) as Attributes;
+  const entries = fields.flatMap((field) => {
+    const values = Object.hasOwn(all, field) ? all[field] : undefined;
+    return values === undefined ? [] : [[field, values] as const];
+  });
+  return Object.fromEntries(entries);
+}
