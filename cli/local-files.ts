@@ -2,7 +2,7 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { headerAttributes } from '../core/dicom/attributes.ts';
-import { type Part10Header, readHeader } from '../core/dicom/part10.ts';
+import { MEDIA_STORAGE_DIRECTORY, type Part10Header, readHeader } from '../core/dicom/part10.ts';
 import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import type { Attributes } from '../core/ledger.ts';
@@ -12,8 +12,6 @@ import { commandFailure, sentenceOf } from './failure.ts';
 import { progressBar } from './progress.ts';
 
 const NIFTI = /\.nii(\.gz)?$/i;
-/** PS3.10 Section 8: the index of a medium; it holds names of patients, and no instance. */
-const MEDIA_STORAGE_DIRECTORY = '1.2.840.10008.1.3.10';
 /** How many files a command names before it only counts them. */
 const MOST_NAMED = 5;
 

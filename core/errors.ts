@@ -112,6 +112,20 @@ export const ERRORS = {
     title: 'Same SOP Instance UID, different bytes',
     remedy: 'The sender reuses a SOP Instance UID for other content. The copy is in quarantine.',
   },
+  'dataset.conflict-rejected': {
+    dimse: 0x0111,
+    http: 409,
+    retry: 'permanent',
+    title: 'Same SOP Instance UID, different bytes: rejected',
+    remedy: 'The sender reuses a SOP Instance UID for other content. Nothing of it is kept: gateway.sameUid says reject.',
+  },
+  'study.expired': {
+    dimse: 0x0112,
+    http: 410,
+    retry: 'permanent',
+    title: 'Removed after delivery',
+    remedy: 'gateway.retention removed the bytes: send the study again from its source.',
+  },
   'dataset.too-large': {
     dimse: 0xa700,
     http: 413,
@@ -204,6 +218,13 @@ export const ERRORS = {
     retry: 'permanent',
     title: 'Not found',
     remedy: 'Check the identifier, or where it was looked for.',
+  },
+  'resource.gone': {
+    dimse: 0x0112,
+    http: 410,
+    retry: 'permanent',
+    title: 'No longer there',
+    remedy: "The hub received it, but its store has lost the bytes: see the hub's log, restore them from a backup.",
   },
   'resource.conflict': {
     dimse: 0x0111,

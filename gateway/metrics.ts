@@ -11,7 +11,14 @@ export interface GatewayMetrics {
   readonly spoolPendingBytes: Gauge<never>;
   readonly spoolOldestAgeSeconds: Gauge<never>;
   readonly studiesCompleted: Counter<'source'>;
+  readonly commitments: Counter<'source' | 'outcome'>;
+  readonly commitmentReports: Counter<'source' | 'outcome'>;
+  readonly commitmentBacklog: Gauge<'state'>;
+  readonly completionSignals: Counter<'signal'>;
+  readonly sourceQueries: Counter<'source' | 'outcome'>;
   readonly sourceLastSeenSeconds: Gauge<'source'>;
+  readonly folderFiles: Gauge<'source' | 'state'>;
+  readonly folderUp: Gauge<'source'>;
 }
 
 export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
@@ -53,9 +60,44 @@ export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
       help: 'Studies completed, each revision counted.',
       labels: ['source'],
     }),
+    completionSignals: metrics.counter({
+      name: 'hub_studies_completed_signal_total',
+      help: 'Studies completed by the hub itself, by the signal that decided; each revision counted.',
+      labels: ['signal'],
+    }),
+    sourceQueries: metrics.counter({
+      name: 'hub_gateway_source_queries_total',
+      help: 'Times a source was asked how many instances of a study it has, by whether it answered.',
+      labels: ['source', 'outcome'],
+    }),
+    commitments: metrics.counter({
+      name: 'hub_gateway_commitments_total',
+      help: 'Storage commitments decided: committed as a whole, or with failures.',
+      labels: ['source', 'outcome'],
+    }),
+    commitmentReports: metrics.counter({
+      name: 'hub_gateway_commitment_reports_total',
+      help: 'Attempts to tell a source the result of its storage commitment: answered, failed, or given-up when no more follows.',
+      labels: ['source', 'outcome'],
+    }),
+    commitmentBacklog: metrics.gauge({
+      name: 'hub_gateway_commitments',
+      help: 'Storage commitments being decided, being reported, and those that could not be reported (failed).',
+      labels: ['state'],
+    }),
     sourceLastSeenSeconds: metrics.gauge({
       name: 'hub_source_last_seen_seconds',
       help: 'Time since a source last opened an association or sent an instance; since the start when it never did.',
+      labels: ['source'],
+    }),
+    folderFiles: metrics.gauge({
+      name: 'hub_gateway_folder_files',
+      help: 'Files in a watched folder at the last look: waiting to be taken, refused with a note beside them, stuck (taken, but cannot be put away), other (no instances).',
+      labels: ['source', 'state'],
+    }),
+    folderUp: metrics.gauge({
+      name: 'hub_gateway_folder_up',
+      help: '1 while a watched folder can be read and written, 0 while it cannot.',
       labels: ['source'],
     }),
   };

@@ -15,4 +15,6 @@ export interface Offer {
   readonly expected: Expected;
   /** The door's own reason to refuse; the bytes still go to quarantine. */
   readonly refusal?: HubError | undefined;
+  /** What is refused because it cannot be read stays with its sender, who is told why: no copy goes to quarantine. */
+  readonly isKeptBySender?: true;
 }

@@ -45,6 +45,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['platform/metrics.ts'],
   winston: ['platform/logger.ts'],
   yaml: ['config/'],
+  yauzl: ['gateway/folder/'],
 };
 
 const CORE_PACKAGES = ['zod'];

@@ -12,6 +12,9 @@ import { hasLongHeader, isPixelDataOrLater, MoreBytesNeeded, UNDEFINED_LENGTH, u
 export const IMPLEMENTATION_CLASS_UID = '2.25.146934471093412650347586213850127738215';
 export const IMPLEMENTATION_VERSION_NAME = 'IMAGING_HUB_0_1';
 
+/** PS3.10 Section 8: the index of a medium (DICOMDIR); it holds names of patients, and no instance. */
+export const MEDIA_STORAGE_DIRECTORY = '1.2.840.10008.1.3.10';
+
 const PREAMBLE_LENGTH = 128;
 const FIRST_READ_BYTES = 64 * 1024;
 /** Everything before the pixel data has to fit; the largest multi-frame headers met are about 30 MiB. */

@@ -1,4 +1,4 @@
-/** Probes: live while the process answers, ready while every check handed in holds. */
+/** Probes: live while the process answers, ready while every check handed in holds; degraded is ready with a problem to see to. */
 import { Router } from 'express';
 import { toHubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
@@ -8,6 +8,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** Resolves when all is well. @throws {HubError} whose sentence the probe shows */
   readonly check: () => Promise<void>;
+  /** Its failure is shown, and takes the hub out of nobody's service: all else works. */
+  readonly isAdvisory?: boolean;
 }
 
 /** A check that hangs is a check that fails: an orchestrator's own time-out is rarely longer. */
@@ -20,9 +22,11 @@ export function healthRouter(checks: readonly ReadinessCheck[], log: Logger): Ro
   });
   router.get('/ready', async (_request, response) => {
     const results = await Promise.all(checks.map((check) => perform(check)));
-    const isReady = results.every(({ problem }) => problem === undefined);
-    if (!isReady) log.warn('not ready', { checks: results.filter(({ problem }) => problem !== undefined) });
-    response.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'not-ready', checks: results });
+    const isFailed = checks.some(({ isAdvisory }, n) => isAdvisory !== true && results[n]?.problem !== undefined);
+    const problems = results.filter(({ problem }) => problem !== undefined);
+    if (isFailed) log.warn('not ready', { checks: problems });
+    const status = isFailed ? 'not-ready' : problems.length > 0 ? 'degraded' : 'ready';
+    response.status(isFailed ? 503 : 200).json({ status, checks: results });
   });
   return router;
 }

@@ -1,0 +1,97 @@
+/**
+ * The note beside a file that was not taken: `NAME.error`, plain words for whoever looks into the folder. It carries
+ * what the file looked like, so that after a restart the hub knows that it has tried this very file.
+ */
+import { constants, type Stats } from 'node:fs';
+import { lstat, open, rm } from 'node:fs/promises';
+import { HubError } from '../../core/errors.ts';
+import { isVanished } from './file-errors.ts';
+
+const SUFFIX = '.error';
+const FIRST_LINE = 'The hub did not take this file.';
+const LAST_LINE = 'It is tried again when the file changes, or when this note is deleted.';
+const MAX_NOTE_BYTES = 16 * 1024;
+
+export interface Note {
+  /** What was not taken and why, a line each: no patient value. */
+  readonly lines: readonly string[];
+  /** Of the file it speaks of. */
+  readonly fingerprint: string;
+  readonly at: Date;
+}
+
+/** True for a name that is never taken for an instance. */
+export function isNote(name: string): boolean {
+  return name.toLowerCase().endsWith(SUFFIX);
+}
+
+/** Puts the note in place of an older one. */
+export async function writeNote(path: string, { lines, fingerprint, at }: Note): Promise<void> {
+  const text = [FIRST_LINE, '', ...lines, `when: ${at.toISOString()}`, `file as it was: ${fingerprint}`, '', LAST_LINE];
+  await rm(`${path}${SUFFIX}`, { force: true });
+  // Never through a link that somebody laid there: the hub would write over whatever it leads to.
+  const file = await open(`${path}${SUFFIX}`, 'wx', 0o644);
+  try {
+    // Survives no power cut, and need not: without it, or with a part of it, the file is tried once more.
+    await file.writeFile(`${text.join('\n')}\n`);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The fingerprint of the file that a note says was not taken; undefined without a note of ours. */
+export async function notedFingerprint(path: string): Promise<string | undefined> {
+  const text = await readNote(`${path}${SUFFIX}`);
+  return text === undefined ? undefined : /^file as it was: (\S+)$/mu.exec(text)?.[1];
+}
+
+export async function removeNote(path: string): Promise<void> {
+  if ((await readNote(`${path}${SUFFIX}`)) !== undefined) await rm(`${path}${SUFFIX}`, { force: true });
+}
+
+/** Takes a note away whose file is gone. @param notePath - of the note itself */
+export async function removeOrphanNote(notePath: string): Promise<void> {
+  if (await exists(notePath.slice(0, -SUFFIX.length))) return;
+  if ((await readNote(notePath)) !== undefined) await rm(notePath, { force: true });
+}
+
+/** What a failure is called in a note. */
+export function noteLines(error: HubError): readonly string[] {
+  const fields = Object.entries(error.fields).filter(([, value]) => value !== undefined);
+  return [
+    `why: ${error.row.title}`,
+    ...fields.map(([name, value]) => `${name}: ${String(value)}`),
+    `what to do: ${error.row.remedy}`,
+    `code: ${error.code}`,
+  ];
+}
+
+/** Undefined for what is not there or was not written by a hub. */
+async function readNote(notePath: string): Promise<string | undefined> {
+  let file;
+  try {
+    file = await open(notePath, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (isVanished(error) || isLink(error)) return undefined;
+    throw error;
+  }
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile() || stats.size > MAX_NOTE_BYTES) return undefined;
+    const text = await file.readFile('utf8');
+    return text.startsWith(FIRST_LINE) ? text : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+async function exists(path: string): Promise<Stats | undefined> {
+  return await lstat(path).catch((error: unknown) => {
+    if (isVanished(error)) return undefined;
+    throw error;
+  });
+}
+
+function isLink(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ELOOP';
+}

@@ -1,0 +1,66 @@
+/**
+ * What happens to a file once its bytes are durable in the hub: it is kept in another folder, or deleted. Neither has to
+ * survive a power cut: a file that stands where it stood is read once more and known for the same bytes. So no folder
+ * is synced here; the promise was kept by the spool.
+ */
+import { randomUUID } from 'node:crypto';
+import { lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isVanished } from './file-errors.ts';
+import { type FoundFile, lookAt } from './found-file.ts';
+
+export type WhenTaken =
+  /** Under the same relative name. @param folder - absolute, on the same file system */
+  { readonly kind: 'keep'; readonly folder: string } | { readonly kind: 'delete' };
+
+/** In the watched folder only between two steps of a deletion; never ignored, so that a crash there loses nothing. */
+const LEAVING = 'hub-leaving-';
+
+/**
+ * Puts a file away that was read as `taken` says.
+ *
+ * @returns false when another file stood there meanwhile: it is where it was, or beside it, and waits to be taken
+ * @throws the file system's error; then nothing happened, or the file was put back
+ */
+export async function putAway(taken: FoundFile, when: WhenTaken, at: Date): Promise<boolean> {
+  const target = when.kind === 'keep' ? await freeName(join(when.folder, taken.name), at) : leavingName(taken.path);
+  if (when.kind === 'keep') await mkdir(dirname(target), { recursive: true });
+  try {
+    await rename(taken.path, target);
+  } catch (error) {
+    // Whoever took it away has what the hub has too.
+    if (isVanished(error) && !(await exists(taken.path))) return true;
+    throw error;
+  }
+  // An exporter may have renamed a new file over the old one since it was read. Out of its reach we look once more.
+  const moved = await lookAt(target, taken.name);
+  const isWhatWasTaken = moved?.sizeBytes === taken.sizeBytes && moved.mtimeMs === taken.mtimeMs;
+  if (!isWhatWasTaken) {
+    await rename(target, (await exists(taken.path)) ? await freeName(taken.path, at) : taken.path);
+    return false;
+  }
+  if (when.kind === 'delete') await rm(target, { force: true });
+  return true;
+}
+
+/** Beside the file: a deletion must not need a second file system. */
+function leavingName(path: string): string {
+  return join(dirname(path), `${LEAVING}${randomUUID()}`);
+}
+
+/** A name nobody has: an exporter may use one name for many files, one after the other. */
+async function freeName(path: string, at: Date): Promise<string> {
+  if (!(await exists(path))) return path;
+  const dated = `${path}.${at.toISOString().replaceAll(/[-:.]/gu, '')}`;
+  return (await exists(dated)) ? `${dated}.${randomUUID()}` : dated;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (isVanished(error)) return false;
+      throw error;
+    },
+  );
+}

@@ -1,0 +1,286 @@
+/**
+ * A watched folder: a door for everything that can only write files. It looks into the folder again and again (a
+ * network share tells nobody of a change), takes what has not changed for a while, and puts it away once it is durable.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { toHubError } from '../../core/errors.ts';
+import type { Clock, Logger } from '../../core/ports.ts';
+import { errorCode } from '../spool/storage-failure.ts';
+import type { ArchiveLimits } from './archive.ts';
+import { notedFingerprint, removeNote, removeOrphanNote, writeNote } from './error-note.ts';
+import { FileMemory } from './file-memory.ts';
+import { filesBelow, type FoundFile } from './found-file.ts';
+import { ignoring } from './ignore.ts';
+import { LookTally, type FolderCounts } from './look-tally.ts';
+import { checkPlaces, problemOf } from './places.ts';
+import { putAway, type WhenTaken } from './put-away.ts';
+import { take, type Outcome, type TakePorts } from './take.ts';
+
+export interface WatchedFolderOptions {
+  /** The source of what comes from here. */
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly scanMs: number;
+  readonly minAgeMs: number;
+  readonly whenTaken: WhenTaken;
+  /** Globs of names that are left alone. */
+  readonly ignore: readonly string[];
+  readonly archives: ArchiveLimits;
+}
+
+export interface WatchedFolderPorts extends Pick<TakePorts, 'receive' | 'store' | 'onEnded'> {
+  /** False while the hub takes nothing: files wait where they are. */
+  readonly canTake: () => boolean;
+  readonly onSeen: (source: string) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Instances whose commits share a sync. */
+const MAX_OUTSTANDING = 8;
+/** Taken, and not to be moved: with more of them the folder is not used as it should be, and nothing more is taken. */
+const MAX_STUCK = 1_000;
+/** Files the disk cannot read, in a row, until it is taken for gone. */
+const MAX_FAILURES = 10;
+/** A share that does not answer keeps its question open for minutes; so long we believe that it will. */
+const STALLED_AFTER_MS = 60_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+/** From the first file taken until nothing in the folder waits any more. */
+interface Batch {
+  readonly associationId: string;
+  instances: number;
+  refused: number;
+}
+
+export class WatchedFolder {
+  readonly #options: WatchedFolderOptions;
+  readonly #ports: WatchedFolderPorts;
+  readonly #log: Logger;
+  readonly #memory: FileMemory;
+  readonly #isIgnored: ReturnType<typeof ignoring>;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #counts: FolderCounts = { waiting: 0, refused: 0, other: 0, stuck: 0 };
+  #problem: string | undefined;
+  #failedLooks = 0;
+  #progressAtMs = Infinity;
+  #batch: Batch | undefined;
+  #isPaused = false;
+
+  constructor(options: WatchedFolderOptions, ports: WatchedFolderPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#log = ports.log.child({ door: 'folder', source: options.name });
+    this.#memory = new FileMemory(options.minAgeMs);
+    this.#isIgnored = ignoring(options.ignore);
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** Of the last look. */
+  get counts(): FolderCounts {
+    return this.#counts;
+  }
+
+  /** Why the folder does not do what it is for; undefined when it does. No path, no file name. */
+  get problem(): string | undefined {
+    if (performance.now() - this.#progressAtMs > STALLED_AFTER_MS) return 'the share does not answer';
+    return this.#problem;
+  }
+
+  start(): void {
+    this.#running = this.#run(this.#stopping.signal);
+  }
+
+  /** Waits for what is being made durable, no longer than the deadline: a dead share may never answer. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopping.abort();
+    const deadline = new AbortController();
+    const late = delay(deadlineMs, undefined, { signal: deadline.signal, ref: false }).catch(() => undefined);
+    await Promise.race([this.#running, late]);
+    deadline.abort();
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        this.#progressAtMs = performance.now();
+        this.#tell(await this.#look(signal));
+        this.#failedLooks = 0;
+      } catch (error) {
+        if (this.#stopping.signal.aborted) return;
+        this.#failedLooks += 1;
+        this.#tell(problemOf(error));
+        if (toHubError(error).code === 'internal.unexpected' && errorCode(error) === 'unknown') {
+          this.#log.error('a look into a watched folder failed', { reason: String(error) });
+        }
+      } finally {
+        this.#progressAtMs = Infinity;
+      }
+      const pauseMs = Math.min(LONGEST_PAUSE_MS, this.#options.scanMs * 2 ** Math.min(this.#failedLooks, 10));
+      await delay(Math.max(pauseMs, this.#options.scanMs), undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** @returns what is wrong although the folder can be read */
+  async #look(signal: AbortSignal): Promise<string | undefined> {
+    const { path, whenTaken } = this.#options;
+    const tally = new LookTally();
+    const pending = new Set<Promise<void>>();
+    this.#isPaused = false;
+    const realRoot = await checkPlaces(path, whenTaken);
+    const ports: TakePorts = {
+      receive: this.#ports.receive,
+      store: this.#ports.store,
+      onEnded: this.#ports.onEnded,
+      archives: this.#options.archives,
+      isIgnored: this.#isIgnored,
+      onProgress: () => this.#progress(),
+      realRoot,
+      signal,
+    };
+    try {
+      const found = filesBelow({
+        root: path,
+        isIgnored: this.#isIgnored,
+        isExcluded: (folder) => whenTaken.kind === 'keep' && folder === whenTaken.folder,
+        signal,
+        onProgress: () => this.#progress(),
+        onDenied: () => void (tally.denied += 1),
+        onNote: async (note) => removeOrphanNote(note).catch(() => void (tally.denied += 1)),
+      });
+      for await (const file of found) await this.#visit(file, tally, ports, pending);
+    } finally {
+      await Promise.all(pending);
+    }
+    this.#memory.endLook();
+    this.#endLook(tally);
+    return tally.problem;
+  }
+
+  async #visit(file: FoundFile, tally: LookTally, ports: TakePorts, pending: Set<Promise<void>>): Promise<void> {
+    const state = this.#memory.observe(file.name, file.fingerprint, performance.now());
+    switch (state) {
+      case 'waiting':
+      case 'refused':
+      case 'other':
+        tally[state] += 1;
+        return;
+      case 'taken':
+        await this.#leave(file, tally);
+        return;
+      case 'still':
+        if (this.#isPaused || tally.stuck >= MAX_STUCK || !this.#ports.canTake()) {
+          tally.waiting += 1;
+          return;
+        }
+        break;
+      default:
+        return state satisfies never;
+    }
+    if ((await notedFingerprint(file.path).catch(() => undefined)) === file.fingerprint) {
+      this.#memory.settle(file.name, file.fingerprint, 'refused');
+      tally.refused += 1;
+      return;
+    }
+    this.#batch ??= { associationId: randomUUID(), instances: 0, refused: 0 };
+    const { associationId } = this.#batch;
+    const { outcome } = await take(file, { door: 'folder', source: this.#options.name, associationId }, ports);
+    const settling: Promise<void> = outcome
+      .then(async (result) => this.#settle(file, result, tally))
+      .finally(() => pending.delete(settling));
+    pending.add(settling);
+    if (pending.size >= MAX_OUTSTANDING) await Promise.race(pending);
+    if (tally.failuresInARow >= MAX_FAILURES) throw tally.lastFailure;
+  }
+
+  async #settle(file: FoundFile, outcome: Outcome, tally: LookTally): Promise<void> {
+    this.#progress();
+    const { name, fingerprint } = file;
+    if (outcome.kind !== 'unreadable-now') tally.failuresInARow = 0;
+    switch (outcome.kind) {
+      case 'taken':
+        this.#ports.onSeen(this.#options.name);
+        if (this.#batch !== undefined) this.#batch.instances += outcome.instances;
+        await this.#leave(file, tally);
+        return;
+      case 'other':
+        this.#memory.settle(name, fingerprint, 'other');
+        tally.other += 1;
+        return;
+      case 'refused':
+        await this.#refuse(file, outcome, tally);
+        return;
+      case 'changed':
+        this.#memory.forget(name);
+        tally.waiting += 1;
+        return;
+      case 'unreadable-now':
+        tally.failed(outcome.error);
+        return;
+      case 'later':
+        // Said once where it arose; the files wait for the next look.
+        this.#isPaused = true;
+        tally.waiting += 1;
+        return;
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  /** Its bytes are durable: only now may the file go. */
+  async #leave(file: FoundFile, tally: LookTally): Promise<void> {
+    try {
+      const isGone = await putAway(file, this.#options.whenTaken, this.#ports.clock.now());
+      this.#memory.forget(file.name);
+      if (isGone) await removeNote(file.path);
+      else tally.waiting += 1;
+    } catch (error) {
+      this.#memory.settle(file.name, file.fingerprint, 'taken');
+      tally.cannotPutAway(error);
+    }
+  }
+
+  async #refuse(file: FoundFile, refusal: Extract<Outcome, { kind: 'refused' }>, tally: LookTally): Promise<void> {
+    const { error, lines } = refusal;
+    tally.refused += 1;
+    if (this.#batch !== undefined) this.#batch.refused += 1;
+    this.#memory.settle(file.name, file.fingerprint, 'refused');
+    const { code } = error;
+    this.#log.warn('file not taken, a note beside it says why', { code, ...error.fields });
+    if (code === 'internal.unexpected') this.#log.error('unexpected failure', { reason: String(error.cause) });
+    await writeNote(file.path, { lines, fingerprint: file.fingerprint, at: this.#ports.clock.now() }).catch(
+      () => void (tally.denied += 1),
+    );
+  }
+
+  #endLook(tally: LookTally): void {
+    const before = this.#counts;
+    this.#counts = tally.counts;
+    if (tally.other > before.other) {
+      this.#log.info('files that are no instances are left in the folder', { files: tally.other });
+    }
+    // What waits may belong to the studies of this batch.
+    if (this.#batch === undefined || tally.waiting > 0) return;
+    const { associationId, instances, refused } = this.#batch;
+    this.#batch = undefined;
+    this.#ports.onEnded(associationId, refused === 0);
+    if (instances > 0) this.#log.info('folder batch ended', { associationId, instances, refused });
+  }
+
+  #progress(): void {
+    this.#progressAtMs = performance.now();
+  }
+
+  #tell(problem: string | undefined): void {
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    if (problem === undefined) this.#log.info('watched folder is in order again');
+    else this.#log.warn('watched folder cannot be used as it should', { reason: problem });
+  }
+}
