@@ -1,8 +1,20 @@
 /** `npm run bench -- NAME [OPTIONS]`: side-by-side benchmarks against peers, each in a file of its own. */
-import { benchIngest } from './ingest.ts';
+import { benchCStore, INGEST, LARGE, SMALL } from './c-store.ts';
+import { benchFlat } from './flat.ts';
+import { benchMemory } from './memory.ts';
+import { benchProcessing } from './processing.ts';
+import { benchStow } from './stow.ts';
+import { benchSustained } from './sustained.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
-  ingest: benchIngest,
+  ingest: async (args) => benchCStore(INGEST, args),
+  small: async (args) => benchCStore(SMALL, args),
+  large: async (args) => benchCStore(LARGE, args),
+  stow: benchStow,
+  sustained: benchSustained,
+  flat: benchFlat,
+  memory: benchMemory,
+  processing: benchProcessing,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -56,6 +56,7 @@ export async function run(
 
 /** A server program that answers, until `stop`. */
 export interface RunningServer {
+  readonly pid: number;
   /** What it has printed so far, standard output and error in one. */
   log(): string;
   /** Ends it by its own process id, gently and then by force; calling it twice is harmless. */
@@ -105,7 +106,7 @@ export async function startServer(
     await stop();
     throw new Error(`${command.path} ${args.join(' ')} did not start:\n${log()}`, { cause: error });
   }
-  return { log, stop };
+  return { pid: child.pid ?? 0, log, stop };
 }
 
 /**

@@ -77,6 +77,13 @@ export class HubProcess {
     return `http://127.0.0.1:${this.httpPort}`;
   }
 
+  /** Of the running hub. */
+  get pid(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error('the hub is not running');
+    return pid;
+  }
+
   /** All that its processes printed, from the first start on. */
   log(): string {
     return this.#printed.join('');
