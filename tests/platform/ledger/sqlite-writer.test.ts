@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { HubError } from '../../../core/errors.ts';
 import type { Ledger } from '../../../core/ledger.ts';
-import { openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
+import { attachSqliteLedger, openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
 import { audited, completeStudy, received, record, startRun, STUDY, TestClock } from '../../contracts/ledger-facts.ts';
+import { thrownBy } from '../../support/thrown.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 const HOLDER = join(import.meta.dirname, 'ledger-holder.ts');
 
@@ -41,6 +43,36 @@ describe('the writer of the SQLite ledger', () => {
     const names = (await readdir(folder)).filter((name) => name.startsWith('ledger.db') && !name.endsWith('.lock'));
     expect(names).to.include('ledger.db-wal');
     for (const name of names) expect((await stat(join(folder, name))).mode & 0o077, name).to.equal(0);
+  });
+
+  it('serves several threads in one commit, and tells the others what may be work for them', async () => {
+    const batches: number[] = [];
+    const owner = await openSqliteLedger({ file, onBatch: ({ calls }) => batches.push(calls) });
+    const other = attachSqliteLedger({ file, port: owner.connect() });
+    opened.push(other, owner);
+    const heard: string[] = [];
+    owner.onCommit(() => heard.push('owner'));
+    other.onCommit(() => heard.push('other'));
+
+    await record(other, received(1));
+    await waitFor('both to hear of it', () => heard.length === 2);
+    await owner.tokens.list();
+    await other.groups.commit('g', 1);
+
+    expect(heard.toSorted()).to.deep.equal(['other', 'owner']);
+    expect(await owner.studies.get(STUDY)).to.deep.include({ instances: 1 });
+    expect(batches, 'the calls of the other thread are not among those of this one').to.deep.equal([]);
+  });
+
+  it('answers nothing more through a port that was closed', async () => {
+    const owner = await openSqliteLedger({ file });
+    opened.push(owner);
+    const other = attachSqliteLedger({ file, port: owner.connect() });
+
+    await other.close();
+
+    expect(await thrownBy(other.events.append([audited('a')]))).to.deep.include({ code: 'store.failed' });
+    expect(await owner.events.head()).to.equal(0);
   });
 
   it('commits together what comes together, and undoes only the call that fails', async () => {

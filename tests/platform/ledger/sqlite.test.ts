@@ -1,12 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
+import type { Ledger } from '../../../core/ledger.ts';
+import type { Clock } from '../../../core/ports.ts';
+import { attachSqliteLedger, openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
 import { describeLedger } from '../../contracts/ledger.ts';
 
-describeLedger('SQLite', async (clock) => {
+describeLedger('SQLite', async (clock) => inFolder(async (file) => openSqliteLedger({ file, clock })));
+describeLedger('SQLite, through a port of the thread that owns it', async (clock) =>
+  inFolder(async (file) => attached(file, clock)),
+);
+
+async function inFolder(openAt: (file: string) => Promise<Ledger>) {
   const folder = await mkdtemp(join(tmpdir(), 'ledger-'));
-  const open = () => openSqliteLedger({ file: join(folder, 'ledger.db'), clock });
+  const open = () => openAt(join(folder, 'ledger.db'));
   let last = await open();
   return {
     ledger: last,
@@ -20,4 +27,17 @@ describeLedger('SQLite', async (clock) => {
       await rm(folder, { recursive: true });
     },
   };
-});
+}
+
+/** What another thread has, with its owner behind it. */
+async function attached(file: string, clock: Clock): Promise<Ledger> {
+  const owner = await openSqliteLedger({ file, clock });
+  const ledger = attachSqliteLedger({ file, clock, port: owner.connect() });
+  return {
+    ...ledger,
+    close: async () => {
+      await ledger.close();
+      await owner.close();
+    },
+  };
+}
