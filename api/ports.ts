@@ -1,4 +1,6 @@
 /** What the API is handed by the composition root. */
+import type { WaitReason } from '../core/completion.ts';
+import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger, RunStep } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { Access } from './operation.ts';
@@ -35,6 +37,14 @@ export interface Doors {
   }[];
 }
 
+/** Why a study is not complete yet. */
+export interface WaitingStudy {
+  /** The strongest first; none: it is about to be. */
+  readonly reasons: readonly WaitReason[];
+  /** Absent: until something arrives, or somebody completes it. */
+  readonly until?: Date;
+}
+
 export interface ApiPorts {
   readonly ledger: Ledger;
   /** Absent where no gateway runs in this process. */
@@ -45,5 +55,7 @@ export interface ApiPorts {
   readonly hubName: string;
   /** Asked for each request, so that a reloaded configuration shows. */
   readonly catalogue: () => Catalogue;
+  /** What a study that is being received waits for; undefined where it does not, or where no gateway runs. */
+  readonly waiting?: (study: StudyInstanceUid) => Promise<WaitingStudy | undefined>;
   readonly mintToken: () => { readonly tokenId: string; readonly token: string; readonly secretSha256: string };
 }

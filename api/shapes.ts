@@ -33,6 +33,11 @@ export const study = z.object({
   held: z.boolean().describe('Waits for the release of a quarantine entry'),
   state: studyState,
 });
+/** Of a study that is being received. */
+export const waiting = z.object({
+  waitingFor: z.array(z.string()).optional().describe('In words; the first is the strongest'),
+  waitingUntil: time.optional().describe('When it is judged again; absent: when something arrives'),
+});
 export const series = z.object({
   seriesInstanceUid: uid,
   instances: count,

@@ -8,8 +8,10 @@ import type { ApiPorts } from './ports.ts';
 import { OPERATORS, READERS } from './roles.ts';
 import * as shapes from './shapes.ts';
 import { listPage, pageOf } from './page.ts';
+import { showWaiting } from './waiting.ts';
 
-export function studyOperations({ ledger, clock }: ApiPorts): readonly Operation[] {
+export function studyOperations(ports: ApiPorts): readonly Operation[] {
+  const { ledger, clock } = ports;
   return [
     operation({
       method: 'get',
@@ -33,6 +35,7 @@ export function studyOperations({ ledger, clock }: ApiPorts): readonly Operation
       roles: READERS,
       params: shapes.studyParams,
       answer: shapes.study.extend({
+        ...shapes.waiting.shape,
         series: z.array(shapes.series),
         runs: z.array(shapes.run),
         deliveries: z.array(shapes.delivery),
@@ -42,7 +45,8 @@ export function studyOperations({ ledger, clock }: ApiPorts): readonly Operation
         const uid = parseStudyInstanceUid(params.studyInstanceUid);
         const study = await ledger.studies.get(uid);
         if (study === undefined) throw new HubError('resource.not-found');
-        const [series, runs, deliveries, timeline] = await Promise.all([
+        const [waiting, series, runs, deliveries, timeline] = await Promise.all([
+          study.state === 'receiving' && !study.held ? ports.waiting?.(uid) : undefined,
           ledger.studies.series(uid),
           ledger.runs.ofStudy(uid),
           ledger.deliveries.list({ study: uid, limit: MAX_DELIVERIES }),
@@ -50,6 +54,7 @@ export function studyOperations({ ledger, clock }: ApiPorts): readonly Operation
         ]);
         return {
           ...study,
+          ...(waiting === undefined ? {} : showWaiting(waiting)),
           series: series.map(showSeries),
           runs: runs.map(showRun),
           deliveries: [...deliveries],

@@ -1,9 +1,7 @@
-/** Single values of the configuration that several sections share: names, hosts, ports, AE titles, completion. */
+/** Single values of the configuration that several sections share: names, hosts, ports, AE titles. */
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { parseAeTitle, type AeTitle } from '../core/identifiers.ts';
-import type { CompletionRule } from '../core/ledger.ts';
-import { duration } from '../core/quantities.ts';
 
 /** Names are labels of metrics and parts of file and topic names. */
 export const entryName = z
@@ -45,17 +43,6 @@ export const peerHost = z
     (text) => isIP(text) !== 0 || isRange(text) || isHostName(text),
     'not an IP address, range (10.0.0.0/8) or host name',
   );
-
-/** When a study is taken as complete. Each may be left out where a wider section says it. */
-export const partialCompletion = z
-  .strictObject({
-    quiet: duration('1s', '7d').optional().describe('No instance for so long: complete'),
-    force: duration('1s', '30d').optional().describe('Complete after so long in any case'),
-  })
-  .transform(({ quiet, force }): Partial<CompletionRule> => ({
-    ...(quiet === undefined ? {} : { quietMs: quiet }),
-    ...(force === undefined ? {} : { forceMs: force }),
-  }));
 
 /** RFC 1123. All-numeric names are taken for mistyped addresses. */
 function isHostName(text: string): boolean {

@@ -4,10 +4,12 @@
  * data with units in its names; `config/default.yaml` is the manual.
  */
 import * as z from 'zod';
-import type { CompletionRule } from '../core/ledger.ts';
 import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
-import { duration, size } from '../core/quantities.ts';
-import { aeTitle, entryName, listenHost, partialCompletion, peerHost, port } from './entries.ts';
+import { duration } from '../core/quantities.ts';
+import { completion, routeCompletion } from './completion.ts';
+import { dimse } from './dimse.ts';
+import { entryName, listenHost, port } from './entries.ts';
+import { watchedFolder } from './folders.ts';
 import { destinationSchema, stepSchema } from './plugin-entries.ts';
 import { disk, retention, sameUid, spool } from './storage.ts';
 import { onlyKind, unavailableKey } from './unavailable.ts';
@@ -35,68 +37,22 @@ export interface ConfigShapes<
 }
 
 /** Sections that need no stage to say what they are. */
-const dimse = z
-  .strictObject({
-    host: listenHost.default('0.0.0.0'),
-    port: port.default(11_112),
-    aeTitle: z.union([aeTitle, z.array(aeTitle).min(1)]).prefault('HUB'),
-    sources: z
-      .array(
-        z.strictObject({
-          name: entryName,
-          aeTitle,
-          hosts: z.array(peerHost).min(1),
-          completion: partialCompletion.optional(),
-          sameUid: sameUid.optional(),
-        }),
-      )
-      .default([]),
-    maxAssociations: z.int().min(1).max(1000).default(25),
-    maxPduLength: size('16KiB', '256KiB').prefault('128KiB'),
-    timeouts: z
-      .strictObject({
-        associate: duration('1s', '10m').prefault('30s'),
-        idle: duration('1s', '1d').prefault('10m'),
-        progress: duration('1s', '10m').prefault('30s'),
-        release: duration('100ms', '1m').prefault('5s'),
-      })
-      .prefault({})
-      .transform(({ associate, idle, progress, release }) => ({
-        associateMs: associate,
-        idleMs: idle,
-        progressMs: progress,
-        releaseMs: release,
-      })),
-    tls: unavailableKey,
-  })
-  .transform(({ aeTitle: titles, maxPduLength, timeouts, tls: _tls, ...rest }) => ({
-    ...rest,
-    aeTitles: Array.isArray(titles) ? titles : [titles],
-    maxPduLengthBytes: maxPduLength,
-    timeouts,
-  }));
-
-const gateway = z
-  .strictObject({
-    dimse: dimse.prefault({}),
-    http: z
-      .strictObject({
-        host: listenHost.default('127.0.0.1'),
-        port: port.default(8080),
-        anonymousLoopback: z.boolean().default(false),
-      })
-      .prefault({}),
-    completion: z
-      .strictObject({ quiet: duration('1s', '7d').prefault('60s'), force: duration('1s', '30d').prefault('90m') })
-      .prefault({})
-      .transform(({ quiet, force }): CompletionRule => ({ quietMs: quiet, forceMs: force })),
-    disk,
-    spool,
-    sameUid: sameUid.default('quarantine'),
-    retention,
-    folders: unavailableKey,
-  })
-  .transform(({ folders: _folders, ...rest }) => rest);
+const gateway = z.strictObject({
+  dimse: dimse.prefault({}),
+  http: z
+    .strictObject({
+      host: listenHost.default('127.0.0.1'),
+      port: port.default(8080),
+      anonymousLoopback: z.boolean().default(false),
+    })
+    .prefault({}),
+  completion,
+  disk,
+  spool,
+  sameUid: sameUid.default('quarantine'),
+  retention,
+  folders: z.array(watchedFolder).max(64).default([]),
+});
 
 const processing = z
   .strictObject({
@@ -126,7 +82,7 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
     process: z.array(stepSchema(shapes.processors)).default([]),
     deliver: z.array(z.string()).default([]),
     perSeries: z.boolean().default(false),
-    completion: unavailableKey,
+    completion: routeCompletion(shapes.when).optional(),
   });
   return z
     .strictObject({
@@ -149,9 +105,8 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
       store: onlyKind('file', 's3').prefault({}),
       pulls: unavailableKey,
     })
-    .transform(({ pulls: _pulls, policies, routes, ...rest }) => ({
+    .transform(({ pulls: _pulls, policies, ...rest }) => ({
       ...rest,
-      routes: routes.map(({ completion: _completion, ...each }) => each),
       policies: withPartners(policies, rest.partners),
     }));
 }

@@ -67,10 +67,19 @@ export interface RequiredSeries {
   readonly met: boolean;
 }
 
-/** What the routes that would take a study ask of its completion. */
+/** What the routes that would take a study ask of its completion; one entry a route, undefined where it leaves it to the source. */
 export interface RoutePatience {
-  readonly quietMs?: number;
-  readonly forceMs?: number;
+  readonly quietMs: readonly (number | undefined)[];
+  readonly forceMs: readonly (number | undefined)[];
   readonly required: readonly RequiredSeries[];
   readonly whenMissing: 'proceed' | 'hold';
 }
+
+/** What is waited for; identifiers and numbers, and names of the configuration. */
+export type WaitReason =
+  | { readonly what: 'required-series'; readonly route: string; readonly met: number; readonly required: number }
+  | { readonly what: 'source-count'; readonly held: number; readonly expected: number }
+  | { readonly what: 'header-count'; readonly series: number; readonly ofSeries: number }
+  | { readonly what: 'commitment'; readonly held: number; readonly expected: number }
+  | { readonly what: 'source-answer'; readonly failures: number }
+  | { readonly what: 'release' | 'quiet' | 'force'; readonly untilMs: number };

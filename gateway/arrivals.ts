@@ -4,11 +4,18 @@
  *
  * Bound: one entry an unrecorded instance, some 300 bytes; the disk reserve limits how many there can be.
  */
-import type { SopInstanceUid, StudyInstanceUid } from '../core/identifiers.ts';
+import {
+  isUid,
+  parseSopInstanceUid,
+  type SeriesInstanceUid,
+  type SopInstanceUid,
+  type StudyInstanceUid,
+} from '../core/identifiers.ts';
 
 /** What identifies an instance's place and content. */
 export interface Arrival {
   readonly studyInstanceUid: StudyInstanceUid;
+  readonly seriesInstanceUid: SeriesInstanceUid;
   readonly sopInstanceUid: SopInstanceUid;
   readonly dataSetSha256: string;
   readonly patientDigest: string;
@@ -18,8 +25,19 @@ export interface Arrival {
 export type Verdict =
   | { readonly kind: 'new' }
   | { readonly kind: 'same'; readonly durable: Promise<unknown> }
-  | { readonly kind: 'conflict' }
+  | Conflict
   | { readonly kind: 'patient-mismatch' };
+
+/** The UID is taken by other bytes. */
+export interface Conflict {
+  readonly kind: 'conflict';
+  /** Of the content that is current. */
+  readonly against: string;
+  /** Where that content waits to be recorded; absent when the ledger has it. */
+  readonly pending?: Pick<Arrival, 'studyInstanceUid' | 'seriesInstanceUid'> & { readonly durable: Promise<unknown> };
+  /** The study holds another patient. */
+  readonly isOtherPatient: boolean;
+}
 
 /** The ledger's `instances.known`. */
 export interface Known {
@@ -28,42 +46,81 @@ export interface Known {
   readonly hasSeveralPatients?: true;
 }
 
+interface Pending extends Arrival {
+  readonly durable: Promise<unknown>;
+  /** It was let in as a later version of what was there. */
+  readonly isRevision: boolean;
+}
+
 export class Arrivals {
-  readonly #instances = new Map<
-    SopInstanceUid,
-    { readonly dataSetSha256: string; readonly durable: Promise<unknown> }
-  >();
+  /** By UID, in the order they came; nearly always one. */
+  readonly #instances = new Map<SopInstanceUid, readonly Pending[]>();
   readonly #studies = new Map<StudyInstanceUid, { readonly patientDigest: string; instances: number }>();
 
   judge(arrival: Arrival, known: Known): Verdict {
     // The ledger's word counts first: what waits here may be a copy that it is going to refuse.
-    const pending = known.dataSetSha256 === undefined ? this.#instances.get(arrival.sopInstanceUid) : undefined;
-    const digest = known.dataSetSha256 ?? pending?.dataSetSha256;
-    if (digest === arrival.dataSetSha256) return { kind: 'same', durable: pending?.durable ?? Promise.resolve() };
-    if (digest !== undefined) return { kind: 'conflict' };
-    if (known.hasSeveralPatients === true) return { kind: 'new' };
-    const patient = known.patientDigest ?? this.#studies.get(arrival.studyInstanceUid)?.patientDigest;
-    return { kind: patient === undefined || patient === arrival.patientDigest ? 'new' : 'patient-mismatch' };
+    const waiting = this.#instances.get(arrival.sopInstanceUid) ?? [];
+    const pending = known.dataSetSha256 === undefined ? waiting : waiting.filter(({ isRevision }) => isRevision);
+    const own = pending.find(({ dataSetSha256 }) => dataSetSha256 === arrival.dataSetSha256);
+    if (own !== undefined) return { kind: 'same', durable: own.durable };
+    if (known.dataSetSha256 === arrival.dataSetSha256) return { kind: 'same', durable: Promise.resolve() };
+    const current = pending.at(-1);
+    const against = current?.dataSetSha256 ?? known.dataSetSha256;
+    const isOtherPatient = this.#isOtherPatient(arrival, known);
+    if (against === undefined) return { kind: isOtherPatient ? 'patient-mismatch' : 'new' };
+    return { kind: 'conflict', against, isOtherPatient, ...(current === undefined ? {} : { pending: current }) };
   }
 
-  /** @param durable - a repeat that comes meanwhile is as good as this */
-  add(arrival: Arrival, durable: Promise<unknown>): void {
-    if (this.#instances.has(arrival.sopInstanceUid)) return;
-    this.#instances.set(arrival.sopInstanceUid, { dataSetSha256: arrival.dataSetSha256, durable });
-    const study = this.#studies.get(arrival.studyInstanceUid);
-    if (study === undefined) {
-      this.#studies.set(arrival.studyInstanceUid, { patientDigest: arrival.patientDigest, instances: 1 });
-    } else study.instances += 1;
+  /**
+   * @param durable - a repeat that comes meanwhile is as good as this
+   * @param isRevision - it may take the place of another content of its UID
+   */
+  add(arrival: Arrival, durable: Promise<unknown>, isRevision = false): void {
+    const waiting = this.#instances.get(arrival.sopInstanceUid);
+    if (waiting !== undefined && !isRevision) return;
+    const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, dataSetSha256, patientDigest } = arrival;
+    const pending = {
+      studyInstanceUid,
+      seriesInstanceUid,
+      sopInstanceUid,
+      dataSetSha256,
+      patientDigest,
+      durable,
+      isRevision,
+    };
+    this.#instances.set(sopInstanceUid, waiting === undefined ? [pending] : [...waiting, pending]);
+    const study = this.#studies.get(studyInstanceUid);
+    if (study === undefined) this.#studies.set(studyInstanceUid, { patientDigest, instances: 1 });
+    else study.instances += 1;
+  }
+
+  /** True while the ledger does not know everything that arrived of the study. */
+  hasPending(study: StudyInstanceUid): boolean {
+    return this.#studies.has(study);
+  }
+
+  /** True while a content of this UID has arrived that the ledger does not know. */
+  has(sopInstanceUid: string): boolean {
+    return isUid(sopInstanceUid) && this.#instances.has(parseSopInstanceUid(sopInstanceUid));
   }
 
   /** The ledger knows it now, or it did not become durable. */
   forget(arrival: Pick<Arrival, 'studyInstanceUid' | 'sopInstanceUid' | 'dataSetSha256'>): void {
+    const waiting = this.#instances.get(arrival.sopInstanceUid);
+    const rest = waiting?.filter(({ dataSetSha256 }) => dataSetSha256 !== arrival.dataSetSha256);
     // A refused copy with other bytes was never added; it must not take the first one's entry away.
-    if (this.#instances.get(arrival.sopInstanceUid)?.dataSetSha256 !== arrival.dataSetSha256) return;
-    this.#instances.delete(arrival.sopInstanceUid);
+    if (waiting === undefined || rest === undefined || rest.length === waiting.length) return;
+    if (rest.length === 0) this.#instances.delete(arrival.sopInstanceUid);
+    else this.#instances.set(arrival.sopInstanceUid, rest);
     const study = this.#studies.get(arrival.studyInstanceUid);
     if (study === undefined) return;
     study.instances -= 1;
     if (study.instances === 0) this.#studies.delete(arrival.studyInstanceUid);
+  }
+
+  #isOtherPatient(arrival: Arrival, known: Known): boolean {
+    if (known.hasSeveralPatients === true) return false;
+    const patient = known.patientDigest ?? this.#studies.get(arrival.studyInstanceUid)?.patientDigest;
+    return patient !== undefined && patient !== arrival.patientDigest;
   }
 }

@@ -1,54 +1,99 @@
 /**
- * Completes studies when their quiet period is over. The timers are rows of the ledger: a restart forgets none, and an
- * instance that comes in the same moment makes the completion a no-op.
+ * Completes studies: a thin shell around `decide`. What it waits for, and until when, are rows of the ledger: a restart
+ * forgets nothing, and an instance that comes in the same moment makes a decision a no-op.
  */
-import type { DueStudy, Ledger } from '../core/ledger.ts';
+import type { WaitReason } from '../core/completion.ts';
+import { toHubError } from '../core/errors.ts';
+import type { StudyInstanceUid } from '../core/identifiers.ts';
+import type { CompletionFacts, DueStudy, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
+import { type Decision, decide } from './completion/decide.ts';
+import type { Rules } from './completion/rules.ts';
 import type { GatewayMetrics } from './metrics.ts';
 
 export interface StudyWatcherPorts {
   readonly ledger: Pick<Ledger, 'studies' | 'onCommit'>;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly metrics: GatewayMetrics;
+  readonly metrics: Pick<GatewayMetrics, 'studiesCompleted' | 'completionSignals' | 'sourceQueries'>;
+  readonly rules: Rules;
+  /** Something durable of the study is not in the ledger yet: what it knows is not all. */
+  readonly isPending: (study: StudyInstanceUid) => boolean;
+  /** How many instances the source has; only called for sources that the rules say can be asked. @throws {HubError} */
+  readonly ask: (source: string, study: StudyInstanceUid, signal: AbortSignal) => Promise<number>;
+}
+
+/** What a study that is being received waits for. */
+export interface Waiting {
+  readonly reasons: readonly WaitReason[];
+  /** Absent: until something arrives, or an operator completes it. */
+  readonly until?: Date;
 }
 
 const MAX_AT_ONCE = 100;
+/** Sources asked at once; the others wait for their turn. */
+const MAX_QUESTIONS = 4;
 /** Commits come in bursts; one look at the timers answers all of a burst. */
 const SETTLE_MS = 50;
 /** The longest sleep, so that a clock that was set back or forth is noticed. */
 const MAX_SLEEP_MS = 30_000;
 const AFTER_FAILURE_MS = 1_000;
+/** While the pump is about to tell the ledger, or all questions are taken. */
+const SHORTLY_MS = 250;
 
 export class StudyWatcher {
   readonly #ports: StudyWatcherPorts;
+  readonly #stopping = new AbortController();
+  readonly #questions = new Map<StudyInstanceUid, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #wakesAtMs = Infinity;
   #forget: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
-  #isStopped = false;
+  #listeningSinceMs = 0;
 
   constructor(ports: StudyWatcherPorts) {
     this.#ports = ports;
   }
 
   start(): void {
+    // While the hub was down nothing could arrive: its senders get the quiet period again to come back.
+    this.#listeningSinceMs = this.#ports.clock.now().getTime();
     this.#forget = this.#ports.ledger.onCommit(() => this.#wakeIn(SETTLE_MS));
     this.#wakeIn(0);
   }
 
-  /** Waits for the completion under way. Harmless twice. */
+  /** Waits for the completion under way; a question under way is given up and asked again after the start. Harmless twice. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stopping.abort();
     this.#forget?.();
     clearTimeout(this.#timer);
     await this.#looking;
+    await Promise.all(this.#questions.values());
+  }
+
+  /** Undefined: it is not being received. */
+  async waiting(study: StudyInstanceUid): Promise<Waiting | undefined> {
+    const facts = await this.#ports.ledger.studies.completionFacts(study);
+    if (facts === undefined) return undefined;
+    const decision = this.#decide(facts);
+    switch (decision.kind) {
+      case 'complete':
+        return { reasons: [] }; // At the next look, a moment away.
+      case 'ask':
+        return { reasons: [{ what: 'source-answer', failures: facts.answer?.attempts ?? 0 }] };
+      case 'wait': {
+        const { reasons, untilMs } = decision;
+        return { reasons, ...(untilMs === undefined ? {} : { until: new Date(untilMs) }) };
+      }
+      default:
+        return decision satisfies never;
+    }
   }
 
   /** An earlier wake-up wins over a later one. */
   #wakeIn(ms: number): void {
     const atMs = performance.now() + ms;
-    if (this.#isStopped || atMs >= this.#wakesAtMs) return;
+    if (this.#stopping.signal.aborted || atMs >= this.#wakesAtMs) return;
     clearTimeout(this.#timer);
     this.#wakesAtMs = atMs;
     this.#timer = setTimeout(() => {
@@ -58,14 +103,14 @@ export class StudyWatcher {
   }
 
   async #look(): Promise<void> {
-    if (this.#isStopped) return;
+    if (this.#stopping.signal.aborted) return;
     try {
-      const failed = await this.#completeDue();
-      if (failed > 0) this.#wakeIn(AFTER_FAILURE_MS);
+      const againMs = await this.#judgeDue();
+      if (againMs !== undefined) this.#wakeIn(againMs);
       const next = await this.#ports.ledger.studies.nextDue();
-      // A study that could not be completed stays due: the others' next time is not known then.
+      // A study that could not be judged stays due: the others' next time is not known then.
       const sleepMs =
-        next === undefined || failed > 0 ? MAX_SLEEP_MS : next.getTime() - this.#ports.clock.now().getTime();
+        next === undefined || againMs !== undefined ? MAX_SLEEP_MS : next.getTime() - this.#ports.clock.now().getTime();
       this.#wakeIn(Math.max(SETTLE_MS, Math.min(MAX_SLEEP_MS, sleepMs)));
     } catch (error) {
       this.#ports.log.error('study timers could not be read', { reason: String(error) });
@@ -73,39 +118,105 @@ export class StudyWatcher {
     }
   }
 
-  /** @returns how many could not be completed; they keep no other from it */
-  async #completeDue(): Promise<number> {
-    const { ledger, clock } = this.#ports;
-    const failed = new Set<string>();
+  /** @returns when to look again at those that stay due; they keep no other from it */
+  async #judgeDue(): Promise<number | undefined> {
+    const { ledger, clock, log } = this.#ports;
+    const left = new Set<string>();
+    let againMs: number | undefined;
     for (;;) {
-      const limit = MAX_AT_ONCE + failed.size;
+      const limit = MAX_AT_ONCE + left.size;
       const due = await ledger.studies.due(clock.now(), limit);
       for (const timer of due) {
-        if (this.#isStopped) return failed.size;
-        if (failed.has(timer.studyInstanceUid)) continue;
+        const { studyInstanceUid } = timer;
+        if (this.#stopping.signal.aborted) return againMs;
+        if (left.has(studyInstanceUid)) continue;
         try {
-          await this.#complete(timer);
+          if (await this.#judge(timer)) continue;
+          againMs = Math.min(againMs ?? Infinity, SHORTLY_MS);
         } catch (error) {
-          failed.add(timer.studyInstanceUid);
-          const { studyInstanceUid } = timer;
-          this.#ports.log.error('study could not be completed', { studyInstanceUid, reason: String(error) });
+          log.error('study could not be completed', { studyInstanceUid, reason: String(error) });
+          againMs = Math.min(againMs ?? Infinity, AFTER_FAILURE_MS);
         }
+        left.add(studyInstanceUid);
       }
-      if (due.length < limit) return failed.size;
+      if (due.length < limit) return againMs;
     }
   }
 
-  async #complete(timer: DueStudy): Promise<void> {
+  /** @returns false: it stays due for now */
+  async #judge({ studyInstanceUid, version }: DueStudy): Promise<boolean> {
+    const { ledger, clock } = this.#ports;
+    if (this.#ports.isPending(studyInstanceUid) || this.#questions.has(studyInstanceUid)) return false;
+    const facts = await ledger.studies.completionFacts(studyInstanceUid);
+    // Something arrived, or an operator was faster: due again, or not at all.
+    if (facts?.version !== version) return true;
+    const decision = this.#decide(facts);
+    switch (decision.kind) {
+      case 'complete':
+        await this.#complete(facts, decision);
+        return true;
+      case 'ask':
+        if (this.#questions.size >= MAX_QUESTIONS) return false;
+        this.#ask(facts);
+        return true;
+      case 'wait': {
+        const { untilMs, atArrival, reasons } = decision;
+        // Not this very moment again: a clock that jumps must not make this loop spin.
+        const until = untilMs === undefined ? undefined : new Date(Math.max(untilMs, clock.now().getTime() + 1));
+        await ledger.studies.postpone({ studyInstanceUid, version }, until, atArrival);
+        if (until === undefined)
+          this.#ports.log.warn('study is held until what its routes require comes', { studyInstanceUid, reasons });
+        return true;
+      }
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  #decide(facts: CompletionFacts): Decision {
+    const { rules, clock } = this.#ports;
+    return decide(facts, rules.of(facts.source, facts.series), clock.now().getTime(), this.#listeningSinceMs);
+  }
+
+  async #complete(
+    { studyInstanceUid, version }: CompletionFacts,
+    { signal, evidence }: Extract<Decision, { kind: 'complete' }>,
+  ): Promise<void> {
     const { ledger, clock, log, metrics } = this.#ports;
-    if (!(await ledger.studies.complete(timer, clock.now()))) return;
-    const study = await ledger.studies.get(timer.studyInstanceUid);
+    if (!(await ledger.studies.complete({ studyInstanceUid, version, signal, evidence }, clock.now()))) return;
+    const study = await ledger.studies.get(studyInstanceUid);
     metrics.studiesCompleted.increment({ source: study?.source ?? 'unknown' });
+    metrics.completionSignals.increment({ signal });
     log.info('study completed', {
-      studyInstanceUid: timer.studyInstanceUid,
+      studyInstanceUid,
       revision: study?.revision,
       instances: study?.instances,
-      signal: timer.signal,
+      signal,
       correlationId: study?.correlationId,
     });
+  }
+
+  /** Beside the loop: a source may take seconds. Its answer is noted, and makes the study due again. */
+  #ask({ studyInstanceUid, source, version }: CompletionFacts): void {
+    const { ledger, clock, log, metrics } = this.#ports;
+    const question = async () => {
+      const outcome = await this.#ports.ask(source, studyInstanceUid, this.#stopping.signal).then(
+        (instances) => ({ instances }),
+        (error: unknown) => ({ failure: toHubError(error).code }),
+      );
+      if (this.#stopping.signal.aborted) return;
+      metrics.sourceQueries.increment({ source, outcome: 'failure' in outcome ? 'failed' : 'answered' });
+      if ('failure' in outcome)
+        log.warn('source did not say how much it has', { source, studyInstanceUid, code: outcome.failure });
+      else log.info('source was asked how much it has', { source, studyInstanceUid, instances: outcome.instances });
+      await ledger.studies.answered(studyInstanceUid, { version, atMs: clock.now().getTime(), ...outcome });
+    };
+    const asked = question()
+      .catch((error: unknown) => log.error('an answer could not be noted', { studyInstanceUid, reason: String(error) }))
+      .finally(() => {
+        this.#questions.delete(studyInstanceUid);
+        this.#wakeIn(SETTLE_MS);
+      });
+    this.#questions.set(studyInstanceUid, asked);
   }
 }

@@ -15,7 +15,7 @@
  * A stronger one stands above a weaker one and wins. A count that says there is more keeps every signal below it from
  * completing the study, and a series that a route requires all but `manual`; nothing but a route's `hold` outlasts `force`.
  */
-import type { CompletionEvidence, CompletionSignal, RequiredSeries } from '../../core/completion.ts';
+import type { CompletionEvidence, CompletionSignal, RequiredSeries, WaitReason } from '../../core/completion.ts';
 import type { CompletionFacts } from '../../core/ledger.ts';
 import { type HeaderCounts, headerCounts } from './header-counts.ts';
 
@@ -54,15 +54,6 @@ export interface Wait {
   readonly reasons: readonly WaitReason[];
 }
 
-/** What is waited for; identifiers and numbers, and names of the configuration. */
-export type WaitReason =
-  | { readonly what: 'required-series'; readonly route: string; readonly met: number; readonly required: number }
-  | { readonly what: 'source-count'; readonly held: number; readonly expected: number }
-  | { readonly what: 'header-count'; readonly series: number; readonly ofSeries: number }
-  | { readonly what: 'commitment'; readonly held: number; readonly expected: number }
-  | { readonly what: 'source-answer'; readonly failures: number }
-  | { readonly what: 'release' | 'quiet' | 'force'; readonly untilMs: number };
-
 /** Questions in a row that the source may fail to answer before the weaker signals decide. */
 export const MAX_FAILURES = 3;
 const FAILURE_DELAYS_MS = [5_000, 15_000];
@@ -95,8 +86,9 @@ export function decide(facts: CompletionFacts, rule: StudyRule, nowMs: number, l
   const isFresh = answer?.version === facts.version;
   const expected = answer?.instances;
   if (isFresh && expected === facts.instances) return complete('source-count', known);
-  if (isForced) return complete(weakest(known) ?? 'force', known);
-  if (isFresh && expected !== undefined && expected > facts.instances) {
+  const hasMore = isFresh && expected !== undefined && expected > facts.instances;
+  if (isForced) return complete(hasMore ? 'force' : (weakest(known) ?? 'force'), known);
+  if (hasMore) {
     const delayMs = Math.min(MORE_MAX_MS, MORE_FIRST_MS * 2 ** Math.max(0, answer.attempts - 1));
     const againAtMs = answer.atMs + delayMs;
     if (nowMs >= againAtMs) return { kind: 'ask' };

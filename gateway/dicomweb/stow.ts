@@ -28,6 +28,8 @@ export interface StowPorts {
   readonly sourceOf: (address: string) => string;
   readonly isOpen: () => boolean;
   readonly onSeen: (source: string) => void;
+  /** The request is over; `isWhole`: it was read to its end, and all of it was stored. */
+  readonly onEnded: (associationId: string, isWhole: boolean) => void;
   readonly log: Logger;
   readonly limits: Partial<StowLimits>;
 }
@@ -82,16 +84,19 @@ async function receiveAll(
   const startedMs = performance.now();
   ports.onSeen(provenance.source);
   const outcomes: Promise<InstanceOutcome>[] = [];
+  let isRead = false;
   try {
     for await (const part of parts) {
       const { outcome } = await receivePart(part, study, provenance, ports);
       outcomes.push(outcome);
       await outcomes.at(-MAX_OUTSTANDING);
     }
+    isRead = true;
     return await Promise.all(outcomes);
   } finally {
     const settled = await Promise.all(outcomes);
     const failed = settled.filter(({ failure }) => failure !== undefined).length;
+    ports.onEnded(provenance.associationId, isRead && failed === 0);
     ports.log.info('store request ended', {
       associationId: provenance.associationId,
       source: provenance.source,

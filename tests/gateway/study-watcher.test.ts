@@ -1,10 +1,13 @@
 import { expect } from 'chai';
+import type { HubEvent } from '../../core/events.ts';
 import { parseStudyInstanceUid } from '../../core/identifiers.ts';
 import type { GatewayOptions } from '../../gateway/gateway.ts';
 import { mrInstance, newUid, type MrInstance } from '../support/mr-instance.ts';
 import { RawPeer, statusOf, storeRequest } from '../support/raw-association.ts';
 import { startGateway, type RunningGateway } from '../support/running-gateway.ts';
 import { waitFor } from '../support/wait-for.ts';
+
+type Completed = HubEvent<'study.completed'>['data'];
 
 const SOON = { quietMs: 400, forceMs: 60_000 };
 
@@ -19,7 +22,8 @@ describe('a study', function () {
       await send(hub, late);
       const again = await completions(hub, 2);
 
-      expect(completed.map(({ data }) => data)).to.deep.include({
+      const [{ evidence, ...data } = { evidence: [] }] = completed.map((event) => event.data as Completed);
+      expect(data).to.deep.equal({
         studyInstanceUid: first.studyInstanceUid,
         revision: 1,
         instances: 2,
@@ -27,8 +31,11 @@ describe('a study', function () {
         signal: 'quiet',
         quietMs: 400,
       });
+      expect(evidence).to.deep.include({ what: 'received', held: 2, series: 1 });
+      expect(evidence?.find(({ what }) => what === 'silence')?.ms).to.be.within(400, 5_000);
       expect(again.at(1)?.data).to.include({ revision: 2, signal: 'quiet' });
       expect(await hub.metrics()).to.match(/hub_studies_completed_total\{source="loopback"\} 2/);
+      expect(await hub.metrics()).to.match(/hub_studies_completed_signal_total\{signal="quiet"\} 2/);
     });
   });
 
