@@ -7,12 +7,14 @@ import { lookup } from 'node:dns/promises';
 import type { Catalogue as ApiCatalogue } from './api/ports.ts';
 import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './backstage.ts';
-import type { Environment } from './config/environment.ts';
+import { type Environment, readSecret } from './config/environment.ts';
 import { createFeed } from './connectors/feed/router.ts';
 import { HubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, Logger } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
+import type { SourceQuery } from './gateway/completion/query.ts';
+import type { DimseOptions } from './gateway/dimse/dimse.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
@@ -25,6 +27,7 @@ import { createMetrics } from './platform/metrics.ts';
 import { openFileStore } from './platform/store/file.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
 import { packNameOf, packOriginOf } from './processors/pack-name.ts';
+import { patienceOf, shortestQuietMs } from './routers/completion.ts';
 import { type Config, type Stage, STAGES } from './shapes.ts';
 
 export interface HubOptions {
@@ -80,7 +83,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (thread !== undefined) undo.push(() => thread.stop(STOP_GRACE_MS));
 
     const gateway = stages.has('gateway')
-      ? await openGateway({ ledger, log, metrics, clock }, await gatewayOptions(config, dataFolder.path))
+      ? await openGateway({ ledger, log, metrics, clock }, await gatewayOptions(config, env, dataFolder.path))
       : undefined;
     if (gateway !== undefined) undo.push(() => gateway.stop(STOP_GRACE_MS));
 
@@ -109,12 +112,18 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             hubName: config.hub.name,
             catalogue: () => apiCatalogue(config),
             mintToken: createToken,
+            waiting: async (study) => gateway?.waiting(study),
           }),
         },
       ],
       checks: [
         { name: 'ledger', check: () => ledger.events.head().then(() => undefined) },
-        ...(gateway === undefined ? [] : [{ name: 'doors', check: () => gateway.check() }]),
+        ...(gateway === undefined
+          ? []
+          : [
+              { name: 'doors', check: () => gateway.check() },
+              { name: 'folders', check: () => gateway.checkFolders(), isAdvisory: true },
+            ]),
         ...(thread === undefined ? [] : [{ name: 'backstage', check: () => thread.check() }]),
       ],
       renderMetrics: async () => metrics.render(thread === undefined ? [] : [await thread.values()]),
@@ -162,38 +171,93 @@ async function orphanPacks(ledger: Ledger, names: readonly string[]): Promise<re
 }
 
 /** The configuration's gateway as the gateway wants it: host names of sources become addresses, once, at start. */
-async function gatewayOptions(config: Config, dataDir: string): Promise<Parameters<typeof openGateway>[1]> {
-  const { dimse, completion, disk, spool } = config.gateway;
-  const sources = await Promise.all(
-    dimse.sources.map(async (source) => ({
-      ...source,
-      hosts: (await Promise.all(source.hosts.map(addressesOf))).flat(),
-    })),
-  );
+async function gatewayOptions(
+  config: Config,
+  env: Environment,
+  dataDir: string,
+): Promise<Parameters<typeof openGateway>[1]> {
+  const { dimse, completion, disk, folders, sameUid, spool } = config.gateway;
   return {
     dataDir,
-    dimse: {
-      host: dimse.host,
-      port: dimse.port,
-      aeTitles: dimse.aeTitles,
-      sources,
-      maxAssociations: dimse.maxAssociations,
-      maxPduLength: dimse.maxPduLengthBytes,
-      timeouts: {
-        associationMs: dimse.timeouts.associateMs,
-        idleMs: dimse.timeouts.idleMs,
-        progressMs: dimse.timeouts.progressMs,
-        closeMs: dimse.timeouts.releaseMs,
-      },
-    },
+    dimse: await dimseOptions(dimse, env),
     completion: {
       ...completion,
       sources: Object.fromEntries(
-        dimse.sources.flatMap(({ name, completion: own }) => (own === undefined ? [] : [[name, own]])),
+        [...dimse.sources, ...folders].flatMap(({ name, completion: own }) => (own === undefined ? [] : [[name, own]])),
+      ),
+      queries: sourceQueries(config, env),
+      patienceOf: (series) => patienceOf(config.routes, series),
+      shortestRouteQuietMs: shortestQuietMs(config.routes),
+    },
+    sameUid: {
+      rule: sameUid,
+      sources: Object.fromEntries(
+        dimse.sources.flatMap(({ name, sameUid: own }) => (own === undefined ? [] : [[name, own]])),
       ),
     },
     disk,
     spool,
+    folders,
+  };
+}
+
+/** Where sources answer how much of a study they have. */
+function sourceQueries(config: Config, env: Environment): Readonly<Record<string, SourceQuery>> {
+  const { sources, aeTitles } = config.gateway.dimse;
+  return Object.fromEntries(
+    sources.flatMap(({ name, query }): readonly (readonly [string, SourceQuery])[] => {
+      if (query === undefined) return [];
+      if ('dicom' in query) {
+        const { aeTitle: calledAeTitle, callingAeTitle = aeTitles[0] ?? 'HUB', ...address } = query.dicom;
+        return [[name, { kind: 'dicom', peer: { ...address, calledAeTitle, callingAeTitle } }]];
+      }
+      const { url, auth } = query.dicomweb;
+      if (auth === undefined) return [[name, { kind: 'dicomweb', url }]];
+      const authorization = () => {
+        if ('bearer' in auth) return `Bearer ${readSecret(auth.bearer, env)}`;
+        const { user, password } = auth.basic;
+        return `Basic ${Buffer.from(`${user}:${readSecret(password, env)}`).toString('base64')}`;
+      };
+      return [[name, { kind: 'dicomweb', url, authorization }]];
+    }),
+  );
+}
+
+/** Host names become addresses; secrets are read, those of TLS again and again: certificates are renewed. */
+async function dimseOptions(
+  { tls, storageCommitment, maxPduLengthBytes, sources, ...rest }: Config['gateway']['dimse'],
+  env: Environment,
+): Promise<DimseOptions> {
+  return {
+    ...rest,
+    maxPduLength: maxPduLengthBytes,
+    commitment: storageCommitment,
+    sources: await Promise.all(
+      sources.map(async ({ hosts, userIdentity, ...source }) => ({
+        ...source,
+        hosts: (await Promise.all(hosts.map(addressesOf))).flat(),
+        ...(userIdentity === undefined
+          ? {}
+          : {
+              userIdentity: {
+                username: userIdentity.username,
+                ...(userIdentity.passcode === undefined ? {} : { passcode: readSecret(userIdentity.passcode, env) }),
+              },
+            }),
+      })),
+    ),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            ...tls,
+            material: () => ({
+              certificate: readSecret(tls.certificate, env),
+              key: readSecret(tls.key, env),
+              ...(tls.ca === undefined ? {} : { ca: readSecret(tls.ca, env) }),
+            }),
+          },
+        }),
   };
 }
 

@@ -1,24 +1,35 @@
 /** The gateway stage: its doors, the spool behind them, the pump to the ledger and the watcher of quiet studies. */
 import { join } from 'node:path';
 import { HubError } from '../core/errors.ts';
-import type { CompletionRule, Ledger } from '../core/ledger.ts';
+import type { Ledger, SameUidRule } from '../core/ledger.ts';
 import type { Clock, Logger, Metrics } from '../core/ports.ts';
 import { Arrivals } from './arrivals.ts';
-import { associationPolicy, type DimseSource } from './dimse/association-policy.ts';
-import type { DimseTimeouts } from './dimse/association.ts';
-import { DimseListener } from './dimse/listener.ts';
+import { Batches } from './completion/batches.ts';
+import { askSource } from './completion/query.ts';
+import { type CompletionOptions, completionRules, type Rules } from './completion/rules.ts';
+import { Dimse, type DimseOptions } from './dimse/dimse.ts';
 import { sourceOfAddress } from './dicomweb/source.ts';
 import { stowRouter, type StowLimits } from './dicomweb/stow.ts';
+import { FolderDoor } from './folder/folder-door.ts';
+import type { WatchedFolderOptions } from './folder/watched-folder.ts';
 import { ingest, type IngestPorts } from './ingest.ts';
 import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
+import type { Offer } from './offer.ts';
 import { type Refusal, Refusals } from './refusals.ts';
 import type { DiskLimits } from './spool/disk-guard.ts';
+import { openReceived } from './spool/byte-sources.ts';
 import { openSpoolFolder, type SpoolFiles } from './spool/files.ts';
 import { SpoolPump } from './spool/pump.ts';
+import type { Reception } from './spool/reception.ts';
 import type { SpooledRecord } from './spool/recovery.ts';
 import { openSpool, type Spool } from './spool/spool.ts';
-import { StudyWatcher } from './study-watcher.ts';
-import { parseSopInstanceUid, parseStudyInstanceUid } from '../core/identifiers.ts';
+import { StudyWatcher, type Waiting } from './study-watcher.ts';
+import {
+  parseSeriesInstanceUid,
+  parseSopInstanceUid,
+  parseStudyInstanceUid,
+  type StudyInstanceUid,
+} from '../core/identifiers.ts';
 
 export interface GatewayPorts {
   readonly ledger: Ledger;
@@ -32,22 +43,13 @@ export interface GatewayPorts {
 export interface GatewayOptions {
   readonly dataDir: string;
   /** Absent: no DIMSE door. */
-  readonly dimse?: {
-    readonly host: string;
-    readonly port: number;
-    readonly aeTitles: readonly string[];
-    /** Without any, only this machine may call. */
-    readonly sources: readonly DimseSource[];
-    readonly maxAssociations?: number;
-    /** Announced and enforced; 64 to 256 KiB. */
-    readonly maxPduLength?: number;
-    readonly timeouts?: Partial<DimseTimeouts>;
-  };
+  readonly dimse?: DimseOptions;
   readonly stow?: Partial<StowLimits>;
-  readonly completion: CompletionRule & {
-    /** By source name. */
-    readonly sources?: Readonly<Record<string, Partial<CompletionRule>>>;
-  };
+  /** Watched folders; each is a source. */
+  readonly folders?: readonly WatchedFolderOptions[];
+  readonly completion: CompletionOptions;
+  /** What a known SOP Instance UID with other bytes means; `quarantine` unless said otherwise. */
+  readonly sameUid?: { readonly rule: SameUidRule; readonly sources?: Readonly<Record<string, SameUidRule>> };
   readonly disk?: Partial<DiskLimits>;
   readonly spool?: {
     readonly segmentBytes?: number;
@@ -59,6 +61,8 @@ export interface GatewayOptions {
 export interface Gateway {
   /** Valid after `accept`; undefined without a DIMSE door. */
   readonly dimsePort: number | undefined;
+  /** The one of `dimsePort` where nothing is plain; undefined without TLS. */
+  readonly dimseTlsPort: number | undefined;
   /** STOW-RS, to be mounted at /dicom-web. It answers 503 before `accept` and after `stop`. */
   readonly stowRouter: ReturnType<typeof stowRouter>;
   /** Why it takes nothing right now, for a readiness probe; resolves when it does. @throws {HubError} `gateway.stopping`, `store.full` */
@@ -67,22 +71,16 @@ export interface Gateway {
   sources(): readonly { readonly name: string; readonly lastSeenAt?: Date }[];
   /** Associations rejected since the start, the latest first; a bounded number of different ones. */
   refusals(): readonly Refusal[];
+  /** Resolves while every watched folder can be used. What else the hub does goes on without. @throws {HubError} `folder.unavailable` */
+  checkFolders(): Promise<void>;
+  /** What a study that is being received waits for; undefined: it is not. */
+  waiting(study: StudyInstanceUid): Promise<Waiting | undefined>;
   /** Opens the doors. */
   accept(): Promise<void>;
   /** Closes the doors, lets what is under way become durable, tells the ledger; the rest is told after the next start. Harmless twice. */
   stop(deadlineMs: number): Promise<void>;
 }
 
-const DEFAULT_MAX_ASSOCIATIONS = 25;
-const DEFAULT_MAX_PDU_LENGTH = 128 * 1024;
-const MAX_PENDING_CONNECTIONS = 64;
-const DEFAULT_TIMEOUTS: DimseTimeouts = {
-  associationMs: 30_000,
-  idleMs: 600_000,
-  progressMs: 30_000,
-  minBytes: 1_024,
-  closeMs: 5_000,
-};
 const DEFAULT_DISK: DiskLimits = { maxUsedFraction: 0.75, minFreeBytes: 5 * 1024 ** 3 };
 const DEFAULT_SPOOL = {
   segmentBytes: 256 * 1024 ** 2,
@@ -102,13 +100,14 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
   const files = ports.files ?? (await openSpoolFolder(join(options.dataDir, 'spool')));
   const metrics = gatewayMetrics(ports.metrics);
   const arrivals = new Arrivals();
+  const rules = completionRules(options.completion);
   const pump = new SpoolPump({
     ledger: ports.ledger,
     files,
     log,
     clock: ports.clock,
     metrics,
-    completionOf: (source) => ({ ...pick(options.completion), ...options.completion.sources?.[source] }),
+    completionOf: (source) => rules.timerOf(source),
     onRecorded: (instance) => arrivals.forget(identityOf(instance)),
   });
   const positions = await ports.ledger.instances.spoolPositions();
@@ -120,17 +119,26 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
   );
   if (unrecorded.length > 0) log.info('spool holds instances the ledger does not know', { records: unrecorded.length });
   for (const record of unrecorded) resume(record, arrivals, pump);
-  return new RunningGateway({ ...ports, log }, options, { spool, pump, arrivals, metrics });
+  return new RunningGateway({ ...ports, log }, options, {
+    spool,
+    pump,
+    arrivals,
+    metrics,
+    rules,
+    sameUidOf: (source) => options.sameUid?.sources?.[source] ?? options.sameUid?.rule ?? 'quarantine',
+    openReceived: async (blob) => openReceived(files, blob),
+  });
 }
 
 class RunningGateway implements Gateway {
   readonly stowRouter: ReturnType<typeof stowRouter>;
   readonly #inner: { readonly spool: Spool; readonly pump: SpoolPump };
-  readonly #listener: DimseListener | undefined;
+  readonly #dimse: Dimse | undefined;
   readonly #watcher: StudyWatcher;
+  readonly #batches: Batches;
+  readonly #folders: FolderDoor;
   readonly #refusals: Refusals;
   readonly #seenAt: ReadonlyMap<string, Date | undefined>;
-  #dimsePort: number | undefined;
   #state: 'closed' | 'open' | 'stopping' = 'closed';
   #stopped: Promise<void> | undefined;
 
@@ -142,30 +150,75 @@ class RunningGateway implements Gateway {
       readonly pump: SpoolPump;
       readonly arrivals: Arrivals;
       readonly metrics: GatewayMetrics;
-    },
+      readonly rules: Rules;
+    } & Pick<IngestPorts, 'sameUidOf' | 'openReceived'>,
   ) {
     const { spool, metrics } = inner;
     const { ledger, log, clock } = ports;
     const hub: IngestPorts = { ledger, log, clock, ...inner };
     const sources = options.dimse?.sources ?? [];
+    const named = [...sources, ...(options.folders ?? [])];
     const startedAt = clock.now();
-    const seenAt = new Map<string, Date | undefined>(sources.map(({ name }) => [name, undefined]));
+    const seenAt = new Map<string, Date | undefined>(named.map(({ name }) => [name, undefined]));
     const onSeen = (source: string) => void seenAt.set(source, clock.now());
     this.#inner = inner;
     this.#seenAt = seenAt;
     this.#refusals = new Refusals(() => clock.now());
-    this.#watcher = new StudyWatcher({ ledger, clock, log, metrics });
-    this.#listener = options.dimse === undefined ? undefined : this.#dimseListener(options.dimse, hub, spool, onSeen);
+    const { rules } = inner;
+    const batches = new Batches({ ledger, clock, log, afterReleaseMsOf: (source) => rules.afterReleaseMsOf(source) });
+    this.#batches = batches;
+    this.#watcher = new StudyWatcher({
+      ...{ ledger, clock, log, metrics, rules },
+      isPending: (study) => inner.arrivals.hasPending(study),
+      ask: async (source, study, signal) => {
+        const query = options.completion.queries?.[source];
+        if (query === undefined) throw new TypeError(`the source ${source} cannot be asked`);
+        return askSource(query, study, signal);
+      },
+    });
+    const store = async (reception: Reception, offer: Offer) => {
+      try {
+        const ingested = await ingest(reception, offer, hub);
+        batches.brought(offer.provenance, ingested.studyInstanceUid);
+        return ingested;
+      } catch (error) {
+        batches.refused(offer.provenance);
+        throw error;
+      }
+    };
+    this.#dimse =
+      options.dimse === undefined
+        ? undefined
+        : new Dimse(options.dimse, {
+            ...{ ledger, clock, log, metrics, store, onSeen },
+            objects: { open: inner.openReceived },
+            isStopping: () => this.#state === 'stopping',
+            isDiskLow: () => spool.isFull,
+            isOnItsWay: (sopInstanceUid) => inner.arrivals.has(sopInstanceUid),
+            receive: (prefix) => spool.receive(prefix),
+            onRefused: (caller) => this.#refusals.add(caller),
+            onEnded: (associationId, isReleased) => batches.ended(associationId, isReleased),
+          });
+    this.#folders = new FolderDoor(options.folders ?? [], {
+      receive: (prefix) => spool.receive(prefix),
+      store,
+      canTake: () => !spool.isFull,
+      onSeen,
+      onEnded: (associationId, isWhole) => batches.ended(associationId, isWhole),
+      metrics,
+      clock,
+      log,
+    });
     this.stowRouter = stowRouter({
       receive: (prefix) => spool.receive(prefix),
-      store: async (reception, offer) => ingest(reception, offer, hub),
+      store,
       sourceOf: sourceOfAddress(sources),
       isOpen: () => this.#state === 'open',
       onSeen,
+      onEnded: (associationId, isWhole) => batches.ended(associationId, isWhole),
       log,
       limits: options.stow ?? {},
     });
-    metrics.associations.collect(() => metrics.associations.set({}, this.#listener?.associations ?? 0));
     metrics.spoolPendingBytes.collect(() => metrics.spoolPendingBytes.set({}, inner.pump.pendingBytes));
     metrics.spoolOldestAgeSeconds.collect(() => metrics.spoolOldestAgeSeconds.set({}, inner.pump.oldestAgeSeconds()));
     metrics.sourceLastSeenSeconds.collect(() => {
@@ -177,7 +230,11 @@ class RunningGateway implements Gateway {
   }
 
   get dimsePort(): number | undefined {
-    return this.#dimsePort;
+    return this.#dimse?.port;
+  }
+
+  get dimseTlsPort(): number | undefined {
+    return this.#dimse?.tlsPort;
   }
 
   check(): Promise<void> {
@@ -193,14 +250,23 @@ class RunningGateway implements Gateway {
     }));
   }
 
+  waiting(study: StudyInstanceUid): Promise<Waiting | undefined> {
+    return this.#watcher.waiting(study);
+  }
+
   refusals(): readonly Refusal[] {
     return this.#refusals.list();
   }
 
+  checkFolders(): Promise<void> {
+    return this.#folders.check();
+  }
+
   async accept(): Promise<void> {
     this.#watcher.start();
-    this.#dimsePort = await this.#listener?.listen();
+    await this.#dimse?.listen();
     this.#state = 'open';
+    this.#folders.open();
   }
 
   async stop(deadlineMs: number): Promise<void> {
@@ -212,39 +278,14 @@ class RunningGateway implements Gateway {
     const wasOpen = this.#state === 'open';
     this.#state = 'stopping';
     const startedMs = performance.now();
-    if (wasOpen) await this.#listener?.stop(deadlineMs * DOORS_SHARE);
+    if (wasOpen) {
+      const doorsMs = deadlineMs * DOORS_SHARE;
+      await Promise.all([this.#dimse?.stop(doorsMs), this.#folders.close(doorsMs)]);
+    }
     await this.#watcher.stop();
+    await this.#batches.stop();
     await this.#inner.spool.close();
     await this.#inner.pump.stop(Math.max(0, deadlineMs - (performance.now() - startedMs)));
-  }
-
-  #dimseListener(
-    options: NonNullable<GatewayOptions['dimse']>,
-    hub: IngestPorts,
-    spool: Spool,
-    onSeen: (source: string) => void,
-  ): DimseListener {
-    const { host, port, aeTitles, sources } = options;
-    const maxAssociations = options.maxAssociations ?? DEFAULT_MAX_ASSOCIATIONS;
-    return new DimseListener(
-      { host, port, maxPending: MAX_PENDING_CONNECTIONS },
-      {
-        policy: associationPolicy(aeTitles, sources),
-        load: () => ({
-          isStopping: this.#state === 'stopping',
-          isDiskLow: spool.isFull,
-          associations: this.#listener?.associations ?? 0,
-          maxAssociations,
-        }),
-        maxPduLength: options.maxPduLength ?? DEFAULT_MAX_PDU_LENGTH,
-        timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
-        receive: (prefix) => spool.receive(prefix),
-        store: async (reception, offer) => ingest(reception, offer, hub),
-        log: hub.log,
-        onSeen,
-        onRefused: (caller) => this.#refusals.add(caller),
-      },
-    );
   }
 }
 
@@ -252,7 +293,12 @@ class RunningGateway implements Gateway {
 function resume(record: SpooledRecord, arrivals: Arrivals, pump: SpoolPump): void {
   const { description } = record;
   if (description.kind === 'instance') {
-    arrivals.add({ ...identityOf(description), patientDigest: description.patientDigest }, Promise.resolve());
+    const { patientDigest, seriesInstanceUid, sameUid } = description;
+    arrivals.add(
+      { ...identityOf(description), patientDigest, seriesInstanceUid: parseSeriesInstanceUid(seriesInstanceUid) },
+      Promise.resolve(),
+      sameUid === 'keep-both-as-revision',
+    );
   }
   pump.add(record);
 }
@@ -263,8 +309,4 @@ function identityOf(instance: { studyInstanceUid: string; sopInstanceUid: string
     sopInstanceUid: parseSopInstanceUid(instance.sopInstanceUid),
     dataSetSha256: instance.dataSetSha256,
   };
-}
-
-function pick({ quietMs, forceMs }: CompletionRule): CompletionRule {
-  return { quietMs, forceMs };
 }

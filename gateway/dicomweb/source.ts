@@ -1,5 +1,6 @@
 /** Whose request it is, for doors without AE titles: the configured source at the sender's address. */
-import { LOOPBACK_SOURCE, hostList, isInside, type DimseSource } from '../dimse/association-policy.ts';
+import { LOOPBACK_SOURCE, type DimseSource } from '../dimse/association-policy.ts';
+import { hostList, isInside } from '../dimse/host-list.ts';
 
 /** Name for a sender no configured source names a host for; that it may send at all is decided before. */
 const OTHER_SOURCE = 'dicomweb';

@@ -1,12 +1,35 @@
 /** Who may open an association, and the answer of PS3.8 Table 9-21 for who may not. Pure: it decides, others do. */
-import { BlockList, isIP } from 'node:net';
-import { HubError } from '../../core/errors.ts';
+import { DICOM_APPLICATION_CONTEXT } from './association-items.ts';
+import type { UserIdentity } from './association-request.ts';
+import { hostList, isInside } from './host-list.ts';
+import {
+  certificateRule,
+  identityRule,
+  type CertificateRule,
+  type IdentityRule,
+  type PeerCertificate,
+} from './proofs.ts';
+import type { Offered } from './presentation-contexts.ts';
 
 export interface DimseSource {
   readonly name: string;
   readonly aeTitle: string;
   /** IP addresses and CIDR ranges; none is any address. */
   readonly hosts: readonly string[];
+  /** The client certificate it must show; without one its associations come over TLS or not. */
+  readonly certificate?: CertificateRule | undefined;
+  /** The user identity it must negotiate. */
+  readonly userIdentity?: IdentityRule | undefined;
+  readonly maxAssociations?: number | undefined;
+  /** Between its messages, instead of what holds for all. */
+  readonly idleMs?: number | undefined;
+}
+
+/** A called AE title and what is to be had there. */
+export interface DimseTitle extends Offered {
+  readonly aeTitle: string;
+  /** Names of the sources that may call it; undefined is all. */
+  readonly sources?: readonly string[] | undefined;
 }
 
 /** The name of who calls when no source is configured. */
@@ -18,6 +41,9 @@ export interface Caller {
   readonly callingAeTitle: string;
   readonly protocolVersion: number;
   readonly applicationContextUid: string;
+  readonly userIdentity?: UserIdentity;
+  /** Shown in the TLS handshake and found trustworthy. */
+  readonly certificate?: PeerCertificate;
 }
 
 /** What the hub is busy with. */
@@ -26,10 +52,20 @@ export interface Load {
   readonly isDiskLow: boolean;
   readonly associations: number;
   readonly maxAssociations: number;
+  readonly maxAssociationsPerAddress: number;
+  readonly ofSource: (source: string) => number;
+  readonly ofAddress: (address: string) => number;
 }
 
 export type Decision =
-  | { readonly accepted: true; readonly source: string }
+  | {
+      readonly accepted: true;
+      readonly source: string;
+      readonly title: DimseTitle;
+      readonly idleMs?: number | undefined;
+      /** The source had to prove who it is by its user identity, and did. */
+      readonly isIdentityProven: boolean;
+    }
   | {
       readonly accepted: false;
       readonly why: string;
@@ -44,75 +80,74 @@ const REJECTIONS = {
   'application context': { result: 1, by: 1, reason: 2 },
   'called AE title': { result: 1, by: 1, reason: 7 },
   'calling AE title': { result: 1, by: 1, reason: 3 },
+  // There is no reason of its own for it: no reason given, by the ACSE related function.
+  'user identity': { result: 1, by: 2, reason: 1 },
   'too many associations': { result: 2, by: 3, reason: 2 },
+  'too many associations of the source': { result: 2, by: 3, reason: 2 },
+  'too many associations from the address': { result: 2, by: 3, reason: 2 },
   'disk low': { result: 2, by: 3, reason: 2 },
   stopping: { result: 2, by: 3, reason: 1 },
 } as const;
 
-/** PS3.7 Annex A.2.1 */
-const DICOM_APPLICATION_CONTEXT = '1.2.840.10008.3.1.1.1';
-
 export type AssociationPolicy = (caller: Caller, load: Load) => Decision;
 
-/**
- * @param aeTitles - the titles the hub answers to
- * @param sources - without any, only this machine may call
- * @throws {HubError} `config.invalid` for a host that is neither address nor range
- */
-export function associationPolicy(aeTitles: readonly string[], sources: readonly DimseSource[]): AssociationPolicy {
-  const called = new Set(aeTitles);
-  const known = sources.map(({ name, aeTitle, hosts }) => ({ name, aeTitle, hosts: hostList(hosts) }));
-  const loopback = hostList(['127.0.0.0/8', '::1']);
+interface KnownSource extends Pick<DimseSource, 'name' | 'maxAssociations' | 'idleMs'> {
+  readonly isCaller: (caller: Caller) => boolean;
+  /** Absent: nothing to be proven. */
+  readonly isProven?: (caller: Caller) => boolean;
+}
 
-  const sourceOf = (caller: Caller): string | undefined => {
-    if (known.length === 0) return isInside(caller.address, loopback) ? LOOPBACK_SOURCE : undefined;
-    return known.find(
-      ({ aeTitle, hosts }) =>
-        aeTitle === caller.callingAeTitle && (hosts === undefined || isInside(caller.address, hosts)),
-    )?.name;
-  };
+/**
+ * @param titles - the titles the hub answers to; the first of two of one name counts
+ * @param sources - without any, only this machine may call
+ * @throws {HubError} `config.invalid` for a host that is neither address nor range, or a certificate rule that is none
+ */
+export function associationPolicy(titles: readonly DimseTitle[], sources: readonly DimseSource[]): AssociationPolicy {
+  const called = new Map(titles.toReversed().map((title) => [title.aeTitle, title]));
+  const known = sources.length === 0 ? [loopback()] : sources.map(knownSource);
 
   return (caller, load) => {
     // PS3.8 Section 9.3.2: bit 0 is version 1, the only one there is.
     if ((caller.protocolVersion & 1) === 0) return rejected('protocol version');
     if (caller.applicationContextUid !== DICOM_APPLICATION_CONTEXT) return rejected('application context');
-    if (!called.has(caller.calledAeTitle)) return rejected('called AE title');
-    const source = sourceOf(caller);
-    if (source === undefined) return rejected('calling AE title');
+    const title = called.get(caller.calledAeTitle);
+    if (title === undefined) return rejected('called AE title');
+    const candidates = known.filter(
+      ({ name, isCaller }) => title.sources?.includes(name) !== false && isCaller(caller),
+    );
+    if (candidates.length === 0) return rejected('calling AE title');
+    const source = candidates.find(({ isProven }) => isProven?.(caller) ?? true);
+    if (source === undefined) return rejected('user identity');
     if (load.isStopping) return rejected('stopping');
     if (load.isDiskLow) return rejected('disk low');
     if (load.associations >= load.maxAssociations) return rejected('too many associations');
-    return { accepted: true, source };
+    const { name, maxAssociations = Infinity, idleMs } = source;
+    if (load.ofSource(name) >= maxAssociations) return rejected('too many associations of the source');
+    if (load.ofAddress(caller.address) >= load.maxAssociationsPerAddress) {
+      return rejected('too many associations from the address');
+    }
+    return { accepted: true, source: name, title, idleMs, isIdentityProven: source.isProven !== undefined };
+  };
+}
+
+function loopback(): KnownSource {
+  const hosts = hostList(['127.0.0.0/8', '::1']);
+  return { name: LOOPBACK_SOURCE, isCaller: ({ address }) => isInside(address, hosts) };
+}
+
+function knownSource(source: DimseSource): KnownSource {
+  const { name, aeTitle, maxAssociations, idleMs } = source;
+  const hosts = hostList(source.hosts);
+  const shows = source.certificate === undefined ? undefined : certificateRule(source.certificate);
+  const proves = source.userIdentity === undefined ? undefined : identityRule(source.userIdentity);
+  return {
+    ...{ name, maxAssociations, idleMs },
+    isCaller: ({ callingAeTitle, address, certificate }) =>
+      aeTitle === callingAeTitle && isInside(address, hosts) && (shows?.(certificate) ?? true),
+    ...(proves === undefined ? {} : { isProven: ({ userIdentity }) => proves(userIdentity) }),
   };
 }
 
 function rejected(why: keyof typeof REJECTIONS): Decision {
   return { accepted: false, why, ...REJECTIONS[why] };
-}
-
-/** @returns undefined when every address is meant */
-export function hostList(hosts: readonly string[]): BlockList | undefined {
-  if (hosts.length === 0) return undefined;
-  const list = new BlockList();
-  for (const host of hosts) {
-    const [address = '', bits] = host.split('/');
-    const family = isIP(address);
-    const prefix = bits === undefined ? undefined : Number(bits);
-    const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(bits ?? '') && prefix <= (family === 4 ? 32 : 128));
-    if (family === 0 || !isPrefix || host.split('/').length > 2) {
-      throw new HubError('config.invalid', { detail: `${host} is neither an IP address nor a CIDR range` });
-    }
-    const kind = family === 4 ? 'ipv4' : 'ipv6';
-    if (prefix === undefined) list.addAddress(address, kind);
-    else list.addSubnet(address, prefix, kind);
-  }
-  return list;
-}
-
-/** IPv4 addresses come as `::ffff:10.0.0.1` where the listener is on both families. */
-export function isInside(address: string, list: BlockList | undefined): boolean {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  const family = isIP(plain);
-  if (family === 0) return false;
-  return list === undefined || list.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }

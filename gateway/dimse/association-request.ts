@@ -1,12 +1,29 @@
 /** PS3.8 Section 9.3.2: the A-ASSOCIATE-RQ, read strictly where a mistake could be ours to suffer. */
 import { ABORT_REASON, ProtocolError } from './framing.ts';
+import { ITEM, items, text, uidBehind } from './association-items.ts';
+
+/** SCP/SCU role selection (PS3.7 Section D.3.3.4), as the requestor proposed it. */
+export interface RoleSelection {
+  readonly scu: boolean;
+  readonly scp: boolean;
+}
 
 export interface ProposedContext {
   readonly id: number;
   readonly abstractSyntaxUid: string;
   readonly transferSyntaxUids: readonly string[];
-  /** SCP/SCU role selection (PS3.7 Section D.3.3.4) when the peer proposed it. */
-  readonly scuRole?: boolean;
+  readonly roles?: RoleSelection;
+  /** Service-class-application-information of SOP Class Extended Negotiation (PS3.7 Section D.3.3.5). */
+  readonly extended?: Uint8Array;
+}
+
+/** PS3.7 Section D.3.3.7. The fields are bytes: only some types hold text. */
+export interface UserIdentity {
+  /** 1 username, 2 username and passcode, 3 Kerberos, 4 SAML, 5 JSON Web Token. */
+  readonly type: number;
+  readonly wantsResponse: boolean;
+  readonly primary: Uint8Array;
+  readonly secondary: Uint8Array;
 }
 
 export interface AssociationRequest {
@@ -18,30 +35,38 @@ export interface AssociationRequest {
   readonly maxPduLength: number;
   readonly implementationClassUid: string;
   readonly implementationVersion: string;
+  /** An asynchronous operations window was proposed, of whatever size. */
+  readonly proposesWindow: boolean;
+  readonly userIdentity?: UserIdentity;
   readonly contexts: readonly ProposedContext[];
 }
 
-const ITEM = {
-  applicationContext: 0x10,
-  presentationContext: 0x20,
-  abstractSyntax: 0x30,
-  transferSyntax: 0x40,
-  userInformation: 0x50,
-  maximumLength: 0x51,
-  implementationClass: 0x52,
-  roleSelection: 0x54,
-  implementationVersion: 0x55,
-} as const;
-const ITEM_HEADER_BYTES = 4;
 const FIXED_BYTES = 68;
 /** PS3.8 Section 9.3.2.2: odd numbers from 1 to 255. */
 const MAX_CONTEXTS = 128;
 
+/** What the user information item holds. */
+interface UserInformation {
+  maxPduLength: number;
+  implementationClassUid: string;
+  implementationVersion: string;
+  proposesWindow: boolean;
+  userIdentity?: UserIdentity;
+  readonly roles: Map<string, RoleSelection>;
+  readonly extended: Map<string, Uint8Array>;
+}
+
 /** @throws {ProtocolError} invalid parameter value */
 export function parseAssociationRequest(body: Buffer): AssociationRequest {
   if (body.length < FIXED_BYTES) throw invalid('an A-ASSOCIATE-RQ shorter than its fixed part');
-  const user = { maxPduLength: 0, implementationClassUid: '', implementationVersion: '' };
-  const roles = new Map<string, boolean>();
+  const user: UserInformation = {
+    maxPduLength: 0,
+    implementationClassUid: '',
+    implementationVersion: '',
+    proposesWindow: false,
+    roles: new Map(),
+    extended: new Map(),
+  };
   const contexts: ProposedContext[] = [];
   let applicationContextUid = '';
   for (const item of items(body.subarray(FIXED_BYTES))) {
@@ -53,22 +78,27 @@ export function parseAssociationRequest(body: Buffer): AssociationRequest {
         contexts.push(parseContext(item.value));
         break;
       case ITEM.userInformation:
-        for (const part of items(item.value)) parseUserItem(part, user, roles);
+        for (const part of items(item.value)) parseUserItem(part.type, part.value, user);
         break;
       default:
         break; // PS3.8 Section 9.3.1: unrecognised items are ignored.
     }
   }
   checkContextIds(contexts);
+  const { roles, extended, ...rest } = user;
   return {
     protocolVersion: body.readUInt16BE(0),
     calledAeTitle: text(body.subarray(4, 20)),
     callingAeTitle: text(body.subarray(20, 36)),
     applicationContextUid,
-    ...user,
+    ...rest,
     contexts: contexts.map((context) => {
-      const scuRole = roles.get(context.abstractSyntaxUid);
-      return scuRole === undefined ? context : { ...context, scuRole };
+      const own = { roles: roles.get(context.abstractSyntaxUid), extended: extended.get(context.abstractSyntaxUid) };
+      return {
+        ...context,
+        ...(own.roles === undefined ? {} : { roles: own.roles }),
+        ...(own.extended === undefined ? {} : { extended: own.extended }),
+      };
     }),
   };
 }
@@ -84,31 +114,51 @@ function parseContext(value: Buffer): ProposedContext {
   return { id: value.readUInt8(0), abstractSyntaxUid, transferSyntaxUids };
 }
 
-function parseUserItem(
-  item: Item,
-  user: { maxPduLength: number; implementationClassUid: string; implementationVersion: string },
-  roles: Map<string, boolean>,
-): void {
-  switch (item.type) {
+function parseUserItem(type: number, value: Buffer, user: UserInformation): void {
+  switch (type) {
     case ITEM.maximumLength:
-      if (item.value.length !== 4) throw invalid('a maximum length that is not four bytes');
-      user.maxPduLength = item.value.readUInt32BE(0);
+      if (value.length !== 4) throw invalid('a maximum length that is not four bytes');
+      user.maxPduLength = value.readUInt32BE(0);
       break;
     case ITEM.implementationClass:
-      user.implementationClassUid = text(item.value);
+      user.implementationClassUid = text(value);
       break;
     case ITEM.implementationVersion:
-      user.implementationVersion = text(item.value);
+      user.implementationVersion = text(value);
+      break;
+    case ITEM.operationsWindow:
+      user.proposesWindow = true;
       break;
     case ITEM.roleSelection: {
-      const uidLength = item.value.length < 2 ? -1 : item.value.readUInt16BE(0);
-      if (uidLength < 0 || item.value.length !== uidLength + 4) throw invalid('a role selection of wrong length');
-      roles.set(text(item.value.subarray(2, 2 + uidLength)), item.value.readUInt8(2 + uidLength) === 1);
+      const { uid, rest } = uidBehind(value);
+      if (rest.length !== 2) throw invalid('a role selection of wrong length');
+      user.roles.set(uid, { scu: rest[0] === 1, scp: rest[1] === 1 });
       break;
     }
+    case ITEM.extendedNegotiation: {
+      const { uid, rest } = uidBehind(value);
+      user.extended.set(uid, rest);
+      break;
+    }
+    case ITEM.userIdentity:
+      user.userIdentity = parseUserIdentity(value);
+      break;
     default:
-      break; // Asynchronous operations are answered by silence: one outstanding operation (PS3.7 Section D.3.3.3).
+      break;
   }
+}
+
+/** PS3.7 Table D.3-14 */
+function parseUserIdentity(value: Buffer): UserIdentity {
+  const primaryEnd = value.length < 4 ? Infinity : 4 + value.readUInt16BE(2);
+  const end = primaryEnd + 2 > value.length ? Infinity : primaryEnd + 2 + value.readUInt16BE(primaryEnd);
+  if (end > value.length) throw invalid('a user identity cut off');
+  return {
+    type: value.readUInt8(0),
+    wantsResponse: value.readUInt8(1) === 1,
+    primary: value.subarray(4, primaryEnd),
+    secondary: value.subarray(primaryEnd + 2, end),
+  };
 }
 
 /** Any odd ids in any order are legal; two contexts of one id would let the peer choose which rules hold. */
@@ -118,27 +168,6 @@ function checkContextIds(contexts: readonly ProposedContext[]): void {
     throw invalid('presentation contexts missing, too many or repeated');
   }
   if (contexts.some(({ id }) => id % 2 === 0)) throw invalid('an even presentation context id');
-}
-
-interface Item {
-  readonly type: number;
-  readonly value: Buffer;
-}
-
-function* items(bytes: Buffer): Generator<Item> {
-  let at = 0;
-  while (at < bytes.length) {
-    if (at + ITEM_HEADER_BYTES > bytes.length) throw invalid('an item cut off');
-    const end = at + ITEM_HEADER_BYTES + bytes.readUInt16BE(at + 2);
-    if (end > bytes.length) throw invalid('an item longer than what holds it');
-    yield { type: bytes.readUInt8(at), value: bytes.subarray(at + ITEM_HEADER_BYTES, end) };
-    at = end;
-  }
-}
-
-/** AE titles are padded with spaces, UIDs by some with a NUL. */
-function text(bytes: Buffer): string {
-  return bytes.toString('latin1').replace(/^[ \0]+|[ \0]+$/g, '');
 }
 
 function invalid(message: string): ProtocolError {

@@ -7,8 +7,9 @@ import type { Socket } from 'node:net';
 import type { Provenance } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
 import type { RefusedCaller } from '../refusals.ts';
-import type { AssociationPolicy, Load } from './association-policy.ts';
+import { RELEASE_RESPONSE } from './association-answer.ts';
 import { parseAssociationRequest, type AssociationRequest } from './association-request.ts';
+import { AssociationServices, type ServicePorts } from './association-services.ts';
 import {
   ABORT_REASON,
   Framing,
@@ -18,51 +19,58 @@ import {
   type AbortReason,
   type PduHandler,
 } from './framing.ts';
-import { HubScp } from './hub-scp.ts';
-import { Messages, type MessageCarrier, type MessageHandling } from './messages.ts';
-import { negotiate } from './presentation-contexts.ts';
+import { Messages, type MessageCarrier } from './messages.ts';
+import { answerRequest, type OpeningRules } from './opening.ts';
+import type { PeerCertificate } from './proofs.ts';
+import { Silence, type DimseTimeouts, type Expected } from './silence.ts';
 
-export interface DimseTimeouts {
-  /** From the connection to the whole A-ASSOCIATE-RQ (ARTIM, PS3.8 Section 9.1.5). */
-  readonly associationMs: number;
-  /** Between messages. */
-  readonly idleMs: number;
-  /** In each such window of a message or PDU under way at least `minBytes` must come. */
-  readonly progressMs: number;
-  readonly minBytes: number;
-  /** For the peer to close after the end of the association. */
-  readonly closeMs: number;
-}
-
-export interface AssociationPorts extends MessageHandling {
-  readonly policy: AssociationPolicy;
-  readonly load: () => Load;
-  readonly maxPduLength: number;
+export interface AssociationPorts extends ServicePorts, OpeningRules {
   readonly timeouts: DimseTimeouts;
-  readonly log: Logger;
   /** The association was accepted, or a message was answered. */
   readonly onSeen: (source: string) => void;
+  /** It is over, released by its peer or in any other way; told twice, the first counts. */
+  readonly onEnded?: ((associationId: string, isReleased: boolean) => void) | undefined;
   /** The association was rejected. */
   readonly onRefused: (caller: RefusedCaller) => void;
+  readonly log: Logger;
+}
+
+/** A connection as the door hands it over. */
+export interface Connected {
+  readonly socket: Socket;
+  /** Over TLS, when the peer has shown one that is trustworthy. */
+  readonly certificate?: PeerCertificate | undefined;
+  /** Accepted as an association, or over: it is not pending any more. */
+  readonly onSettled: () => void;
 }
 
 const MAX_ASSOCIATE_BYTES = 256 * 1024;
 /** A peer that does not read its responses is cut off. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
-const ABORT_GRACE_MS = 1_000;
 
 type Phase = 'requesting' | 'open' | 'releasing' | 'closing' | 'closed';
 
+/** PS3.8 Table 9-10, as far as a performer of services meets it. */
+const EXPECTED: Readonly<Record<Phase, ReadonlySet<number>>> = {
+  requesting: new Set([PDU.associateRequest, PDU.abort]),
+  open: new Set([PDU.data, PDU.releaseRequest, PDU.abort]),
+  releasing: new Set([PDU.abort]),
+  closing: new Set([PDU.abort]),
+  closed: new Set([PDU.abort]),
+};
+
 export class Association implements PduHandler {
   readonly id = randomUUID();
+  readonly address: string;
   readonly #socket: Socket;
+  readonly #connected: Connected;
   readonly #ports: AssociationPorts;
   readonly #log: Logger;
   readonly #framing = new Framing(this);
-  readonly #scp: HubScp;
-  readonly #address: string;
   readonly #startedMs = performance.now();
   readonly #messages: Messages;
+  readonly #services: AssociationServices;
+  readonly #silence: Silence;
   #phase: Phase = 'requesting';
   #request: AssociationRequest | undefined;
   #source = '';
@@ -71,41 +79,40 @@ export class Association implements PduHandler {
   #rest: Buffer | undefined;
   #isStopping = false;
   #end = 'closed by peer';
-  /** When the phase, the idle time or the progress window began. */
-  #sinceMs = performance.now();
-  #windowBytes = 0;
 
-  constructor(socket: Socket, ports: AssociationPorts) {
-    this.#socket = socket;
+  constructor(connected: Connected, ports: AssociationPorts) {
+    this.#connected = connected;
+    this.#socket = connected.socket;
     this.#ports = ports;
-    this.#address = socket.remoteAddress ?? '';
+    this.address = connected.socket.remoteAddress ?? '';
     this.#log = ports.log.child({ associationId: this.id });
-    const scp = new HubScp(socket);
-    this.#scp = scp;
+    this.#silence = new Silence(ports.timeouts);
     const carrier: MessageCarrier = {
       provenance: () => this.#provenance(),
       isStopping: () => this.#isStopping,
       write: (bytes) => this.#write(bytes),
-      echo: async (pdu) => scp.echo(pdu),
       holdBack: (ready) => this.#holdBack(ready),
       onAnswered: () => this.#answered(),
       onFailed: (error) => this.#fail(error),
     };
-    this.#messages = new Messages(ports, carrier, this.#log);
-    this.#scp.on('networkError', () =>
-      this.#abort(ABORT_REASON.invalidParameterValue, 'the library refused a message'),
-    );
+    this.#services = new AssociationServices(this.id, ports, carrier, this.#log);
+    this.#messages = new Messages(this.#services, carrier);
   }
 
-  /** True from the acceptance to the end: what counts against the limit. */
+  /** True from the acceptance to the end: what counts against the limits. */
   get isAssociated(): boolean {
     return this.#phase === 'open' || this.#phase === 'releasing';
+  }
+
+  /** The source it was accepted for; empty before. */
+  get source(): string {
+    return this.#source;
   }
 
   /** Bytes from the socket, valid only during the call. */
   received(chunk: Uint8Array): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') return; // Said all there is to say; the rest is not ours.
-    this.#windowBytes += chunk.length;
+    this.#silence.heard(chunk.length);
     this.#take(this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]));
   }
 
@@ -114,32 +121,29 @@ export class Association implements PduHandler {
     return this.#isPaused;
   }
 
-  /** Called often; closes what has been silent for too long. The hub's own work never counts as the peer's silence. */
+  /** Called often; closes what has been silent for too long. */
   tick(nowMs: number): void {
-    const { timeouts } = this.#ports;
-    const waitedMs = nowMs - this.#sinceMs;
+    const expected = this.#expected();
+    const why = expected === undefined ? undefined : this.#silence.tooLong(expected, nowMs);
+    if (why === undefined) return;
+    if (this.#phase === 'closing') this.#socket.destroy();
+    else this.#abort(ABORT_REASON.notSpecified, why);
+  }
+
+  #expected(): Expected | undefined {
     switch (this.#phase) {
       case 'requesting':
-        if (waitedMs > timeouts.associationMs) this.#abort(ABORT_REASON.notSpecified, 'no association request in time');
-        break;
+        return 'association';
       case 'open':
-        if (this.#isPaused || this.#messages.outstanding > 0) this.#restartTimer(nowMs);
-        else if (!this.#messages.isInside && !this.#framing.isInside) {
-          if (waitedMs > timeouts.idleMs) this.#abort(ABORT_REASON.notSpecified, 'idle for too long');
-        } else if (waitedMs > timeouts.progressMs) {
-          if (this.#windowBytes < timeouts.minBytes) this.#abort(ABORT_REASON.notSpecified, 'too slow');
-          else this.#restartTimer(nowMs);
-        }
-        break;
-      case 'releasing':
-        break; // Ends with the last response.
+        if (this.#isPaused || this.#messages.outstanding > 0) return 'own-turn';
+        return this.#messages.isInside || this.#framing.isInside ? 'rest-of-message' : 'message';
       case 'closing':
-        if (waitedMs > (this.#end === 'released' ? timeouts.closeMs : ABORT_GRACE_MS)) this.#socket.destroy();
-        break;
+        return this.#end === 'released' ? 'end-after-release' : 'end-after-abort';
+      case 'releasing': // Ends with the last response.
       case 'closed':
-        break;
+        return undefined;
       default:
-        throw new Error(this.#phase satisfies never);
+        return this.#phase satisfies never;
     }
   }
 
@@ -153,13 +157,16 @@ export class Association implements PduHandler {
   async closed(): Promise<void> {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
+    this.#ports.onEnded?.(this.id, false);
+    this.#connected.onSettled();
+    this.#services.end(this.#end);
     await this.#messages.abandon();
-    const { stored, failed, bytes } = this.#messages.counts;
+    const { stored, failed, bytes } = this.#services.counts;
     this.#log.info(this.#request === undefined ? 'connection without association ended' : 'association ended', {
       source: this.#source,
       callingAeTitle: this.#request?.callingAeTitle,
       calledAeTitle: this.#request?.calledAeTitle,
-      address: this.#address,
+      address: this.address,
       end: this.#end,
       instances: stored,
       failed,
@@ -169,11 +176,9 @@ export class Association implements PduHandler {
   }
 
   begin(type: number, length: number): void {
-    const isExpected =
-      this.#phase === 'requesting'
-        ? type === PDU.associateRequest || type === PDU.abort
-        : type === PDU.abort || (this.#phase === 'open' && (type === PDU.data || type === PDU.releaseRequest));
-    if (!isExpected) throw new ProtocolError(ABORT_REASON.unexpectedPdu, 'a PDU that may not come now');
+    if (!EXPECTED[this.#phase].has(type)) {
+      throw new ProtocolError(ABORT_REASON.unexpectedPdu, 'a PDU that may not come now');
+    }
     const isTooLong =
       type === PDU.data
         ? length > this.#ports.maxPduLength
@@ -197,7 +202,7 @@ export class Association implements PduHandler {
   }
 
   value(contextId: number, isCommand: boolean, isLast: boolean): void {
-    if (!this.#messages.isInside) this.#restartTimer(performance.now());
+    if (!this.#messages.isInside) this.#silence.restart();
     this.#messages.value(contextId, isCommand, isLast);
   }
 
@@ -221,29 +226,29 @@ export class Association implements PduHandler {
   }
 
   #associate(request: AssociationRequest): void {
-    const decision = this.#ports.policy({ address: this.#address, ...request }, this.#ports.load());
-    if (!decision.accepted) {
-      const { callingAeTitle, calledAeTitle } = request;
-      const refused = { why: decision.why, callingAeTitle, calledAeTitle, address: this.#address };
-      this.#log.warn('association rejected', refused);
-      this.#ports.onRefused(refused);
-      this.#scp.sendAssociationReject(decision.result, decision.by, decision.reason);
+    const from = { address: this.address, certificate: this.#connected.certificate };
+    const opening = answerRequest(request, from, this.#ports);
+    this.#socket.write(opening.pdu);
+    if (!opening.isAccepted) {
+      this.#log.warn('association rejected', { ...opening.refused });
+      this.#ports.onRefused(opening.refused);
       // A rejected association is never also accepted.
       this.#close('rejected');
       return;
     }
     this.#request = request;
-    this.#source = decision.source;
-    const contexts = request.contexts.map(negotiate);
-    this.#messages.open(contexts);
+    this.#source = opening.source;
+    this.#messages.open(opening.contexts);
+    this.#services.open(request.maxPduLength);
     this.#phase = 'open';
-    this.#restartTimer(performance.now());
-    this.#scp.accept(request, contexts, this.#ports.maxPduLength);
+    this.#silence.restart();
+    if (opening.idleMs !== undefined) this.#silence.idleMs = opening.idleMs;
+    this.#connected.onSettled();
     this.#ports.onSeen(this.#source);
   }
 
   #answered(): void {
-    this.#restartTimer(performance.now());
+    this.#silence.restart();
     this.#ports.onSeen(this.#source);
     this.#stopWhenQuiet();
   }
@@ -252,9 +257,11 @@ export class Association implements PduHandler {
   #release(): void {
     if (this.#messages.isInside) throw new ProtocolError(ABORT_REASON.unexpectedPdu, 'a release inside a message');
     this.#phase = 'releasing';
+    this.#services.end('released by its requestor');
     void this.#messages.answered.then(() => {
       if (this.#phase !== 'releasing') return;
-      this.#scp.sendAssociationReleaseResponse();
+      this.#socket.write(RELEASE_RESPONSE);
+      this.#ports.onEnded?.(this.id, true);
       this.#close('released');
     });
   }
@@ -268,12 +275,17 @@ export class Association implements PduHandler {
 
   #abort(reason: AbortReason, why: string): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') return;
-    this.#log.warn('association aborted', { why, reason, address: this.#address, source: this.#source });
+    this.#log.warn('association aborted', { why, reason, address: this.address, source: this.#source });
     this.#socket.write(encodeAbort(2, reason));
     this.#close(why);
   }
 
   #fail(error: unknown): void {
+    // What a service found out only when its turn came.
+    if (error instanceof ProtocolError) {
+      this.#abort(error.reason, error.message);
+      return;
+    }
     this.#log.error('association failed', { reason: error instanceof Error ? error.stack : String(error) });
     this.#abort(ABORT_REASON.notSpecified, 'internal failure');
   }
@@ -282,7 +294,8 @@ export class Association implements PduHandler {
   #close(end: string): void {
     this.#end = end;
     this.#phase = 'closing';
-    this.#restartTimer(performance.now());
+    this.#services.end(end);
+    this.#silence.restart();
     this.#socket.end();
     this.#socket.resume(); // A paused socket would never see the peer's end.
   }
@@ -293,7 +306,7 @@ export class Association implements PduHandler {
     this.#socket.pause();
     void ready.then(() => {
       this.#isPaused = false;
-      this.#restartTimer(performance.now());
+      this.#silence.restart();
       if (this.#phase === 'closing' || this.#phase === 'closed') this.#rest = undefined;
       if (this.#rest !== undefined) this.#take(this.#rest);
       if (this.#rest === undefined) this.#socket.resume(); // Else held back again, by the next message.
@@ -304,11 +317,6 @@ export class Association implements PduHandler {
     if (this.#phase === 'closing' || this.#phase === 'closed') return;
     this.#socket.write(bytes);
     if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#socket.destroy();
-  }
-
-  #restartTimer(nowMs: number): void {
-    this.#sinceMs = nowMs;
-    this.#windowBytes = 0;
   }
 
   #provenance(): Provenance {

@@ -1,13 +1,31 @@
 /** PS3.7 Section 6.3.1: command sets, always Implicit VR Little Endian. Read and written by hand: one of each an instance. */
 import { ABORT_REASON, PDU, ProtocolError } from './framing.ts';
 
-export const COMMAND = { storeRequest: 0x0001, echoRequest: 0x0030, cancelRequest: 0x0fff, response: 0x8000 } as const;
+/** PS3.7 Table E.1-1 */
+export const COMMAND = {
+  storeRequest: 0x0001,
+  echoRequest: 0x0030,
+  eventReportRequest: 0x0100,
+  eventReportResponse: 0x8100,
+  actionRequest: 0x0130,
+  cancelRequest: 0x0fff,
+  response: 0x8000,
+} as const;
 
-/** PS3.7 Section C.5.x */
-export const STATUS = { success: 0x0000, unrecognizedOperation: 0x0211 } as const;
+/** PS3.7 Annex C */
+export const STATUS = {
+  success: 0x0000,
+  processingFailure: 0x0110,
+  noSuchInstance: 0x0112,
+  invalidArgument: 0x0115,
+  noSuchAction: 0x0123,
+  unrecognizedOperation: 0x0211,
+  resourceLimitation: 0x0213,
+} as const;
 
 const ELEMENT = {
   affectedSopClassUid: 0x0002,
+  requestedSopClassUid: 0x0003,
   commandField: 0x0100,
   messageId: 0x0110,
   messageIdBeingRespondedTo: 0x0120,
@@ -15,17 +33,25 @@ const ELEMENT = {
   status: 0x0900,
   errorComment: 0x0902,
   affectedSopInstanceUid: 0x1000,
+  requestedSopInstanceUid: 0x1001,
+  eventTypeId: 0x1002,
+  actionTypeId: 0x1008,
 } as const;
 const NO_DATA_SET = 0x0101;
+const A_DATA_SET = 0x0001;
 /** VR LO of (0000,0902). */
 const MAX_COMMENT_LENGTH = 64;
 
 export interface CommandSet {
   readonly field: number;
+  /** Of a response: the request's. */
   readonly messageId: number;
   readonly hasDataSet: boolean;
+  /** Affected, or of an N-ACTION-RQ requested, SOP class and instance. */
   readonly affectedSopClassUid: string;
   readonly affectedSopInstanceUid: string;
+  readonly status?: number;
+  readonly actionTypeId?: number;
 }
 
 /** @throws {ProtocolError} invalid parameter value, for what is no command set */
@@ -44,15 +70,24 @@ export function decodeCommandSet(bytes: Buffer): CommandSet {
     if (value?.length !== 2) throw invalid();
     return value.readUInt16LE(0);
   };
-  const uid = (element: number) => (values.get(element)?.toString('latin1') ?? '').replace(/[\0 ]+$/, '');
+  /** A peer's response may lack anything: whether it was asked for is looked at first. */
+  const optional = (element: number) => {
+    const value = values.get(element);
+    return value?.length === 2 ? value.readUInt16LE(0) : -1;
+  };
+  const uid = (element: number, other: number) =>
+    ((values.get(element) ?? values.get(other))?.toString('latin1') ?? '').replace(/[\0 ]+$/, '');
   const field = number(ELEMENT.commandField);
-  const isAnswer = (field & COMMAND.response) !== 0 || field === COMMAND.cancelRequest;
+  const isResponse = (field & COMMAND.response) !== 0;
+  const isCancel = field === COMMAND.cancelRequest;
   return {
     field,
-    messageId: isAnswer ? 0 : number(ELEMENT.messageId),
+    messageId: isCancel ? 0 : isResponse ? optional(ELEMENT.messageIdBeingRespondedTo) : number(ELEMENT.messageId),
     hasDataSet: number(ELEMENT.dataSetType) !== NO_DATA_SET,
-    affectedSopClassUid: uid(ELEMENT.affectedSopClassUid),
-    affectedSopInstanceUid: uid(ELEMENT.affectedSopInstanceUid),
+    affectedSopClassUid: uid(ELEMENT.affectedSopClassUid, ELEMENT.requestedSopClassUid),
+    affectedSopInstanceUid: uid(ELEMENT.affectedSopInstanceUid, ELEMENT.requestedSopInstanceUid),
+    ...(isResponse ? { status: optional(ELEMENT.status) } : {}),
+    ...(field === COMMAND.actionRequest ? { actionTypeId: number(ELEMENT.actionTypeId) } : {}),
   };
 }
 
@@ -61,31 +96,88 @@ export function decodeCommandSet(bytes: Buffer): CommandSet {
  * acknowledgements 40 ms an instance.
  */
 export function encodeResponse(contextId: number, to: CommandSet, status: number, comment?: string): Buffer {
-  const elements = Buffer.concat([
-    uidElement(ELEMENT.affectedSopClassUid, to.affectedSopClassUid),
-    numberElement(ELEMENT.commandField, to.field | COMMAND.response),
-    numberElement(ELEMENT.messageIdBeingRespondedTo, to.messageId),
-    numberElement(ELEMENT.dataSetType, NO_DATA_SET),
-    numberElement(ELEMENT.status, status),
-    comment === undefined
-      ? Buffer.alloc(0)
-      : element(ELEMENT.errorComment, padded(comment.slice(0, MAX_COMMENT_LENGTH), ' ')),
-    uidElement(ELEMENT.affectedSopInstanceUid, to.affectedSopInstanceUid),
+  return encodeCommandPdu(
+    contextId,
+    commandSet([
+      uidElement(ELEMENT.affectedSopClassUid, to.affectedSopClassUid),
+      numberElement(ELEMENT.commandField, to.field | COMMAND.response),
+      numberElement(ELEMENT.messageIdBeingRespondedTo, to.messageId),
+      numberElement(ELEMENT.dataSetType, NO_DATA_SET),
+      numberElement(ELEMENT.status, status),
+      comment === undefined
+        ? Buffer.alloc(0)
+        : element(ELEMENT.errorComment, padded(comment.slice(0, MAX_COMMENT_LENGTH), ' ')),
+      uidElement(ELEMENT.affectedSopInstanceUid, to.affectedSopInstanceUid),
+      to.actionTypeId === undefined ? Buffer.alloc(0) : numberElement(ELEMENT.actionTypeId, to.actionTypeId),
+    ]),
+  );
+}
+
+export interface EventReport {
+  readonly messageId: number;
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+  readonly eventTypeId: number;
+}
+
+/** The command set of an N-EVENT-REPORT-RQ with a data set (PS3.7 Section 10.3.1.1). */
+export function encodeEventReport(report: EventReport): Buffer {
+  return commandSet([
+    uidElement(ELEMENT.affectedSopClassUid, report.sopClassUid),
+    numberElement(ELEMENT.commandField, COMMAND.eventReportRequest),
+    numberElement(ELEMENT.messageId, report.messageId),
+    numberElement(ELEMENT.dataSetType, A_DATA_SET),
+    uidElement(ELEMENT.affectedSopInstanceUid, report.sopInstanceUid),
+    numberElement(ELEMENT.eventTypeId, report.eventTypeId),
   ]);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(elements.length);
-  return encodeCommandPdu(contextId, Buffer.concat([element(0x0000, length), elements]));
 }
 
 /** A command set as the only value of a P-DATA-TF. */
 export function encodeCommandPdu(contextId: number, command: Buffer): Buffer {
+  return dataPdu(contextId, 3, command); // command, last fragment
+}
+
+/**
+ * A command or data set as P-DATA-TFs of at most the peer's length.
+ *
+ * @param maxPduLength - as the peer announced it; 0 is no limit
+ */
+export function encodeValues(
+  contextId: number,
+  kind: 'command' | 'data',
+  bytes: Buffer,
+  maxPduLength: number,
+): readonly Buffer[] {
+  const limit = maxPduLength === 0 ? MAX_SENT_LENGTH : Math.min(maxPduLength, MAX_SENT_LENGTH);
+  // The value's own header counts; fragments stay even.
+  const fragmentBytes = Math.max(2, (limit - VALUE_HEADER_BYTES) & ~1);
+  const pdus: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += fragmentBytes) {
+    const isLast = at + fragmentBytes >= bytes.length;
+    const control = (kind === 'command' ? 1 : 0) | (isLast ? 2 : 0);
+    pdus.push(dataPdu(contextId, control, bytes.subarray(at, at + fragmentBytes)));
+  }
+  return pdus;
+}
+
+const MAX_SENT_LENGTH = 128 * 1024;
+const VALUE_HEADER_BYTES = 6;
+
+function dataPdu(contextId: number, control: number, value: Buffer): Buffer {
   const head = Buffer.alloc(12);
   head.writeUInt8(PDU.data, 0);
-  head.writeUInt32BE(command.length + 6, 2);
-  head.writeUInt32BE(command.length + 2, 6);
+  head.writeUInt32BE(value.length + 6, 2);
+  head.writeUInt32BE(value.length + 2, 6);
   head.writeUInt8(contextId, 10);
-  head.writeUInt8(3, 11); // command, last fragment
-  return Buffer.concat([head, command]);
+  head.writeUInt8(control, 11);
+  return Buffer.concat([head, value]);
+}
+
+function commandSet(elements: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(elements);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(body.length);
+  return Buffer.concat([element(0x0000, length), body]);
 }
 
 function element(number: number, value: Buffer): Buffer {

@@ -1,13 +1,14 @@
-/** The DIMSE port: accepts connections, keeps their number in bounds, and is the one clock of all their timers. */
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+/** The connections of all DIMSE doors: keeps their number in bounds, and is the one clock of all their timers. */
+import type { Socket } from 'node:net';
 import { Association, type AssociationPorts } from './association.ts';
+import { Door, type DoorOptions, type ReadyConnection } from './door.ts';
+import { PendingConnections, type PendingBounds } from './pending-connections.ts';
 import { readInto } from './static-buffer.ts';
 
 export interface DimseListenerOptions {
-  readonly host: string;
-  readonly port: number;
+  readonly doors: readonly DoorOptions[];
   /** Connections that are not associations yet. */
-  readonly maxPending: number;
+  readonly pending: PendingBounds;
 }
 
 const READ_BYTES = 256 * 1024;
@@ -15,10 +16,10 @@ const MIN_TICK_MS = 20;
 const MAX_TICK_MS = 1_000;
 
 export class DimseListener {
-  readonly #options: DimseListenerOptions;
   readonly #ports: AssociationPorts;
   readonly #associations = new Map<Association, Socket>();
-  readonly #server: Server;
+  readonly #doors: readonly Door[];
+  readonly #pending: PendingConnections;
   /** What was read is used or copied before the next read: one buffer does for all connections. */
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #closing = new Set<Promise<void>>();
@@ -26,61 +27,67 @@ export class DimseListener {
   #onNone: (() => void) | undefined;
 
   constructor(options: DimseListenerOptions, ports: AssociationPorts) {
-    this.#options = options;
     this.#ports = ports;
-    this.#server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) =>
-      this.#connected(socket),
+    this.#pending = new PendingConnections(options.pending);
+    this.#doors = options.doors.map(
+      (door) =>
+        new Door(door, {
+          onHandshake: (raw) => this.#addPending(raw),
+          onReady: (connection) => this.#connected(connection),
+          log: ports.log,
+        }),
     );
   }
 
-  /** @returns the port, which the system chose when 0 was asked for */
-  async listen(): Promise<number> {
-    await new Promise<void>((listening, failed) => {
-      this.#server.once('error', failed);
-      this.#server.listen(this.#options.port, this.#options.host, () => {
-        this.#server.off('error', failed);
-        // No descriptor left, for one: this connection cannot be had, the next may. Unheard it would end the process.
-        this.#server.on('error', (error) =>
-          this.#ports.log.error('a connection could not be accepted', { reason: codeOf(error) }),
-        );
-        listening();
-      });
-    });
+  /** @returns the ports, in the order of the doors; the system chose where 0 was asked for */
+  async listen(): Promise<readonly number[]> {
+    const ports: number[] = [];
+    try {
+      for (const door of this.#doors) ports.push(await door.listen());
+    } catch (error) {
+      await Promise.all(this.#doors.slice(0, ports.length).map((door) => door.close()));
+      throw error;
+    }
     const { associationMs, idleMs, progressMs, closeMs } = this.#ports.timeouts;
     const tickMs = Math.min(associationMs, idleMs, progressMs, closeMs) / 4;
     this.#clock = setInterval(() => this.#tick(), Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, tickMs)));
-    return addressOf(this.#server).port;
+    return ports;
   }
 
-  get associations(): number {
+  /** Associations open now; with a condition, those it holds for. */
+  count(condition: (association: Association) => boolean = () => true): number {
     let count = 0;
-    for (const association of this.#associations.keys()) if (association.isAssociated) count += 1;
+    for (const association of this.#associations.keys()) {
+      if (association.isAssociated && condition(association)) count += 1;
+    }
     return count;
   }
 
-  /** Closes the door, lets messages under way end within `deadlineMs`, then cuts what is left. Harmless twice. */
+  /** Closes the doors, lets messages under way end within `deadlineMs`, then cuts what is left. Harmless twice. */
   async stop(deadlineMs: number): Promise<void> {
-    const isClosed = new Promise<void>((closed) => this.#server.close(() => closed()));
-    // The server does not count connections that were handed over to sockets of ours.
+    const areClosed = this.#doors.map((door) => door.close());
+    // A server does not count connections that were handed over to sockets of ours.
     const areGone = new Promise<void>((gone) => (this.#onNone = gone));
     if (this.#associations.size === 0) this.#onNone?.();
     for (const association of this.#associations.keys()) association.stopSoon();
     const cut = setTimeout(() => {
       for (const socket of this.#associations.values()) socket.destroy();
     }, deadlineMs);
-    await Promise.all([isClosed, areGone]);
+    await Promise.all([...areClosed, areGone]);
     clearTimeout(cut);
     clearInterval(this.#clock);
     await Promise.all(this.#closing);
   }
 
-  #connected(accepted: Socket): void {
-    if (this.#associations.size - this.associations >= this.#options.maxPending) {
-      accepted.destroy();
-      return;
-    }
-    const socket = readInto(this.#buffer, accepted, (chunk) => association.received(chunk));
-    const association = new Association(socket, this.#ports);
+  #addPending(socket: Socket): () => void {
+    return this.#pending.add(socket.remoteAddress ?? '', () => socket.destroy());
+  }
+
+  #connected({ accepted, tls }: ReadyConnection): void {
+    const onBytes = (chunk: Uint8Array) => association.received(chunk);
+    const socket = tls === undefined ? readInto(this.#buffer, accepted, onBytes) : accepted.on('data', onBytes).pause();
+    const onSettled = tls?.onSettled ?? this.#addPending(socket);
+    const association = new Association({ socket, certificate: tls?.certificate, onSettled }, this.#ports);
     this.#associations.set(association, socket);
     socket.on('error', () => socket.destroy()); // 'close' follows and says the rest.
     socket.on('close', () => {
@@ -96,14 +103,4 @@ export class DimseListener {
     const nowMs = performance.now();
     for (const association of this.#associations.keys()) association.tick(nowMs);
   }
-}
-
-function codeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
-}
-
-function addressOf(server: Server): AddressInfo {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('a listening server has no port');
-  return address;
 }

@@ -12,7 +12,7 @@ const gateway = await openGateway(
   { ledger, log, metrics: createMetrics(), clock },
   {
     dataDir,
-    dimse: { host: '127.0.0.1', port: 0, aeTitles: ['HUB'], sources: [] },
+    dimse: { host: '127.0.0.1', port: 0, titles: [{ aeTitle: 'HUB', storageCommitment: true }], sources: [] },
     completion: { quietMs: 60_000, forceMs: 5_400_000 },
     disk: { maxUsedFraction: 0.99, minFreeBytes: 1_000_000 },
     // Small, so that segments are closed and made while the power is cut.

@@ -64,7 +64,7 @@ export async function startGateway(settings: GatewaySettings = {}): Promise<Runn
       // The machine that runs the tests may be as full as it likes.
       disk: { maxUsedFraction: 1, minFreeBytes: 0 },
       ...settings.options,
-      dimse: { host: '127.0.0.1', port: 0, aeTitles: ['HUB'], sources: [], ...settings.dimse },
+      dimse: { host: '127.0.0.1', port: 0, titles: [{ aeTitle: 'HUB', storageCommitment: true }], sources: [], ...settings.dimse },
     },
   );
   await gateway.accept();

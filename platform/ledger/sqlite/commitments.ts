@@ -152,9 +152,6 @@ export function commitmentReads(db: Database) {
   const due = db.query<CommitmentTableRow>(
     `${SELECT} WHERE c.due_at IS NOT NULL AND c.due_at <= ? ORDER BY c.due_at, c.commitment LIMIT ?`,
   );
-  const nextDue = db.query<{ due_at: number | null }>(
-    'SELECT min(due_at) AS due_at FROM commitments WHERE due_at IS NOT NULL',
-  );
   const one = db.query<CommitmentTableRow>(`${SELECT} WHERE c.commitment_id = ?`);
   const evidence = db.query<EvidenceRow>(
     `SELECT i.item, i.sop_class_uid, i.sop_instance_uid, n.sop_class_uid AS stored_class, s.study_instance_uid, n.blob,
@@ -189,11 +186,7 @@ export function commitmentReads(db: Database) {
   });
 
   return {
-    due: (now: Date, limit: number): readonly CommitmentRow[] => due.all(now.getTime(), limit).map(toRow),
-    nextDue(): Date | undefined {
-      const at = nextDue.get()?.due_at ?? null;
-      return at === null ? undefined : new Date(at);
-    },
+    due: (by: Date, limit: number): readonly CommitmentRow[] => due.all(by.getTime(), limit).map(toRow),
     evidence: (commitmentId: string): readonly CommitmentEvidence[] => evidence.all(commitmentId).map(toEvidence),
     items: (commitmentId: string): readonly CommitmentItem[] =>
       items.all(commitmentId).map((row) => ({

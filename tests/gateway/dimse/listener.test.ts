@@ -1,6 +1,7 @@
 import { Server } from 'node:net';
 import { expect } from 'chai';
 import { associationPolicy } from '../../../gateway/dimse/association-policy.ts';
+import type { Desk } from '../../../gateway/dimse/commitment/desk.ts';
 import { DimseListener } from '../../../gateway/dimse/listener.ts';
 import { openSpoolFolder } from '../../../gateway/spool/files.ts';
 import { openSpool } from '../../../gateway/spool/spool.ts';
@@ -12,6 +13,13 @@ import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const MESSAGES = 200;
+/** Nobody asks for a commitment here. */
+const noDesk: Desk = {
+  maxItems: 1,
+  request: () => Promise.reject(new Error('not asked for')),
+  opened: () => undefined,
+  closed: () => undefined,
+};
 
 describe('the DIMSE port', function () {
   this.timeout(30_000);
@@ -28,10 +36,15 @@ describe('the DIMSE port', function () {
     let most = 0;
     const held: (() => void)[] = [];
     const listener = new DimseListener(
-      { host: '127.0.0.1', port: 0, maxPending: 4 },
+      { doors: [{ host: '127.0.0.1', port: 0 }], pending: { total: 4, perAddress: 4 } },
       {
-        policy: associationPolicy(['HUB'], []),
-        load: () => ({ isStopping: false, isDiskLow: false, associations: 0, maxAssociations: 4 }),
+        policy: associationPolicy([{ aeTitle: 'HUB', storageCommitment: false }], []),
+        load: () => ({
+          ...{ isStopping: false, isDiskLow: false, associations: 0, maxAssociations: 4, maxAssociationsPerAddress: 4 },
+          ofSource: () => 0,
+          ofAddress: () => 0,
+        }),
+        desk: noDesk,
         maxPduLength: 128 * 1024,
         timeouts: { associationMs: 10_000, idleMs: 10_000, progressMs: 10_000, minBytes: 1, closeMs: 1_000 },
         receive: (prefix) => spool.receive(prefix),
@@ -47,7 +60,7 @@ describe('the DIMSE port', function () {
         onRefused: () => undefined,
       },
     );
-    const peer = await RawPeer.associate(await listener.listen());
+    const peer = await RawPeer.associate((await listener.listen())[0] ?? 0);
     const tiny = mrInstance({ PixelData: undefined });
     const requests = Array.from({ length: MESSAGES }, (_, n) =>
       storeRequest({ ...tiny, messageId: n + 1 }, tiny.dataSet.subarray(0, 20)),

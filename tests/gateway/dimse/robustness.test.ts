@@ -21,6 +21,7 @@ import {
 } from '../../support/raw-association.ts';
 import { parseStudyInstanceUid as parsed } from '../../../core/identifiers.ts';
 import { startGateway, type RunningGateway } from '../../support/running-gateway.ts';
+import { userItem } from '../../support/user-items.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const A_ABORT = 7;
@@ -216,15 +217,18 @@ describe('the DIMSE door against peers that misbehave', function () {
     expect((await peer.untilClosed()).map(({ type }) => type)).to.deep.equal([6]);
   });
 
-  it('refuses an asynchronous window by not answering it', async () => {
-    const peer = await RawPeer.connect(hub.port);
+  it('answers an asynchronous window of any size with one operation each way, and none with none', async () => {
+    const [asking, silent] = [await RawPeer.connect(hub.port), await RawPeer.connect(hub.port)];
 
-    peer.send(associateRequest({ userItems: [item(0x53, Buffer.alloc(4))] }));
-    const { type, body } = await peer.next();
+    asking.send(associateRequest({ userItems: [item(0x53, Buffer.alloc(4))] }));
+    silent.send(associateRequest());
+    const [answer, other] = [await asking.next(), await silent.next()];
 
-    expect(type).to.equal(2);
-    expect(userItemTypes(body)).to.not.include(0x53);
-    peer.destroy();
+    expect([answer.type, other.type]).to.deep.equal([2, 2]);
+    expect([...(userItem(answer.body, 0x53) ?? [])]).to.deep.equal([0, 1, 0, 1]);
+    expect(userItem(other.body, 0x53)).to.equal(undefined);
+    asking.destroy();
+    silent.destroy();
   });
 
   it('announces its own maximum PDU length, not the smaller one of both', async () => {
@@ -470,14 +474,4 @@ function contextResults(body: Buffer): readonly (readonly [number, number, strin
     results.push([body.readUInt8(at + 4), result, result === 0 ? syntax : '']);
   }
   return results;
-}
-
-function userItemTypes(body: Buffer): readonly number[] {
-  const types: number[] = [];
-  for (let at = 68; at < body.length; at += 4 + body.readUInt16BE(at + 2)) {
-    if (body[at] !== 0x50) continue;
-    const end = at + 4 + body.readUInt16BE(at + 2);
-    for (let inner = at + 4; inner < end; inner += 4 + body.readUInt16BE(inner + 2)) types.push(body.readUInt8(inner));
-  }
-  return types;
 }

@@ -1,0 +1,48 @@
+/** What a storage commitment comes to: which of the referenced instances the hub is answerable for, and why not. Pure. */
+import type { CommitmentEvidence } from '../../../core/ledger.ts';
+
+/** Failure Reason (0008,1197), PS3.3 Section C.14.1.1. */
+export const FAILURE_REASON = {
+  processingFailure: 0x0110,
+  noSuchInstance: 0x0112,
+  classInstanceConflict: 0x0119,
+} as const;
+
+export interface Failure {
+  /** Its place in the request. */
+  readonly item: number;
+  readonly reason: number;
+}
+
+export type CommitmentDecision =
+  { readonly kind: 'wait' } | { readonly kind: 'decided'; readonly failures: readonly Failure[] };
+
+export interface Surroundings {
+  /** Durable in the spool, or on its way there, and not in the ledger yet. */
+  readonly isOnItsWay: (sopInstanceUid: string) => boolean;
+  /** The bytes the ledger refers to are on the disk. */
+  readonly isThere: (blob: string) => boolean;
+  /** The time to wait for what is on its way is over. */
+  readonly isLate: boolean;
+}
+
+/** Success is a promise to keep the instance: it is given only for what the ledger knows and the disk has. */
+export function decideCommitment(
+  evidence: readonly CommitmentEvidence[],
+  { isOnItsWay, isThere, isLate }: Surroundings,
+): CommitmentDecision {
+  const failures: Failure[] = [];
+  for (const { item, sopClassUid, sopInstanceUid, stored, isHeld } of evidence) {
+    if (stored === undefined && isOnItsWay(sopInstanceUid)) {
+      if (!isLate) return { kind: 'wait' };
+      failures.push({ item, reason: FAILURE_REASON.processingFailure });
+    } else if (isHeld) {
+      // A copy with other bytes was refused: which of the two the source would delete is not known here.
+      failures.push({ item, reason: FAILURE_REASON.processingFailure });
+    } else if (stored === undefined) failures.push({ item, reason: FAILURE_REASON.noSuchInstance });
+    else if (stored.sopClassUid !== sopClassUid) {
+      failures.push({ item, reason: FAILURE_REASON.classInstanceConflict });
+    } else if (!isThere(stored.blob)) failures.push({ item, reason: FAILURE_REASON.processingFailure });
+  }
+  return { kind: 'decided', failures };
+}

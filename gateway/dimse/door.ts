@@ -1,0 +1,125 @@
+/** One port: plain TCP or TLS (PS3.15 Annex B). It hands over connections that can be talked on, and nothing else. */
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import type { Logger } from '../../core/ports.ts';
+import type { PeerCertificate } from './proofs.ts';
+import type { TlsSettings } from './tls-settings.ts';
+
+export interface DoorOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Absent: plain. */
+  readonly tls?: TlsSettings | undefined;
+}
+
+/** A connection that can be talked on. */
+export interface ReadyConnection {
+  /** Paused. */
+  readonly accepted: Socket;
+  /** Absent: plain. A TLS socket cannot be read into a buffer of ours. */
+  readonly tls?: {
+    readonly certificate: PeerCertificate | undefined;
+    readonly onSettled: () => void;
+  };
+}
+
+export interface DoorPorts {
+  /** A TLS handshake begins. @returns to be called when the connection is not pending any more */
+  readonly onHandshake: (raw: Socket) => () => void;
+  readonly onReady: (connection: ReadyConnection) => void;
+  readonly log: Logger;
+}
+
+export class Door {
+  readonly #options: DoorOptions;
+  readonly #ports: DoorPorts;
+  readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  /** By the peer's address and port: a secured socket does not tell which connection it came from. */
+  readonly #handshakes = new Map<string, { readonly raw: Socket; readonly onSettled: () => void }>();
+  #forgetRenewals: (() => void) | undefined;
+
+  constructor(options: DoorOptions, ports: DoorPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
+    this.#server =
+      this.#tls ??
+      createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (accepted) => ports.onReady({ accepted }));
+  }
+
+  /** @returns the port, which the system chose when 0 was asked for */
+  async listen(): Promise<number> {
+    const { host, port, tls } = this.#options;
+    await new Promise<void>((listening, failed) => {
+      this.#server.once('error', failed);
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', failed);
+        // No descriptor left, for one: this connection cannot be had, the next may. Unheard it would end the process.
+        this.#server.on('error', (error) =>
+          this.#ports.log.error('a connection could not be accepted', { reason: codeOf(error) }),
+        );
+        listening();
+      });
+    });
+    this.#forgetRenewals = tls?.onRenewed((options) => this.#tls?.setSecureContext(options));
+    return addressOf(this.#server).port;
+  }
+
+  /** Resolves when nobody can come in any more; who is in stays. */
+  async close(): Promise<void> {
+    this.#forgetRenewals?.();
+    for (const { raw } of this.#handshakes.values()) raw.destroy();
+    await new Promise<void>((closed) => this.#server.close(() => closed()));
+  }
+
+  #createTls(tls: TlsSettings): TlsServer {
+    const { onHandshake, onReady, log } = this.#ports;
+    const server = createTlsServer({ ...tls.serverOptions(), noDelay: true, keepAlive: true });
+    server.on('connection', (raw: Socket) => {
+      const peer = peerOf(raw);
+      const onSettled = onHandshake(raw);
+      this.#handshakes.set(peer, { raw, onSettled });
+      raw.once('close', () => {
+        if (this.#handshakes.delete(peer)) onSettled();
+      });
+    });
+    server.on('secureConnection', (accepted: TLSSocket) => {
+      const peer = peerOf(accepted);
+      const handshake = this.#handshakes.get(peer);
+      this.#handshakes.delete(peer);
+      // Its raw connection is gone already.
+      if (handshake === undefined) accepted.destroy();
+      else {
+        const { onSettled } = handshake;
+        onReady({ accepted: accepted.pause(), tls: { certificate: certificateOf(accepted), onSettled } });
+      }
+    });
+    server.on('tlsClientError', (error, socket) => {
+      // The peer's own words stay out: only the code says what was wrong.
+      log.warn('TLS handshake failed', { address: socket.remoteAddress ?? '', reason: codeOf(error) });
+      socket.destroy();
+    });
+    return server;
+  }
+}
+
+/** One that no trusted authority has signed counts as none. */
+function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
+  const shown = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  return shown === undefined ? undefined : { subject: shown.subject, sha256: shown.fingerprint256 };
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? ''} ${socket.remotePort ?? 0}`;
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
+
+function addressOf(server: Server): AddressInfo {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a listening server has no port');
+  return address;
+}

@@ -1,0 +1,130 @@
+/**
+ * TLS of the DIMSE doors (PS3.15 Section B.12, BCP 195 RFC 8996, 9325 TLS Profile): what a server and a client of the hub
+ * use, and the renewal of the certificate while the hub runs.
+ */
+import { createHash } from 'node:crypto';
+import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
+import { HubError } from '../../core/errors.ts';
+import type { Logger } from '../../core/ports.ts';
+
+/** PEM texts. */
+export interface TlsMaterial {
+  readonly certificate: string;
+  readonly key: string;
+  /** Authorities to trust, in place of the usual ones. */
+  readonly ca?: string | undefined;
+}
+
+export interface TlsOptionsOfDoor {
+  /** Reads the material as it is now. @throws {HubError} `config.invalid` */
+  readonly material: () => TlsMaterial;
+  readonly clientCertificates: 'none' | 'optional' | 'required';
+  readonly minVersion: '1.2' | '1.3';
+  readonly handshakeMs: number;
+  /** How often the material is compared with what is in use. */
+  readonly reloadMs: number;
+}
+
+/** RFC 9325 Section 4.2 and, for TLS 1.3, RFC 8446: forward secrecy and authenticated encryption, nothing else. */
+const CIPHERS = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+].join(':');
+
+export class TlsSettings {
+  readonly #options: TlsOptionsOfDoor;
+  readonly #log: Logger;
+  readonly #listeners = new Set<(options: SecureContextOptions) => void>();
+  #current: SecureContextOptions;
+  #digest: string;
+  #client: SecureContext | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @throws {HubError} `config.invalid` when the material cannot be read or does not fit together */
+  constructor(options: TlsOptionsOfDoor, log: Logger) {
+    this.#options = options;
+    this.#log = log;
+    const material = options.material();
+    this.#digest = digestOf(material);
+    this.#current = checked(material, options.minVersion);
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#renew(), this.#options.reloadMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  serverOptions(): TlsOptions {
+    const { clientCertificates, handshakeMs } = this.#options;
+    return {
+      ...this.#current,
+      handshakeTimeout: handshakeMs,
+      honorCipherOrder: true,
+      requestCert: clientCertificates !== 'none',
+      rejectUnauthorized: clientCertificates === 'required',
+    };
+  }
+
+  /** As a client: the same certificate, the same authorities. */
+  clientContext(): SecureContext {
+    return (this.#client ??= createSecureContext(this.#current));
+  }
+
+  /** @returns its own removal */
+  onRenewed(listener: (options: SecureContextOptions) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Associations keep the certificate they began with. A file that is half written is looked at again next time. */
+  #renew(): void {
+    try {
+      const material = this.#options.material();
+      const digest = digestOf(material);
+      if (digest === this.#digest) return;
+      this.#current = checked(material, this.#options.minVersion);
+      this.#digest = digest;
+      this.#client = undefined;
+      for (const listener of this.#listeners) listener(this.#current);
+      this.#log.info('TLS certificate renewed');
+    } catch (error) {
+      this.#log.error('TLS certificate not renewed, the one before stays in use', { reason: String(error) });
+    }
+  }
+}
+
+/** @throws {HubError} `config.invalid` */
+function checked({ certificate, key, ca }: TlsMaterial, minVersion: '1.2' | '1.3'): SecureContextOptions {
+  const options: SecureContextOptions = {
+    cert: certificate,
+    key,
+    ...(ca === undefined ? {} : { ca }),
+    minVersion: `TLSv${minVersion}`,
+    ciphers: CIPHERS,
+  };
+  try {
+    createSecureContext(options);
+    return options;
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'not PEM';
+    throw new HubError(
+      'config.invalid',
+      { detail: `gateway.dimse.tls: certificate, key and ca do not fit together (${reason})` },
+      error,
+    );
+  }
+}
+
+function digestOf({ certificate, key, ca = '' }: TlsMaterial): string {
+  return createHash('sha256')
+    .update(JSON.stringify([certificate, key, ca]))
+    .digest('hex');
+}
