@@ -78,7 +78,8 @@ export function openSearch(db: Database): (search: Search) => SearchResult {
 export function matching({ level, conditions }: Search): { readonly from: string; readonly parameters: Parameter[] } {
   const { from, study } = LEVELS[level];
   // Nothing counts the rows for SQLite's planner: of two indexes it may take the one that half of all series are in.
-  const isNarrow = conditions.some(({ key }) => SEARCHABLE[key] === 'study' && key !== 'ModalitiesInStudy');
+  const isNarrow =
+    level === 'instance' || conditions.some(({ key }) => SEARCHABLE[key] === 'study' && key !== 'ModalitiesInStudy');
   const sql = conditions.map((condition) => conditionSql(condition, study, isNarrow));
   const where = sql.map(({ text }) => text);
   // What was removed after its delivery is not here to be found.
