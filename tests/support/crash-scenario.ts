@@ -9,6 +9,7 @@ import { startOrigin, type OriginServer } from './crash-origin.ts';
 import { writeSamples, type Sample } from './crash-samples.ts';
 import { HubProcess } from './hub-process.ts';
 import { send } from './scanner.ts';
+import { seeded } from './seeded.ts';
 import { waitFor } from './wait-for.ts';
 import { startWebhookReceiver, type WebhookReceiver } from './webhook-receiver.ts';
 import { hasInstances, isQuiet, openLedgerFile, openWork } from './crash-ledger.ts';
@@ -221,16 +222,5 @@ function configuration(to: {
         deliver: ['partner-folder', 'partner-hook'],
       },
     ],
-  };
-}
-
-/** mulberry32: small, fast and good enough to choose moments. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
