@@ -117,7 +117,8 @@ export const ERRORS = {
     http: 409,
     retry: 'permanent',
     title: 'Same SOP Instance UID, different bytes: rejected',
-    remedy: 'The sender reuses a SOP Instance UID for other content. Nothing of it is kept: gateway.sameUid says reject.',
+    remedy:
+      'The sender reuses a SOP Instance UID for other content. Nothing of it is kept: gateway.sameUid says reject.',
   },
   'study.expired': {
     dimse: 0x0112,
@@ -409,6 +410,21 @@ export const ERRORS = {
     title: 'The ledger does not take a record',
     remedy:
       'A defect of the hub, or bytes that changed on its disk: report it with the log line. The object is in quarantine.',
+  },
+  'ledger.missing': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'permanent',
+    title: 'The ledger is gone, and received instances are there',
+    remedy:
+      'Put ledger.db back from a backup, or run `hub store rebuild`: an empty one would deliver everything again.',
+  },
+  'ledger.rebuilt': {
+    dimse: 0x0110,
+    http: 409,
+    retry: 'permanent',
+    title: 'The ledger was rebuilt',
+    remedy: 'What was delivered before is not known. Release this entry to route and deliver the study again.',
   },
   'ledger.newer': {
     dimse: 0x0110,

@@ -12,7 +12,7 @@ import type {
   StudyInstanceUid,
   TransferSyntaxUid,
 } from './identifiers.ts';
-import type { BlobRef, RunItem } from './store.ts';
+import type { BlobRef, InstanceItem, RunItem } from './store.ts';
 
 /** An event as its maker describes it; the ledger gives it a UUIDv7 and a position. */
 export type NewEvent = {
@@ -104,6 +104,8 @@ export interface StudyRow {
   /** Held: something of it is in quarantine in a way that concerns the whole study; it is not routed until released. */
   readonly held: boolean;
   readonly state: 'receiving' | 'completed' | 'unrouted' | 'routed';
+  /** What was received of it was removed then, after delivery. */
+  readonly expiredAt?: string;
 }
 
 export interface SeriesRow {
@@ -345,6 +347,41 @@ export interface Page {
   readonly before?: string;
 }
 
+/** Until when something has to have ended to be removed now; undefined is never. */
+export interface RetentionRules {
+  readonly receivedBefore?: Date;
+  readonly resultsBefore?: Date;
+  readonly quarantineBefore?: Date;
+}
+
+/** What was given up; its bytes may go. */
+export interface Expired {
+  readonly studies: readonly StudyInstanceUid[];
+  readonly runs: number;
+  readonly quarantineEntries: number;
+}
+
+/** Why bytes are kept. */
+export type KeptBecause =
+  | 'receiving'
+  | 'held'
+  | 'quarantine'
+  | 'routing'
+  | 'unrouted'
+  | 'processing'
+  | 'dead-letter'
+  | 'delivering'
+  | 'undelivered'
+  | 'delivered';
+
+export interface UsageRow {
+  readonly because: KeptBecause;
+  /** Destinations that are waited for, or whose dead letters keep it. */
+  readonly destinations?: string;
+  readonly studies: number;
+  readonly bytes: number;
+}
+
 export interface Ledger {
   readonly instances: {
     /**
@@ -386,7 +423,13 @@ export interface Ledger {
         readonly revision?: number;
         readonly series?: readonly SeriesInstanceUid[];
       },
-    ): Promise<readonly RunItem[]>;
+    ): Promise<readonly InstanceItem[]>;
+    /** One instance, if the study (and the series, where one is given) has it. */
+    one(
+      study: StudyInstanceUid,
+      instance: SopInstanceUid,
+      series?: SeriesInstanceUid,
+    ): Promise<InstanceItem | undefined>;
   };
   readonly studies: {
     /** Those that have to be judged: the timer is over, or something else happened that bears on their completion. */
@@ -589,6 +632,35 @@ export interface Ledger {
     find(secretSha256: string): Promise<TokenRow | undefined>;
     list(): Promise<readonly TokenRow[]>;
     revoke(tokenId: string): Promise<boolean>;
+  };
+  /**
+   * What may be removed. Rows go before bytes: what is expired is not known any more when a file is removed, and a crash
+   * in between leaves a file that nothing needs.
+   */
+  readonly retention: {
+    /**
+     * Gives up what is delivered and old enough: of studies the instances, of runs the results, of quarantine entries
+     * that have ended the items. Events, timeline, runs and deliveries stay. A bounded number at once: none is left when
+     * it answers with nothing.
+     */
+    expire(rules: RetentionRules): Promise<Expired>;
+    /** Distinct bytes of a segment that some row still points at. */
+    needed(segment: string): Promise<readonly { readonly blob: BlobRef; readonly sizeBytes: number }[]>;
+    /** As `needed`, only counted. */
+    neededBytes(segment: string): Promise<number>;
+    /** Everything in the segment is known already: what a crash leaves of it is not recorded again. */
+    announce(position: SpoolPosition): Promise<void>;
+    /**
+     * Points every row from one place to another. False: work on one of the studies is under way and may be about to read
+     * from the old place; nothing happened.
+     */
+    move(moves: readonly { readonly from: BlobRef; readonly to: BlobRef }[]): Promise<boolean>;
+    /** The segment's file is gone for good. */
+    forgetSegment(segment: string): Promise<void>;
+    /** Of runs, those whose results were given up. */
+    expiredRuns(runIds: readonly string[]): Promise<readonly string[]>;
+    /** What the received instances are kept for. Reads everything. */
+    usage(): Promise<readonly UsageRow[]>;
   };
   /** Called after each commit that may have made work for somebody; coalesced. Returns its own removal. */
   onCommit(listener: () => void): () => void;

@@ -11,11 +11,12 @@ import { examine, type Examined } from './examine.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { Offer } from './offer.ts';
 import { quarantineDescription } from './quarantine.ts';
+import { conflictError, settleConflict, type SameUidPorts, type Settlement } from './same-uid.ts';
 import type { SpoolPump } from './spool/pump.ts';
 import type { ReceivedObject, Reception } from './spool/reception.ts';
 import type { Description } from './spool/record.ts';
 
-export interface IngestPorts {
+export interface IngestPorts extends Pick<SameUidPorts, 'sameUidOf' | 'openReceived'> {
   readonly ledger: Pick<Ledger, 'instances'>;
   readonly arrivals: Arrivals;
   readonly pump: SpoolPump;
@@ -40,7 +41,8 @@ const LEDGER_PATIENCE_MS = 1_000;
  *
  * @param reception - all bytes pushed; it is used up, whatever happens
  * @returns when the bytes, and the record that says what they are, would survive the power plug
- * @throws {HubError} why the sender must not be told Success; of readable and unreadable content alike a copy is kept
+ * @throws {HubError} why the sender must not be told Success; of readable and unreadable content alike a copy is kept,
+ *   unless the sender keeps what cannot be read
  */
 export async function ingest(reception: Reception, offer: Offer, hub: IngestPorts): Promise<Ingested> {
   const { door, source } = offer.provenance;
@@ -67,6 +69,7 @@ const OUTCOMES: Partial<Record<ErrorCode, string>> = {
   'store.failed': 'failed',
   'internal.unexpected': 'failed',
   'dataset.conflict': 'conflict',
+  'dataset.conflict-rejected': 'rejected',
   'dataset.patient-mismatch': 'patient-mismatch',
 };
 
@@ -81,6 +84,7 @@ async function validate(
     return await examine(object.source, object.dataSetBytes, offer.expected);
   } catch (error) {
     const refusal = toHubError(error);
+    if (offer.isKeptBySender === true) throw refusal;
     const { dataSetSha256 } = object;
     await store(reception, quarantineDescription(offer, refusal, { dataSetSha256, receivedAt: now(hub) }), hub);
     const { associationId } = offer.provenance;
@@ -95,9 +99,12 @@ async function commit(
   instance: Examined,
   offer: Offer,
   hub: IngestPorts,
-): Promise<'stored' | 'same'> {
+): Promise<'stored' | 'same' | 'revised'> {
   const { attributes: _, ...identity } = instance;
   const arrival = { ...identity, dataSetSha256: object.dataSetSha256 };
+  const rule = hub.sameUidOf(offer.provenance.source);
+  /** What a conflict with a certain content comes to: finding out takes time, in which another may come. */
+  let settled: { readonly against: string; readonly settlement: Settlement } | undefined;
   for (;;) {
     const known = await askLedger(instance, hub);
     // From here to `arrivals.add` nothing waits: two copies that come at once cannot both be new.
@@ -107,26 +114,45 @@ async function commit(
       if (await isFulfilled(verdict.durable)) return 'same';
       continue;
     }
+    if (verdict.kind === 'conflict' && settled?.against !== verdict.against) {
+      // A version has to follow something, and a rejection something that stays: if that fails, this one is the first.
+      if (verdict.pending !== undefined && !(await isFulfilled(verdict.pending.durable))) continue;
+      const settlement = await settleConflict(arrival, object.source, rule, verdict, hub);
+      settled = { against: verdict.against, settlement };
+      continue;
+    }
+    const settlement = verdict.kind === 'conflict' ? settled?.settlement : undefined;
+    if (settlement === 'same') return 'same';
+    if (settlement === 'reject') {
+      const { studyInstanceUid, sopInstanceUid } = arrival;
+      const { associationId } = offer.provenance;
+      hub.log.warn('instance rejected, nothing of it is kept', { studyInstanceUid, sopInstanceUid, associationId });
+      throw conflictError('reject');
+    }
+    const isRevision = settlement === 'revise';
+    const isTaken = verdict.kind === 'new' || isRevision;
     const description: Description = {
       kind: 'instance',
       provenance: offer.provenance,
       receivedAt: now(hub),
       ...arrival,
+      // The ledger decides again, and by this, whatever the configuration says by then.
+      ...((isTaken || settlement === 'patient-mismatch') && rule !== 'quarantine' ? { sameUid: rule } : {}),
     };
     const durable = store(reception, description, hub, instance.attributes);
-    if (verdict.kind === 'new') {
-      hub.arrivals.add(arrival, durable);
+    if (isTaken) {
+      hub.arrivals.add(arrival, durable, isRevision);
       try {
         await durable;
       } catch (error) {
         hub.arrivals.forget(arrival);
         throw error;
       }
-      return 'stored';
+      return isRevision ? 'revised' : 'stored';
     }
     // Stored like the others: when the pump tells the ledger, it sees the same and quarantines what must be.
     await durable;
-    throw new HubError(verdict.kind === 'conflict' ? 'dataset.conflict' : 'dataset.patient-mismatch');
+    throw verdict.kind === 'conflict' ? conflictError(settlement) : new HubError('dataset.patient-mismatch');
   }
 }
 

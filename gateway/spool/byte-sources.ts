@@ -1,6 +1,7 @@
 /** The Part 10 bytes of an object as random access, wherever they lie: in blocks of memory or in a segment. */
-import type { ByteSource } from '../../core/store.ts';
-import type { SpoolFile } from './files.ts';
+import { basename } from 'node:path';
+import { type BlobRef, type ByteSource, parseBlobRef } from '../../core/store.ts';
+import type { SpoolFile, SpoolFiles } from './files.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -27,6 +28,13 @@ export function fileSource(file: SpoolFile, start: number, sizeBytes: number): B
     const bytesRead = await file.read(target, start + offset);
     if (bytesRead < target.length) throw new Error('the segment ends before its object');
   });
+}
+
+/** Of what was received; closing the source closes the segment. */
+export async function openReceived(files: Pick<SpoolFiles, 'openForReading'>, blob: BlobRef): Promise<ByteSource> {
+  const { pack, offset, length } = parseBlobRef(blob);
+  const file = await files.openForReading(basename(pack));
+  return { ...fileSource(file, offset, length), close: async () => file.close() };
 }
 
 function source(sizeBytes: number, fill: (target: Buffer, offset: number) => Promise<void>): ByteSource {

@@ -8,8 +8,12 @@ import { join } from 'node:path';
 
 /** One open segment. Positions are explicit: nothing depends on a file offset shared between writers. */
 export interface SpoolFile {
-  /** Writes all of the buffers, in order, from `position`. */
-  write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /**
+   * Writes all of the buffers, in order, from `position`.
+   *
+   * @param how - `aside`: never on the event loop, for who is in no hurry
+   */
+  write(buffers: readonly Uint8Array[], position: number, how?: 'aside'): Promise<void>;
   /** Bytes read, fewer than asked only at the end of the file. */
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** fdatasync: the bytes and the size are on the disk when it resolves. */
@@ -25,6 +29,8 @@ export interface SpoolFiles {
   /** Fails when the name is taken. */
   create(name: string): Promise<SpoolFile>;
   open(name: string): Promise<SpoolFile>;
+  /** For whoever only looks, perhaps beside a running hub. */
+  openForReading(name: string): Promise<SpoolFile>;
   remove(name: string): Promise<void>;
   /** fsync of the folder: a new file's name survives the power plug only after it. */
   syncFolder(): Promise<void>;
@@ -56,6 +62,7 @@ export async function openSpoolFolder(folder: string): Promise<SpoolFiles> {
     list: async () => (await readdir(folder)).filter((name) => name.endsWith('.seg')).sort(),
     create: async (name) => spoolFile(await open(path(name), constants.O_RDWR | constants.O_CREAT | constants.O_EXCL)),
     open: async (name) => spoolFile(await open(path(name), constants.O_RDWR)),
+    openForReading: async (name) => spoolFile(await open(path(name), constants.O_RDONLY)),
     remove: async (name) => rm(path(name), { force: true }),
     syncFolder: async () => syncFolder(folder),
     disk: async () => {
@@ -68,10 +75,10 @@ export async function openSpoolFolder(folder: string): Promise<SpoolFiles> {
 
 function spoolFile(handle: FileHandle): SpoolFile {
   return {
-    write: async (buffers, position) => {
+    write: async (buffers, position, how) => {
       for (let first = 0; first < buffers.length; first += MAX_BUFFERS_A_WRITE) {
         const some = buffers.slice(first, first + MAX_BUFFERS_A_WRITE);
-        position += await writeAll(handle, some, position);
+        position += await writeAll(handle, some, position, how === 'aside' ? 0 : MAX_INLINE_BYTES);
       }
     },
     read: async (buffer, position) => {
@@ -90,13 +97,18 @@ function spoolFile(handle: FileHandle): SpoolFile {
   };
 }
 
-async function writeAll(handle: FileHandle, buffers: readonly Uint8Array[], position: number): Promise<number> {
+async function writeAll(
+  handle: FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+  maxInlineBytes: number,
+): Promise<number> {
   const total = buffers.reduce((sum, buffer) => sum + buffer.length, 0);
   let left = [...buffers];
   let done = 0;
   while (done < total) {
     const bytesWritten =
-      total <= MAX_INLINE_BYTES
+      total <= maxInlineBytes
         ? writevSync(handle.fd, left, position + done)
         : (await handle.writev(left, position + done)).bytesWritten;
     if (bytesWritten === 0) throw new Error('the disk took no bytes');

@@ -5,7 +5,7 @@
 import { headerAttributes } from '../../core/dicom/attributes.ts';
 import { readHeader } from '../../core/dicom/part10.ts';
 import { HubError, toHubError, type ErrorCode } from '../../core/errors.ts';
-import type { Attributes, CompletionRule, Ledger, StoredInstance } from '../../core/ledger.ts';
+import type { Attributes, CompletionRule, Ledger, SameUidRule, StoredInstance } from '../../core/ledger.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import { parseBlobRef } from '../../core/store.ts';
@@ -180,7 +180,11 @@ export class SpoolPump {
   async #record(batch: readonly Pending[]): Promise<void> {
     const last = batch.at(-1);
     if (last === undefined) return;
-    const instances: { readonly instance: StoredInstance; readonly completion: CompletionRule }[] = [];
+    const instances: {
+      readonly instance: StoredInstance;
+      readonly completion: CompletionRule;
+      readonly sameUid: SameUidRule;
+    }[] = [];
     const descriptions: InstanceDescription[] = [];
     for (const record of batch) {
       const { description } = record;
@@ -190,7 +194,8 @@ export class SpoolPump {
       } else {
         const attributes = record.attributes ?? (await this.#attributesOf(record));
         const completion = this.#ports.completionOf(description.provenance.source);
-        instances.push({ instance: storedInstance(record, description, attributes), completion });
+        const { sameUid = 'quarantine' } = description;
+        instances.push({ instance: storedInstance(record, description, attributes), completion, sameUid });
         descriptions.push(description);
       }
     }

@@ -41,6 +41,8 @@ const descriptionSchema = z.discriminatedUnion('kind', [
     sopClassUid: uid,
     transferSyntaxUid: uid,
     patientDigest: z.string(),
+    /** What it means when its UID is known; absent is quarantine. */
+    sameUid: z.enum(['reject', 'keep-both-as-revision', 'quarantine']).optional(),
   }),
   z.strictObject({
     kind: z.literal('quarantine'),

@@ -145,7 +145,7 @@ async function readRecord(
   return dataSet === head.description.dataSetSha256 ? spooled(segment, place, whole, head.description) : undefined;
 }
 
-interface RecordPlace {
+export interface RecordPlace {
   /** Of the Part 10 bytes. */
   readonly bodyOffset: number;
   readonly dataSetOffset: number;
@@ -153,7 +153,7 @@ interface RecordPlace {
 }
 
 /** Where a record's header says that its parts are; undefined when that is not in the file. */
-async function placeOf(file: SpoolFile, offset: number, sizeBytes: number): Promise<RecordPlace | undefined> {
+export async function placeOf(file: SpoolFile, offset: number, sizeBytes: number): Promise<RecordPlace | undefined> {
   const lengths = decodeLengths(await readAt(file, offset, HEADER_BYTES));
   if (lengths === undefined) return undefined;
   const bodyOffset = offset + HEADER_BYTES + lengths.jsonLength;
@@ -162,12 +162,12 @@ async function placeOf(file: SpoolFile, offset: number, sizeBytes: number): Prom
   return endOffset > sizeBytes ? undefined : { bodyOffset, dataSetOffset, endOffset };
 }
 
-async function readHead(file: SpoolFile, offset: number, place: RecordPlace): Promise<RecordHeader | undefined> {
+export async function readHead(file: SpoolFile, offset: number, place: RecordPlace): Promise<RecordHeader | undefined> {
   const prefix = await readAt(file, place.bodyOffset, place.dataSetOffset - place.bodyOffset);
   return decodeRecordHead(await readAt(file, offset, place.bodyOffset - offset), prefix);
 }
 
-async function digestsOf(
+export async function digestsOf(
   file: SpoolFile,
   { bodyOffset, dataSetOffset, endOffset }: RecordPlace,
 ): Promise<{ readonly whole: string; readonly dataSet: string }> {
@@ -180,7 +180,7 @@ async function digestsOf(
   return { whole: whole.digest('hex'), dataSet: dataSet.digest('hex') };
 }
 
-function spooled(segment: string, place: RecordPlace, sha256: string, description: Description): SpooledRecord {
+export function spooled(segment: string, place: RecordPlace, sha256: string, description: Description): SpooledRecord {
   const { bodyOffset, endOffset } = place;
   const sizeBytes = endOffset - bodyOffset;
   const blob = formatBlobRef(`spool/${segment}`, bodyOffset, sizeBytes);

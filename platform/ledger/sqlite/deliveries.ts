@@ -61,6 +61,15 @@ export function deliveryWrites(db: Database, log: EventLog) {
      WHERE delivery_id = ? AND state IN ('dead', 'succeeded')`,
   );
 
+  // Its items are gone: results that were removed, or received instances that it delivers as they came.
+  const expired = db.query<{ study_instance_uid: string }>(
+    `SELECT s.study_instance_uid FROM deliveries d JOIN runs r USING (run) JOIN studies s USING (study)
+     WHERE d.delivery_id = ? AND (
+       EXISTS (SELECT 1 FROM expired_runs e WHERE e.run = r.run)
+       OR (EXISTS (SELECT 1 FROM expired_studies e WHERE e.study = r.study AND e.revision >= r.revision)
+           AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run = r.run AND instr(i.items, '"blob":"spool/') = 0)))`,
+  );
+
   const record = (delivery: number, attempt: DeliveryAttempt) =>
     attempted.run(
       delivery,
@@ -143,7 +152,11 @@ export function deliveryWrites(db: Database, log: EventLog) {
       for (const sopInstanceUid of delivered) keep.run(row.delivery, sopInstanceUid);
       return true;
     },
-    replay: (now: Date, deliveryId: string): boolean => again.run(now.getTime(), deliveryId) === 1,
+    replay(now: Date, deliveryId: string): boolean {
+      const gone = expired.get(deliveryId);
+      if (gone !== undefined) throw new HubError('study.expired', { studyInstanceUid: gone.study_instance_uid });
+      return again.run(now.getTime(), deliveryId) === 1;
+    },
   };
 }
 

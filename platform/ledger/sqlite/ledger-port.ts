@@ -58,6 +58,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       versions: (sop) => read(() => reads.instances.versions(sop)),
       spoolPositions: () => read(() => reads.instances.spoolPositions()),
       ofStudy: (study, options) => read(() => reads.instances.ofStudy(study, options)),
+      one: (study, instance, series) => read(() => reads.instances.one(study, instance, series)),
     },
     studies: {
       due: (now, limit) => read(() => reads.studies.due(now, limit)),
@@ -160,6 +161,16 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       unpark: (group, position) => write('groups', 'unpark', group, position),
       parked: (group) => read(() => reads.groups.parked(group)),
       lag: (groups) => read(() => reads.groups.lag(clock.now(), groups)),
+    },
+    retention: {
+      expire: (rules) => write('retention', 'expire', rules),
+      needed: (segment) => read(() => reads.retention.needed(segment)),
+      neededBytes: (segment) => read(() => reads.retention.neededBytes(segment)),
+      announce: (position) => write('retention', 'announce', position),
+      move: (moves) => write('retention', 'move', moves),
+      forgetSegment: (segment) => write('retention', 'forgetSegment', segment),
+      expiredRuns: (runIds) => read(() => reads.retention.expiredRuns(runIds)),
+      usage: () => read(() => reads.retention.usage()),
     },
     tokens: {
       create: (token) => write('tokens', 'create', token),

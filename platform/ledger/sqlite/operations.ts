@@ -9,6 +9,7 @@ import { instanceReads, instanceWrites } from './instances.ts';
 import { openIntake } from './intake.ts';
 import { jobWrites } from './jobs.ts';
 import { openHolds, quarantineReads, quarantineWrites } from './quarantine.ts';
+import { retentionReads, retentionWrites } from './retention.ts';
 import { openReplay, runReads, runWrites } from './runs.ts';
 import { studyReads, studyWrites } from './studies.ts';
 import { timelineReads } from './timeline.ts';
@@ -34,6 +35,7 @@ export function openWrites(db: Database) {
     events: eventWrites(log),
     groups: groupWrites(db),
     tokens: tokenWrites(db),
+    retention: retentionWrites(db),
   };
 }
 
@@ -49,5 +51,6 @@ export function openReads(db: Database) {
     events: eventReads(db),
     groups: groupReads(db),
     tokens: tokenReads(db),
+    retention: retentionReads(db),
   };
 }

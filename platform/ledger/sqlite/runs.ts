@@ -117,6 +117,9 @@ export function openReplay(
   itemsOf: ReturnType<typeof instanceReads>['ofStudy'],
 ): (runId: string, now: Date) => string {
   const find = db.query<RunTableRow>(`${SELECT_RUN} WHERE run_id = ?`);
+  const expired = db.query<{ found: 1 }>(
+    'SELECT 1 AS found FROM runs r JOIN expired_studies e USING (study) WHERE r.run = ? AND e.revision >= r.revision',
+  );
   const insert = db.query(
     `INSERT INTO runs (run_id, study, revision, route, config_version, explanation, series, steps, destinations, state,
                        created_at, routed_event_id, replay_of)
@@ -130,6 +133,7 @@ export function openReplay(
     const replayId = uuidv7();
     const run = toSummary(row, 0);
     const { studyInstanceUid, revision, series } = run;
+    if (expired.get(row.run) !== undefined) throw new HubError('study.expired', { studyInstanceUid, revision });
     const items = itemsOf(studyInstanceUid, { revision, ...(series === undefined ? {} : { series }) });
     const eventId = log.publish(
       {

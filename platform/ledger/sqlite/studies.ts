@@ -84,12 +84,15 @@ interface StudyTableRow {
   readonly correlation_id: string;
   readonly holds: number;
   readonly state: StudyRow['state'];
+  readonly expired_at: string | null;
 }
 
 export function studyReads(db: Database) {
-  const one = db.query<StudyTableRow>('SELECT * FROM studies WHERE study_instance_uid = ?');
+  const select = `SELECT studies.*, (SELECT expired_at FROM expired_studies e
+    WHERE e.study = studies.study AND e.revision >= studies.revision) AS expired_at FROM studies`;
+  const one = db.query<StudyTableRow>(`${select} WHERE study_instance_uid = ?`);
   const list = openList<StudyTableRow>(db, {
-    select: 'SELECT * FROM studies',
+    select,
     key: 'study',
     find: 'SELECT study AS key FROM studies WHERE study_instance_uid = ?',
   });
@@ -150,5 +153,6 @@ function toStudy(row: StudyTableRow): StudyRow {
     correlationId: row.correlation_id,
     held: row.holds > 0,
     state: row.state,
+    ...(row.expired_at === null ? {} : { expiredAt: row.expired_at }),
   };
 }

@@ -407,6 +407,8 @@ class CachedDisk implements SpoolFiles {
     return this.open(name);
   };
 
+  openForReading = async (name: string): Promise<SpoolFile> => this.open(name);
+
   open = async (name: string): Promise<SpoolFile> => {
     const file = this.#files.get(name);
     if (file === undefined) throw new Error('no such file');

@@ -60,9 +60,3 @@ CREATE TABLE expired_runs (
   run         INTEGER PRIMARY KEY REFERENCES runs,
   expired_at  TEXT NOT NULL
 ) STRICT;
-
--- Quarantine entries whose bytes were removed after they were released or replayed.
-CREATE TABLE expired_quarantine (
-  entry       INTEGER PRIMARY KEY REFERENCES quarantine,
-  expired_at  TEXT NOT NULL
-) STRICT;

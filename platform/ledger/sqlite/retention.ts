@@ -1,0 +1,186 @@
+/** What may be removed, and why other things may not. */
+import type { StudyInstanceUid } from '../../../core/identifiers.ts';
+import type { Expired, KeptBecause, RetentionRules, SpoolPosition, UsageRow } from '../../../core/ledger.ts';
+import { type BlobRef, parseBlobRef } from '../../../core/store.ts';
+import type { Database } from './driver.ts';
+
+/** In one transaction; the writer has others to serve. */
+const MAX_AT_ONCE = 50;
+
+/**
+ * Why the instances of a study (`s`) are kept, the first reason that holds. Only the last one lets them go: every
+ * revision was taken by a route, every run has ended, every delivery was opened and has ended well, or was given up by
+ * a person.
+ */
+const BECAUSE = `CASE
+  WHEN s.holds > 0 THEN 'held'
+  WHEN EXISTS (SELECT 1 FROM quarantine q WHERE q.study_instance_uid = s.study_instance_uid AND q.state = 'held')
+    THEN 'quarantine'
+  WHEN s.due_at IS NOT NULL OR s.state = 'receiving'
+    OR EXISTS (SELECT 1 FROM instances i WHERE i.study = s.study AND i.revision IS NULL) THEN 'receiving'
+  WHEN s.state = 'completed' THEN 'routing'
+  WHEN s.state = 'unrouted' OR (SELECT count(DISTINCT r.revision) FROM runs r
+      WHERE r.study = s.study AND r.revision > coalesce((SELECT e.revision FROM expired_studies e WHERE e.study = s.study), 0))
+    < s.revision - coalesce((SELECT e.revision FROM expired_studies e WHERE e.study = s.study), 0) THEN 'unrouted'
+  WHEN EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state IN ('waiting', 'running')) THEN 'processing'
+  WHEN EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state = 'quarantined'
+      AND NOT EXISTS (SELECT 1 FROM runs n WHERE n.replay_of = r.run_id)) THEN 'quarantine'
+  WHEN EXISTS (SELECT 1 FROM runs r JOIN deliveries d USING (run) WHERE r.study = s.study AND d.state = 'dead')
+    THEN 'dead-letter'
+  WHEN EXISTS (SELECT 1 FROM runs r JOIN deliveries d USING (run) WHERE r.study = s.study AND d.state = 'pending')
+    OR EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state = 'processed'
+      AND (SELECT count(*) FROM deliveries d WHERE d.run = r.run) < json_array_length(r.destinations)) THEN 'delivering'
+  WHEN EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state = 'processed'
+      AND NOT EXISTS (SELECT 1 FROM runs n JOIN deliveries d USING (run)
+                      WHERE n.study = r.study AND n.revision = r.revision)) THEN 'undelivered'
+  ELSE 'delivered' END`;
+
+/** When the last thing happened to a study, in milliseconds: an instance came, or a delivery ended. */
+const LAST_AT = `max(unixepoch(s.last_received_at, 'subsec') * 1000, coalesce(s.completed_at, 0), coalesce(
+  (SELECT max(d.ready_at) FROM runs r JOIN deliveries d USING (run) WHERE r.study = s.study), 0))`;
+
+/** The delivery of a run may not be done again without its results, and these deliveries have all ended well. */
+const DELIVERED_RUN = `r.state = 'processed' AND json_array_length(r.destinations) > 0
+  AND (SELECT count(*) FROM deliveries d WHERE d.run = r.run) >= json_array_length(r.destinations)
+  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.run = r.run AND d.state IN ('pending', 'dead'))`;
+
+export function retentionWrites(db: Database) {
+  const studies = db.query<{ study: number; study_instance_uid: StudyInstanceUid }>(
+    `SELECT s.study, s.study_instance_uid FROM studies s
+     WHERE s.state = 'routed' AND s.holds = 0 AND s.due_at IS NULL
+       AND EXISTS (SELECT 1 FROM instances i WHERE i.study = s.study)
+       AND ${LAST_AT} < ? AND ${BECAUSE} = 'delivered' ORDER BY s.study LIMIT ?`,
+  );
+  const keepSeries = db.query(
+    `INSERT INTO expired_series (study, series, revision, first_instance, instances, first_received_at, last_received_at)
+     SELECT study, series, coalesce(revision, 0), min(instance), count(*), min(received_at), max(received_at)
+     FROM instance_versions WHERE study = ? GROUP BY series, revision`,
+  );
+  const dropVersions = db.query('DELETE FROM superseded_instances WHERE study = ?');
+  const dropInstances = db.query('DELETE FROM instances WHERE study = ?');
+  const empty = db.query('UPDATE studies SET instances = 0 WHERE study = ?');
+  const expireStudy = db.query(
+    `INSERT INTO expired_studies (study, revision, expired_at) SELECT study, revision, ? FROM studies WHERE study = ?
+     ON CONFLICT DO UPDATE SET revision = excluded.revision, expired_at = excluded.expired_at`,
+  );
+  const expireRuns = db.query(
+    `INSERT INTO expired_runs (run, expired_at)
+     SELECT r.run, ? FROM runs r
+     WHERE ${DELIVERED_RUN} AND NOT EXISTS (SELECT 1 FROM expired_runs e WHERE e.run = r.run)
+       AND (SELECT max(d.ready_at) FROM deliveries d WHERE d.run = r.run) < ? ORDER BY r.run LIMIT ?`,
+  );
+  const ended = db.query<{ entry: number }>(
+    `SELECT entry FROM quarantine q WHERE q.state <> 'held' AND unixepoch(q.ended_at, 'subsec') * 1000 < ?
+       AND EXISTS (SELECT 1 FROM quarantine_items i WHERE i.entry = q.entry) ORDER BY entry LIMIT ?`,
+  );
+  const dropItems = db.query('DELETE FROM quarantine_items WHERE entry = ?');
+  const position = db.query(
+    `INSERT INTO spool_positions (segment, segment_offset) VALUES (?, ?)
+     ON CONFLICT DO UPDATE SET segment_offset = max(segment_offset, excluded.segment_offset)`,
+  );
+  const forget = db.query('DELETE FROM spool_positions WHERE segment = ?');
+  const mover = openMover(db);
+
+  return {
+    expire(now: Date, { receivedBefore, resultsBefore, quarantineBefore }: RetentionRules): Expired {
+      const at = now.toISOString();
+      const gone = receivedBefore === undefined ? [] : studies.all(receivedBefore.getTime(), MAX_AT_ONCE);
+      for (const { study } of gone) {
+        keepSeries.run(study);
+        dropVersions.run(study);
+        dropInstances.run(study);
+        expireStudy.run(at, study);
+        empty.run(study);
+      }
+      const runs = resultsBefore === undefined ? 0 : expireRuns.run(at, resultsBefore.getTime(), MAX_AT_ONCE);
+      const entries = quarantineBefore === undefined ? [] : ended.all(quarantineBefore.getTime(), MAX_AT_ONCE);
+      for (const { entry } of entries) dropItems.run(entry);
+      return { studies: gone.map((row) => row.study_instance_uid), runs, quarantineEntries: entries.length };
+    },
+    announce: (_now: Date, { segment, offset }: SpoolPosition): void => void position.run(segment, offset),
+    move: (_now: Date, moves: readonly { readonly from: BlobRef; readonly to: BlobRef }[]): boolean => mover(moves),
+    forgetSegment: (_now: Date, segment: string): void => void forget.run(segment),
+  };
+}
+
+/** Every place that a reference to received bytes stands in. */
+function openMover(db: Database) {
+  const studiesOf = db.query<{ study: number }>(
+    'SELECT study FROM instances WHERE blob = ? UNION SELECT study FROM superseded_instances WHERE blob = ?',
+  );
+  // Who has a lease was told where the bytes are, and may not have opened them yet.
+  const isBusy = db.query<{ busy: 1 }>(
+    `SELECT 1 AS busy FROM runs r WHERE r.study = ? AND (
+       EXISTS (SELECT 1 FROM jobs j WHERE j.run = r.run AND j.state = 'running')
+       OR EXISTS (SELECT 1 FROM deliveries d WHERE d.run = r.run AND d.leased = 1)) LIMIT 1`,
+  );
+  const updates = [
+    db.query('UPDATE instances SET blob = ? WHERE blob = ?'),
+    db.query('UPDATE superseded_instances SET blob = ? WHERE blob = ?'),
+    // A release takes the instance into its study from the record that stands with the item.
+    db.query(
+      `UPDATE quarantine_items SET blob = ?1, instance = CASE WHEN instance IS NULL THEN NULL
+         ELSE json_set(instance, '$.blob', ?1) END WHERE blob = ?2`,
+    ),
+  ];
+  const items = db.query<{ run: number; items: string }>(
+    'SELECT run, items FROM run_items JOIN runs USING (run) WHERE study = ?',
+  );
+  const setItems = db.query('UPDATE run_items SET items = ? WHERE run = ?');
+
+  return (moves: readonly { readonly from: BlobRef; readonly to: BlobRef }[]): boolean => {
+    const studies = new Set(moves.flatMap(({ from }) => studiesOf.all(from, from).map(({ study }) => study)));
+    for (const study of studies) if (isBusy.get(study) !== undefined) return false;
+    const places = new Map<string, string>(moves.map(({ from, to }) => [from, to]));
+    for (const [from, to] of places) for (const update of updates) update.run(to, from);
+    for (const study of studies) {
+      for (const row of items.all(study)) {
+        const before = JSON.parse(row.items) as readonly { readonly blob: string }[];
+        if (!before.some((item) => places.has(item.blob))) continue;
+        const moved = before.map((item) => ({ ...item, blob: places.get(item.blob) ?? item.blob }));
+        setItems.run(JSON.stringify(moved), row.run);
+      }
+    }
+    return true;
+  };
+}
+
+export function retentionReads(db: Database) {
+  // '$' is the next character after '#': all places of the pack, from the index.
+  const inPack = (table: string) => `SELECT blob, size_bytes FROM ${table} WHERE blob >= ?1 AND blob < ?2`;
+  const all = ['instances', 'superseded_instances', 'quarantine_items'].map(inPack).join(' UNION ');
+  const needed = db.query<{ blob: BlobRef; size_bytes: number }>(all);
+  const bytes = db.query<{ bytes: number }>(`SELECT coalesce(sum(size_bytes), 0) AS bytes FROM (${all})`);
+  const range = (segment: string): readonly [string, string] => [`spool/${segment}#`, `spool/${segment}$`];
+  const expired = db.query<{ found: 1 }>('SELECT 1 AS found FROM expired_runs JOIN runs USING (run) WHERE run_id = ?');
+  const usage = db.query<{ because: KeptBecause; destinations: string | null; studies: number; bytes: number }>(
+    `WITH sizes (study, bytes) AS (SELECT study, sum(size_bytes) FROM instance_versions GROUP BY study),
+          kept (study, because, bytes) AS (SELECT s.study, ${BECAUSE}, bytes FROM sizes JOIN studies s USING (study))
+     SELECT because,
+            CASE because
+              WHEN 'delivering' THEN (SELECT group_concat(DISTINCT d.destination) FROM runs r JOIN deliveries d USING (run)
+                                      WHERE r.study = kept.study AND d.state = 'pending')
+              WHEN 'dead-letter' THEN (SELECT group_concat(DISTINCT d.destination) FROM runs r JOIN deliveries d USING (run)
+                                       WHERE r.study = kept.study AND d.state = 'dead') END AS destinations,
+            count(*) AS studies, sum(bytes) AS bytes
+     FROM kept GROUP BY 1, 2 ORDER BY bytes DESC`,
+  );
+
+  return {
+    needed: (segment: string): readonly { readonly blob: BlobRef; readonly sizeBytes: number }[] =>
+      needed
+        .all(...range(segment))
+        .map(({ blob, size_bytes: sizeBytes }) => ({ blob, sizeBytes }))
+        .toSorted((one, other) => parseBlobRef(one.blob).offset - parseBlobRef(other.blob).offset),
+    neededBytes: (segment: string): number => bytes.get(...range(segment))?.bytes ?? 0,
+    expiredRuns: (runIds: readonly string[]): readonly string[] =>
+      runIds.filter((runId) => expired.get(runId) !== undefined),
+    usage: (): readonly UsageRow[] =>
+      usage.all().map(({ because, destinations, studies, bytes: sum }) => ({
+        because,
+        ...(destinations === null ? {} : { destinations }),
+        studies,
+        bytes: sum,
+      })),
+  };
+}
