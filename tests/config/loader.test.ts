@@ -204,11 +204,15 @@ describe('loadConfig', () => {
       'gateway: { dimse: { tls: { cert: x } } }\n',
       'hub.yaml:1 /gateway/dimse/tls: not available in this version',
     ],
-    ['folders', 'gateway: { folders: [] }\n', 'hub.yaml:1 /gateway/folders: not available in this version'],
     [
-      'completion of a route',
-      'routes: [{ name: r, when: {}, deliver: [], completion: { quiet: 5s } }]\n',
-      'hub.yaml:1 /routes/0/completion: not available in this version',
+      'a required series that could never come',
+      'routes: [{ name: r, when: {}, completion: { requiredSeries: [{ Modalty: MR }] } }]\n',
+      'hub.yaml:1 /routes/0/completion/requiredSeries/0/Modalty: no such attribute: Modalty; did you mean Modality?',
+    ],
+    [
+      'a place to ask that is none',
+      'gateway: { dimse: { sources: [{ name: p, aeTitle: P, hosts: [10.0.0.1], query: { dicomweb: { url: pacs } } }] } }\n',
+      'hub.yaml:1 /gateway/dimse/sources/0/query/dicomweb/url: not a URL',
     ],
     ['pulls', 'pulls: []\n', 'hub.yaml:1 /pulls: not available in this version'],
     [
@@ -283,7 +287,7 @@ describe('loadConfig', () => {
       [
         'of a source that is not there',
         changed(['source: pv-7t', 'source: [pv-7t, pv-9t]']),
-        'hub.yaml:16 /routes/0/when: asks for the source pv-9t, which is not under gateway.dimse.sources',
+        'hub.yaml:16 /routes/0/when: asks for the source pv-9t, which is not under gateway.dimse.sources or gateway.folders',
       ],
       [
         'of a route that is not enabled',
