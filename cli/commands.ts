@@ -20,6 +20,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'all mistakes of a configuration, each with its place',
     load: async () => (await import('./check.ts')).check,
   },
+  doctor: {
+    usage: ['[--config FILE] [--source NAME] [--destination NAME] [--send-test]'],
+    about: 'what is wrong with the hub, its sources and destinations, and what to do',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
   demo: {
     usage: ['[PATH] [--exit] [--data DIR]'],
     about: 'watch a study travel from scanner to partner',

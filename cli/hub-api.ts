@@ -111,44 +111,58 @@ async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubAp
   return { call: (method, path, body) => call(socketPath, method, path, body), close };
 }
 
+/** What a running hub answers on its own socket to a GET of any path, problems included; undefined when none answers there. */
+export async function askRunningHub(
+  config: { readonly hub: { readonly data: string } },
+  path: string,
+): Promise<{ readonly status: number; readonly answer: unknown } | undefined> {
+  const socketPath = ownSocketPath(config.hub.data);
+  return (await isSocketAnswered(socketPath)) ? await ask(socketPath, 'GET', path) : undefined;
+}
+
 async function call(socketPath: string, method: string, path: string, body?: unknown): Promise<unknown> {
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  const { status, answer } = await new Promise<{ readonly status: number; readonly answer: unknown }>(
-    (resolve, reject) => {
-      const sent = request(
-        {
-          socketPath,
-          method,
-          path: `/api/v1${path}`,
-          timeout: TIMEOUT_MS,
-          agent: false,
-          headers:
-            text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
-        },
-        (response) => {
-          const parts: Buffer[] = [];
-          response.on('data', (part: Buffer) => parts.push(part));
-          response.on('error', reject);
-          response.on('end', () => {
-            try {
-              resolve({ status: response.statusCode ?? 0, answer: JSON.parse(Buffer.concat(parts).toString('utf8')) });
-            } catch (error) {
-              reject(
-                new HubError('internal.unexpected', { detail: 'the hub answered something else than JSON' }, error),
-              );
-            }
-          });
-        },
-      );
-      sent.on('timeout', () =>
-        sent.destroy(new HubError('partner.timeout', { detail: 'the hub does not answer on its socket' })),
-      );
-      sent.on('error', reject);
-      sent.end(text);
-    },
-  );
+  const { status, answer } = await ask(socketPath, method, `/api/v1${path}`, body);
   if (status >= 200 && status < 300) return answer;
   throw problemOf(answer);
+}
+
+async function ask(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ readonly status: number; readonly answer: unknown }> {
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  return await new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        socketPath,
+        method,
+        path,
+        timeout: TIMEOUT_MS,
+        agent: false,
+        headers:
+          text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
+      },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('error', reject);
+        response.on('end', () => {
+          try {
+            resolve({ status: response.statusCode ?? 0, answer: JSON.parse(Buffer.concat(parts).toString('utf8')) });
+          } catch (error) {
+            reject(new HubError('internal.unexpected', { detail: 'the hub answered something else than JSON' }, error));
+          }
+        });
+      },
+    );
+    sent.on('timeout', () =>
+      sent.destroy(new HubError('partner.timeout', { detail: 'the hub does not answer on its socket' })),
+    );
+    sent.on('error', reject);
+    sent.end(text);
+  });
 }
 
 /** A problem of the API (RFC 9457) as the error it was. */

@@ -1,0 +1,114 @@
+/** What a refused association means, and what to change on the scanner or here. Pure. */
+import * as z from 'zod';
+import { refusal } from '../api/shapes.ts';
+import { count } from '../core/count.ts';
+import { type Diagnosis, skipped, warning, wrong } from '../core/diagnosis.ts';
+import type { Decide, Source } from './doctor-policy.ts';
+
+export type Refusal = z.output<typeof refusal>;
+export const refusalList = z.object({ items: z.array(refusal) });
+
+interface Surroundings {
+  readonly aeTitles: readonly string[];
+  readonly decide: Decide;
+}
+
+/** True when the caller may well have been this source: its title but for the case, or its address. */
+export function mayBe(
+  source: Source,
+  { address, callingAeTitle }: Refusal,
+  { aeTitles, decide }: Surroundings,
+): boolean {
+  if (callingAeTitle.trim().toLowerCase() === source.aeTitle.trim().toLowerCase()) return true;
+  const isAtHome = decide({ address, callingAeTitle: source.aeTitle, calledAeTitle: aeTitles[0] ?? '' });
+  return isAtHome.accepted && isAtHome.source === source.name;
+}
+
+/** @param isOver - the source has come through since */
+export function refusalOfSource(
+  source: Source,
+  refused: Refusal,
+  number: number,
+  isOver: boolean,
+  surroundings: Surroundings,
+): Diagnosis {
+  const [why, remedy] = sentences(source, refused, surroundings);
+  const { callingAeTitle, calledAeTitle, address, lastAt } = refused;
+  const what = `'${callingAeTitle}' at ${address} called '${calledAeTitle}' and was refused ${count(refused.count, 'time')}, last at ${lastAt}`;
+  const id = `refusals.${String(number)}`;
+  return isOver ? skipped(id, what, `${why} The source has come through since.`) : wrong(id, what, why, remedy);
+}
+
+/** Somebody no source of the configuration is like. */
+export function strangerRefused({ callingAeTitle, calledAeTitle, address, count: times, lastAt }: Refusal): Diagnosis {
+  return warning(
+    'refusals',
+    `'${callingAeTitle}' at ${address} called '${calledAeTitle}' and was refused ${count(times, 'time')}, last at ${lastAt}`,
+    'No source of the configuration has this AE title or this address.',
+    `If it is a scanner of yours, add it to gateway.dimse.sources: { name: …, aeTitle: ${callingAeTitle}, hosts: [${address}] }. If not, find out whose it is.`,
+  );
+}
+
+function sentences(
+  source: Source,
+  { address, callingAeTitle, calledAeTitle, why }: Refusal,
+  { aeTitles, decide }: Surroundings,
+): readonly [why: string, remedy: string] {
+  const titles = aeTitles.join(' or ');
+  switch (why) {
+    case 'called AE title':
+      return [
+        `The scanner calls the hub '${calledAeTitle}', but the hub answers to ${titles} (case matters).`,
+        `On the scanner set: AE title of the archive = ${titles}. Or add ${calledAeTitle} to gateway.dimse.aeTitle.`,
+      ];
+    case 'calling AE title': {
+      const [called = ''] = aeTitles;
+      const isTitleKnown = callingAeTitle === source.aeTitle;
+      const asConfigured = decide({ address, callingAeTitle: source.aeTitle, calledAeTitle: called });
+      const isAddressKnown = asConfigured.accepted && asConfigured.source === source.name;
+      if (isTitleKnown && !isAddressKnown) {
+        return [
+          `Your scanner called us as '${callingAeTitle}' from ${address}, which is not in hosts of source ${source.name} (${source.hosts.join(', ')}).`,
+          `Add ${address} to hosts of source ${source.name} and restart the hub, or change the scanner's address.`,
+        ];
+      }
+      if (isAddressKnown && !isTitleKnown) {
+        return [
+          `The address fits source ${source.name}, but the scanner calls itself '${callingAeTitle}' and not '${source.aeTitle}' (case matters).`,
+          `On the scanner set: its own AE title = ${source.aeTitle}. Or write aeTitle: ${callingAeTitle} for source ${source.name} and restart the hub.`,
+        ];
+      }
+      if (isTitleKnown) {
+        return [
+          'Title and address fit now: the configuration was changed since, or a called AE title or certificate did not fit.',
+          'Restart the hub if the configuration was changed, and send again from the scanner.',
+        ];
+      }
+      return [
+        `The scanner calls itself '${callingAeTitle}' at ${address}; source ${source.name} is '${source.aeTitle}' at ${source.hosts.join(', ')}.`,
+        `On the scanner set: its own AE title = ${source.aeTitle}; and add ${address} to hosts of source ${source.name}, if that is the scanner.`,
+      ];
+    }
+    case 'user identity':
+      return [
+        'The source must prove who it is by a user name and password, and did not.',
+        'Set user name and password on the scanner as userIdentity of this source wants them.',
+      ];
+    case 'disk low':
+      return ["The hub's disk was low.", 'Free space: see disk in "hub doctor".'];
+    case 'stopping':
+      return ['The hub was stopping just then.', 'Send again from the scanner.'];
+    case 'too many associations':
+    case 'too many associations of the source':
+    case 'too many associations from the address':
+      return [
+        `There were ${why}.`,
+        'Scanners try again by themselves. If it lasts, raise gateway.dimse.maxAssociations, or find out who keeps associations open.',
+      ];
+    default:
+      return [
+        `The hub's reason: ${why}.`,
+        'What called is broken or does not speak DICOM as PS3.8 says: check what is at that address.',
+      ];
+  }
+}
