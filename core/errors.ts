@@ -225,7 +225,7 @@ export const ERRORS = {
     http: 410,
     retry: 'permanent',
     title: 'No longer there',
-    remedy: "The hub received it, but its store has lost the bytes: see the hub's log, restore them from a backup.",
+    remedy: 'The hub received it and keeps it no more. If it should, see the log: a file of the store is missing.',
   },
   'resource.conflict': {
     dimse: 0x0111,

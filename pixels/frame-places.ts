@@ -1,7 +1,6 @@
 /** Where each frame of an instance stands in its bytes: native ones by arithmetic, encapsulated ones by their fragments (PS3.5 Section A.4). */
 import { fragments, type FragmentPlace, type Part10Header } from '../core/dicom/part10.ts';
-import { lookup } from '../core/dicom/dictionary.ts';
-import { transferSyntax } from '../core/dicom/transfer-syntaxes.ts';
+import { TAG } from '../core/dicom/tags.ts';
 import type { ByteSource } from '../core/store.ts';
 import { beginsCodestream } from './codestream.ts';
 import { damaged, MAX_FRAME_BYTES, storedNativeFrameBits, type PixelDescription } from './description.ts';
@@ -97,8 +96,7 @@ async function encapsulatedPlaces(
 
 /** PS3.3 Section C.7.6.3.1.8: Extended Offset Table, of 64-bit offsets. Only one fragment a frame is allowed with it. */
 function extendedOffsets(header: Part10Header, numberOfFrames: number): readonly number[] | undefined {
-  const tag = lookup('ExtendedOffsetTable')?.tag ?? 0;
-  const value = header.dataSet.element(tag)?.value;
+  const value = header.dataSet.element(TAG.ExtendedOffsetTable)?.value;
   if (value?.length !== numberOfFrames * 8) return undefined;
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
   return Array.from({ length: numberOfFrames }, (_, n) => Number(view.getBigUint64(n * 8, true)));
@@ -157,9 +155,4 @@ function checked(places: readonly BytePlace[]): readonly BytePlace[] {
   if (length === 0) throw damaged('a frame has no bytes');
   if (length > MAX_FRAME_BYTES) throw damaged('a compressed frame is larger than any decoded one may be');
   return places;
-}
-
-/** True when pixel data stands in fragments. */
-export function isEncapsulated(header: Part10Header): boolean {
-  return transferSyntax(header.transferSyntaxUid)?.encapsulated === true && header.pixelData?.length === undefined;
 }

@@ -45,6 +45,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['platform/metrics.ts'],
   winston: ['platform/logger.ts'],
   yaml: ['config/'],
+  yazl: ['gateway/dicomweb/'],
   yauzl: ['gateway/folder/'],
 };
 

@@ -82,6 +82,12 @@ export function instanceReads(db: Database) {
        AND (given.chosen IS NULL OR s.series_instance_uid IN (SELECT value FROM json_each(given.chosen)))
      ORDER BY i.instance`,
   );
+  const one = db.query<ItemRow>(
+    `SELECT t.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, i.sop_class_uid,
+            i.transfer_syntax_uid, i.blob, i.size_bytes, i.sha256
+     FROM instances i JOIN studies t USING (study) JOIN series s USING (series)
+     WHERE i.sop_instance_uid = ? AND t.study_instance_uid = ? AND s.series_instance_uid = coalesce(?, s.series_instance_uid)`,
+  );
   const versions = db.query<VersionRow>(
     `SELECT st.study_instance_uid, s.series_instance_uid, v.transfer_syntax_uid, v.blob, v.data_set_sha256, v.is_current
      FROM (SELECT study, series, transfer_syntax_uid, blob, data_set_sha256, 0 AS is_current, entry AS place
@@ -117,6 +123,10 @@ export function instanceReads(db: Database) {
     spoolPositions: (): readonly SpoolPosition[] => positions.all().map(({ segment, offset }) => ({ segment, offset })),
     ofStudy: (study: StudyInstanceUid, { revision, series }: ItemSelection = {}): readonly InstanceItem[] =>
       items.all(study, revision, series === undefined ? undefined : JSON.stringify(series)).map(toItem),
+    one(study: StudyInstanceUid, instance: SopInstanceUid, series?: SeriesInstanceUid): InstanceItem | undefined {
+      const row = one.get(instance, study, series);
+      return row === undefined ? undefined : toItem(row);
+    },
   };
 }
 

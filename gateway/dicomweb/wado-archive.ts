@@ -1,0 +1,28 @@
+/** Instances as one zip archive of Part 10 files, for people without a DICOMweb client; written as it is sent. */
+import { Readable } from 'node:stream';
+import { ZipFile } from 'yazl';
+
+export interface ArchivedFile {
+  readonly name: string;
+  readonly body: () => AsyncIterable<Uint8Array>;
+}
+
+/** Stored, not compressed: pixel data hardly gets smaller, and the thread that sends also receives. */
+export async function* zipArchive(files: Iterable<ArchivedFile>): AsyncGenerator<Uint8Array> {
+  const zip = new ZipFile();
+  const output = Readable.from(zip.outputStream);
+  zip.on('error', (error: Error) => output.destroy(error));
+  for (const { name, body } of files) {
+    // Each file is opened when its turn comes.
+    zip.addReadStreamLazy(name, { compress: false, mtime: EPOCH }, (opened) => {
+      const stream = Readable.from(body(), { objectMode: false });
+      stream.on('error', (error) => output.destroy(error));
+      opened(null, stream);
+    });
+  }
+  zip.end();
+  for await (const chunk of output) if (chunk instanceof Uint8Array) yield chunk;
+}
+
+/** The same instances give the same archive: zip's own earliest time. */
+const EPOCH = new Date(1980, 0, 1);

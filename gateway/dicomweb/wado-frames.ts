@@ -1,0 +1,93 @@
+/** Frames as bytes (PS3.18 Section 10.4.1.1.4): compressed as stored, or as native samples. */
+import { EXPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
+import { toLittleEndian } from '../../core/dicom/to-explicit.ts';
+import { HubError } from '../../core/errors.ts';
+import { codecOf, compressedMediaType } from '../../pixels/decodable.ts';
+import type { PixelWorkers } from '../../pixels/workers.ts';
+import { admits, type MediaRange } from './accept.ts';
+import { ahead } from './ahead.ts';
+import type { OpenedInstance } from './wado-source.ts';
+
+export const OCTET_STREAM = 'application/octet-stream';
+const MULTIPART = 'multipart/related';
+const ANY = '*';
+/** Of one request: frames read or decoded and not sent yet. */
+const FRAMES_UNDER_WAY = 2;
+
+export interface FrameChoice {
+  readonly form: 'single' | 'multipart';
+  readonly isDecoded: boolean;
+  readonly mediaType: string;
+  readonly transferSyntaxUid: string;
+}
+
+/**
+ * PS3.18 Section 8.7.3.3: native samples are application/octet-stream, compressed frames have media types of their
+ * own. `application/octet-stream; transfer-syntax=*` takes the frame as stored, whatever that is: viewers ask so.
+ *
+ * @throws {HubError} `request.not-acceptable`
+ */
+export function chooseFrames(ranges: readonly MediaRange[], stored: string, frames: number): FrameChoice {
+  for (const range of ranges) {
+    const isMultipart = admits(range.type, MULTIPART);
+    if (!isMultipart && frames > 1) continue;
+    const type = (range.type === MULTIPART ? range.parameters.get('type')?.toLowerCase() : range.type) ?? '*/*';
+    const choice = chooseForm(type, range.parameters.get('transfer-syntax'), stored);
+    if (choice !== undefined) return { form: isMultipart ? 'multipart' : 'single', ...choice };
+  }
+  const own = compressedMediaType(stored);
+  throw new HubError('request.not-acceptable', {
+    detail: `frames are ${MULTIPART} of ${codecOf(stored) === undefined ? '' : OCTET_STREAM}${own === undefined ? '' : ` or ${own}`}, or one of these alone for one frame`,
+  });
+}
+
+function chooseForm(type: string, wanted: string | undefined, stored: string): Omit<FrameChoice, 'form'> | undefined {
+  const own = compressedMediaType(stored);
+  const isNative = transferSyntax(stored)?.encapsulated !== true;
+  const takesStored = wanted === ANY || wanted === stored;
+  const asStored = (mediaType: string) => ({ isDecoded: false, mediaType, transferSyntaxUid: stored });
+  if (!isNative && own !== undefined && admits(type, own) && (takesStored || (wanted === undefined && type === own)))
+    return asStored(own);
+  if (!isNative && takesStored && admits(type, OCTET_STREAM)) return asStored(OCTET_STREAM);
+  const takesNative = wanted === undefined || wanted === ANY || wanted === EXPLICIT_VR_LITTLE_ENDIAN;
+  if (takesNative && admits(type, OCTET_STREAM) && codecOf(stored) !== undefined)
+    return { isDecoded: true, mediaType: OCTET_STREAM, transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN };
+  // A client that takes anything gets what there is.
+  if (wanted === undefined && own !== undefined && admits(type, own)) return asStored(own);
+  return undefined;
+}
+
+/** `1,3,7` as frames from 0. @throws {HubError} `request.invalid`, `resource.not-found` */
+export function parseFrameList(text: string, numberOfFrames: number): readonly number[] {
+  return text.split(',').map((one) => {
+    if (!/^\d{1,9}$/.test(one) || Number(one) < 1)
+      throw new HubError('request.invalid', { detail: 'frames are a list of numbers from 1' });
+    if (Number(one) > numberOfFrames)
+      throw new HubError('resource.not-found', { detail: `the instance has ${numberOfFrames} frames` });
+    return Number(one) - 1;
+  });
+}
+
+/** The bytes of each frame, in the order asked for. @param frames - from 0 */
+export async function* frameBytes(
+  instance: OpenedInstance,
+  frames: Iterable<number>,
+  choice: FrameChoice,
+  workers: PixelWorkers,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const pixels = await instance.pixels();
+  const { description } = pixels;
+  const { transferSyntaxUid } = instance.item;
+  const isNative = instance.header.pixelData?.length !== undefined;
+  const { bigEndian } = instance.dataSet.item.encoding;
+  const vr = instance.header.pixelData?.vr ?? 'OW';
+  yield* ahead(frames, FRAMES_UNDER_WAY, async (frame) => {
+    const stored = await pixels.read(frame);
+    // Native samples go as they stand, planes and all: the metadata describe them.
+    if (isNative)
+      return toLittleEndian(vr, Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength), bigEndian);
+    if (!choice.isDecoded) return stored;
+    return (await workers.run({ kind: 'decode', stored, transferSyntaxUid, description }, signal)).bytes;
+  });
+}

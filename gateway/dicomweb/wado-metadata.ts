@@ -1,0 +1,63 @@
+/** Metadata as DICOM JSON (PS3.18 Section 10.4.1.1.2), and the values it refers to (Section 10.4.1.1.5). */
+import { type Element as ParsedElement } from '../../core/dicom/data-set.ts';
+import type { Element, Item } from '../../core/dicom/element.ts';
+import { dataSetToJson, jsonKey, type ItemPath, type JsonDataSet } from '../../core/dicom/json-model.ts';
+import { toLittleEndian } from '../../core/dicom/to-explicit.ts';
+import { HubError } from '../../core/errors.ts';
+import type { OpenedInstance } from './wado-source.ts';
+
+/** Longer binary values are told by reference. */
+const INLINE_LIMIT_BYTES = 1_024;
+const KEY = /^[0-9A-F]{8}$/;
+
+/** @param url - of the instance */
+export function metadataOf({ dataSet, header }: OpenedInstance, url: string): JsonDataSet {
+  const uriOf = (element: Pick<ParsedElement, 'tag'>, path: ItemPath): string =>
+    `${url}/bulkdata/${[...path.flatMap(({ tag, item }) => [jsonKey(tag), String(item)]), jsonKey(element.tag)].join('/')}`;
+  const inFragments = tagsInFragments(dataSet.item);
+  const json = dataSetToJson(dataSet, {
+    bulkDataUri: (element, path) =>
+      element.value.length > INLINE_LIMIT_BYTES || inFragments.has(element.tag) ? uriOf(element, path) : undefined,
+  });
+  const { pixelData } = header;
+  if (pixelData === undefined) return json;
+  return { ...json, [jsonKey(pixelData.tag)]: { vr: pixelData.vr, BulkDataURI: uriOf(pixelData, []) } };
+}
+
+/** Fragments have no inline form, wherever they stand: the icon of a compressed image is one. */
+function tagsInFragments(item: Item, found = new Set<number>()): ReadonlySet<number> {
+  for (const { tag, undefinedLength, items } of item.elements) {
+    if (undefinedLength && items === undefined) found.add(tag);
+    for (const inner of items ?? []) tagsInFragments(inner, found);
+  }
+  return found;
+}
+
+/** True when a path names the pixel data of the data set itself. */
+export function isPixelData({ header }: OpenedInstance, path: readonly string[]): boolean {
+  return path.length === 1 && header.pixelData !== undefined && path[0] === jsonKey(header.pixelData.tag);
+}
+
+/**
+ * The value at a path as `metadataOf` writes it: tags, and item numbers from 0 between them. In little endian.
+ *
+ * @throws {HubError} `resource.not-found`
+ */
+export function bulkValue({ dataSet }: OpenedInstance, path: readonly string[]): Uint8Array {
+  const found = find(dataSet.item, path);
+  if (found === undefined || found.element.items !== undefined) throw new HubError('resource.not-found');
+  const { element, item } = found;
+  return toLittleEndian(element.vr, Buffer.from(element.value), item.encoding.bigEndian);
+}
+
+function find(
+  item: Item,
+  [key = '', index, ...rest]: readonly string[],
+): { readonly element: Element; readonly item: Item } | undefined {
+  if (!KEY.test(key)) return undefined;
+  const element = item.elements.find(({ tag }) => jsonKey(tag) === key);
+  if (element === undefined) return undefined;
+  if (index === undefined) return { element, item };
+  const inner = /^\d{1,7}$/.test(index) ? element.items?.[Number(index)] : undefined;
+  return inner === undefined ? undefined : find(inner, rest);
+}
