@@ -1,10 +1,23 @@
-/** A segment for one large object, written while it arrives. Its record's head comes last, into room kept at the front. */
+/**
+ * A segment for one large object, written while it arrives. Its record's head comes last, into room kept at the front.
+ *
+ * Writing is never done on the event loop: a kernel that has too many dirty pages lets whoever writes wait. And it does
+ * not leave everything to the last sync, which the sender waits for: what has been written goes to the disk meanwhile.
+ */
 import type { Logger } from '../../core/ports.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { RESERVED_BYTES, SEGMENT_MAGIC } from './record.ts';
 import { errorCode } from './storage-failure.ts';
 
-const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
+/** The memory an object may hold: its sender waits above it. */
+const MAX_QUEUED_BYTES = 2 * 1024 * 1024;
+const SYNC_EVERY_BYTES = 16 * 1024 * 1024;
+
+interface Queued {
+  readonly parts: readonly Uint8Array[];
+  readonly length: number;
+  readonly done: () => void;
+}
 
 export class OwnSegment {
   readonly name: string;
@@ -14,8 +27,13 @@ export class OwnSegment {
   readonly #opened: Promise<SpoolFile>;
   #file: SpoolFile | undefined;
   #position = this.bodyOffset;
+  readonly #queue: Queued[] = [];
   #queuedBytes = 0;
+  #unsyncedBytes = 0;
+  #isWriting = false;
   #written: Promise<void>;
+  #synced: Promise<void> = Promise.resolve();
+  #isSyncing = false;
 
   constructor(files: SpoolFiles, name: string, log: Logger) {
     this.#files = files;
@@ -36,15 +54,14 @@ export class OwnSegment {
   /** Queues bytes behind those before. `done` is called when they may be used again, written or not. */
   write(parts: readonly Uint8Array[], done: () => void): void {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const position = this.#position;
-    this.#position += length;
+    this.#queue.push({ parts, length, done });
     this.#queuedBytes += length;
-    this.#written = this.#written
-      .then(async () => this.file.write(parts, position))
-      .finally(() => {
-        this.#queuedBytes -= length;
-        done();
-      });
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    this.#written = this.#written.then(
+      async () => this.#writeQueued(),
+      (error: unknown) => this.#letGo(error),
+    );
     this.#written.catch(() => undefined);
   }
 
@@ -63,6 +80,8 @@ export class OwnSegment {
    */
   async commit(head: (reserved: number) => Buffer): Promise<void> {
     await this.#written;
+    // A failure is told to one sync only: had the last one not seen it, it would say "good" of what the disk never got.
+    await this.#synced;
     await this.file.write([SEGMENT_MAGIC, head(RESERVED_BYTES)], 0);
     await this.file.sync();
     await this.#files.syncFolder();
@@ -72,11 +91,53 @@ export class OwnSegment {
   /** Never fails: on a disk that takes no more changes the file stays until a recovery removes it. */
   async remove(): Promise<void> {
     await this.#written.catch(() => undefined); // Removed either way.
+    await this.#synced.catch(() => undefined);
     await this.#file?.close().catch(() => undefined); // Closed already after a failed commit.
     try {
       await this.#files.remove(this.name);
     } catch (error) {
       this.#log.warn('spool segment could not be removed', { segment: this.name, reason: errorCode(error) });
+    }
+  }
+
+  /** All that has gathered while the write before was under way goes in one. */
+  async #writeQueued(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const some = this.#queue.splice(0);
+      const parts = some.flatMap((queued) => queued.parts);
+      const length = some.reduce((sum, queued) => sum + queued.length, 0);
+      try {
+        await this.file.write(parts, this.#position, 'aside');
+      } catch (error) {
+        this.#letGo(error, some);
+      }
+      this.#release(some);
+      this.#position += length;
+      this.#unsyncedBytes += length;
+      if (this.#unsyncedBytes >= SYNC_EVERY_BYTES && !this.#isSyncing) this.#syncAhead();
+    }
+    this.#isWriting = false;
+  }
+
+  /** Beside the writes that follow; only `commit` waits for it. */
+  #syncAhead(): void {
+    this.#unsyncedBytes = 0;
+    this.#isSyncing = true;
+    this.#synced = this.#synced.then(async () => this.file.sync()).finally(() => (this.#isSyncing = false));
+    this.#synced.catch(() => undefined);
+  }
+
+  /** After a failed write what still waits is not written; its memory is given back. */
+  #letGo(error: unknown, failed: readonly Queued[] = []): never {
+    this.#isWriting = false;
+    this.#release([...failed, ...this.#queue.splice(0)]);
+    throw error;
+  }
+
+  #release(some: readonly Queued[]): void {
+    for (const { length, done } of some) {
+      this.#queuedBytes -= length;
+      done();
     }
   }
 }
