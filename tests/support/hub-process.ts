@@ -104,7 +104,9 @@ export class HubProcess {
 
   /** Starts it and waits for nothing. */
   launch(): void {
-    const child = spawn(process.execPath, [MAIN, 'start', '--config', this.configFile, '--data', this.dataFolder], {
+    // With the flags of the launcher, which started this process too.
+    const args = [...process.execArgv, MAIN, 'start', '--config', this.configFile, '--data', this.dataFolder];
+    const child = spawn(process.execPath, args, {
       cwd: this.folder,
       env: this.#env,
       stdio: ['ignore', 'pipe', 'pipe'],
