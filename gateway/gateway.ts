@@ -214,6 +214,7 @@ class RunningGateway implements Gateway {
       store,
       sourceOf: sourceOfAddress(sources),
       isOpen: () => this.#state === 'open',
+      isFull: () => spool.isFull,
       onSeen,
       onEnded: (associationId, isWhole) => batches.ended(associationId, isWhole),
       log,

@@ -3,7 +3,7 @@
  * returns, they may acknowledge.
  */
 import { HubError, toHubError, type ErrorCode } from '../core/errors.ts';
-import type { SopClassUid, SopInstanceUid, StudyInstanceUid } from '../core/identifiers.ts';
+import type { SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid } from '../core/identifiers.ts';
 import type { Attributes, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { Arrivals, Known } from './arrivals.ts';
@@ -28,6 +28,7 @@ export interface IngestPorts extends Pick<SameUidPorts, 'sameUidOf' | 'openRecei
 /** An instance its sender may be told Success of. */
 export interface Ingested {
   readonly studyInstanceUid: StudyInstanceUid;
+  readonly seriesInstanceUid: SeriesInstanceUid;
   readonly sopInstanceUid: SopInstanceUid;
   readonly sopClassUid: SopClassUid;
   readonly sizeBytes: number;
@@ -52,8 +53,9 @@ export async function ingest(reception: Reception, offer: Offer, hub: IngestPort
     const instance = await validate(reception, object, offer, hub); // unreadable: a copy to quarantine, the caller gets the error
     const outcome = await commit(reception, object, instance, offer, hub); // fdatasync, shared with all that waits
     hub.metrics.instances.increment({ door, source, outcome });
-    const { studyInstanceUid, sopInstanceUid, sopClassUid } = instance;
-    return { studyInstanceUid, sopInstanceUid, sopClassUid, sizeBytes: object.sizeBytes }; // now the caller may answer Success
+    const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid } = instance;
+    const { sizeBytes } = object;
+    return { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, sizeBytes }; // now the caller may answer Success
   } catch (error) {
     const failure = toHubError(error);
     hub.metrics.instances.increment({ door, source, outcome: OUTCOMES[failure.code] ?? 'refused' });

@@ -3,6 +3,7 @@
  * few bytes that may be the beginning of a boundary; who reads slowly slows the sender down.
  */
 import { HubError } from '../../core/errors.ts';
+import { type MediaType, parseMediaType } from './media-type.ts';
 
 export interface MultipartLimits {
   readonly maxParts: number;
@@ -10,8 +11,12 @@ export interface MultipartLimits {
 }
 
 export interface Part {
-  /** Lower-case media type without parameters; empty when the part names none. */
-  readonly mediaType: string;
+  /** Its `type` is empty when the part names none. */
+  readonly contentType: MediaType;
+  /** Content-Location, as the sender wrote it. */
+  readonly location: string | undefined;
+  /** Content-Length, where it is a number; the sender's word. */
+  readonly announcedBytes: number | undefined;
   /** To be read, or left, before the next part is asked for. */
   readonly body: AsyncIterable<Buffer>;
 }
@@ -20,19 +25,13 @@ const CRLF = '\r\n';
 const BLANK_LINE = '\r\n\r\n';
 /** RFC 2046 Section 5.1.1 */
 const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{1,70}$/;
+/** Blanks a transport may put behind a boundary; more of them are no delimiter. */
+const MAX_PADDING = 256;
+const SPACE = 0x20;
+const TAB = 0x09;
 
-/**
- * Boundary and root type of a multipart/related request.
- *
- * @throws {HubError} `request.media-type` when it is not multipart/related or of other parts, `request.invalid` without boundary
- */
-export function parseMultipartType(contentType: string | undefined, rootType: string): string {
-  const type = parseMediaType(contentType ?? '');
-  // PS3.18 Section 10.5.3: 415 for whatever else the Content-Type names, multipart or not.
-  if (type.mediaType !== 'multipart/related')
-    throw new HubError('request.media-type', { detail: type.mediaType === '' ? 'no Content-Type' : type.mediaType });
-  const root = type.parameters.get('type')?.toLowerCase();
-  if (root !== undefined && root !== rootType) throw new HubError('request.media-type', { detail: `type=${root}` });
+/** Boundary of a multipart/related type. @throws {HubError} `request.invalid` when it is missing or not valid */
+export function boundaryOf(type: MediaType): string {
   const boundary = type.parameters.get('boundary') ?? '';
   if (!BOUNDARY.test(boundary) || boundary.endsWith(' ')) {
     throw new HubError('request.invalid', { detail: 'the multipart boundary is missing or not valid' });
@@ -40,7 +39,7 @@ export function parseMultipartType(contentType: string | undefined, rootType: st
   return boundary;
 }
 
-/** @throws {HubError} `request.invalid` when the body ends early or is not what its type says */
+/** @throws {HubError} `request.invalid` when the body ends early or is not what its type says, `request.too-large` */
 export async function* multipartParts(
   body: AsyncIterable<Uint8Array>,
   boundary: string,
@@ -50,9 +49,15 @@ export async function* multipartParts(
   for await (const _ of input.upToDelimiter()); // The preamble is not for us.
   for (let parts = 1; !(await input.isLastDelimiter()); parts += 1) {
     if (parts > limits.maxParts) throw new HubError('request.too-large', { maxParts: limits.maxParts });
-    const header = await input.header(limits.maxHeaderBytes);
+    const header = fieldsOf(await input.header(limits.maxHeaderBytes));
     const content = input.upToDelimiter();
-    yield { mediaType: mediaTypeOf(header), body: content };
+    const length = header.get('content-length') ?? '';
+    yield {
+      contentType: parseMediaType(header.get('content-type') ?? ''),
+      location: header.get('content-location'),
+      announcedBytes: /^\d{1,15}$/.test(length) ? Number(length) : undefined,
+      body: content,
+    };
     for await (const _ of content); // What the reader left.
   }
 }
@@ -72,19 +77,24 @@ class Input {
   async *upToDelimiter(): AsyncGenerator<Buffer> {
     for (;;) {
       const at = this.#buffer.indexOf(this.#delimiter);
-      if (at !== -1) {
-        const last = this.#buffer.subarray(0, at);
-        this.#buffer = this.#buffer.subarray(at + this.#delimiter.length);
-        if (last.length > 0) yield last;
-        return;
-      }
-      const safe = this.#buffer.length - this.#delimiter.length + 1;
+      const safe = at === -1 ? this.#buffer.length - this.#delimiter.length + 1 : at;
       if (safe > 0) {
         const some = this.#buffer.subarray(0, safe);
         this.#buffer = this.#buffer.subarray(safe);
         yield some;
       }
-      await this.#more();
+      if (at === -1) {
+        await this.#more();
+        continue;
+      }
+      const end = await this.#endOfDelimiter();
+      if (end !== undefined) {
+        this.#buffer = this.#buffer.subarray(end);
+        return;
+      }
+      // A longer line that only begins like a boundary: it is data.
+      yield this.#buffer.subarray(0, 1);
+      this.#buffer = this.#buffer.subarray(1);
     }
   }
 
@@ -109,6 +119,24 @@ class Input {
     }
   }
 
+  /**
+   * RFC 2046 Section 5.1.1: behind a boundary stand two hyphens, or blanks and a line break.
+   *
+   * @returns where the hyphens or the line break begin; undefined when the line goes on and is none
+   */
+  async #endOfDelimiter(): Promise<number | undefined> {
+    const start = this.#delimiter.length;
+    while (this.#buffer.length < start + 2) await this.#more();
+    if (this.#buffer.toString('latin1', start, start + 2) === '--') return start;
+    for (let at = start; at <= start + MAX_PADDING; at += 1) {
+      while (this.#buffer.length < at + 2) await this.#more();
+      const byte = this.#buffer[at];
+      if (byte === SPACE || byte === TAB) continue;
+      return this.#buffer.toString('latin1', at, at + 2) === CRLF ? at : undefined;
+    }
+    return undefined;
+  }
+
   async #more(): Promise<void> {
     const next = await this.#chunks.next();
     if (next.done === true)
@@ -117,23 +145,13 @@ class Input {
   }
 }
 
-function mediaTypeOf(header: string): string {
-  for (const line of header.split(CRLF)) {
-    const [, value] = /^content-type\s*:\s*(.*)$/i.exec(line) ?? [];
-    if (value !== undefined) return parseMediaType(value).mediaType;
+/** RFC 5322 Section 2.2: by name in lower case, the first of each; a line that begins with a blank goes on the one before. */
+function fieldsOf(header: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of header.replaceAll(/\r\n(?=[ \t])/g, '').split(CRLF)) {
+    const [, name, value] = /^([^\s:]+)\s*:\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined || value === undefined || fields.has(name.toLowerCase())) continue;
+    fields.set(name.toLowerCase(), value.trim());
   }
-  return '';
-}
-
-/** RFC 9110 Section 8.3.1 */
-function parseMediaType(value: string): {
-  readonly mediaType: string;
-  readonly parameters: ReadonlyMap<string, string>;
-} {
-  const [, mediaType = '', rest = ''] = /^\s*([^;]*?)\s*(;.*)?$/s.exec(value) ?? [];
-  const parameters = new Map<string, string>();
-  for (const [, name = '', quoted, plain] of rest.matchAll(/;\s*([^=;\s]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))/g)) {
-    parameters.set(name.toLowerCase(), quoted?.replaceAll(/\\(.)/g, '$1') ?? plain?.trim() ?? '');
-  }
-  return { mediaType: mediaType.toLowerCase(), parameters };
+  return fields;
 }

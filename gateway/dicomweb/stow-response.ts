@@ -5,6 +5,7 @@ export interface InstanceOutcome {
   readonly sopClassUid?: string | undefined;
   readonly sopInstanceUid?: string | undefined;
   readonly studyInstanceUid?: string | undefined;
+  readonly seriesInstanceUid?: string | undefined;
   /** Absent: it is stored. */
   readonly failure?: HubError;
 }
@@ -23,13 +24,16 @@ const REFERENCED_SOP_CLASS_UID = '00081150';
 const REFERENCED_SOP_INSTANCE_UID = '00081155';
 const FAILURE_REASON = '00081197';
 
+const ABOUT_THE_REQUEST: ReadonlySet<number> = new Set([400, 413, 415]);
+
 /** PS3.18 Table 10.5.3-1; when nothing was stored, the reason they all share. */
 export function stowStatus(outcomes: readonly InstanceOutcome[]): number {
   const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure.row.http]));
   if (failures.length === 0) return 200;
   if (failures.length < outcomes.length) return 202;
   const [first = 409] = failures;
-  return failures.every((status) => status === first) && first >= 500 ? first : 409;
+  const isOfAll = failures.every((status) => status === first);
+  return isOfAll && (first >= 500 || ABOUT_THE_REQUEST.has(first)) ? first : 409;
 }
 
 /** @param base - URL of the DICOMweb root */
@@ -45,7 +49,7 @@ export function stowResponse(outcomes: readonly InstanceOutcome[], base: string)
     ...(studies.size === 1 && study !== undefined ? { [RETRIEVE_URL]: url(`${base}/studies/${study}`) } : {}),
     ...sequence(REFERENCED_SOP_SEQUENCE, stored, (one) => ({
       ...reference(one),
-      [RETRIEVE_URL]: url(`${base}/studies/${one.studyInstanceUid ?? ''}/instances/${one.sopInstanceUid ?? ''}`),
+      [RETRIEVE_URL]: url(retrieveUrl(one, base)),
     })),
     ...sequence(FAILED_SOP_SEQUENCE, named, (one) => ({ ...reference(one), ...reason(one) })),
     // PS3.18 Section 10.5.3: for what could not be read far enough to have a name.
@@ -66,6 +70,10 @@ function reference({ sopClassUid, sopInstanceUid }: InstanceOutcome): Item {
 
 function reason({ failure }: InstanceOutcome): Item {
   return failure === undefined ? {} : { [FAILURE_REASON]: { vr: 'US', Value: [failure.row.dimse] } };
+}
+
+function retrieveUrl({ studyInstanceUid, seriesInstanceUid, sopInstanceUid }: InstanceOutcome, base: string): string {
+  return `${base}/studies/${studyInstanceUid ?? ''}/series/${seriesInstanceUid ?? ''}/instances/${sopInstanceUid ?? ''}`;
 }
 
 function url(value: string): Element {

@@ -1,16 +1,19 @@
-/** STOW-RS (PS3.18 Section 10.5): POST /studies and /studies/{study}. Each part goes through `ingest` like every instance. */
+/**
+ * STOW-RS (PS3.18 Section 10.5): POST /studies and /studies/{study}, of Part 10 files or of DICOM JSON with bulk data.
+ * Every instance goes through `ingest` like at every door.
+ */
 import { randomUUID } from 'node:crypto';
 import express, { type Request, type Response, type Router } from 'express';
-import { fileMeta } from '../../core/dicom/part10.ts';
 import { HubError, toHubError } from '../../core/errors.ts';
 import { isUid } from '../../core/identifiers.ts';
 import type { Provenance } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
-import type { Ingested } from '../ingest.ts';
-import type { Offer } from '../offer.ts';
-import type { Reception } from '../spool/reception.ts';
-import { FileMetaReader, type FileMeta } from './file-meta.ts';
-import { multipartParts, parseMultipartType, type Part } from './multipart.ts';
+import { acceptedRanges, admits } from './accept.ts';
+import { type MediaType, parseMediaType } from './media-type.ts';
+import { MemoryPool, type MemoryShare } from './memory-share.ts';
+import { boundaryOf, multipartParts, type Part } from './multipart.ts';
+import { receivePart10, type InstancePorts, type RequestContext } from './stow-instance.ts';
+import { MetadataInstances } from './stow-metadata.ts';
 import { stowResponse, stowStatus, type InstanceOutcome } from './stow-response.ts';
 
 export interface StowLimits {
@@ -18,15 +21,16 @@ export interface StowLimits {
   readonly maxRequests: number;
   readonly maxInstances: number;
   readonly maxPartHeaderBytes: number;
+  /** Metadata and small bulk data of one request that wait in memory. */
+  readonly maxHeldBytes: number;
 }
 
-export interface StowPorts {
-  readonly receive: (prefix: Uint8Array) => Reception;
-  /** Resolves when the object is durable. @throws {HubError} */
-  readonly store: (reception: Reception, offer: Offer) => Promise<Ingested>;
+export interface StowPorts extends InstancePorts {
   /** Name of the source that sends from an address. */
   readonly sourceOf: (address: string) => string;
   readonly isOpen: () => boolean;
+  /** The disk is low: nothing is read that could not be kept. */
+  readonly isFull: () => boolean;
   readonly onSeen: (source: string) => void;
   /** The request is over; `isWhole`: it was read to its end, and all of it was stored. */
   readonly onEnded: (associationId: string, isWhole: boolean) => void;
@@ -34,38 +38,50 @@ export interface StowPorts {
   readonly limits: Partial<StowLimits>;
 }
 
-const DEFAULT_LIMITS: StowLimits = { maxRequests: 16, maxInstances: 10_000, maxPartHeaderBytes: 16 * 1024 };
+const DEFAULT_LIMITS: StowLimits = {
+  maxRequests: 16,
+  maxInstances: 10_000,
+  maxPartHeaderBytes: 16 * 1024,
+  maxHeldBytes: 64 * 1024 * 1024,
+};
+/** What waits in memory of all requests together, in shares of one request. */
+const MAX_HELD_SHARES = 4;
 const DICOM = 'application/dicom';
 const DICOM_JSON = 'application/dicom+json';
+const MULTIPART = 'multipart/related';
 /** So many instances of one request share their syncs; the next part is read when one of them is durable. */
 const MAX_OUTSTANDING = 8;
 
 /** Its errors are thrown: the application's problem handler answers them. */
 export function stowRouter(ports: StowPorts): Router {
   const limits = { ...DEFAULT_LIMITS, ...ports.limits };
+  const memory = new MemoryPool(limits.maxHeldBytes * MAX_HELD_SHARES);
   let requests = 0;
   const serve = async (request: Request, response: Response, study: string | undefined): Promise<void> => {
     if (!ports.isOpen()) throw new HubError('gateway.stopping');
-    if (request.accepts([DICOM_JSON, 'application/json']) === false) {
+    const answerType = [DICOM_JSON, 'application/json'].find((type) =>
+      acceptedRanges(request).some((range) => admits(range.type, type)),
+    );
+    if (answerType === undefined) {
       throw new HubError('request.not-acceptable', { detail: `responses are ${DICOM_JSON}` });
     }
     if (study !== undefined && !isUid(study))
       throw new HubError('request.invalid', { detail: 'the study is not a UID' });
-    const boundary = parseMultipartType(request.headers['content-type'], DICOM);
+    const parts = partsOf(request, limits);
+    if (ports.isFull()) throw new HubError('store.full');
     if (requests >= limits.maxRequests) throw new HubError('request.too-many', { retryAfterMs: 5_000 });
     requests += 1;
+    const share = memory.share(limits.maxHeldBytes);
     try {
-      const parts = multipartParts(request, boundary, {
-        maxParts: limits.maxInstances,
-        maxHeaderBytes: limits.maxPartHeaderBytes,
-      });
-      const outcomes = await receiveAll(parts, study, request.socket.remoteAddress ?? '', ports);
-      if (outcomes.length === 0) throw new HubError('request.invalid', { detail: 'the request has no parts' });
       const base = `${request.protocol}://${request.headers.host ?? 'localhost'}${request.baseUrl}`;
-      response.status(stowStatus(outcomes)).type(DICOM_JSON);
+      const address = request.socket.remoteAddress ?? '';
+      const outcomes = await receiveAll(parts, { study, address, base, limits, share }, ports);
+      if (outcomes.length === 0) throw new HubError('request.invalid', { detail: 'the request has no parts' });
+      response.status(stowStatus(outcomes)).type(answerType);
       response.send(JSON.stringify(stowResponse(outcomes, base)));
     } finally {
       requests -= 1;
+      share.give(Infinity);
     }
   };
   const router = express.Router();
@@ -74,25 +90,68 @@ export function stowRouter(ports: StowPorts): Router {
   return router;
 }
 
+/** The parts of a request; a body that is one representation is the only part. @throws {HubError} `request.media-type` */
+function partsOf(request: Request, limits: StowLimits): AsyncIterable<Part> {
+  const contentType = parseMediaType(request.headers['content-type'] ?? '');
+  const { type } = contentType;
+  if (type === DICOM || type === DICOM_JSON) return onePart(contentType, request);
+  // PS3.18 Section 10.5.3: 415 for whatever else the Content-Type names, multipart or not.
+  if (type !== MULTIPART) throw new HubError('request.media-type', { detail: type === '' ? 'no Content-Type' : type });
+  const root = contentType.parameters.get('type')?.toLowerCase();
+  if (root !== undefined && root !== DICOM && root !== DICOM_JSON)
+    throw new HubError('request.media-type', { detail: `type=${root}` });
+  return multipartParts(request, boundaryOf(contentType), {
+    maxParts: limits.maxInstances,
+    maxHeaderBytes: limits.maxPartHeaderBytes,
+  });
+}
+
+async function* onePart(contentType: MediaType, body: AsyncIterable<Buffer>): AsyncGenerator<Part> {
+  await Promise.resolve();
+  yield { contentType, location: undefined, announcedBytes: undefined, body };
+}
+
+interface Receiving {
+  readonly study: string | undefined;
+  readonly address: string;
+  readonly base: string;
+  readonly limits: StowLimits;
+  readonly share: MemoryShare;
+}
+
 async function receiveAll(
   parts: AsyncIterable<Part>,
-  study: string | undefined,
-  address: string,
+  { study, address, base, limits, share }: Receiving,
   ports: StowPorts,
 ): Promise<readonly InstanceOutcome[]> {
   const provenance: Provenance = { door: 'stow-rs', source: ports.sourceOf(address), associationId: randomUUID() };
+  const context: RequestContext = { provenance, study };
   const startedMs = performance.now();
   ports.onSeen(provenance.source);
   const outcomes: Promise<InstanceOutcome>[] = [];
+  const settle = async (outcome: Promise<InstanceOutcome>): Promise<void> => {
+    outcomes.push(outcome);
+    await outcomes.at(-MAX_OUTSTANDING);
+  };
+  const metadata = new MetadataInstances(context, ports, share, `${base}/`, settle);
   let isRead = false;
   try {
     for await (const part of parts) {
-      const { outcome } = await receivePart(part, study, provenance, ports);
-      outcomes.push(outcome);
-      await outcomes.at(-MAX_OUTSTANDING);
+      const { type } = part.contentType;
+      if (type === DICOM || type === '') await settle((await receivePart10(part.body, context, ports)).outcome);
+      else if (type === DICOM_JSON) await metadata.metadata(part.body, limits.maxInstances);
+      else if (part.location !== undefined) await metadata.bulkData(part);
+      else await settle(Promise.resolve({ failure: new HubError('request.media-type') }));
     }
     isRead = true;
+    await metadata.end();
     return await Promise.all(outcomes);
+  } catch (error) {
+    // What is stored stays stored: a sender that can still be answered hears which instances that are.
+    const isOfRequest = error instanceof HubError && outcomes.length > 0;
+    if (!isOfRequest) throw error;
+    await metadata.end();
+    return [...(await Promise.all(outcomes)), { failure: toHubError(error) }];
   } finally {
     const settled = await Promise.all(outcomes);
     const failed = settled.filter(({ failure }) => failure !== undefined).length;
@@ -105,79 +164,5 @@ async function receiveAll(
       failed,
       durationSeconds: (performance.now() - startedMs) / 1000,
     });
-  }
-}
-
-/** Reads a part to its end; the disk settles the outcome later. It never rejects: failures are outcomes. */
-async function receivePart(
-  part: Part,
-  study: string | undefined,
-  provenance: Provenance,
-  ports: StowPorts,
-): Promise<{ readonly outcome: Promise<InstanceOutcome> }> {
-  if (part.mediaType !== DICOM && part.mediaType !== '') {
-    return { outcome: Promise.resolve({ failure: new HubError('request.media-type') }) };
-  }
-  const reader = new FileMetaReader();
-  let begun: Begun | undefined;
-  try {
-    for await (const chunk of part.body) {
-      let bytes: Uint8Array = chunk;
-      if (begun === undefined) {
-        const read = reader.push(chunk);
-        if (read === undefined) continue;
-        begun = begin(read.meta, ports);
-        bytes = read.rest;
-      }
-      if (!begun.reception.push(bytes)) await begun.reception.room();
-    }
-  } catch (error) {
-    // The request was cut off: nothing of a partial instance stays.
-    await begun?.reception.abandon();
-    throw error;
-  }
-  if (begun === undefined) {
-    const read = reader.end();
-    begun = begin(read.meta, ports);
-    begun.reception.push(read.rest);
-  }
-  const { reception, meta, refusal } = begun;
-  const offer: Offer = {
-    provenance,
-    expected: {
-      transferSyntaxUid: meta?.transferSyntaxUid ?? '',
-      sopClassUid: meta?.sopClassUid,
-      sopInstanceUid: meta?.sopInstanceUid,
-      studyInstanceUid: study,
-    },
-    refusal,
-  };
-  return { outcome: outcomeOf(ports.store(reception, offer), meta) };
-}
-
-interface Begun {
-  readonly reception: Reception;
-  readonly meta: FileMeta | undefined;
-  readonly refusal: HubError | undefined;
-}
-
-/** What is no Part 10 file is received as it is, so that quarantine has its bytes. */
-function begin(meta: FileMeta | HubError, ports: StowPorts): Begun {
-  if (meta instanceof HubError) {
-    return { reception: ports.receive(new Uint8Array(0)), meta: undefined, refusal: meta };
-  }
-  const areUids = isUid(meta.sopClassUid) && isUid(meta.sopInstanceUid);
-  const refusal = areUids ? undefined : new HubError('dataset.uid-invalid', { attribute: 'file meta information' });
-  return { reception: ports.receive(fileMeta(meta)), meta, refusal };
-}
-
-async function outcomeOf(stored: Promise<Ingested>, meta: FileMeta | undefined): Promise<InstanceOutcome> {
-  try {
-    const { sopClassUid, sopInstanceUid, studyInstanceUid } = await stored;
-    return { sopClassUid, sopInstanceUid, studyInstanceUid };
-  } catch (error) {
-    const { sopClassUid, sopInstanceUid } = meta ?? {};
-    const isNamed = sopInstanceUid !== undefined && isUid(sopInstanceUid);
-    return { failure: toHubError(error), ...(isNamed ? { sopClassUid, sopInstanceUid } : {}) };
   }
 }

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer, request as httpRequest, type Server } from 'node:http';
+import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { expect } from 'chai';
 import express from 'express';
 import { parseStudyInstanceUid } from '../../../core/identifiers.ts';
@@ -170,8 +171,8 @@ describe('STOW-RS', function () {
       readonly type: string;
     }[] = [
       {
-        name: 'a request that is not multipart',
-        options: { type: 'application/dicom' },
+        name: 'a request that is neither DICOM nor multipart',
+        options: { type: 'application/octet-stream' },
         status: 415,
         type: 'request.media-type',
       },
@@ -182,8 +183,8 @@ describe('STOW-RS', function () {
         type: 'request.invalid',
       },
       {
-        name: 'metadata parts',
-        options: { type: 'multipart/related; type="application/dicom+json"; boundary=x' },
+        name: 'metadata in XML',
+        options: { type: 'multipart/related; type="application/dicom+xml"; boundary=x' },
         status: 415,
         type: 'request.media-type',
       },
@@ -262,13 +263,20 @@ describe('STOW-RS', function () {
     });
   });
 
-  it('answers 507 with the reason of each when the disk is low', async () => {
+  it('answers 507 before anything is read when the disk is low', async () => {
     await start({ options: { disk: { minFreeBytes: Number.MAX_SAFE_INTEGER } } });
     try {
-      const answer = await post(multipart([mrInstance().part10, mrInstance().part10]));
+      const request = httpRequest(`${url}/studies`, {
+        method: 'POST',
+        headers: { 'Content-Type': TYPE, 'Content-Length': 1_000_000 },
+      });
+      request.flushHeaders();
 
-      expect(answer.status).to.equal(507);
-      expect(values(answer, '00081198', REASON)).to.deep.equal([0xa700, 0xa700]);
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+
+      const problem = (await json(response)) as { type: string };
+      expect([response.statusCode, problem.type]).to.deep.equal([507, 'urn:hub:error:store.full']);
+      request.destroy();
     } finally {
       await stop();
     }
@@ -305,7 +313,7 @@ function values(answer: Answer, sequence: string, tag: string): readonly unknown
 async function dataSetInStore(hub: RunningGateway, instance: MrInstance): Promise<Buffer> {
   const item = await waitFor('the instance in the ledger', async () => {
     const items = await hub.ledger.instances.ofStudy(parseStudyInstanceUid(instance.studyInstanceUid));
-    return items.find((one) => one.kind === 'instance' && one.sopInstanceUid === instance.sopInstanceUid);
+    return items.find((one) => one.sopInstanceUid === instance.sopInstanceUid);
   });
   const source = await openFileStore(hub.dataDir).open(item.blob);
   const bytes = Buffer.from(await source.read(0, source.sizeBytes));
