@@ -15,6 +15,7 @@ import type { Clock, Logger } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
 import type { SourceQuery } from './gateway/completion/query.ts';
 import type { DimseOptions } from './gateway/dimse/dimse.ts';
+import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
@@ -23,6 +24,7 @@ import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
 import { openSqliteLedger, type SqliteLedger } from './platform/ledger/sqlite/client.ts';
 import { openSqliteLedgerForReading } from './platform/ledger/sqlite/reader.ts';
+import { openSqliteSearch } from './platform/ledger/sqlite/search.ts';
 import { createMetrics } from './platform/metrics.ts';
 import { openFileStore } from './platform/store/file.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
@@ -90,6 +92,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const dicomWebAccess = config.gateway.http.anonymousLoopback
       ? access.requireExceptLoopback('admin', 'operator')
       : access.require('admin', 'operator');
+    const search = openSqliteSearch(dataFolder.ledgerFile);
+    undo.push(() => search.close());
     const http = createHttpServer({
       listen: { host: config.gateway.http.host, port: config.gateway.http.port },
       ownSocketPath: ownSocketPath(dataFolder.path),
@@ -99,6 +103,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
           : [
               { path: '/dicom-web', router: dicomWebAccess },
               { path: '/dicom-web', router: gateway.stowRouter },
+              { path: '/dicom-web', router: qidoRouter({ search, store, log: log.child({ stage: 'gateway' }) }) },
             ]),
         { path: '/partner/v1/events', router: feed.router },
         {
