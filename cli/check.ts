@@ -59,7 +59,7 @@ export async function checkWith<W, P extends PolicyEntry, D extends DestinationO
 }
 
 function summary(config: HubConfig) {
-  const { dimse, http } = config.gateway;
+  const { dimse, folders, http } = config.gateway;
   return {
     doors: {
       dimse: {
@@ -69,6 +69,7 @@ function summary(config: HubConfig) {
         sources: dimse.sources.map(({ name }) => name),
       },
       http: { host: http.host, port: http.port, anonymousLoopback: http.anonymousLoopback },
+      folders: folders.map(({ name, path, whenTaken }) => ({ name, path, whenTaken: whenTaken.kind })),
     },
     routes: config.routes.map((route) => ({
       name: route.name,
@@ -87,6 +88,11 @@ function summaryRows(config: HubConfig): readonly (readonly string[])[] {
   return [
     ['door', 'dimse', `${doors.dimse.host}:${doors.dimse.port} as ${doors.dimse.aeTitles.join(', ')}, ${sources}`],
     ['door', 'http', `${doors.http.host}:${doors.http.port}${anonymous}`],
+    ...doors.folders.map(({ name, path, whenTaken }) => [
+      'door',
+      'folder',
+      `${path} as ${name}, taken files are ${whenTaken === 'keep' ? 'kept' : 'deleted'}`,
+    ]),
     ...routes.map((route) => [
       'route',
       route.name,

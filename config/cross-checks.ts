@@ -3,21 +3,15 @@
  * that was not released for it. Works on the file as written and reads each entry by itself, so that one broken entry
  * does not hide the mistakes of the others.
  */
-import { isAbsolute, relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import type { Catalogue, DestinationOptions } from '../core/plugins.ts';
 import { suggest } from '../core/suggestion.ts';
+import { reportWatchedFolders } from './folder-checks.ts';
 import type { Finding } from './mistakes.ts';
 import { stepOf } from './plugin-entries.ts';
+import { type Entry, entriesAt, isInside, isMapping, listOf, names, type Report, valueAt } from './raw-values.ts';
 import { type ConfigShapes, modelEntry, type PolicyEntry, withPartners } from './schema.ts';
-
-interface Entry {
-  readonly index: number;
-  readonly name: string | undefined;
-  readonly value: Readonly<Record<string, unknown>>;
-}
-
-type Report = (path: readonly PropertyKey[], message: string) => void;
 
 export function crossCheck<W, P extends PolicyEntry, D extends DestinationOptions>(
   raw: unknown,
@@ -28,9 +22,11 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
   for (const list of ['policies', 'partners', 'destinations', 'routes', 'models'])
     reportRepeats(raw, [list], 'name', report);
   reportRepeats(raw, ['gateway', 'dimse', 'sources'], 'name', report);
+  reportRepeats(raw, ['gateway', 'folders'], 'name', report);
   reportAmbiguousSources(raw, report);
   reportEqualPorts(raw, report);
   reportFolders(raw, report);
+  reportWatchedFolders(raw, report);
   reportUnknownPartners(raw, report);
   reportTimeLimits(raw, shapes, report);
   reportRoutes(raw, shapes, report);
@@ -86,11 +82,6 @@ function reportFolders(raw: unknown, report: Report): void {
     }
     owners.set(folder, { name, partner: value['partner'] });
   }
-}
-
-function isInside(folder: string, path: string): boolean {
-  const way = relative(folder, path);
-  return way === '' || (!way.startsWith('..') && !isAbsolute(way));
 }
 
 function reportUnknownPartners(raw: unknown, report: Report): void {
@@ -226,28 +217,4 @@ function catalogueOf<W, P extends PolicyEntry, D extends DestinationOptions>(
   const policies = read('policies', (value) => shapes.policy.safeParse(value));
   const models = read('models', (value) => modelEntry.safeParse(value));
   return { policies: withPartners(policies, partners), models, broken };
-}
-
-function entriesAt(raw: unknown, path: readonly string[]): readonly Entry[] {
-  return listOf(valueAt(raw, path)).flatMap((value, index) => {
-    if (!isMapping(value)) return [];
-    const name = value['name'];
-    return [{ index, name: typeof name === 'string' ? name : undefined, value }];
-  });
-}
-
-function valueAt(raw: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((value, key) => (isMapping(value) ? value[key] : undefined), raw);
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function names(entries: readonly Entry[]): readonly string[] {
-  return entries.flatMap(({ name }) => (name === undefined ? [] : [name]));
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,7 +6,7 @@ import { partialCompletion } from './completion.ts';
 import { entryName } from './entries.ts';
 
 /** Unfinished copies, and what systems leave in folders by themselves. */
-export const IGNORED_BY_DEFAULT: readonly string[] = [
+const IGNORED_BY_DEFAULT: readonly string[] = [
   ...['.*', '~*', '*~', '*.tmp', '*.temp', '*.part', '*.partial', '*.filepart', '*.crdownload', '*.lock'],
   ...['Thumbs.db', 'desktop.ini', '$RECYCLE.BIN', 'System Volume Information', 'lost+found', '@eaDir', '__MACOSX'],
 ];

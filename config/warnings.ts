@@ -14,6 +14,7 @@ export function warningsOf<W, P extends PolicyEntry, D extends DestinationOption
     ...unusedDestinations(config),
     ...unknownSources(config, shapes),
     ...idleRoutes(config),
+    ...missingFolders(config),
     ...stepsBeforeRelease(config, shapes),
     ...config.destinations.flatMap((destination, index) => missingSecrets(destination, ['destinations', index], env)),
   ];
@@ -31,14 +32,15 @@ function unknownSources<W, P extends PolicyEntry, D extends DestinationOptions>(
   config: HubConfig<W, P, D>,
   shapes: ConfigShapes<W, P, D>,
 ): readonly Finding[] {
-  const known = ['loopback', ...config.gateway.dimse.sources.map(({ name }) => name)];
+  const { dimse, folders } = config.gateway;
+  const known = ['loopback', ...dimse.sources.map(({ name }) => name), ...folders.map(({ name }) => name)];
   return config.routes.flatMap((route, index) =>
     shapes
       .sourcesAskedFor(route.when)
       .filter((source) => !known.includes(source))
       .map((source) => ({
         path: ['routes', index, 'when'],
-        message: `asks for the source ${source}, which is not under gateway.dimse.sources`,
+        message: `asks for the source ${source}, which is not under gateway.dimse.sources or gateway.folders`,
       })),
   );
 }
@@ -50,6 +52,16 @@ function idleRoutes(config: HubConfig): readonly Finding[] {
     return [
       { path: ['routes', index], message: `the route ${route.name} has no step and no destination: studies end there` },
     ];
+  });
+}
+
+/** A share may be mounted later: the hub waits for it. */
+function missingFolders(config: HubConfig): readonly Finding[] {
+  return config.gateway.folders.flatMap(({ path }, index) => {
+    const at = ['gateway', 'folders', index, 'path'];
+    if (!isUsable(path, constants.F_OK)) return [{ path: at, message: 'there is no such folder here, or not yet' }];
+    if (isUsable(path, constants.R_OK | constants.W_OK | constants.X_OK)) return [];
+    return [{ path: at, message: 'cannot be read and written here: nothing would be taken' }];
   });
 }
 
@@ -75,14 +87,15 @@ function missingSecrets(value: unknown, path: readonly PropertyKey[], env: Envir
   if (second === undefined && typeof name === 'string') {
     if (key === 'env' && (env[name] ?? '') === '')
       return [{ path, message: `the environment variable ${name} is not set here` }];
-    if (key === 'file' && !isReadable(name)) return [{ path, message: `the file ${name} cannot be read here` }];
+    if (key === 'file' && !isUsable(name, constants.R_OK))
+      return [{ path, message: `the file ${name} cannot be read here` }];
   }
   return Object.entries(value).flatMap(([step, inner]) => missingSecrets(inner, [...path, step], env));
 }
 
-function isReadable(file: string): boolean {
+function isUsable(path: string, how: number): boolean {
   try {
-    accessSync(file, constants.R_OK);
+    accessSync(path, how);
     return true;
   } catch {
     // Whatever the reason, it is the answer.
