@@ -23,6 +23,8 @@ function said(reason: WaitReason): string {
       return reason.failures === 0
         ? 'its source, which is being asked how much it has'
         : `its source, which did not say how much it has (asked ${reason.failures} times)`;
+    case 'association':
+      return 'the association of its sender, which is open';
     case 'header-count':
       return `${reason.series} of ${reason.ofSeries} series have fewer instances than their headers say`;
     case 'release':

@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [OPTIONS]`: side-by-side benchmarks against peers, each in a file of its own. */
 import { benchCStore, INGEST, LARGE, SMALL } from './c-store.ts';
+import { benchCompletion } from './completion.ts';
 import { benchFlat } from './flat.ts';
 import { benchMemory } from './memory.ts';
 import { benchProcessing } from './processing.ts';
@@ -12,6 +13,7 @@ const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<v
   large: async (args) => benchCStore(LARGE, args),
   stow: benchStow,
   sustained: benchSustained,
+  completion: benchCompletion,
   flat: benchFlat,
   memory: benchMemory,
   processing: benchProcessing,

@@ -81,5 +81,6 @@ export type WaitReason =
   | { readonly what: 'source-count'; readonly held: number; readonly expected: number }
   | { readonly what: 'header-count'; readonly series: number; readonly ofSeries: number }
   | { readonly what: 'commitment'; readonly held: number; readonly expected: number }
+  | { readonly what: 'association' }
   | { readonly what: 'source-answer'; readonly failures: number }
   | { readonly what: 'release' | 'quiet' | 'force'; readonly untilMs: number };

@@ -170,6 +170,7 @@ class RunningGateway implements Gateway {
     this.#watcher = new StudyWatcher({
       ...{ ledger, clock, log, metrics, rules },
       isPending: (study) => inner.arrivals.hasPending(study),
+      isSenderConnected: (study) => batches.isOpen(study),
       ask: async (source, study, signal) => {
         const query = options.completion.queries?.[source];
         if (query === undefined) throw new TypeError(`the source ${source} cannot be asked`);

@@ -19,6 +19,8 @@ export interface StudyWatcherPorts {
   readonly rules: Rules;
   /** Something durable of the study is not in the ledger yet: what it knows is not all. */
   readonly isPending: (study: StudyInstanceUid) => boolean;
+  /** An association that brought some of it, of a sender whose releases count, is open. */
+  readonly isSenderConnected: (study: StudyInstanceUid) => boolean;
   /** How many instances the source has; only called for sources that the rules say can be asked. @throws {HubError} */
   readonly ask: (source: string, study: StudyInstanceUid, signal: AbortSignal) => Promise<number>;
 }
@@ -175,7 +177,11 @@ export class StudyWatcher {
 
   #decide(facts: CompletionFacts): Decision {
     const { rules, clock } = this.#ports;
-    return decide(facts, rules.of(facts.source, facts.series), clock.now().getTime(), this.#listeningSinceMs);
+    return decide(facts, rules.of(facts.source, facts.series), {
+      nowMs: clock.now().getTime(),
+      listeningSinceMs: this.#listeningSinceMs,
+      isSenderConnected: this.#ports.isSenderConnected(facts.studyInstanceUid),
+    });
   }
 
   async #complete(

@@ -69,6 +69,11 @@ export class Batches {
     if (isReleased && !batch.isBroken) this.#release(batch.studies, associationId, batch.afterReleaseMs);
   }
 
+  /** Something that brought an instance of the study has not ended. */
+  isOpen(study: StudyInstanceUid): boolean {
+    return [...this.#open.values()].some(({ studies }) => studies.has(study));
+  }
+
   /** Tells the ledger what it was not told yet. Harmless twice. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -91,8 +96,7 @@ export class Batches {
     const releasedAt = this.#ports.clock.now();
     for (const studyInstanceUid of studies) {
       // Another association of a scanner that sends over several at once: the last one releases the study.
-      const isOpenElsewhere = [...this.#open.values()].some((other) => other.studies.has(studyInstanceUid));
-      if (isOpenElsewhere || this.#untold.length >= MAX_UNTOLD) continue;
+      if (this.isOpen(studyInstanceUid) || this.#untold.length >= MAX_UNTOLD) continue;
       const lookAt = new Date(releasedAt.getTime() + afterReleaseMs);
       this.#untold.push({ studyInstanceUid, releasedAt, releasedBy, lookAt });
     }

@@ -61,15 +61,22 @@ const FAILURE_DELAYS_MS = [5_000, 15_000];
 const MORE_FIRST_MS = 30_000;
 const MORE_MAX_MS = 300_000;
 
-/**
- * @param listeningSinceMs - since when the doors have been open: silence of a hub that was down says nothing
- */
-export function decide(facts: CompletionFacts, rule: StudyRule, nowMs: number, listeningSinceMs = 0): Decision {
+/** What is so now, and not in the ledger because it ends with the process. */
+export interface Moment {
+  readonly nowMs: number;
+  /** Since when the doors have been open: silence of a hub that was down says nothing. */
+  readonly listeningSinceMs: number;
+  /** An association that brought some of it, of a sender whose releases count, is open. */
+  readonly isSenderConnected: boolean;
+}
+
+export function decide(facts: CompletionFacts, rule: StudyRule, moment: Moment): Decision {
+  const { nowMs, listeningSinceMs, isSenderConnected } = moment;
   const forceAtMs = facts.beganAtMs + rule.forceMs;
   const isForced = nowMs >= forceAtMs;
   const silentSinceMs = Math.max(facts.lastReceivedAtMs, listeningSinceMs);
   const counts = rule.afterCountsMs === undefined ? NO_COUNTS : headerCounts(facts.series);
-  const known = { facts, rule, counts, nowMs, silentSinceMs, forceAtMs };
+  const known = { facts, rule, counts, nowMs, silentSinceMs, forceAtMs, isSenderConnected };
 
   const missing = rule.required.filter(({ met }) => !met);
   if (missing.length > 0) {
@@ -117,6 +124,7 @@ interface Known {
   readonly nowMs: number;
   readonly silentSinceMs: number;
   readonly forceAtMs: number;
+  readonly isSenderConnected: boolean;
 }
 
 const NO_COUNTS: HeaderCounts = { verdict: 'unclear', series: [] };
@@ -128,8 +136,10 @@ function weakest({
   counts,
   nowMs,
   silentSinceMs,
+  isSenderConnected,
 }: Known): 'header-count' | 'release' | 'quiet' | undefined {
-  if (counts.verdict === 'short') return undefined;
+  // A scanner that keeps its association open between two series is not done, however long it takes.
+  if (isSenderConnected || counts.verdict === 'short') return undefined;
   const silentMs = nowMs - silentSinceMs;
   if (counts.verdict === 'met' && silentMs >= Math.min(rule.afterCountsMs ?? Infinity, rule.quietMs))
     return 'header-count';
@@ -146,7 +156,7 @@ function releaseOf({ releasedAtMs, lastReceivedAtMs }: CompletionFacts): number 
 
 /** No signal holds yet: the next that will, if nothing else comes. */
 function waiting(known: Known): Wait {
-  const { facts, rule, counts, silentSinceMs, forceAtMs } = known;
+  const { facts, rule, counts, nowMs, silentSinceMs, forceAtMs } = known;
   const { commitment, instances } = facts;
   const list: readonly WaitReason[] =
     rule.onCommitment && commitment !== undefined
@@ -157,6 +167,16 @@ function waiting(known: Known): Wait {
     rule.isSourceAsked && facts.answer?.instances !== undefined && facts.answer.instances > instances
       ? [{ what: 'source-count', held: instances, expected: facts.answer.instances }]
       : [];
+  if (known.isSenderConnected) {
+    // Its release is told; its abort, or a crash of the hub, is seen no later than silence would be.
+    const untilMs = Math.min(forceAtMs, Math.max(nowMs, silentSinceMs) + rule.quietMs);
+    return wait(untilMs, atArrival, [
+      ...list,
+      ...stale,
+      { what: 'association' },
+      { what: 'force', untilMs: forceAtMs },
+    ]);
+  }
   if (counts.verdict === 'short') {
     const short = counts.series.filter(({ verdict }) => verdict === 'short').length;
     return wait(forceAtMs, true, [

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { CompletionFacts, SeriesRow } from '../../../core/ledger.ts';
 import { parseSeriesInstanceUid, parseStudyInstanceUid } from '../../../core/identifiers.ts';
-import { type Decision, decide, type StudyRule } from '../../../gateway/completion/decide.ts';
+import { type Decision, decide, type Moment, type StudyRule } from '../../../gateway/completion/decide.ts';
 
 /** Began at 0, last arrival at 100 s; the quiet period ends at 160 s, the longest time at 1000 s. */
 const FACTS: CompletionFacts = {
@@ -153,14 +153,21 @@ const TABLE: readonly Row[] = [
 describe('the decision whether a study is complete', () => {
   for (const [behaviour, facts, rule, seconds, expected] of TABLE) {
     it(behaviour, () => {
-      const decision = decide({ ...FACTS, ...facts }, { ...RULE, ...rule }, seconds * 1000);
+      const decision = decide({ ...FACTS, ...facts }, { ...RULE, ...rule }, at(seconds * 1000));
 
       expect(inWords(decision)).to.equal(expected);
     });
   }
 
+  it('waits as long as the association of its sender is open, and no longer than configured', () => {
+    const connected = (nowMs: number) => decide(FACTS, RULE, { ...at(nowMs), isSenderConnected: true });
+
+    expect(inWords(connected(165_000))).to.equal('wait 225 for association force');
+    expect(inWords(connected(1_000_000))).to.equal('force');
+  });
+
   it('gives its senders the quiet period again when the hub was down', () => {
-    const decision = decide(FACTS, RULE, 165_000, 130_000);
+    const decision = decide(FACTS, RULE, { ...at(165_000), listeningSinceMs: 130_000 });
 
     expect(inWords(decision)).to.equal('wait 190 for quiet');
   });
@@ -176,7 +183,7 @@ describe('the decision whether a study is complete', () => {
     };
     const required = [{ route: 'brain', met: true }];
 
-    const decision = decide(facts, { ...RULE, ...ASKED, ...COUNTED, required }, 106_000);
+    const decision = decide(facts, { ...RULE, ...ASKED, ...COUNTED, required }, at(106_000));
 
     expect(decision).to.deep.equal({
       kind: 'complete',
@@ -194,7 +201,7 @@ describe('the decision whether a study is complete', () => {
   });
 
   it('says what the source failed with', () => {
-    const decision = decide({ ...FACTS, answer: failed(7, 3) }, { ...RULE, ...ASKED }, 200_000);
+    const decision = decide({ ...FACTS, answer: failed(7, 3) }, { ...RULE, ...ASKED }, at(200_000));
 
     expect(decision)
       .to.have.property('evidence')
@@ -204,7 +211,7 @@ describe('the decision whether a study is complete', () => {
   it('counts the required series of each route', () => {
     const required = [...MISSING.required, { route: 'spine', met: false }];
 
-    const decision = decide(FACTS, { ...RULE, required }, 100_000);
+    const decision = decide(FACTS, { ...RULE, required }, at(100_000));
 
     expect(decision)
       .to.have.property('reasons')
@@ -214,6 +221,10 @@ describe('the decision whether a study is complete', () => {
       ]);
   });
 });
+
+function at(nowMs: number): Moment {
+  return { nowMs, listeningSinceMs: 0, isSenderConnected: false };
+}
 
 function series(uid: string, instances: number, attributes: SeriesRow['attributes']): SeriesRow {
   const provenance = { door: 'dimse', source: 'pv-7t', associationId: 'association-1' } as const;
