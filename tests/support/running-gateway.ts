@@ -21,6 +21,8 @@ export interface RunningGateway {
   readonly ledger: Ledger;
   readonly dataDir: string;
   readonly lines: readonly LogLine[];
+  /** Writes to `lines`. */
+  readonly log: Logger;
   /** The Prometheus page. */
   metrics(): Promise<string>;
   /** Stops gateway and ledger; the folder stays. */
@@ -64,7 +66,13 @@ export async function startGateway(settings: GatewaySettings = {}): Promise<Runn
       // The machine that runs the tests may be as full as it likes.
       disk: { maxUsedFraction: 1, minFreeBytes: 0 },
       ...settings.options,
-      dimse: { host: '127.0.0.1', port: 0, titles: [{ aeTitle: 'HUB', storageCommitment: true }], sources: [], ...settings.dimse },
+      dimse: {
+        host: '127.0.0.1',
+        port: 0,
+        titles: [{ aeTitle: 'HUB', storageCommitment: true }],
+        sources: [],
+        ...settings.dimse,
+      },
     },
   );
   await gateway.accept();
@@ -79,6 +87,7 @@ export async function startGateway(settings: GatewaySettings = {}): Promise<Runn
     ledger,
     dataDir,
     lines,
+    log,
     metrics: async () => (await metrics.render()).body,
     stop,
     remove: async () => {

@@ -41,7 +41,7 @@ export function openSqliteSearch(file: string): StudySearch {
     waiting.clear();
   };
   const start = (): Worker => {
-    const started = new Worker(new URL(`./search-thread${extname(import.meta.filename)}`, import.meta.url), {
+    const started = new Worker(new URL(`./search-worker${extname(import.meta.filename)}`, import.meta.url), {
       workerData: { file },
       name: 'ledger-search',
     });
