@@ -18,12 +18,6 @@ export function listenAddresses(host: string): readonly string[] {
   return [host === 'localhost' ? '127.0.0.1' : host];
 }
 
-/** True for an address of this very machine. */
-export function isOwnAddress(address: string): boolean {
-  const plain = address.replace(/^::ffff:/i, '');
-  return listenAddresses('::').includes(plain) || plain.startsWith('127.');
-}
-
 export function isLoopback(address: string): boolean {
   return address === '::1' || address.startsWith('127.');
 }

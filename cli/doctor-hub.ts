@@ -166,7 +166,7 @@ function model(name: string, { models: configured, policies }: Config): Diagnosi
 async function* strangers(config: Config): AsyncGenerator<Diagnosis> {
   const asked = await askRunningHub(config, '/api/v1/refusals');
   const { sources, aeTitles } = config.gateway.dimse;
-  const surroundings = { aeTitles, decide: decideFor(config, await hostsOf(sources)) };
+  const surroundings = { sources, aeTitles, decide: decideFor(config, await hostsOf(sources)) };
   const items = refusalList.safeParse(asked?.answer).data?.items ?? [];
   for (const each of items) {
     if (!sources.some((source) => mayBe(source, each, surroundings))) yield strangerRefused(each);

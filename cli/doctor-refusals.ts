@@ -8,20 +8,26 @@ import type { Decide, Source } from './doctor-policy.ts';
 export type Refusal = z.output<typeof refusal>;
 export const refusalList = z.object({ items: z.array(refusal) });
 
-interface Surroundings {
+export interface Surroundings {
+  readonly sources: readonly Source[];
   readonly aeTitles: readonly string[];
   readonly decide: Decide;
 }
 
-/** True when the caller may well have been this source: its title but for the case, or its address. */
+/** True when the caller may well have been this source: its title but for the case, or its address under nobody else's title. */
 export function mayBe(
   source: Source,
   { address, callingAeTitle }: Refusal,
-  { aeTitles, decide }: Surroundings,
+  { aeTitles, decide, sources }: Surroundings,
 ): boolean {
-  if (callingAeTitle.trim().toLowerCase() === source.aeTitle.trim().toLowerCase()) return true;
+  if (isTitle(source, callingAeTitle)) return true;
+  if (sources.some((other) => isTitle(other, callingAeTitle))) return false;
   const isAtHome = decide({ address, callingAeTitle: source.aeTitle, calledAeTitle: aeTitles[0] ?? '' });
   return isAtHome.accepted && isAtHome.source === source.name;
+}
+
+function isTitle({ aeTitle }: Source, callingAeTitle: string): boolean {
+  return callingAeTitle.trim().toLowerCase() === aeTitle.trim().toLowerCase();
 }
 
 /** @param isOver - the source has come through since */

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { source as sourceShape } from '../api/shapes.ts';
 import { type Diagnosis, fine, skipped, warning, wrong } from '../core/diagnosis.ts';
 import type { Config } from '../shapes.ts';
-import { isLoopback, isOwnAddress, listenAddresses, portFailure } from './doctor-door.ts';
+import { isLoopback, listenAddresses, portFailure } from './doctor-door.ts';
 import {
   addressesOf,
   type Decide,
@@ -14,7 +14,7 @@ import {
   type Source,
   titlesFor,
 } from './doctor-policy.ts';
-import { mayBe, refusalList, refusalOfSource } from './doctor-refusals.ts';
+import { mayBe, refusalList, refusalOfSource, type Surroundings } from './doctor-refusals.ts';
 import { selfAssociation } from './doctor-self-association.ts';
 import { askRunningHub } from './hub-api.ts';
 
@@ -26,6 +26,7 @@ export async function* examineSource(config: Config, source: Source, signal: Abo
   const { dimse } = config.gateway;
   const decide = decideFor(config, await hostsOf(dimse.sources));
   const aeTitles = titlesFor(config, source);
+  const surroundings = { sources: dimse.sources, aeTitles, decide };
   const seen = await askRunningHub(config, '/api/v1/sources');
   // Before our own call, which may be refused as well.
   const refused = await askRunningHub(config, '/api/v1/refusals');
@@ -41,7 +42,7 @@ export async function* examineSource(config: Config, source: Source, signal: Abo
     );
   } else {
     yield* lastSeen(seen, source);
-    yield* refusals(refused, seen, source, { aeTitles, decide });
+    yield* refusals(refused, seen, source, surroundings, listenAddresses(dimse.host)[0]);
     const answering = yield* ports(config);
     if (answering !== undefined) yield* selfAssociation(config, source, decide, answering, signal);
   }
@@ -146,7 +147,8 @@ function* refusals(
   refused: Answer | undefined,
   seen: Answer,
   source: Source,
-  surroundings: { readonly aeTitles: readonly string[]; readonly decide: Decide },
+  surroundings: Surroundings,
+  calledAt: string | undefined,
 ): Generator<Diagnosis> {
   const items = refusalList.safeParse(refused?.answer).data?.items ?? [];
   const at = lastSeenOf(seen, source);
@@ -154,7 +156,7 @@ function* refusals(
   for (const each of items) {
     // What an earlier run of this command was refused is no scanner's.
     const isOurs =
-      isOwnAddress(each.address) && each.callingAeTitle === source.aeTitle && each.why === 'calling AE title';
+      each.address === calledAt && each.callingAeTitle === source.aeTitle && each.why === 'calling AE title';
     if (isOurs || !mayBe(source, each, surroundings)) continue;
     number += 1;
     yield refusalOfSource(source, each, number, at !== undefined && at > each.lastAt, surroundings);

@@ -1,4 +1,5 @@
 /** Delivers instances to a C-STORE provider (PS3.4 Annex B). */
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import { parseAeTitle } from '../../core/identifiers.ts';
@@ -111,7 +112,8 @@ function peerOf(
       ? {}
       : {
           tls: {
-            servername: tls.serverName ?? host,
+            // RFC 6066 Section 3: no address as a server name; without one the certificate is held against the host.
+            ...(tls.serverName === undefined && isIP(host) !== 0 ? {} : { servername: tls.serverName ?? host }),
             ...(ca === undefined ? {} : { ca }),
             ...(cert === undefined ? {} : { cert }),
             ...(key === undefined ? {} : { key }),
