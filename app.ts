@@ -16,10 +16,14 @@ import type { ObjectStore } from './core/store.ts';
 import type { SourceQuery } from './gateway/completion/query.ts';
 import type { DimseOptions } from './gateway/dimse/dimse.ts';
 import { qidoRouter } from './gateway/dicomweb/qido.ts';
+import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
+import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
 import { type DataFolder, openDataFolder, removeOrphanPacks, removeUnfinishedPacks } from './platform/data-folder.ts';
+import { PixelWorkers } from './pixels/workers.ts';
+import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
 import { openSqliteLedger, type SqliteLedger } from './platform/ledger/sqlite/client.ts';
@@ -94,6 +98,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       : access.require('admin', 'operator');
     const search = openSqliteSearch(dataFolder.ledgerFile);
     undo.push(() => search.close());
+    const pixelWorkers = new PixelWorkers();
+    undo.push(() => pixelWorkers.close());
     const http = createHttpServer({
       listen: { host: config.gateway.http.host, port: config.gateway.http.port },
       ownSocketPath: ownSocketPath(dataFolder.path),
@@ -101,9 +107,19 @@ export async function startHub(options: HubOptions): Promise<Hub> {
         ...(gateway === undefined
           ? []
           : [
+              { path: '/dicom-web', router: allowOrigins(config.gateway.http.cors) },
               { path: '/dicom-web', router: dicomWebAccess },
               { path: '/dicom-web', router: gateway.stowRouter },
               { path: '/dicom-web', router: qidoRouter({ search, store, log: log.child({ stage: 'gateway' }) }) },
+              {
+                path: '/dicom-web',
+                router: wadoRouter({
+                  instancesOf: receivedInstances(ledger),
+                  store,
+                  workers: pixelWorkers,
+                  log: log.child({ stage: 'gateway' }),
+                }),
+              },
             ]),
         { path: '/partner/v1/events', router: feed.router },
         {

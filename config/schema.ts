@@ -8,8 +8,9 @@ import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
 import { duration } from '../core/quantities.ts';
 import { completion, routeCompletion } from './completion.ts';
 import { dimse } from './dimse.ts';
-import { entryName, listenHost, port } from './entries.ts';
+import { entryName } from './entries.ts';
 import { watchedFolder } from './folders.ts';
+import { http } from './http.ts';
 import { destinationSchema, stepSchema } from './plugin-entries.ts';
 import { disk, retention, sameUid, spool } from './storage.ts';
 import { onlyKind, unavailableKey } from './unavailable.ts';
@@ -39,13 +40,7 @@ export interface ConfigShapes<
 /** Sections that need no stage to say what they are. */
 const gateway = z.strictObject({
   dimse: dimse.prefault({}),
-  http: z
-    .strictObject({
-      host: listenHost.default('127.0.0.1'),
-      port: port.default(8080),
-      anonymousLoopback: z.boolean().default(false),
-    })
-    .prefault({}),
+  http: http.prefault({}),
   completion,
   disk,
   spool,
