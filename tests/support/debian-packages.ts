@@ -8,7 +8,7 @@ import { allow } from './patience.ts';
 const FETCH_TIMEOUT_MS = 300_000;
 
 /** Where what was fetched is kept between runs: `HUB_TEST_CACHE`, or below node_modules. */
-function cacheFolder(): string {
+export function cacheFolder(): string {
   return process.env['HUB_TEST_CACHE'] ?? resolve(import.meta.dirname, '../../node_modules/.cache/hub-peers');
 }
 

@@ -37,6 +37,8 @@ export async function startStorescp(options: {
   readonly dir: string;
   readonly aeTitle?: string;
   readonly args?: readonly string[];
+  /** Of the echoscu that asks whether it is there; over TLS it needs some. */
+  readonly echoArgs?: readonly string[];
 }): Promise<StorescpPeer> {
   const tools = await dcmtk();
   const aeTitle = options.aeTitle ?? 'STORESCP';
@@ -44,7 +46,10 @@ export async function startStorescp(options: {
   return onFreePort(async (port) => {
     const args = ['--aetitle', aeTitle, '--output-directory', options.dir, ...(options.args ?? ['+xa']), String(port)];
     const answers = async () => {
-      const echo = await run(tools.command('echoscu'), ['-to', '2', '-aec', aeTitle, HOST, String(port)]);
+      const echo = await run(tools.command('echoscu'), [
+        ...['-to', '2', ...(options.echoArgs ?? [])],
+        ...['-aec', aeTitle, HOST, String(port)],
+      ]);
       return echo.code === 0;
     };
     const server = await startServer(tools.command('storescp'), args, answers);

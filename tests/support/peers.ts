@@ -4,6 +4,7 @@ import { accessSync, constants } from 'node:fs';
 import { run, type Command } from './child-process.ts';
 import { environmentOf, unpackDebianPackages } from './debian-packages.ts';
 import { PeerUnavailable } from './peer-unavailable.ts';
+import { pythonWith } from './python-packages.ts';
 
 // The real programs that tests hold the hub against. A test asks for one in a `before` hook; the first to ask fetches it.
 
@@ -54,6 +55,25 @@ export const curl = once({
   packages: ['curl'],
   probe: { program: 'curl', args: ['--version'], says: /^curl / },
 });
+
+/** openssl: makes certificates, and looks at what a TLS port offers. */
+export const openssl = once({
+  name: 'OpenSSL',
+  packages: ['openssl'],
+  probe: { program: 'openssl', args: ['version'], says: /^OpenSSL [3-9]/ },
+});
+
+let python: Promise<Command> | undefined;
+
+/** Python with pynetdicom, the DICOM network stack that is neither DCMTK's nor ours. */
+export async function pynetdicom(): Promise<Command> {
+  python ??= pythonWith(['pynetdicom==3.0.4', 'pydicom==3.0.1']);
+  try {
+    return await python;
+  } catch (error) {
+    throw new PeerUnavailable('pynetdicom', error instanceof Error ? error.message : String(error), error);
+  }
+}
 
 function once(source: PeerSource): () => Promise<Peer> {
   let found: Promise<Peer> | undefined;

@@ -1,5 +1,5 @@
 /** An association of the hub's own to tell a result (PS3.4 Section J.3.3): the hub asks for it and is SCP on it. */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 import { EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN } from '../../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../../core/errors.ts';
@@ -73,7 +73,12 @@ class OutgoingAssociation implements PduHandler {
     this.#socket =
       secureContext === undefined
         ? connectTcp(target)
-        : connectTls({ ...target, servername: host, secureContext: secureContext() });
+        : connectTls({
+            ...target,
+            // RFC 6066 Section 3: addresses are no server names; the certificate is compared with the host either way.
+            ...(isIP(host) === 0 ? { servername: host } : {}),
+            secureContext: secureContext(),
+          });
     this.#connecting = new Promise((resolve, reject) => {
       this.#socket.once(secureContext === undefined ? 'connect' : 'secureConnect', resolve);
       this.#fail = reject;
