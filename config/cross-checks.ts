@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import type { Catalogue, DestinationOptions } from '../core/plugins.ts';
 import { suggest } from '../core/suggestion.ts';
+import { reportDimse } from './dimse-checks.ts';
 import { reportWatchedFolders } from './folder-checks.ts';
 import type { Finding } from './mistakes.ts';
 import { stepOf } from './plugin-entries.ts';
@@ -23,8 +24,7 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
     reportRepeats(raw, [list], 'name', report);
   reportRepeats(raw, ['gateway', 'dimse', 'sources'], 'name', report);
   reportRepeats(raw, ['gateway', 'folders'], 'name', report);
-  reportAmbiguousSources(raw, report);
-  reportEqualPorts(raw, report);
+  reportDimse(raw, report);
   reportFolders(raw, report);
   reportWatchedFolders(raw, report);
   reportUnknownPartners(raw, report);
@@ -40,30 +40,6 @@ function reportRepeats(raw: unknown, path: readonly string[], key: 'name', repor
     if (seen.has(name)) report([...path, index, key], `the name ${name} is taken by an entry above`);
     seen.add(name);
   }
-}
-
-/** Two sources an association could come from: which one it is would depend on their order. */
-function reportAmbiguousSources(raw: unknown, report: Report): void {
-  const path = ['gateway', 'dimse', 'sources'];
-  const seen = new Map<string, string>();
-  for (const { index, name, value } of entriesAt(raw, path)) {
-    const { aeTitle, hosts } = value;
-    for (const host of Array.isArray(hosts) ? hosts : []) {
-      const who = `${String(aeTitle).trim()} from ${String(host)}`;
-      const other = seen.get(who);
-      if (other !== undefined && other !== name) report([...path, index], `${who} is already the source ${other}`);
-      else if (name !== undefined) seen.set(who, name);
-    }
-  }
-}
-
-function reportEqualPorts(raw: unknown, report: Report): void {
-  // 0 is any free port.
-  const dimsePort = valueAt(raw, ['gateway', 'dimse', 'port']) ?? 11_112;
-  const httpPort = valueAt(raw, ['gateway', 'http', 'port']) ?? 8080;
-  if (dimsePort !== httpPort || dimsePort === 0) return;
-  const isDimseWritten = valueAt(raw, ['gateway', 'http', 'port']) === undefined;
-  report(['gateway', isDimseWritten ? 'dimse' : 'http', 'port'], `DIMSE and HTTP cannot share a port`);
 }
 
 function reportFolders(raw: unknown, report: Report): void {

@@ -45,6 +45,61 @@ describe('crossCheck', () => {
       '/gateway/dimse/sources/1/name: the name f is taken by an entry above',
     ],
     [
+      'two sources of one AE title and address that show different certificates',
+      {
+        gateway: {
+          dimse: {
+            tls: {},
+            sources: [
+              { name: 'a', aeTitle: 'X', hosts: ['10.0.0.1'], certificate: { subject: 'CN=a' } },
+              { name: 'b', aeTitle: 'X', hosts: ['10.0.0.1'], certificate: { subject: 'CN=b' } },
+            ],
+          },
+        },
+      },
+    ],
+    [
+      'called titles twice, and for a source that is none',
+      {
+        gateway: {
+          dimse: {
+            sources: [{ name: 'pv-7t' }],
+            titles: [{ aeTitle: 'A', sources: ['pv-7t', 'pv7t'] }, { aeTitle: 'A ' }],
+          },
+        },
+      },
+      '/gateway/dimse/titles/0/sources/1: no such source: pv7t; did you mean pv-7t?',
+      '/gateway/dimse/titles/1/aeTitle: A is described above',
+    ],
+    [
+      'proofs that nobody could bring, and a result over TLS without TLS',
+      {
+        gateway: {
+          dimse: {
+            sources: [
+              { name: 'a', certificate: { subject: 'CN=a' } },
+              { name: 'b', storageCommitment: { tls: true } },
+            ],
+          },
+        },
+      },
+      '/gateway/dimse/sources/0/certificate: nobody can show a certificate: gateway.dimse.tls is not there',
+      '/gateway/dimse/sources/1/storageCommitment/tls: there is no certificate for it: gateway.dimse.tls is not there',
+    ],
+    [
+      'a certificate that is not asked for, and a TLS port that is taken',
+      {
+        gateway: {
+          dimse: {
+            tls: { port: 11_112, clientCertificates: 'none' },
+            sources: [{ name: 'a', certificate: { subject: 'CN=a' } }],
+          },
+        },
+      },
+      '/gateway/dimse/sources/0/certificate: nobody can show a certificate: gateway.dimse.tls asks for no client certificates',
+      '/gateway/dimse/tls/port: TLS needs a port of its own; without this key gateway.dimse.port speaks TLS',
+    ],
+    [
       'two sources that are one',
       {
         gateway: {

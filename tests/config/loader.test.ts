@@ -200,9 +200,9 @@ describe('loadConfig', () => {
     ],
     ['a bus nobody heard of', 'bus: { kind: rabbit }\n', 'hub.yaml:1 /bus/kind: not only embedded'],
     [
-      'TLS',
-      'gateway: { dimse: { tls: { cert: x } } }\n',
-      'hub.yaml:1 /gateway/dimse/tls: not available in this version',
+      'client certificates that nobody could check',
+      'gateway: { dimse: { tls: { certificate: { file: c }, key: { file: k } } } }\n',
+      'hub.yaml:1 /gateway/dimse/tls/ca: client certificates are checked against ca: name it, or set clientCertificates: none',
     ],
     [
       'a required series that could never come',
