@@ -118,7 +118,7 @@ function dataSet(random: Random): Uint8Array {
     () => mrInstance({}, 8).dataSet,
     () => encodeDataSet({ ...mrInstance({}, 4).attributes, ...nested(integer(random, 40)) }),
     () => deflateRawSync(mrInstance({}, 8).dataSet),
-    () => mrInstance({ StudyInstanceUID: undefined }, 2).dataSet,
+    () => mrInstance({ StudyInstanceUID: '' }, 2).dataSet,
     () => new Uint8Array(0),
   ]);
   return plain();

@@ -6,6 +6,7 @@ import { attackDimse } from './dimse-attack.ts';
 import { attackStow } from './stow-attack.ts';
 
 const CONCURRENCY = 8;
+const MEMORY_FROM_CASES = 5_000;
 
 export interface FuzzOptions {
   readonly door: 'dimse' | 'stow-rs';
@@ -32,6 +33,7 @@ export async function surviveFuzzing({ door, cases, seed }: FuzzOptions): Promis
       cases,
       seed,
       concurrency: CONCURRENCY,
+      isMemoryCompared: cases >= MEMORY_FROM_CASES,
       attack: async (random) => attack(hub, random),
     });
     const note = `seed ${seed}`;

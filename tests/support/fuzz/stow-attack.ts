@@ -6,7 +6,7 @@ import { say } from './attack.ts';
 import { mutate } from './mutations.ts';
 
 /** PS3.18 Section 10.5.3, and what HTTP itself has for requests that are none. */
-const ALLOWED = new Set([200, 202, 400, 401, 404, 405, 408, 409, 411, 413, 414, 415, 417, 431, 501, 505]);
+const ALLOWED = new Set([200, 202, 400, 401, 404, 405, 406, 408, 409, 411, 413, 414, 415, 417, 431, 501, 505]);
 
 /** @returns the status the hub gave. @throws {Error} for a status that blames the hub */
 export async function attackStow(hub: HubProcess, random: Random): Promise<string> {
@@ -36,7 +36,7 @@ export async function attackStow(hub: HubProcess, random: Random): Promise<strin
 }
 
 function part(boundary: string, random: Random): Buffer {
-  const { part10 } = mrInstance(random() < 0.1 ? { SOPInstanceUID: undefined } : {}, 8);
+  const { part10 } = mrInstance(random() < 0.1 ? { PatientID: undefined } : {}, 8);
   const bytes = random() < 0.3 ? mutate(Buffer.from(part10), random).bytes : part10;
   return Buffer.concat([
     Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`),
