@@ -66,7 +66,6 @@ export const sourceQuery = z.union([
     }),
   }),
 ]);
-export type SourceQueryConfig = z.output<typeof sourceQuery>;
 
 function timesOf({ quiet: quietMs, force: forceMs }: { quiet?: number | undefined; force?: number | undefined }) {
   return { ...(quietMs === undefined ? {} : { quietMs }), ...(forceMs === undefined ? {} : { forceMs }) };

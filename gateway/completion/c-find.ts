@@ -1,7 +1,13 @@
 /** C-FIND SCU, Study Root (PS3.4 Section C.6.2): only UIDs and counts are asked for, never anything of the patient. */
 import dimse from 'dcmjs-dimse';
+import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from '../../core/dicom/part10.ts';
 import { HubError } from '../../core/errors.ts';
 import { countOf, type Find, type Level } from './counts.ts';
+
+// The library writes whole associations to the console; what the hub has to say goes through its own log.
+dimse.log.setLevel('silent');
+dimse.Implementation.setImplementationClassUid(IMPLEMENTATION_CLASS_UID);
+dimse.Implementation.setImplementationVersion(IMPLEMENTATION_VERSION_NAME);
 
 export interface FindPeer {
   readonly host: string;

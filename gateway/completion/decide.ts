@@ -55,7 +55,7 @@ export interface Wait {
 }
 
 /** Questions in a row that the source may fail to answer before the weaker signals decide. */
-export const MAX_FAILURES = 3;
+const MAX_FAILURES = 3;
 const FAILURE_DELAYS_MS = [5_000, 15_000];
 /** The source has more than is here: asked again after 30 s, twice as long each time. */
 const MORE_FIRST_MS = 30_000;

@@ -1,7 +1,7 @@
 /** Asks a source how many instances of a study it has: C-FIND (PS3.4 Section C.4.1) or QIDO-RS (PS3.18 Section 10.6). */
 import { HubError } from '../../core/errors.ts';
 import type { StudyInstanceUid } from '../../core/identifiers.ts';
-import { type FindPeer, findByDicom } from './c-find.ts';
+import type { FindPeer } from './c-find.ts';
 import { countOf, type Find } from './counts.ts';
 
 /** One place where a source answers. */
@@ -25,7 +25,9 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
  */
 export async function askSource(query: SourceQuery, study: StudyInstanceUid, signal: AbortSignal): Promise<number> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-  const find: Find = query.kind === 'dicom' ? findByDicom(query.peer, limit) : findByWeb(query, limit);
+  // The library behind C-FIND is megabytes: only a hub that asks by it has them.
+  const find: Find =
+    query.kind === 'dicom' ? (await import('./c-find.ts')).findByDicom(query.peer, limit) : findByWeb(query, limit);
   const studies = await find('STUDY', study);
   if (studies.length === 0) return 0;
   const [ofStudy] = studies;

@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock } from '../../core/ports.ts';
 import { type LedgerUnderTest, TestClock } from './ledger-facts.ts';
+import { describeCompletion } from './ledger-completion.ts';
+import { describeCommitments } from './ledger-commitments.ts';
 import { describeDeliveries } from './ledger-deliveries.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
@@ -36,10 +38,12 @@ export function describeLedger(
     });
 
     describe('instances and studies', () => describeInstances(subject));
+    describe('completion', () => describeCompletion(subject));
     describe('versions of an instance', () => describeVersions(subject));
     describe('runs', () => describeRuns(subject));
     describe('deliveries', () => describeDeliveries(subject));
     describe('quarantine', () => describeQuarantine(subject));
+    describe('storage commitments', () => describeCommitments(subject));
     describe('events, groups and tokens', () => describeEvents(subject));
 
     it('closes twice without harm and refuses what comes after', async () => {
