@@ -21,7 +21,13 @@ import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
-import { type DataFolder, openDataFolder, removeOrphanPacks, removeUnfinishedPacks } from './platform/data-folder.ts';
+import {
+  type DataFolder,
+  openDataFolder,
+  removeOrphanPacks,
+  removeUnfinishedPacks,
+  requireLedger,
+} from './platform/data-folder.ts';
 import { PixelWorkers } from './pixels/workers.ts';
 import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
@@ -66,6 +72,7 @@ const clock: Clock = { now: () => new Date() };
 export async function startHub(options: HubOptions): Promise<Hub> {
   const { config, env, log, stages } = options;
   const dataFolder = await openDataFolder(config.hub.data, env);
+  await requireLedger(dataFolder);
   const ledger = await openSqliteLedger({ file: dataFolder.ledgerFile, log, clock, onFailure: options.onFailure });
   /** Undone from the last to the first, whether the hub stops or its start fails halfway. */
   const undo: (() => Promise<void>)[] = [() => ledger.close()];

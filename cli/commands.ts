@@ -75,6 +75,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'content that is held, and why',
     load: async () => (await import('./admin.ts')).quarantine,
   },
+  store: {
+    usage: ['usage', 'export OUT [--study UID]', 'verify', 'rebuild [--route]'],
+    about: 'what holds space and why; received instances as files; damage; a ledger that was lost',
+    load: async () => (await import('./store.ts')).store,
+  },
   token: {
     usage: ['create --role ROLE [--partner NAME]', 'list', 'revoke ID'],
     about: 'who may use the HTTP doors',

@@ -8,7 +8,7 @@ import { ERRORS, type ErrorCode, HubError } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
 import { createAccess } from '../platform/auth/access.ts';
 import { createToken } from '../platform/auth/token.ts';
-import { openDataFolder } from '../platform/data-folder.ts';
+import { openDataFolder, requireLedger } from '../platform/data-folder.ts';
 import { isSocketAnswered, ownSocketPath } from '../platform/http/own-socket.ts';
 import { createHttpServer } from '../platform/http/server.ts';
 import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
@@ -63,7 +63,9 @@ async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubAp
       detail: `no hub has run on the data folder ${config.hub.data}; name it with --data, or the configuration with --config`,
     });
   }
-  const { ledgerFile } = await openDataFolder(config.hub.data, {});
+  const dataFolder = await openDataFolder(config.hub.data, {});
+  await requireLedger(dataFolder);
+  const { ledgerFile } = dataFolder;
   const log = createLogger({ level: 'error', format: 'pretty' });
   const ledger = await openSqliteLedger({ file: ledgerFile, log, clock, onFailure: () => undefined }).catch(
     (error: unknown) => {

@@ -1,6 +1,6 @@
 /** The hub's own folder: spool, store, keys. Nobody else on the machine may look into it. */
 import { randomBytes } from 'node:crypto';
-import { chmod, link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { HubError } from '../core/errors.ts';
 
@@ -57,6 +57,22 @@ export async function openDataFolder(dir: string, env: Environment): Promise<Dat
     ledgerFile: join(path, 'ledger.db'),
     secret: (purpose) => secretOf(purpose, keys, env),
   };
+}
+
+/**
+ * A hub that lost its ledger must not begin with an empty one: it would take everything in the spool for new and deliver
+ * it all again.
+ *
+ * @throws {HubError} `ledger.missing`
+ */
+export async function requireLedger({ spool, ledgerFile }: Pick<DataFolder, 'spool' | 'ledgerFile'>): Promise<void> {
+  const isThere = await stat(ledgerFile).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return;
+  const segments = (await readdir(spool)).filter((name) => name.endsWith('.seg')).length;
+  if (segments > 0) throw new HubError('ledger.missing', { segments });
 }
 
 /**

@@ -131,7 +131,8 @@ function without(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return rest;
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** fsync of a folder: names in it survive the power plug after it. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY);
   try {
     await handle.sync();

@@ -5,9 +5,9 @@ import { openLedgerPort } from './ledger-port.ts';
 import { openReads } from './operations.ts';
 
 /** @throws {HubError} `store.failed` when there is no ledger */
-export function openSqliteLedgerForReading(file: string): Pick<Ledger, 'studies' | 'close'> {
+export function openSqliteLedgerForReading(file: string): Pick<Ledger, 'instances' | 'studies' | 'retention' | 'close'> {
   const db = openDatabase(file, 'read');
-  const { studies } = openLedgerPort({
+  const { instances, studies, retention } = openLedgerPort({
     clock: { now: () => new Date() },
     reads: openReads(db),
     // An async function turns what a query throws into a rejection.
@@ -21,7 +21,9 @@ export function openSqliteLedgerForReading(file: string): Pick<Ledger, 'studies'
     call: () => Promise.reject(new TypeError('this ledger is open for reading only')),
   });
   return {
+    instances,
     studies,
+    retention,
     close: () => {
       db.close();
       return Promise.resolve();

@@ -1,0 +1,290 @@
+/** `hub store usage | export | verify | rebuild`: what the data folder holds, for whoever looks after it. */
+import { access, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { HubError } from '../core/errors.ts';
+import type { KeptBecause, UsageRow } from '../core/ledger.ts';
+import { readCatalogue } from '../gateway/spool/catalogue.ts';
+import { exportInstances } from '../gateway/spool/export.ts';
+import { openSpoolFolder, syncFolder } from '../gateway/spool/files.ts';
+import { rebuildLedger } from '../gateway/spool/rebuild.ts';
+import { verifySpool } from '../gateway/spool/verify.ts';
+import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
+import { lockExclusively } from '../platform/ledger/sqlite/driver.ts';
+import { openSqliteLedgerForReading } from '../platform/ledger/sqlite/reader.ts';
+import { type Config, configShapes } from '../shapes.ts';
+import { JSON_OPTION, readArguments } from './arguments.ts';
+import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
+import { EXIT } from './exit-codes.ts';
+import { progressBar } from './progress.ts';
+import { interruptible } from './signals.ts';
+import { columns, json, type Terminal, terminal } from './terminal.ts';
+
+const OPTIONS = {
+  study: { type: 'string', value: 'UID', about: 'export: only this study' },
+  route: {
+    type: 'boolean',
+    about: 'rebuild: route and deliver all studies again; else each is held until it is released',
+  },
+  config: CONFIG_OPTION,
+  data: DATA_OPTION,
+  json: JSON_OPTION,
+} as const;
+
+interface Said {
+  readonly answer: unknown;
+  readonly lines: readonly string[];
+  readonly exit?: number;
+}
+
+export async function store(argv: readonly string[], to: Terminal = terminal): Promise<number> {
+  const { values, positionals } = readArguments(argv, OPTIONS);
+  const [verb, out, ...more] = positionals;
+  const refuse = (detail: string) => new HubError('command.usage', { detail });
+  if (verb === 'export' && out === undefined) throw refuse('export to which folder?');
+  if (more.length > 0 || (verb !== 'export' && out !== undefined))
+    throw refuse(`${verb ?? ''} takes no ${more[0] ?? out ?? ''}`);
+  if (values.study !== undefined && verb !== 'export') throw refuse('--study belongs to export');
+  if (values.route === true && verb !== 'rebuild') throw refuse('--route belongs to rebuild');
+  const config = requireConfig(values, configShapes());
+  const said = await perform(verb, config, { out: out ?? '', study: values.study, isRouted: values.route === true });
+  if (values.json === true) to.out(json(said.answer));
+  else for (const line of said.lines) to.out(line);
+  return said.exit ?? EXIT.done;
+}
+
+interface Wanted {
+  readonly out: string;
+  readonly study: string | undefined;
+  readonly isRouted: boolean;
+}
+
+async function perform(verb: string | undefined, config: Config, wanted: Wanted): Promise<Said> {
+  const folder = config.hub.data;
+  switch (verb ?? '') {
+    case 'usage':
+      return await usage(folder);
+    case 'export':
+      return await exportTo(folder, wanted);
+    case 'verify':
+      return await verify(folder);
+    case 'rebuild':
+      return await rebuild(config, wanted.isRouted);
+    default:
+      throw new HubError('command.usage', { detail: `no ${verb ?? 'command'}: usage, export, verify, rebuild` });
+  }
+}
+
+/** @throws {HubError} `resource.not-found` where no hub has received anything; a command that looks makes no folder */
+async function openSegments(folder: string) {
+  const path = join(folder, 'spool');
+  if (!(await isThere(path)))
+    throw new HubError('resource.not-found', { detail: `no hub has received anything in ${folder}` });
+  return await openSpoolFolder(path);
+}
+
+const BECAUSE: Readonly<Record<KeptBecause, string>> = {
+  receiving: 'still being received, or not complete yet',
+  held: 'held: a quarantine entry has to be released first (hub quarantine list)',
+  quarantine: 'something of the study is in quarantine (hub quarantine list)',
+  routing: 'complete, not routed yet',
+  unrouted: 'no route took it, or not every revision of it (hub studies list --state unrouted)',
+  processing: 'being processed',
+  'dead-letter': 'dead letters (hub dead-letters list)',
+  delivering: 'waiting for delivery',
+  undelivered: 'processed, but its route names no destination',
+  delivered: 'delivered; goes when it is older than gateway.retention.received',
+};
+
+async function usage(folder: string): Promise<Said> {
+  const segments = await sizes(join(folder, 'spool'), '.seg');
+  const packs = await sizes(join(folder, 'store'), '.pack');
+  const ledger = openSqliteLedgerForReading(join(folder, 'ledger.db'));
+  try {
+    const rows = await ledger.retention.usage();
+    let neededBytes = 0;
+    for (const { name } of segments) neededBytes += await ledger.retention.neededBytes(name);
+    const spoolBytes = total(segments);
+    const received = rows.reduce((sum, { bytes }) => sum + bytes, 0);
+    const answer = {
+      spoolBytes,
+      received: rows,
+      quarantineBytes: Math.max(0, neededBytes - received),
+      removableBytes: Math.max(0, spoolBytes - neededBytes),
+      resultsBytes: total(packs),
+    };
+    const table = [
+      ...rows.map((row) => [bytesText(row.bytes), `${String(row.studies)} studies`, whyText(row)]),
+      [bytesText(answer.quarantineBytes), '', 'in quarantine entries'],
+      [
+        bytesText(answer.removableBytes),
+        '',
+        'not needed any more, but in files with others; goes when the file is done or copied together',
+      ],
+      [bytesText(answer.resultsBytes), `${String(packs.length)} packs`, 'results of processing'],
+    ];
+    const head = `${bytesText(spoolBytes)} received in ${String(segments.length)} files, ${bytesText(answer.resultsBytes)} results`;
+    return { answer, lines: [head, ...columns(table).map((line) => `  ${line}`)] };
+  } finally {
+    await ledger.close();
+  }
+}
+
+function whyText({ because, destinations }: UsageRow): string {
+  return destinations === undefined ? BECAUSE[because] : `${BECAUSE[because]}: ${destinations.replaceAll(',', ', ')}`;
+}
+
+async function exportTo(folder: string, { out, study }: Wanted): Promise<Said> {
+  const files = await openSegments(folder);
+  const catalogue = await readCatalogue(files);
+  const bar = progressBar('instances', catalogue.entries.length);
+  try {
+    const done = await interruptible((signal) =>
+      exportInstances(files, catalogue, { out, study, signal, onProgress: (count) => bar.update(count) }),
+    );
+    const lines = [
+      `${String(done.written)} instances written to ${out}, ${String(done.already)} were there already`,
+      ...(done.otherContents === 0
+        ? []
+        : [`${String(done.otherContents)} of them are other contents of a SOP Instance UID: INSTANCE.DIGEST.dcm`]),
+      ...(done.quarantined === 0
+        ? []
+        : [`${String(done.quarantined)} refused objects are not copied: hub quarantine list`]),
+      ...done.damaged.map((each) => `damaged: study ${each.studyInstanceUid} instance ${each.sopInstanceUid}`),
+    ];
+    if (study !== undefined && done.written + done.already + done.damaged.length === 0) {
+      throw new HubError('resource.not-found', { detail: `nothing of study ${study} is here` });
+    }
+    return { answer: done, lines, exit: done.damaged.length === 0 ? EXIT.done : EXIT.failed };
+  } finally {
+    bar.stop();
+  }
+}
+
+async function verify(folder: string): Promise<Said> {
+  const files = await openSegments(folder);
+  const catalogue = await readCatalogue(files);
+  const bar = progressBar(
+    'bytes',
+    catalogue.segments.reduce((sum, { endOffset }) => sum + endOffset, 0),
+  );
+  try {
+    const found = await verifySpool(files, catalogue, await recordedPositions(folder), (bytes) => bar.update(bytes));
+    const lines = [
+      `${String(found.records)} objects, ${bytesText(found.bytes)} read: ${found.damage.length === 0 ? 'all as they were written' : `${String(found.damage.length)} damaged`}`,
+      ...found.damage.map(
+        ({ segment, offset, what, studyInstanceUid = 'unknown', sopInstanceUid = 'unknown' }) =>
+          `damaged ${what}: study ${studyInstanceUid} instance ${sopInstanceUid}, ${segment} at ${String(offset)}`,
+      ),
+    ];
+    return { answer: found, lines, exit: found.damage.length === 0 ? EXIT.done : EXIT.failed };
+  } finally {
+    bar.stop();
+  }
+}
+
+/** Without a ledger, or with a damaged one, nothing is known to have been recorded. */
+async function recordedPositions(folder: string): Promise<ReadonlyMap<string, number>> {
+  try {
+    const ledger = openSqliteLedgerForReading(join(folder, 'ledger.db'));
+    try {
+      return new Map((await ledger.instances.spoolPositions()).map(({ segment, offset }) => [segment, offset]));
+    } finally {
+      await ledger.close();
+    }
+  } catch (error) {
+    if (error instanceof HubError) return new Map();
+    throw error;
+  }
+}
+
+const LOST = [
+  'not rebuilt, because only the lost ledger knew it: routing decisions, runs, deliveries and dead letters, results in store/,',
+  'events and timelines, tokens, what was released from quarantine, accepted patients.',
+];
+
+async function rebuild(config: Config, isRouted: boolean): Promise<Said> {
+  const folder = config.hub.data;
+  const files = await openSegments(folder);
+  const file = join(folder, 'ledger.db');
+  const fresh = join(folder, 'ledger.rebuilt.db');
+  const unlock = lockExclusively(`${file}.lock`);
+  try {
+    // Of a rebuild that was cut off: it is begun again from the segments, which are never changed here.
+    for (const suffix of ['', '-wal', '-shm', '.lock']) await rm(`${fresh}${suffix}`, { force: true });
+    const catalogue = await readCatalogue(files);
+    let now = new Date();
+    const ledger = await openSqliteLedger({ file: fresh, clock: { now: () => now }, onFailure: () => undefined });
+    const bar = progressBar('objects', catalogue.entries.length);
+    const { completion, dimse } = config.gateway;
+    const own = new Map(dimse.sources.map((source) => [source.name, source.completion]));
+    const built = await rebuildLedger(
+      {
+        files,
+        ledger,
+        completionOf: (source) => ({ ...completion, ...own.get(source) }),
+        setNow: (at) => (now = at),
+      },
+      catalogue,
+      isRouted,
+      (done) => bar.update(done),
+    ).finally(async () => {
+      bar.stop();
+      await ledger.close();
+    });
+    const aside = await exchange(folder, file, fresh);
+    const lines = [
+      `${String(built.instances)} instances of ${String(built.studies)} studies are in a new ledger, ${String(built.quarantined)} in quarantine as they were refused, ${String(built.damaged)} damaged`,
+      ...(aside === undefined ? [] : [`the ledger that was there is kept as ${aside}`]),
+      isRouted
+        ? 'they are routed and delivered again when the hub starts: destinations may get what they have'
+        : 'each study is held until you say so: hub quarantine release ENTRY routes and delivers it again (hub quarantine list)',
+      ...LOST,
+    ];
+    return { answer: { ...built, lostLedger: aside }, lines };
+  } finally {
+    unlock();
+  }
+}
+
+/**
+ * Puts the new ledger where the old one was. First the old file's name goes: from then on a hub does not start without a
+ * ledger, so a power cut in between cannot make it deliver everything again. Its WAL follows, so that it never meets the new file.
+ */
+async function exchange(folder: string, file: string, fresh: string): Promise<string | undefined> {
+  const aside = `${file}.lost-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
+  const hadOne = await isThere(file);
+  for (const suffix of ['', '-wal', '-shm']) {
+    if (await isThere(`${file}${suffix}`)) await rename(`${file}${suffix}`, `${aside}${suffix}`);
+  }
+  await syncFolder(folder);
+  await rename(fresh, file);
+  await syncFolder(folder);
+  await rm(`${fresh}.lock`, { force: true });
+  return hadOne ? basename(aside) : undefined;
+}
+
+async function sizes(
+  folder: string,
+  ending: string,
+): Promise<readonly { readonly name: string; readonly bytes: number }[]> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(ending));
+  const found = await Promise.all(
+    names.map(async (name) => ({ name, bytes: (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0 })),
+  );
+  return found;
+}
+
+const total = (files: readonly { readonly bytes: number }[]): number =>
+  files.reduce((sum, { bytes }) => sum + bytes, 0);
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function bytesText(bytes: number): string {
+  const [divisor, unit] = bytes >= 1e9 ? [1e9, 'GB'] : bytes >= 1e6 ? [1e6, 'MB'] : [1e3, 'kB'];
+  return `${(bytes / divisor).toFixed(bytes >= 1e6 ? 1 : 0)} ${unit}`;
+}
