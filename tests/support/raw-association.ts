@@ -80,6 +80,11 @@ export class RawPeer {
     return this.#pdus.splice(0);
   }
 
+  /** The other side has hung up. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
