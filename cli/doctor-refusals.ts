@@ -30,19 +30,19 @@ function isTitle({ aeTitle }: Source, callingAeTitle: string): boolean {
   return callingAeTitle.trim().toLowerCase() === aeTitle.trim().toLowerCase();
 }
 
-/** @param isOver - the source has come through since */
+/** @param isOver - why nobody need do anything about it any more */
 export function refusalOfSource(
   source: Source,
   refused: Refusal,
   number: number,
-  isOver: boolean,
+  isOver: string | undefined,
   surroundings: Surroundings,
 ): Diagnosis {
   const [why, remedy] = sentences(source, refused, surroundings);
   const { callingAeTitle, calledAeTitle, address, lastAt } = refused;
   const what = `'${callingAeTitle}' at ${address} called '${calledAeTitle}' and was refused ${count(refused.count, 'time')}, last at ${lastAt}`;
   const id = `refusals.${String(number)}`;
-  return isOver ? skipped(id, what, `${why} The source has come through since.`) : wrong(id, what, why, remedy);
+  return isOver === undefined ? wrong(id, what, why, remedy) : skipped(id, what, `${why} ${isOver}`);
 }
 
 /** Somebody no source of the configuration is like. */
@@ -51,8 +51,15 @@ export function strangerRefused({ callingAeTitle, calledAeTitle, address, count:
     'refusals',
     `'${callingAeTitle}' at ${address} called '${calledAeTitle}' and was refused ${count(times, 'time')}, last at ${lastAt}`,
     'No source of the configuration has this AE title or this address.',
-    `If it is a scanner of yours, add it to gateway.dimse.sources: { name: …, aeTitle: ${callingAeTitle}, hosts: [${address}] }. If not, find out whose it is.`,
+    isAeTitle(callingAeTitle)
+      ? `If it is a scanner of yours, add it to gateway.dimse.sources: { name: …, aeTitle: ${callingAeTitle}, hosts: [${address}] }. If not, find out whose it is.`
+      : `Find out what is at ${address}: no scanner has such an AE title.`,
   );
+}
+
+/** What may stand in the configuration; a caller may send anything. */
+function isAeTitle(text: string): boolean {
+  return /^[\x20-\x5b\x5d-\x7e]{1,16}$/.test(text);
 }
 
 function sentences(
@@ -65,7 +72,7 @@ function sentences(
     case 'called AE title':
       return [
         `The scanner calls the hub '${calledAeTitle}', but the hub answers to ${titles} (case matters).`,
-        `On the scanner set: AE title of the archive = ${titles}. Or add ${calledAeTitle} to gateway.dimse.aeTitle.`,
+        `On the scanner set: AE title of the archive = ${titles}.${isAeTitle(calledAeTitle) ? ` Or add ${calledAeTitle} to gateway.dimse.aeTitle.` : ''}`,
       ];
     case 'calling AE title': {
       const [called = ''] = aeTitles;
@@ -81,7 +88,7 @@ function sentences(
       if (isAddressKnown && !isTitleKnown) {
         return [
           `The address fits source ${source.name}, but the scanner calls itself '${callingAeTitle}' and not '${source.aeTitle}' (case matters).`,
-          `On the scanner set: its own AE title = ${source.aeTitle}. Or write aeTitle: ${callingAeTitle} for source ${source.name} and restart the hub.`,
+          `On the scanner set: its own AE title = ${source.aeTitle}.${isAeTitle(callingAeTitle) ? ` Or write aeTitle: ${callingAeTitle} for source ${source.name} and restart the hub.` : ''}`,
         ];
       }
       if (isTitleKnown) {

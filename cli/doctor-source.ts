@@ -154,12 +154,16 @@ function* refusals(
   const at = lastSeenOf(seen, source);
   let number = 0;
   for (const each of items) {
-    // What an earlier run of this command was refused is no scanner's.
     const isOurs =
       each.address === calledAt && each.callingAeTitle === source.aeTitle && each.why === 'calling AE title';
-    if (isOurs || !mayBe(source, each, surroundings)) continue;
+    if (!mayBe(source, each, surroundings)) continue;
     number += 1;
-    yield refusalOfSource(source, each, number, at !== undefined && at > each.lastAt, surroundings);
+    const isOver = isOurs
+      ? 'It came from this very machine: an earlier run of this command calls so.'
+      : at !== undefined && at > each.lastAt
+        ? 'The source has come through since.'
+        : undefined;
+    yield refusalOfSource(source, each, number, isOver, surroundings);
   }
   if (number === 0) yield fine('refusals', 'Nobody like it was refused since the start of the hub');
 }

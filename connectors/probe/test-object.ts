@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { encodePart10 } from '../../core/dicom/encode.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../core/dicom/transfer-syntaxes.ts';
 
-export const MR_IMAGE_STORAGE = '1.2.840.10008.5.1.4.1.1.4';
+const MR_IMAGE_STORAGE = '1.2.840.10008.5.1.4.1.1.4';
 const PATIENT = { id: 'HUB-DOCTOR-TEST', name: 'HUB^DOCTOR TEST^DELETE ME' };
 const SIZE = 16;
 

@@ -79,7 +79,7 @@ export async function* probeTls(
 }
 
 /** Chain, name and time of a certificate. Pure. */
-export function certificateDiagnoses(
+function certificateDiagnoses(
   { certificate, chainError }: Pick<Handshake, 'certificate' | 'chainError'>,
   trust: TlsTrust,
   now: Date,

@@ -29,7 +29,7 @@ export async function examineDestination(
   return ranOf(code, examined[0]?.checks ?? []);
 }
 
-export function ranOf(code: number, checks: readonly Diagnosis[]): Ran {
+function ranOf(code: number, checks: readonly Diagnosis[]): Ran {
   return {
     code,
     checks,

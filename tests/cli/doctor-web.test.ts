@@ -167,7 +167,7 @@ describe('hub doctor on a webhook', () => {
   const folder = temporaryFolder();
   const SECRET = 'HUB_TEST_DOCTOR_WEBHOOK';
   afterEach(() => {
-    delete process.env[SECRET];
+    delete process.env['HUB_TEST_DOCTOR_WEBHOOK'];
   });
 
   const examine = (url: string, to: Readonly<Record<string, unknown>> = {}, ...args: readonly string[]): Promise<Ran> =>
