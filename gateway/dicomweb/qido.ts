@@ -10,6 +10,7 @@ import { MORE_COUNTED } from '../../core/search.ts';
 import { acceptedRanges, admits } from './accept.ts';
 import { answerOf, fieldsOf, unanswerable, type Wanted } from './qido-answer.ts';
 import { parseQidoQuery } from './qido-query.ts';
+import { rootUrl } from './root-url.ts';
 
 export interface QidoPorts {
   readonly search: StudySearch;
@@ -81,7 +82,7 @@ async function serve(
     limit: query.limit,
   };
   const { found, more } = await ports.search.find(search);
-  const base = `${request.protocol}://${request.headers.host ?? 'localhost'}${request.baseUrl}`;
+  const base = rootUrl(request);
   warn(response, base, { more, wantsFuzzy: query.wantsFuzzy, missing: unanswerable(wanted) });
   // Patient data: for the one who asked, never for a cache.
   response.setHeader('Cache-Control', 'private, no-store');

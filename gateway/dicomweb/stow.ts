@@ -12,6 +12,7 @@ import { acceptedRanges, admits } from './accept.ts';
 import { type MediaType, parseMediaType } from './media-type.ts';
 import { MemoryPool, type MemoryShare } from './memory-share.ts';
 import { boundaryOf, multipartParts, type Part } from './multipart.ts';
+import { rootUrl } from './root-url.ts';
 import { receivePart10, type InstancePorts, type RequestContext } from './stow-instance.ts';
 import { MetadataInstances } from './stow-metadata.ts';
 import { stowResponse, stowStatus, type InstanceOutcome } from './stow-response.ts';
@@ -73,7 +74,7 @@ export function stowRouter(ports: StowPorts): Router {
     requests += 1;
     const share = memory.share(limits.maxHeldBytes);
     try {
-      const base = `${request.protocol}://${request.headers.host ?? 'localhost'}${request.baseUrl}`;
+      const base = rootUrl(request);
       const address = request.socket.remoteAddress ?? '';
       const outcomes = await receiveAll(parts, { study, address, base, limits, share }, ports);
       if (outcomes.length === 0) throw new HubError('request.invalid', { detail: 'the request has no parts' });

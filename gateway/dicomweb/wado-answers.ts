@@ -8,7 +8,8 @@ import { zipArchive } from './wado-archive.ts';
 import { chooseFrames, frameBytes, OCTET_STREAM } from './wado-frames.ts';
 import { bulkValue, isPixelData, metadataOf } from './wado-metadata.ts';
 import { chooseDicom, DICOM, nativeValue, part10File, type Part10Ports } from './wado-part10.ts';
-import { baseOf, digests, urlOf, type Retrieval } from './wado-retrieval.ts';
+import { rootUrl } from './root-url.ts';
+import { digests, urlOf, type Retrieval } from './wado-retrieval.ts';
 import type { InstanceOpener, OpenedInstance } from './wado-source.ts';
 
 const DICOM_JSON = 'application/dicom+json';
@@ -68,7 +69,7 @@ export async function sendMetadata(
   const type = ranges.flatMap((range) => JSON_TYPES.find((one) => admits(range.type, one)) ?? [])[0];
   if (type === undefined) throw new HubError('request.not-acceptable', { detail: `metadata are ${DICOM_JSON}` });
   // The references in it name the host that was asked.
-  const variant = `${type} ${baseOf(request)}`;
+  const variant = `${type} ${rootUrl(request)}`;
   if (isFresh(request, response, { of: digests(items), variant })) return;
   await sendStream(request, response, type, jsonArray(request, items, opener));
 }

@@ -1,6 +1,7 @@
 /** A retrieve that found something, and what is called by which URL. */
 import type { Request } from 'express';
 import type { InstanceItem } from '../../core/store.ts';
+import { rootUrl } from './root-url.ts';
 
 /** What a request is about, found. */
 export interface Retrieval {
@@ -14,12 +15,7 @@ export function digests(items: readonly InstanceItem[]): readonly string[] {
   return items.map(({ sha256 }) => sha256);
 }
 
-/** Of the DICOMweb root, as the client knows it. */
-export function baseOf(request: Request): string {
-  return `${request.protocol}://${request.headers.host ?? 'localhost'}${request.baseUrl}`;
-}
-
 /** Of an instance. */
 export function urlOf(request: Request, { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: InstanceItem): string {
-  return `${baseOf(request)}/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances/${sopInstanceUid}`;
+  return `${rootUrl(request)}/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances/${sopInstanceUid}`;
 }
