@@ -133,6 +133,8 @@ export interface CompletionFacts {
   readonly version: number;
   /** All that the hub has of the study, earlier revisions included. */
   readonly instances: number;
+  /** Instances of earlier revisions were removed after their delivery: what is here cannot be compared with any count. */
+  readonly isPartlyRemoved?: true;
   /** The first arrival since the last completion. */
   readonly beganAtMs: number;
   readonly lastReceivedAtMs: number;

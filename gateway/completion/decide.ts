@@ -70,7 +70,8 @@ export interface Moment {
   readonly isSenderConnected: boolean;
 }
 
-export function decide(facts: CompletionFacts, rule: StudyRule, moment: Moment): Decision {
+export function decide(facts: CompletionFacts, configured: StudyRule, moment: Moment): Decision {
+  const rule = facts.isPartlyRemoved === true ? { ...configured, ...WITHOUT_COUNTS } : configured;
   const { nowMs, listeningSinceMs, isSenderConnected } = moment;
   const forceAtMs = facts.beganAtMs + rule.forceMs;
   const isForced = nowMs >= forceAtMs;
@@ -116,6 +117,8 @@ export function decide(facts: CompletionFacts, rule: StudyRule, moment: Moment):
   if (nowMs >= retryAtMs) return { kind: 'ask' };
   return wait(Math.min(retryAtMs, forceAtMs), false, [{ what: 'source-answer', failures }]);
 }
+
+const WITHOUT_COUNTS = { isSourceAsked: false, afterCountsMs: undefined } as const;
 
 interface Known {
   readonly facts: CompletionFacts;

@@ -86,6 +86,7 @@ interface FactsRow {
   readonly answer_attempts: number | null;
   readonly answer_instances: number | null;
   readonly answer_failure: string | null;
+  readonly is_partly_removed: 0 | 1;
 }
 
 export function completionReads(db: Database) {
@@ -123,7 +124,8 @@ export function completionReads(db: Database) {
   );
   const facts = db.query<FactsRow>(
     `SELECT s.study, s.source, s.timer_version, s.instances, s.last_received_at, c.released_at, c.released_by,
-            c.answer_version, c.answer_at, c.answer_attempts, c.answer_instances, c.answer_failure
+            c.answer_version, c.answer_at, c.answer_attempts, c.answer_instances, c.answer_failure,
+            EXISTS (SELECT 1 FROM expired_studies e WHERE e.study = s.study) AS is_partly_removed
      FROM studies s LEFT JOIN completion c USING (study_instance_uid)
      WHERE s.study_instance_uid = ? AND s.due_at IS NOT NULL`,
   );
@@ -198,6 +200,7 @@ export function completionReads(db: Database) {
         instances: row.instances,
         lastReceivedAtMs: Date.parse(row.last_received_at),
         ...received(row),
+        ...(row.is_partly_removed === 1 ? { isPartlyRemoved: true as const } : {}),
         ...(row.released_at === null ? {} : { releasedAtMs: row.released_at }),
         ...(row.released_by === null ? {} : { releasedBy: row.released_by }),
         ...(list === undefined ? {} : { commitment: list }),

@@ -100,6 +100,13 @@ const TABLE: readonly Row[] = [
   ['waits between failures', { answer: failed(7, 1) }, ASKED, 163, 'wait 165 for source-answer'],
   ['waits longer after the second', { answer: failed(7, 2) }, ASKED, 170, 'wait 175 for source-answer'],
   ['does without the source in the end', { answer: failed(7, 3) }, ASKED, 161, 'quiet'],
+  [
+    'compares no counts when a part was removed',
+    { isPartlyRemoved: true, ...counts(1, '20') },
+    { ...ASKED, ...COUNTED },
+    160,
+    'quiet',
+  ],
   ['asks anew after an arrival', { answer: failed(6, 3) }, ASKED, 160, 'ask'],
 
   ['takes no notice of headers unless configured', counts(10, '20'), {}, 160, 'quiet'],
