@@ -96,7 +96,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (thread !== undefined) undo.push(() => thread.stop(STOP_GRACE_MS));
 
     const gateway = stages.has('gateway')
-      ? await openGateway({ ledger, log, metrics, clock }, await gatewayOptions(config, env, dataFolder.path))
+      ? await openGateway(
+          { ledger, log, metrics, clock, removeResults: () => removeExpiredPacks(ledger, dataFolder) },
+          await gatewayOptions(config, env, dataFolder.path),
+        )
       : undefined;
     if (gateway !== undefined) undo.push(() => gateway.stop(STOP_GRACE_MS));
 
@@ -198,13 +201,22 @@ async function orphanPacks(ledger: Ledger, names: readonly string[]): Promise<re
   return (await ledger.runs.resultless(origins)).map(packNameOf);
 }
 
+/** Packs of runs whose results were given up. */
+async function removeExpiredPacks(ledger: Ledger, dataFolder: DataFolder): Promise<number> {
+  return removeOrphanPacks(dataFolder, async (names) => {
+    const origins = names.map(packOriginOf).filter((origin) => origin !== undefined);
+    const expired = new Set(await ledger.retention.expiredRuns(origins.map(({ runId }) => runId)));
+    return origins.filter(({ runId }) => expired.has(runId)).map(packNameOf);
+  });
+}
+
 /** The configuration's gateway as the gateway wants it: host names of sources become addresses, once, at start. */
 async function gatewayOptions(
   config: Config,
   env: Environment,
   dataDir: string,
 ): Promise<Parameters<typeof openGateway>[1]> {
-  const { dimse, completion, disk, folders, sameUid, spool } = config.gateway;
+  const { dimse, completion, disk, retention, folders, sameUid, spool } = config.gateway;
   return {
     dataDir,
     dimse: await dimseOptions(dimse, env),
@@ -224,6 +236,7 @@ async function gatewayOptions(
       ),
     },
     disk,
+    retention,
     spool,
     folders,
   };

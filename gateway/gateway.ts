@@ -17,6 +17,7 @@ import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
 import type { Offer } from './offer.ts';
 import { type Refusal, Refusals } from './refusals.ts';
 import type { DiskLimits } from './spool/disk-guard.ts';
+import { Retention, type RetentionOptions } from './retention.ts';
 import { openReceived } from './spool/byte-sources.ts';
 import { openSpoolFolder, type SpoolFiles } from './spool/files.ts';
 import { SpoolPump } from './spool/pump.ts';
@@ -38,6 +39,8 @@ export interface GatewayPorts {
   readonly clock: Clock;
   /** The real folder unless a test watches or breaks it. */
   readonly files?: SpoolFiles;
+  /** Removes packs of results that the ledger has given up; how many. */
+  readonly removeResults?: () => Promise<number>;
 }
 
 export interface GatewayOptions {
@@ -51,6 +54,8 @@ export interface GatewayOptions {
   /** What a known SOP Instance UID with other bytes means; `quarantine` unless said otherwise. */
   readonly sameUid?: { readonly rule: SameUidRule; readonly sources?: Readonly<Record<string, SameUidRule>> };
   readonly disk?: Partial<DiskLimits>;
+  /** Absent: nothing is ever removed. */
+  readonly retention?: RetentionOptions;
   readonly spool?: {
     readonly segmentBytes?: number;
     readonly maxInFlightBytes?: number;
@@ -127,12 +132,27 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
     rules,
     sameUidOf: (source) => options.sameUid?.sources?.[source] ?? options.sameUid?.rule ?? 'quarantine',
     openReceived: async (blob) => openReceived(files, blob),
+    retention:
+      options.retention === undefined
+        ? undefined
+        : new Retention(
+            {
+              ledger: ports.ledger,
+              files,
+              log,
+              clock: ports.clock,
+              nextName: spool.nextName,
+              isOpen: (segment) => spool.isOpen(segment),
+              removeResults: ports.removeResults ?? (() => Promise.resolve(0)),
+            },
+            options.retention,
+          ),
   });
 }
 
 class RunningGateway implements Gateway {
   readonly stowRouter: ReturnType<typeof stowRouter>;
-  readonly #inner: { readonly spool: Spool; readonly pump: SpoolPump };
+  readonly #inner: { readonly spool: Spool; readonly pump: SpoolPump; readonly retention: Retention | undefined };
   readonly #dimse: Dimse | undefined;
   readonly #watcher: StudyWatcher;
   readonly #batches: Batches;
@@ -149,6 +169,7 @@ class RunningGateway implements Gateway {
       readonly spool: Spool;
       readonly pump: SpoolPump;
       readonly arrivals: Arrivals;
+      readonly retention: Retention | undefined;
       readonly metrics: GatewayMetrics;
       readonly rules: Rules;
     } & Pick<IngestPorts, 'sameUidOf' | 'openReceived'>,
@@ -266,6 +287,7 @@ class RunningGateway implements Gateway {
 
   async accept(): Promise<void> {
     this.#watcher.start();
+    this.#inner.retention?.start();
     await this.#dimse?.listen();
     this.#state = 'open';
     this.#folders.open();
@@ -286,6 +308,7 @@ class RunningGateway implements Gateway {
     }
     await this.#watcher.stop();
     await this.#batches.stop();
+    await this.#inner.retention?.stop();
     await this.#inner.spool.close();
     await this.#inner.pump.stop(Math.max(0, deadlineMs - (performance.now() - startedMs)));
   }

@@ -3,7 +3,7 @@
  * called here and nowhere else, so a test can watch the order or let one of them fail.
  */
 import { constants, writevSync } from 'node:fs';
-import { mkdir, open, readdir, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, statfs, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** One open segment. Positions are explicit: nothing depends on a file offset shared between writers. */
@@ -32,6 +32,13 @@ export interface SpoolFiles {
   /** For whoever only looks, perhaps beside a running hub. */
   openForReading(name: string): Promise<SpoolFile>;
   remove(name: string): Promise<void>;
+  /** A segment that no start takes for one until it is finished; what was left of it before is overwritten. */
+  createUnfinished(name: string): Promise<SpoolFile>;
+  /** Gives it its name, for good: rename, then fsync of the folder. */
+  finish(name: string): Promise<void>;
+  removeUnfinished(name: string): Promise<void>;
+  /** Names of unfinished segments. */
+  listUnfinished(): Promise<readonly string[]>;
   /** fsync of the folder: a new file's name survives the power plug only after it. */
   syncFolder(): Promise<void>;
   disk(): Promise<DiskSpace>;
@@ -43,6 +50,7 @@ export interface DiskSpace {
   readonly freeBytes: number;
 }
 
+const UNFINISHED = '.copy';
 /** writev takes at most IOV_MAX buffers, 1,024 on Linux. */
 const MAX_BUFFERS_A_WRITE = 1024;
 
@@ -64,6 +72,17 @@ export async function openSpoolFolder(folder: string): Promise<SpoolFiles> {
     open: async (name) => spoolFile(await open(path(name), constants.O_RDWR)),
     openForReading: async (name) => spoolFile(await open(path(name), constants.O_RDONLY)),
     remove: async (name) => rm(path(name), { force: true }),
+    createUnfinished: async (name) =>
+      spoolFile(await open(`${path(name)}${UNFINISHED}`, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC)),
+    finish: async (name) => {
+      await rename(`${path(name)}${UNFINISHED}`, path(name));
+      await syncFolder(folder);
+    },
+    removeUnfinished: async (name) => rm(`${path(name)}${UNFINISHED}`, { force: true }),
+    listUnfinished: async () =>
+      (await readdir(folder))
+        .filter((name) => name.endsWith(UNFINISHED))
+        .map((name) => name.slice(0, -UNFINISHED.length)),
     syncFolder: async () => syncFolder(folder),
     disk: async () => {
       const { blocks, bfree, bavail, bsize } = await statfs(folder);

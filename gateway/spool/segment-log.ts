@@ -71,6 +71,11 @@ export class SegmentLog {
     });
   }
 
+  /** The segment that grows; undefined while there is none. A segment that was closed never grows again. */
+  get openName(): string | undefined {
+    return this.#open?.name;
+  }
+
   /**
    * Waits for what was appended, then closes the segment for good: after it another process may own the folder, and
    * would cut what this one still writes.

@@ -32,11 +32,14 @@ export class Spool {
   readonly #disk: DiskGuard;
   readonly #log: SegmentLog;
   readonly #ports: ConstructorParameters<typeof Reception>[1];
+  /** A name for a segment, never used before. */
+  readonly nextName: () => string;
   #isClosed = false;
 
   constructor(files: SpoolFiles, lastSequence: number, options: SpoolOptions, log: Logger) {
     let sequence = lastSequence;
     const nextName = () => segmentName(++sequence);
+    this.nextName = nextName;
     this.#disk = new DiskGuard(files, options.disk, log);
     this.#log = new SegmentLog(files, { nextName, segmentBytes: options.segmentBytes, log });
     this.#ports = {
@@ -65,6 +68,11 @@ export class Spool {
   /** Why nothing is received; undefined while the disk has room. */
   get refusal(): HubError | undefined {
     return this.#disk.refusal;
+  }
+
+  /** Small objects are still appended to it. */
+  isOpen(segment: string): boolean {
+    return this.#log.openName === segment;
   }
 
   /** Looks at the disk from now on. */

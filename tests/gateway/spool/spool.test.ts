@@ -408,6 +408,10 @@ class CachedDisk implements SpoolFiles {
   };
 
   openForReading = async (name: string): Promise<SpoolFile> => this.open(name);
+  createUnfinished = async (): Promise<SpoolFile> => Promise.reject(new Error('nothing is copied here'));
+  finish = async (): Promise<void> => undefined;
+  removeUnfinished = async (): Promise<void> => undefined;
+  listUnfinished = async (): Promise<readonly string[]> => [];
 
   open = async (name: string): Promise<SpoolFile> => {
     const file = this.#files.get(name);
