@@ -19,6 +19,7 @@ export const watchedFolder = z
     path: z.string().min(1),
     scan: duration('100ms', '1d').prefault('5s'),
     minAge: duration('0ms', '1d').prefault('10s'),
+    removeEmpty: z.union([z.literal('never'), duration('1s', '365d')]).prefault('1d'),
     whenTaken: z.enum(['keep', 'delete']).default('keep'),
     keepIn: z.string().min(1).default(KEPT_IN),
     ignore: z
@@ -35,11 +36,12 @@ export const watchedFolder = z
       .transform(({ maxEntries, maxSize, maxRatio }) => ({ maxEntries, maxBytes: maxSize, maxRatio })),
     completion: partialCompletion.optional(),
   })
-  .transform(({ path, scan, minAge, whenTaken, keepIn, zip, ...rest }) => ({
+  .transform(({ path, scan, minAge, removeEmpty, whenTaken, keepIn, zip, ...rest }) => ({
     ...rest,
     path: resolve(path),
     scanMs: scan,
     minAgeMs: minAge,
+    removeEmptyMs: removeEmpty === 'never' ? undefined : removeEmpty,
     whenTaken:
       whenTaken === 'delete'
         ? ({ kind: 'delete' } as const)

@@ -75,7 +75,7 @@ export const ERRORS = {
     http: 409,
     retry: 'permanent',
     title: 'Data set cannot be read',
-    remedy: 'The object is damaged or truncated: export it again. A copy is in quarantine.',
+    remedy: 'The object is damaged or truncated: export it again. What came over the network is in quarantine.',
   },
   'dataset.empty': {
     dimse: 0xc000,

@@ -26,6 +26,8 @@ export interface Walk {
   readonly onProgress: () => void;
   /** A folder or file that the hub may not read. */
   readonly onDenied: () => void;
+  /** A folder without an entry; never the watched one. */
+  readonly onEmpty: (name: string, path: string) => Promise<void>;
   /** A note of ours beside a file that was not taken. */
   readonly onNote: (path: string) => Promise<void>;
 }
@@ -42,9 +44,11 @@ const ENTRIES_AT_ONCE = 128;
  */
 export async function* filesBelow(walk: Walk, name = '', depth = 0): AsyncGenerator<FoundFile> {
   const path = join(walk.root, name);
+  let isEmpty = true;
   for await (const entry of entriesOf(path, walk, depth > 0)) {
     walk.signal.throwIfAborted();
     walk.onProgress();
+    isEmpty = false;
     const inner = name === '' ? entry.name : `${name}/${entry.name}`;
     const innerPath = join(path, entry.name);
     if (entry.isFile() && isNote(entry.name)) {
@@ -59,6 +63,7 @@ export async function* filesBelow(walk: Walk, name = '', depth = 0): AsyncGenera
       if (file !== undefined) yield file;
     }
   }
+  if (isEmpty && depth > 0) await walk.onEmpty(name, path);
 }
 
 /** What the file is now; undefined when it is no regular file (any more). */

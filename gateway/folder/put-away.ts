@@ -29,14 +29,14 @@ export async function putAway(taken: FoundFile, when: WhenTaken, at: Date): Prom
     await rename(taken.path, target);
   } catch (error) {
     // Whoever took it away has what the hub has too.
-    if (isVanished(error) && !(await exists(taken.path))) return true;
+    if (isVanished(error) && !(await isThere(taken.path))) return true;
     throw error;
   }
   // An exporter may have renamed a new file over the old one since it was read. Out of its reach we look once more.
   const moved = await lookAt(target, taken.name);
   const isWhatWasTaken = moved?.sizeBytes === taken.sizeBytes && moved.mtimeMs === taken.mtimeMs;
   if (!isWhatWasTaken) {
-    await rename(target, (await exists(taken.path)) ? await freeName(taken.path, at) : taken.path);
+    await rename(target, (await isThere(taken.path)) ? await freeName(taken.path, at) : taken.path);
     return false;
   }
   if (when.kind === 'delete') await rm(target, { force: true });
@@ -50,12 +50,13 @@ function leavingName(path: string): string {
 
 /** A name nobody has: an exporter may use one name for many files, one after the other. */
 async function freeName(path: string, at: Date): Promise<string> {
-  if (!(await exists(path))) return path;
+  if (!(await isThere(path))) return path;
   const dated = `${path}.${at.toISOString().replaceAll(/[-:.]/gu, '')}`;
-  return (await exists(dated)) ? `${dated}.${randomUUID()}` : dated;
+  return (await isThere(dated)) ? `${dated}.${randomUUID()}` : dated;
 }
 
-async function exists(path: string): Promise<boolean> {
+/** True for a link too, wherever it leads. */
+export async function isThere(path: string): Promise<boolean> {
   return await lstat(path).then(
     () => true,
     (error: unknown) => {

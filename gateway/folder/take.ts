@@ -120,16 +120,19 @@ async function takeArchive(
 
 async function takeEntries(handle: FileHandle, provenance: Provenance, ports: TakePorts): Promise<Outcome> {
   const tally = new ArchiveTally();
-  const outstanding: Promise<void>[] = [];
+  const pending = new Set<Promise<void>>();
   try {
     for await (const entry of archiveEntries(handle, ports.archives, ports.isIgnored)) {
       ports.signal.throwIfAborted();
-      outstanding.push(tally.add(entry.number, await takeEntry(entry, provenance, ports)));
-      await outstanding.at(-MAX_OUTSTANDING);
+      const adding: Promise<void> = tally
+        .add(entry.number, await takeEntry(entry, provenance, ports))
+        .finally(() => pending.delete(adding));
+      pending.add(adding);
+      if (pending.size >= MAX_OUTSTANDING) await Promise.race(pending);
       if (tally.isOver) break;
     }
   } finally {
-    await Promise.all(outstanding);
+    await Promise.all(pending);
   }
   return tally.outcome;
 }

@@ -8,6 +8,7 @@ import { toHubError } from '../../core/errors.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { errorCode } from '../spool/storage-failure.ts';
 import type { ArchiveLimits } from './archive.ts';
+import { EmptiedFolders } from './emptied-folders.ts';
 import { notedFingerprint, removeNote, removeOrphanNote, writeNote } from './error-note.ts';
 import { FileMemory } from './file-memory.ts';
 import { filesBelow, type FoundFile } from './found-file.ts';
@@ -24,6 +25,8 @@ export interface WatchedFolderOptions {
   readonly path: string;
   readonly scanMs: number;
   readonly minAgeMs: number;
+  /** Folders that the hub emptied are removed when they stay so for so long; undefined: never. */
+  readonly removeEmptyMs?: number | undefined;
   readonly whenTaken: WhenTaken;
   /** Globs of names that are left alone. */
   readonly ignore: readonly string[];
@@ -60,6 +63,7 @@ export class WatchedFolder {
   readonly #ports: WatchedFolderPorts;
   readonly #log: Logger;
   readonly #memory: FileMemory;
+  readonly #emptied: EmptiedFolders;
   readonly #isIgnored: ReturnType<typeof ignoring>;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -75,6 +79,7 @@ export class WatchedFolder {
     this.#ports = ports;
     this.#log = ports.log.child({ door: 'folder', source: options.name });
     this.#memory = new FileMemory(options.minAgeMs);
+    this.#emptied = new EmptiedFolders(options.removeEmptyMs, options.whenTaken);
     this.#isIgnored = ignoring(options.ignore);
   }
 
@@ -152,6 +157,7 @@ export class WatchedFolder {
         signal,
         onProgress: () => this.#progress(),
         onDenied: () => void (tally.denied += 1),
+        onEmpty: async (name, folder) => this.#emptied.seen(name, folder),
         onNote: async (note) => removeOrphanNote(note).catch(() => void (tally.denied += 1)),
       });
       for await (const file of found) await this.#visit(file, tally, ports, pending);
@@ -159,6 +165,7 @@ export class WatchedFolder {
       await Promise.all(pending);
     }
     this.#memory.endLook();
+    this.#emptied.endLook();
     this.#endLook(tally);
     return tally.problem;
   }

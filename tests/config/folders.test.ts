@@ -28,6 +28,7 @@ describe('gateway.folders', () => {
       path: resolve('in'),
       scanMs: 5_000,
       minAgeMs: 10_000,
+      removeEmptyMs: 86_400_000,
       whenTaken: { kind: 'keep', folder: resolve('in/done') },
       archives: { maxEntries: 100_000, maxBytes: 50e9, maxRatio: 100 },
     });

@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { parseStudyInstanceUid } from '../../../core/identifiers.ts';
@@ -414,6 +414,19 @@ describe('a watched folder', function () {
     await chmod(path, 0o600);
 
     await hub.holds('done/mine', 'done/yours');
+  });
+
+  it('removes folders that it emptied, after a while, and none that it took nothing from', async () => {
+    hub = await watch({ removeEmptyMs: 200 });
+    await mkdir(join(hub.folder, 'template/of/somebody'), { recursive: true });
+
+    await hub.put('exam/5/pdata/1/IM1', mrInstance().part10);
+    await hub.put('exam/5/visu_pars', '##TITLE=Parameter List');
+    await hub.holds('done/exam/5/pdata/1/IM1', 'exam/5/visu_pars');
+
+    await waitFor('the emptied ones to go', async () => !(await readdir(join(hub.folder, 'exam/5'))).includes('pdata'));
+    expect(await readdir(join(hub.folder, 'template/of'))).to.deep.equal(['somebody']);
+    expect(await hub.files()).to.deep.equal(['done/exam/5/pdata/1/IM1', 'exam/5/visu_pars']);
   });
 
   it('ends a batch once nothing waits any more', async () => {

@@ -21,7 +21,7 @@ export interface Watched extends RunningGateway {
 
 export const ARCHIVE_LIMITS = { maxEntries: 1_000, maxBytes: 512 * 1024 ** 2, maxRatio: 100 };
 
-export function watchedOptions(folder: string, over: Partial<WatchedFolderOptions> = {}): WatchedFolderOptions {
+function watchedOptions(folder: string, over: Partial<WatchedFolderOptions> = {}): WatchedFolderOptions {
   return {
     name: 'pv-export',
     path: folder,

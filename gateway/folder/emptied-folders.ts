@@ -1,0 +1,30 @@
+/** Exports leave empty folders behind, and each costs every look a question: those the hub emptied go after a while. */
+import { rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FileMemory } from './file-memory.ts';
+import { isThere, type WhenTaken } from './put-away.ts';
+
+export class EmptiedFolders {
+  readonly #memory: FileMemory;
+  readonly #whenTaken: WhenTaken;
+
+  /** @param afterMs - so long a folder must be seen empty; undefined: none is ever removed */
+  constructor(afterMs: number | undefined, whenTaken: WhenTaken) {
+    this.#memory = new FileMemory(afterMs ?? Infinity);
+    this.#whenTaken = whenTaken;
+  }
+
+  /** A folder was seen without an entry. @param name - relative to the watched folder */
+  async seen(name: string, path: string): Promise<void> {
+    if (this.#memory.observe(name, 'empty', performance.now()) !== 'still') return;
+    this.#memory.forget(name);
+    // One that nothing was taken from is somebody's own order of folders.
+    if (this.#whenTaken.kind === 'keep' && !(await isThere(join(this.#whenTaken.folder, name)))) return;
+    // Refused when something came into it in this moment; then it is no empty folder.
+    await rmdir(path).catch(() => undefined);
+  }
+
+  endLook(): void {
+    this.#memory.endLook();
+  }
+}
