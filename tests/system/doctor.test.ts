@@ -4,6 +4,7 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Diagnosis } from '../../core/diagnosis.ts';
+import { makeAuthority } from '../support/certificates.ts';
 import { HubProcess } from '../support/hub-process.ts';
 import { RawPeer, associateRequest } from '../support/raw-association.ts';
 import { echo } from '../support/scanner.ts';
@@ -175,5 +176,28 @@ describe('hub doctor, from the outside', function () {
       expect(ran.check('tested', 'running')?.verdict).to.equal('warning');
       expect(same.check('tested', 'running')?.verdict).to.equal('fine');
     });
+  });
+
+  it('calls a door that speaks TLS only, and says when its certificate ends', async () => {
+    const secure = await HubProcess.create({ config: {} });
+    const { certificate, key } = await makeAuthority(secure.folder);
+    await secure.configure({
+      gateway: {
+        dimse: {
+          sources: SOURCES.slice(0, 1),
+          tls: { certificate: { file: certificate }, key: { file: key }, clientCertificates: 'none' },
+        },
+      },
+    });
+    await secure.start();
+
+    const { code, stdout } = await secure.command('doctor', '--json');
+    await secure.remove();
+
+    const { examined } = JSON.parse(stdout) as Report;
+    const verdictOf = (name: string, id: string) =>
+      examined.find((each) => each.name === name)?.checks.find((each) => each.id === id)?.verdict;
+    expect([code, verdictOf('tested', 'certificate')]).to.deep.equal([0, 'warning']);
+    expect([verdictOf('pv-7t', 'association'), verdictOf('pv-7t', 'echo')]).to.deep.equal(['fine', 'fine']);
   });
 });
