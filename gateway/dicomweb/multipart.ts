@@ -23,8 +23,8 @@ export interface Part {
 
 const CRLF = '\r\n';
 const BLANK_LINE = '\r\n\r\n';
-/** RFC 2046 Section 5.1.1 */
-const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{1,70}$/;
+/** RFC 2046 Section 5.1.1 allows 70 characters; Orthanc sends 73. */
+const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{1,200}$/;
 /** Blanks a transport may put behind a boundary; more of them are no delimiter. */
 const MAX_PADDING = 256;
 const SPACE = 0x20;

@@ -91,7 +91,9 @@ async function serve(
     // PS3.18 Table 10.6.3-1: no matches.
     response.status(204).end();
   } else {
-    response.status(200).type(type).send(JSON.stringify(answers));
+    // Without a charset: the model is UTF-8 always (PS3.18 Section F.2), and clients compare the type letter by letter.
+    response.status(200).setHeader('Content-Type', type);
+    response.end(JSON.stringify(answers));
   }
   ports.log.debug('search answered', {
     level,

@@ -78,8 +78,9 @@ export function stowRouter(ports: StowPorts): Router {
       const address = request.socket.remoteAddress ?? '';
       const outcomes = await receiveAll(parts, { study, address, base, limits, share }, ports);
       if (outcomes.length === 0) throw new HubError('request.invalid', { detail: 'the request has no parts' });
-      response.status(stowStatus(outcomes)).type(answerType);
-      response.send(JSON.stringify(stowResponse(outcomes, base)));
+      // Without a charset: the model is UTF-8 always (PS3.18 Section F.2), and clients compare the type letter by letter.
+      response.status(stowStatus(outcomes)).setHeader('Content-Type', answerType);
+      response.end(JSON.stringify(stowResponse(outcomes, base)));
     } finally {
       requests -= 1;
       share.give(Infinity);

@@ -63,16 +63,25 @@ export const openssl = once({
   probe: { program: 'openssl', args: ['version'], says: /^OpenSSL [3-9]/ },
 });
 
-let python: Promise<Command> | undefined;
-
 /** Python with pynetdicom, the DICOM network stack that is neither DCMTK's nor ours. */
-export async function pynetdicom(): Promise<Command> {
-  python ??= pythonWith(['pynetdicom==3.0.4', 'pydicom==3.0.1']);
-  try {
-    return await python;
-  } catch (error) {
-    throw new PeerUnavailable('pynetdicom', error instanceof Error ? error.message : String(error), error);
-  }
+export const pynetdicom = oncePython('pynetdicom', ['pynetdicom==3.0.4', 'pydicom==3.0.1']);
+
+/** Python with dicomweb-client, the DICOMweb user agent of research pipelines. */
+export const pythonDicomWebClient = oncePython('dicomweb-client', [
+  ...['dicomweb-client==0.60.1', 'pydicom==3.0.1', 'numpy==2.2.6', 'pillow==11.3.0', 'retrying==1.4.2'],
+  ...['requests==2.32.5', 'urllib3==2.5.0', 'certifi==2025.8.3', 'charset-normalizer==3.4.3', 'idna==3.10'],
+]);
+
+function oncePython(name: string, requirements: readonly string[]): () => Promise<Command> {
+  let found: Promise<Command> | undefined;
+  return async () => {
+    found ??= pythonWith(requirements);
+    try {
+      return await found;
+    } catch (error) {
+      throw new PeerUnavailable(name, error instanceof Error ? error.message : String(error), error);
+    }
+  };
 }
 
 function once(source: PeerSource): () => Promise<Peer> {

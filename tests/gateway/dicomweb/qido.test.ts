@@ -214,7 +214,7 @@ describe('QIDO-RS', function () {
   it('tells of a study what the standard requires, with empty values where there are none', async () => {
     const { status, headers, body } = await ask('/studies?PatientID=RAT-1');
 
-    expect([status, headers.get('content-type')]).to.deep.equal([200, 'application/dicom+json; charset=utf-8']);
+    expect([status, headers.get('content-type')]).to.deep.equal([200, 'application/dicom+json']);
     expect(headers.get('cache-control')).to.equal('private, no-store');
     expect(body).to.deep.equal([
       {

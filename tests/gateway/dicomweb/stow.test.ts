@@ -86,7 +86,7 @@ describe('STOW-RS', function () {
 
       const answer = await post(multipart(instances.map(({ part10 }) => part10)));
 
-      expect([answer.status, answer.type]).to.deep.equal([200, 'application/dicom+json; charset=utf-8']);
+      expect([answer.status, answer.type]).to.deep.equal([200, 'application/dicom+json']);
       expect(values(answer, '00081199', SOP_INSTANCE)).to.deep.equal(
         instances.map(({ sopInstanceUid }) => sopInstanceUid),
       );
