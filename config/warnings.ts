@@ -17,6 +17,9 @@ export function warningsOf<W, P extends PolicyEntry, D extends DestinationOption
     ...missingFolders(config),
     ...stepsBeforeRelease(config, shapes),
     ...config.destinations.flatMap((destination, index) => missingSecrets(destination, ['destinations', index], env)),
+    ...config.gateway.dimse.sources.flatMap(({ query }, index) =>
+      missingSecrets(query, ['gateway', 'dimse', 'sources', index, 'query'], env),
+    ),
   ];
 }
 
@@ -34,15 +37,22 @@ function unknownSources<W, P extends PolicyEntry, D extends DestinationOptions>(
 ): readonly Finding[] {
   const { dimse, folders } = config.gateway;
   const known = ['loopback', ...dimse.sources.map(({ name }) => name), ...folders.map(({ name }) => name)];
-  return config.routes.flatMap((route, index) =>
-    shapes
-      .sourcesAskedFor(route.when)
-      .filter((source) => !known.includes(source))
-      .map((source) => ({
-        path: ['routes', index, 'when'],
-        message: `asks for the source ${source}, which is not under gateway.dimse.sources or gateway.folders`,
-      })),
-  );
+  return config.routes.flatMap(({ when, completion }, index) => {
+    const required = completion?.requiredSeries ?? [];
+    const rules = [
+      { rule: when, path: ['routes', index, 'when'] },
+      ...required.map((rule, n) => ({ rule, path: ['routes', index, 'completion', 'requiredSeries', n] })),
+    ];
+    return rules.flatMap(({ rule, path }) =>
+      shapes
+        .sourcesAskedFor(rule)
+        .filter((source) => !known.includes(source))
+        .map((source) => ({
+          path,
+          message: `asks for the source ${source}, which is not under gateway.dimse.sources or gateway.folders`,
+        })),
+    );
+  });
 }
 
 function idleRoutes(config: HubConfig): readonly Finding[] {

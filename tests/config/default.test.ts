@@ -112,7 +112,7 @@ function documentedKeys(schema: Json, path = ''): readonly string[] {
     // Refused for now.
     if (inner.not !== undefined) return [];
     // Rules and secrets are languages of their own, described in words.
-    if (key === 'when' || key === 'process' || isSecret(inner)) return [here];
+    if (key === 'when' || key === 'requiredSeries' || key === 'process' || isSecret(inner)) return [here];
     return [here, ...documentedKeys(inner, here)];
   });
   const alternatives = (schema.oneOf ?? []).flatMap((each) =>

@@ -310,6 +310,19 @@ describe('loadConfig', () => {
         'hub.yaml:13 /destinations/1/token: the environment variable NO_SUCH_TOKEN is not set here',
       ],
       [
+        'of a secret of a source that is asked',
+        changed([
+          '[127.0.0.1] }',
+          '[127.0.0.1], query: { dicomweb: { url: "https://pacs/", auth: { bearer: { env: NO_SUCH } } } } }',
+        ]),
+        'hub.yaml:6 /gateway/dimse/sources/0/query/dicomweb/auth/bearer: the environment variable NO_SUCH is not set here',
+      ],
+      [
+        'of a source that only a required series asks for',
+        changed(['    process', '    completion: { requiredSeries: [{ source: pv-9t }] }\n    process']),
+        'hub.yaml:17 /routes/0/completion/requiredSeries/0: asks for the source pv-9t, which is not under gateway.dimse.sources or gateway.folders',
+      ],
+      [
         'of a secret file that is not there',
         changed(['dicom-web",', 'dicom-web", token: { file: /nowhere/token },']),
         'hub.yaml:13 /destinations/1/token: the file /nowhere/token cannot be read here',
