@@ -10,18 +10,11 @@ import type { RefusedCaller } from '../refusals.ts';
 import { RELEASE_RESPONSE } from './association-answer.ts';
 import { parseAssociationRequest, type AssociationRequest } from './association-request.ts';
 import { AssociationServices, type ServicePorts } from './association-services.ts';
-import {
-  ABORT_REASON,
-  Framing,
-  PDU,
-  ProtocolError,
-  encodeAbort,
-  type AbortReason,
-  type PduHandler,
-} from './framing.ts';
+import { ABORT_REASON, PDU, ProtocolError, encodeAbort, type AbortReason, type PduHandler } from './framing.ts';
 import { Messages, type MessageCarrier } from './messages.ts';
 import { answerRequest, type OpeningRules } from './opening.ts';
 import type { PeerCertificate } from './proofs.ts';
+import { Reader } from './reader.ts';
 import { Silence, type DimseTimeouts, type Expected } from './silence.ts';
 
 export interface AssociationPorts extends ServicePorts, OpeningRules {
@@ -66,7 +59,7 @@ export class Association implements PduHandler {
   readonly #connected: Connected;
   readonly #ports: AssociationPorts;
   readonly #log: Logger;
-  readonly #framing = new Framing(this);
+  readonly #reader: Reader;
   readonly #startedMs = performance.now();
   readonly #messages: Messages;
   readonly #services: AssociationServices;
@@ -74,9 +67,6 @@ export class Association implements PduHandler {
   #phase: Phase = 'requesting';
   #request: AssociationRequest | undefined;
   #source = '';
-  #isPaused = false;
-  /** Bytes of the last read that were not taken yet; no more than one read of the listener. */
-  #rest: Buffer | undefined;
   #isStopping = false;
   #end = 'closed by peer';
 
@@ -91,10 +81,16 @@ export class Association implements PduHandler {
       provenance: () => this.#provenance(),
       isStopping: () => this.#isStopping,
       write: (bytes) => this.#write(bytes),
-      holdBack: (ready) => this.#holdBack(ready),
+      holdBack: (ready) => this.#reader.holdBack(ready),
       onAnswered: () => this.#answered(),
       onFailed: (error) => this.#fail(error),
     };
+    this.#reader = new Reader(connected.socket, {
+      handler: this,
+      onResumed: () => this.#silence.restart(),
+      isOver: () => this.#phase === 'closing' || this.#phase === 'closed',
+      onError: (error) => this.#fail(error),
+    });
     this.#services = new AssociationServices(this.id, ports, carrier, this.#log);
     this.#messages = new Messages(this.#services, carrier);
   }
@@ -113,12 +109,7 @@ export class Association implements PduHandler {
   received(chunk: Uint8Array): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') return; // Said all there is to say; the rest is not ours.
     this.#silence.heard(chunk.length);
-    this.#take(this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]));
-  }
-
-  /** True while nothing more is to be taken from the peer. */
-  get isHeld(): boolean {
-    return this.#isPaused;
+    this.#reader.received(chunk);
   }
 
   /** Called often; closes what has been silent for too long. */
@@ -135,8 +126,8 @@ export class Association implements PduHandler {
       case 'requesting':
         return 'association';
       case 'open':
-        if (this.#isPaused || this.#messages.outstanding > 0) return 'own-turn';
-        return this.#messages.isInside || this.#framing.isInside ? 'rest-of-message' : 'message';
+        if (this.#reader.isHeld || this.#messages.outstanding > 0) return 'own-turn';
+        return this.#messages.isInside || this.#reader.isInside ? 'rest-of-message' : 'message';
       case 'closing':
         return this.#end === 'released' ? 'end-after-release' : 'end-after-abort';
       case 'releasing': // Ends with the last response.
@@ -214,17 +205,6 @@ export class Association implements PduHandler {
     this.#messages.valueEnd();
   }
 
-  #take(chunk: Uint8Array): void {
-    this.#rest = undefined;
-    try {
-      const used = this.#framing.push(chunk);
-      if (used < chunk.length) this.#rest = Buffer.from(chunk.subarray(used));
-    } catch (error) {
-      if (error instanceof ProtocolError) this.#abort(error.reason, error.message);
-      else this.#fail(error);
-    }
-  }
-
   #associate(request: AssociationRequest): void {
     const from = { address: this.address, certificate: this.#connected.certificate };
     const opening = answerRequest(request, from, this.#ports);
@@ -281,7 +261,6 @@ export class Association implements PduHandler {
   }
 
   #fail(error: unknown): void {
-    // What a service found out only when its turn came.
     if (error instanceof ProtocolError) {
       this.#abort(error.reason, error.message);
       return;
@@ -298,19 +277,6 @@ export class Association implements PduHandler {
     this.#silence.restart();
     this.#socket.end();
     this.#socket.resume(); // A paused socket would never see the peer's end.
-  }
-
-  #holdBack(ready: Promise<unknown>): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
-    this.#socket.pause();
-    void ready.then(() => {
-      this.#isPaused = false;
-      this.#silence.restart();
-      if (this.#phase === 'closing' || this.#phase === 'closed') this.#rest = undefined;
-      if (this.#rest !== undefined) this.#take(this.#rest);
-      if (this.#rest === undefined) this.#socket.resume(); // Else held back again, by the next message.
-    });
   }
 
   #write(bytes: Buffer): void {

@@ -133,7 +133,7 @@ export function encodeEventReport(report: EventReport): Buffer {
 }
 
 /** A command set as the only value of a P-DATA-TF. */
-export function encodeCommandPdu(contextId: number, command: Buffer): Buffer {
+function encodeCommandPdu(contextId: number, command: Buffer): Buffer {
   return dataPdu(contextId, 3, command); // command, last fragment
 }
 

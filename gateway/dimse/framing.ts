@@ -37,8 +37,6 @@ export class ProtocolError extends Error {
 
 /** Gets what the framing finds; may throw a ProtocolError from any of them. */
 export interface PduHandler {
-  /** Nothing more is to be handed on for now. */
-  readonly isHeld: boolean;
   /** A PDU begins; throws when it may not come now or not in this length. */
   begin(type: number, length: number): void;
   /** A whole PDU other than P-DATA-TF. The body is the handler's. */
@@ -57,6 +55,7 @@ type State = 'pdu-header' | 'body' | 'value-header' | 'value';
 
 export class Framing {
   readonly #handler: PduHandler;
+  readonly #isHeld: () => boolean;
   readonly #header = Buffer.alloc(PDU_HEADER_BYTES);
   #headerBytes = 0;
   #state: State = 'pdu-header';
@@ -67,8 +66,10 @@ export class Framing {
   #valueLeft = 0;
   #body: Buffer | undefined;
 
-  constructor(handler: PduHandler) {
+  /** @param isHeld - nothing more is to be handed on for now */
+  constructor(handler: PduHandler, isHeld: () => boolean = () => false) {
     this.#handler = handler;
+    this.#isHeld = isHeld;
   }
 
   /** False between two PDUs. */
@@ -82,7 +83,7 @@ export class Framing {
    */
   push(chunk: Uint8Array): number {
     let at = 0;
-    while (at < chunk.length && !this.#handler.isHeld) {
+    while (at < chunk.length && !this.#isHeld()) {
       switch (this.#state) {
         case 'pdu-header':
         case 'value-header':

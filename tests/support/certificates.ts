@@ -1,5 +1,5 @@
 /** Certificates for tests, made by openssl: an authority of our own, and what it signs. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './child-process.ts';
 import { openssl } from './peers.ts';
@@ -52,8 +52,4 @@ export async function makeAuthority(folder: string, name = 'ca'): Promise<Author
       return made;
     },
   };
-}
-
-export async function pem(file: string): Promise<string> {
-  return readFile(file, 'utf8');
 }

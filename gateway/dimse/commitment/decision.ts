@@ -2,7 +2,7 @@
 import type { CommitmentEvidence } from '../../../core/ledger.ts';
 
 /** Failure Reason (0008,1197), PS3.3 Section C.14.1.1. */
-export const FAILURE_REASON = {
+const FAILURE_REASON = {
   processingFailure: 0x0110,
   noSuchInstance: 0x0112,
   classInstanceConflict: 0x0119,

@@ -54,7 +54,6 @@ export async function reportOnNewAssociation(
 }
 
 class OutgoingAssociation implements PduHandler {
-  readonly isHeld = false;
   readonly #socket: Socket;
   readonly #signal: AbortSignal;
   readonly #framing = new Framing(this);

@@ -11,8 +11,8 @@ describe('connections that are no associations yet', function () {
   function come(bounds: { readonly total: number; readonly perAddress: number }, addresses: string): string {
     const pending = new PendingConnections(bounds);
     const evicted = new Set<number>();
-    [...addresses].forEach((address, n) => void pending.add(address, () => evicted.add(n)));
-    return [...addresses].map((address, n) => (evicted.has(n) ? '-' : address)).join('');
+    Array.from(addresses).forEach((address, n) => void pending.add(address, () => evicted.add(n)));
+    return Array.from(addresses).map((address, n) => (evicted.has(n) ? '-' : address)).join('');
   }
 
   for (const [title, bounds, addresses, left] of [
