@@ -157,7 +157,7 @@ class ArchiveTally {
   #instances = 0;
   #refused = 0;
   #first: HubError | undefined;
-  readonly #lines: string[] = [];
+  readonly #entries = new Map<number, HubError>();
 
   async add(number: number, { outcome }: Taking): Promise<void> {
     const result = await outcome;
@@ -166,7 +166,7 @@ class ArchiveTally {
     else if (result.kind === 'refused') {
       this.#refused += 1;
       this.#first ??= result.error;
-      if (this.#refused <= MAX_LISTED) this.#lines.push(`entry ${String(number)}: ${result.error.message}`);
+      if (this.#refused <= MAX_LISTED) this.#entries.set(number, result.error);
     }
   }
 
@@ -180,12 +180,14 @@ class ArchiveTally {
     if (this.#first === undefined) {
       return this.#instances === 0 ? { kind: 'other' } : { kind: 'taken', instances: this.#instances };
     }
-    const more = this.#refused - this.#lines.length;
+    const more = this.#refused - this.#entries.size;
+    // Their commits end in any order.
+    const entries = [...this.#entries].toSorted(([one], [other]) => one - other);
     const lines = [
       ...noteLines(this.#first),
       `instances of this archive that are in the hub: ${String(this.#instances)}`,
       `entries that were not taken: ${String(this.#refused)}`,
-      ...this.#lines,
+      ...entries.map(([number, error]) => `entry ${String(number)}: ${error.message}`),
       ...(more > 0 ? [`and ${String(more)} more`] : []),
     ];
     return { kind: 'refused', error: this.#first, lines };
