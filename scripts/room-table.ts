@@ -36,7 +36,7 @@ export const ROOMS: readonly Room[] = [
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['cli/'],
   'dcmjs-codecs': ['pixels/'],
-  'dcmjs-dimse': ['gateway/completion/', 'gateway/dimse/', 'connectors/c-store/', 'cli/'],
+  'dcmjs-dimse': ['gateway/completion/', 'connectors/c-store/', 'cli/'],
   express: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
   'fast-png': ['pixels/', 'processors/'],
   helmet: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
