@@ -31,7 +31,7 @@ describe('a study', function () {
         signal: 'quiet',
         quietMs: 400,
       });
-      expect(evidence).to.deep.include({ what: 'received', held: 2, series: 1 });
+      expect(evidence).to.deep.include({ what: 'received', held: 2, series: 2 });
       expect(evidence?.find(({ what }) => what === 'silence')?.ms).to.be.within(400, 5_000);
       expect(again.at(1)?.data).to.include({ revision: 2, signal: 'quiet' });
       expect(await hub.metrics()).to.match(/hub_studies_completed_total\{source="loopback"\} 2/);
