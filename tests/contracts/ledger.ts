@@ -8,6 +8,7 @@ import { describeDeliveries } from './ledger-deliveries.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
 import { describeQuarantine } from './ledger-quarantine.ts';
+import { describeRetention } from './ledger-retention.ts';
 import { describeRuns } from './ledger-runs.ts';
 import { describeVersions } from './ledger-versions.ts';
 
@@ -40,6 +41,7 @@ export function describeLedger(
     describe('instances and studies', () => describeInstances(subject));
     describe('completion', () => describeCompletion(subject));
     describe('versions of an instance', () => describeVersions(subject));
+    describe('retention', () => describeRetention(subject));
     describe('runs', () => describeRuns(subject));
     describe('deliveries', () => describeDeliveries(subject));
     describe('quarantine', () => describeQuarantine(subject));
