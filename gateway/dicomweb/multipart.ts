@@ -46,19 +46,23 @@ export async function* multipartParts(
   limits: MultipartLimits,
 ): AsyncGenerator<Part> {
   const input = new Input(body, Buffer.from(`${CRLF}--${boundary}`));
-  for await (const _ of input.upToDelimiter()); // The preamble is not for us.
-  for (let parts = 1; !(await input.isLastDelimiter()); parts += 1) {
-    if (parts > limits.maxParts) throw new HubError('request.too-large', { maxParts: limits.maxParts });
-    const header = fieldsOf(await input.header(limits.maxHeaderBytes));
-    const content = input.upToDelimiter();
-    const length = header.get('content-length') ?? '';
-    yield {
-      contentType: parseMediaType(header.get('content-type') ?? ''),
-      location: header.get('content-location'),
-      announcedBytes: /^\d{1,15}$/.test(length) ? Number(length) : undefined,
-      body: content,
-    };
-    for await (const _ of content); // What the reader left.
+  try {
+    for await (const _ of input.upToDelimiter()); // The preamble is not for us.
+    for (let parts = 1; !(await input.isLastDelimiter()); parts += 1) {
+      if (parts > limits.maxParts) throw new HubError('request.too-large', { maxParts: limits.maxParts });
+      const header = fieldsOf(await input.header(limits.maxHeaderBytes));
+      const content = input.upToDelimiter();
+      const length = header.get('content-length') ?? '';
+      yield {
+        contentType: parseMediaType(header.get('content-type') ?? ''),
+        location: header.get('content-location'),
+        announcedBytes: /^\d{1,15}$/.test(length) ? Number(length) : undefined,
+        body: content,
+      };
+      for await (const _ of content); // What the reader left.
+    }
+  } finally {
+    await input.leave();
   }
 }
 
@@ -71,6 +75,11 @@ class Input {
   constructor(body: AsyncIterable<Uint8Array>, delimiter: Buffer) {
     this.#chunks = body[Symbol.asyncIterator]();
     this.#delimiter = delimiter;
+  }
+
+  /** The rest of the body is not wanted. */
+  async leave(): Promise<void> {
+    await this.#chunks.return?.();
   }
 
   /** Bytes before the next delimiter, which is taken too. */

@@ -16,6 +16,7 @@ import { rootUrl } from './root-url.ts';
 import { receivePart10, type InstancePorts, type RequestContext } from './stow-instance.ts';
 import { MetadataInstances } from './stow-metadata.ts';
 import { stowResponse, stowStatus, type InstanceOutcome } from './stow-response.ts';
+import { bodyOf, drain } from './unread-body.ts';
 
 export interface StowLimits {
   /** Requests served at once. */
@@ -87,8 +88,15 @@ export function stowRouter(ports: StowPorts): Router {
     }
   };
   const router = express.Router();
-  router.post('/studies', async (request, response) => serve(request, response, undefined));
-  router.post('/studies/:study', async (request, response) => serve(request, response, request.params.study));
+  const answer = async (request: Request, response: Response, study: string | undefined): Promise<void> => {
+    try {
+      await serve(request, response, study);
+    } finally {
+      drain(request);
+    }
+  };
+  router.post('/studies', async (request, response) => answer(request, response, undefined));
+  router.post('/studies/:study', async (request, response) => answer(request, response, request.params.study));
   return router;
 }
 
@@ -96,13 +104,13 @@ export function stowRouter(ports: StowPorts): Router {
 function partsOf(request: Request, limits: StowLimits): AsyncIterable<Part> {
   const contentType = parseMediaType(request.headers['content-type'] ?? '');
   const { type } = contentType;
-  if (type === DICOM || type === DICOM_JSON) return onePart(contentType, request);
+  if (type === DICOM || type === DICOM_JSON) return onePart(contentType, bodyOf(request));
   // PS3.18 Section 10.5.3: 415 for whatever else the Content-Type names, multipart or not.
   if (type !== MULTIPART) throw new HubError('request.media-type', { detail: type === '' ? 'no Content-Type' : type });
   const root = contentType.parameters.get('type')?.toLowerCase();
   if (root !== undefined && root !== DICOM && root !== DICOM_JSON)
     throw new HubError('request.media-type', { detail: `type=${root}` });
-  return multipartParts(request, boundaryOf(contentType), {
+  return multipartParts(bodyOf(request), boundaryOf(contentType), {
     maxParts: limits.maxInstances,
     maxHeaderBytes: limits.maxPartHeaderBytes,
   });

@@ -137,7 +137,7 @@ describe('QIDO-RS', function () {
   const found = async (path: string, tag = '0020000D') => {
     const { status, body } = await ask(path);
     expect([200, 204]).to.include(status);
-    return body.map((one) => String(one[tag]?.Value?.[0]).slice(STUDY.length + 1));
+    return body.map((one) => (one[tag]?.Value?.[0] as string).slice(STUDY.length + 1));
   };
 
   const MATCHING: readonly (readonly [string, string, readonly string[]])[] = [

@@ -51,8 +51,8 @@ describe('WADO-RS frames', function () {
     options.table?.forEach((offset, n) => table.writeUInt32LE(offset, n * 4));
     return Buffer.concat([
       fileMeta({
-        sopClassUid: String(attributes['SOPClassUID']),
-        sopInstanceUid: String(attributes['SOPInstanceUID']),
+        sopClassUid: '1.2.840.10008.5.1.4.1.1.4',
+        sopInstanceUid: newUid(),
         transferSyntaxUid,
       }),
       encodeDataSet(attributes),

@@ -1,0 +1,382 @@
+import { once } from 'node:events';
+import { createServer, request as httpRequest, type Server } from 'node:http';
+import { expect } from 'chai';
+import express from 'express';
+import { parseDataSet } from '../../../core/dicom/data-set.ts';
+import { dataSetToJson, type JsonDataSet, type JsonElement } from '../../../core/dicom/json-model.ts';
+import { fragments, readDataSet, readHeader } from '../../../core/dicom/part10.ts';
+import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../../core/dicom/transfer-syntaxes.ts';
+import { parseStudyInstanceUid } from '../../../core/identifiers.ts';
+import type { ByteSource } from '../../../core/store.ts';
+import { problemHandler } from '../../../platform/http/problem.ts';
+import { openFileStore } from '../../../platform/store/file.ts';
+import { mrInstance, type MrInstance } from '../../support/mr-instance.ts';
+import { startGateway, type RunningGateway } from '../../support/running-gateway.ts';
+import { silentLog } from '../../support/silent-log.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+const PIXEL_DATA = '7FE00010';
+const REFERENCED = '00081199';
+const FAILED = '00081198';
+const OTHER = '0008119A';
+const JSON_TYPE = 'application/dicom+json';
+const OCTETS = 'application/octet-stream';
+
+interface SentPart {
+  readonly type?: string;
+  readonly location?: string;
+  readonly body: Uint8Array | string;
+}
+
+describe('STOW-RS of metadata and bulk data', function () {
+  this.timeout(30_000);
+  let hub: RunningGateway;
+  let server: Server;
+  let url: string;
+  const opened: ByteSource[] = [];
+
+  before(async () => {
+    hub = await startGateway({ options: { stow: { maxHeldBytes: 24 * 1024 * 1024 } } });
+    const app = express();
+    app.use('/dicom-web', hub.gateway.stowRouter);
+    app.use(problemHandler(silentLog));
+    server = createServer(app).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    url = `http://127.0.0.1:${address.port}/dicom-web`;
+  });
+  after(async () => {
+    server.closeAllConnections();
+    server.close();
+    await hub.remove();
+  });
+
+  afterEach(async () => {
+    for (const source of opened.splice(0)) await source.close();
+  });
+
+  const post = async (parts: readonly SentPart[], options: { path?: string; type?: string } = {}) => {
+    const response = await fetch(`${url}${options.path ?? '/studies'}`, {
+      method: 'POST',
+      headers: { 'Content-Type': options.type ?? `multipart/related; type="${JSON_TYPE}"; boundary=b-0` },
+      body: Uint8Array.from(framed(parts)),
+    });
+    return { status: response.status, body: (await response.json()) as JsonDataSet & { type?: string } };
+  };
+  const stored = async ({ studyInstanceUid, sopInstanceUid }: MrInstance) => {
+    const item = await waitFor('the instance in the ledger', async () =>
+      (await hub.ledger.instances.ofStudy(parseStudyInstanceUid(studyInstanceUid))).find(
+        (one) => one.sopInstanceUid === sopInstanceUid,
+      ),
+    );
+    const source = await openFileStore(hub.dataDir).open(item.blob);
+    opened.push(source);
+    return source;
+  };
+
+  it('stores what it is given beside the JSON: native pixels of an instance', async () => {
+    const instance = mrInstance({ PatientName: 'Yamada^Tarou=山田^太郎' });
+
+    const { status, body } = await post([
+      { type: JSON_TYPE, body: JSON.stringify([referring(instance, 'pixels/1')]) },
+      { type: OCTETS, location: 'pixels/1', body: pixelsOf(instance) },
+    ]);
+
+    expect([status, uidsOf(body, REFERENCED)]).to.deep.equal([200, [instance.sopInstanceUid]]);
+    const { dataSet, transferSyntaxUid } = await readDataSet(await stored(instance));
+    expect(transferSyntaxUid).to.equal(EXPLICIT_VR_LITTLE_ENDIAN);
+    expect(dataSetToJson(dataSet)).to.deep.equal(
+      dataSetToJson(parseDataSet(instance.dataSet, EXPLICIT_VR_LITTLE_ENDIAN)),
+    );
+  });
+
+  it('matches parts to instances by their URIs, absolute or relative, in any order, one part for several', async () => {
+    const study = mrInstance().studyInstanceUid;
+    const [one, two, three] = [0, 1, 2].map(() => mrInstance({ StudyInstanceUID: study }));
+    if (one === undefined || two === undefined || three === undefined) throw new Error('three instances');
+
+    const { status, body } = await post(
+      [
+        {
+          type: JSON_TYPE,
+          body: JSON.stringify([
+            referring(one, `${url}/bulk/1`),
+            referring(two, '/dicom-web/bulk/2'),
+            referring(three, 'bulk/1'),
+          ]),
+        },
+        { type: OCTETS, location: 'bulk/2', body: pixelsOf(two) },
+        { type: OCTETS, location: '/dicom-web/bulk/1', body: pixelsOf(one) },
+      ],
+      { path: `/studies/${study}` },
+    );
+
+    expect(status).to.equal(200);
+    expect(uidsOf(body, REFERENCED).toSorted()).to.deep.equal(
+      [one, two, three].map((each) => each.sopInstanceUid).toSorted(),
+    );
+  });
+
+  it('takes one data set without parts, its bytes inline', async () => {
+    const instance = mrInstance();
+    const inline = dataSetToJson(parseDataSet(instance.dataSet, EXPLICIT_VR_LITTLE_ENDIAN));
+    const response = await fetch(`${url}/studies`, {
+      method: 'POST',
+      headers: { 'Content-Type': JSON_TYPE },
+      body: JSON.stringify(inline),
+    });
+
+    expect(response.status).to.equal(200);
+    expect(dataSetToJson((await readDataSet(await stored(instance))).dataSet)).to.deep.equal(inline);
+  });
+
+  it('takes a single file without multipart around it', async () => {
+    const instance = mrInstance();
+    const response = await fetch(`${url}/studies`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/dicom' },
+      body: Uint8Array.from(instance.part10),
+    });
+
+    expect(response.status).to.equal(200);
+    expect(uidsOf((await response.json()) as JsonDataSet, REFERENCED)).to.deep.equal([instance.sopInstanceUid]);
+  });
+
+  it('streams pixels that are larger than all that may wait in memory', async () => {
+    const instance = mrInstance({ NumberOfFrames: '4' }, 2048);
+    const frame = pixelsOf(instance);
+    const all = Buffer.concat(Array.from({ length: 4 }, () => frame));
+
+    const { status, body } = await post([
+      { type: JSON_TYPE, body: JSON.stringify([referring(instance, 'big')]) },
+      { type: OCTETS, location: 'big', body: all },
+    ]);
+
+    expect([status, uidsOf(body, REFERENCED)]).to.deep.equal([200, [instance.sopInstanceUid]]);
+    const source = await stored(instance);
+    const { pixelData } = await readHeader(source);
+    expect(pixelData?.length).to.equal(all.length);
+    expect(Buffer.from(await source.read(pixelData?.offset ?? 0, all.length)).equals(all)).to.equal(true);
+  });
+
+  for (const { name, size, count } of [
+    { name: 'one fragment', size: 999, count: 2 },
+    { name: 'several fragments when it is large', size: 9 * 1024 * 1024 + 1, count: 11 },
+  ]) {
+    it(`puts a compressed picture into ${name}, in the transfer syntax it says itself`, async () => {
+      const instance = mrInstance({ PatientID: name });
+      const jpeg = Buffer.concat([jpegHead(0xc3, 1), Buffer.alloc(size, 0x55)]);
+
+      const { status } = await post([
+        { type: JSON_TYPE, body: JSON.stringify([referring(instance, 'picture')]) },
+        { type: 'image/jpeg', location: 'picture', body: jpeg },
+      ]);
+
+      expect(status).to.equal(200);
+      const source = await stored(instance);
+      const header = await readHeader(source);
+      expect(header.transferSyntaxUid).to.equal('1.2.840.10008.1.2.4.70');
+      if (header.pixelData === undefined) throw new Error('no pixel data');
+      const kept: Uint8Array[] = [];
+      for await (const { offset, length } of fragments(source, header, header.pixelData))
+        kept.push(await source.read(offset, length));
+      expect(kept).to.have.length(count);
+      expect(Buffer.concat(kept).subarray(0, jpeg.length).equals(jpeg)).to.equal(true);
+    });
+  }
+
+  it('honours the transfer syntax a part names', async () => {
+    const instance = mrInstance();
+    const { status } = await post([
+      { type: JSON_TYPE, body: JSON.stringify([referring(instance, 'x')]) },
+      { type: `${OCTETS}; transfer-syntax="1.2.840.10008.1.2.5"`, location: 'x', body: Buffer.alloc(100) },
+    ]);
+
+    expect(status).to.equal(200);
+    expect((await readHeader(await stored(instance))).transferSyntaxUid).to.equal('1.2.840.10008.1.2.5');
+  });
+
+  it('fails the instances that lack something, each with its reason, and stores the others', async () => {
+    const [good, lacking, short, elsewhere] = [mrInstance(), mrInstance(), mrInstance({}, 2048), mrInstance()];
+    const { status, body } = await post([
+      {
+        type: JSON_TYPE,
+        body: JSON.stringify([
+          referring(good, 'good'),
+          referring(lacking, 'nowhere'),
+          referring(short, 'short'),
+          { '00100020': { vr: 'LO', Value: [{}] } },
+          referring(elsewhere, 'two-frames'),
+        ]),
+      },
+      { type: OCTETS, location: 'good', body: pixelsOf(good) },
+      { type: OCTETS, location: 'short', body: Buffer.alloc(8 * 1024 * 1024 + 10) },
+      { type: OCTETS, location: 'unknown', body: Buffer.alloc(10) },
+      { type: 'image/x-unknown', location: 'two-frames', body: Buffer.alloc(10) },
+    ]);
+
+    expect(status).to.equal(202);
+    expect(uidsOf(body, REFERENCED)).to.deep.equal([good.sopInstanceUid]);
+    expect(uidsOf(body, FAILED).toSorted()).to.deep.equal(
+      [lacking, short, elsewhere].map((each) => each.sopInstanceUid).toSorted(),
+    );
+    expect(body[OTHER]?.Value).to.have.length(2);
+  });
+
+  it('fails an instance of another study than the path names', async () => {
+    const instance = mrInstance();
+    const { status, body } = await post(
+      [
+        { type: JSON_TYPE, body: JSON.stringify([referring(instance, 'x')]) },
+        { type: OCTETS, location: 'x', body: pixelsOf(instance) },
+      ],
+      { path: '/studies/1.2.3' },
+    );
+
+    expect([status, uidsOf(body, FAILED)]).to.deep.equal([409, [instance.sopInstanceUid]]);
+  });
+
+  const WHOLE: readonly (readonly [string, number, string, readonly SentPart[]])[] = [
+    ['metadata that is no JSON', 400, 'request.invalid', [{ type: JSON_TYPE, body: '{"00100010": Planted' }]],
+    ['metadata beyond the limit', 413, 'request.too-large', [{ type: JSON_TYPE, body: `"${'x'.repeat(26_000_000)}"` }]],
+  ];
+  for (const [name, status, type, parts] of WHOLE) {
+    it(`answers ${status} to ${name}`, async () => {
+      const answer = await post(parts);
+
+      expect([answer.status, answer.body.type]).to.deep.equal([status, `urn:hub:error:${type}`]);
+      expect(JSON.stringify(answer.body)).to.not.include('Planted');
+    });
+  }
+
+  it('answers 415 when nothing in the request is of a kind that can be stored', async () => {
+    const { status } = await post([{ type: 'text/plain', body: 'x' }]);
+
+    expect(status).to.equal(415);
+  });
+
+  it('tells what it stored of a request whose framing breaks afterwards', async () => {
+    const instance = mrInstance();
+    const body = framed([{ type: 'application/dicom', body: instance.part10 }]).subarray(0, -8);
+    const broken = Buffer.concat([
+      body,
+      Buffer.from('\r\n--b-0\r\nContent-Type: application/dicom\r\n\r\n'),
+      instance.part10,
+    ]);
+
+    const response = await fetch(`${url}/studies`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'multipart/related; boundary="b-0"' },
+      body: Uint8Array.from(broken),
+    });
+
+    expect(response.status).to.equal(202);
+    const answer = (await response.json()) as JsonDataSet;
+    expect(uidsOf(answer, REFERENCED)).to.deep.equal([instance.sopInstanceUid]);
+    expect(answer[OTHER]?.Value).to.have.length(1);
+  });
+
+  const EDGES: readonly (readonly [string, string, (part10: Uint8Array) => Buffer])[] = [
+    [
+      'a line in the data that begins like the boundary and goes on',
+      'multipart/related; boundary=b-0',
+      (part10) => framed([{ type: 'application/dicom', body: part10 }]),
+    ],
+    [
+      'a quoted boundary with what needs quotes, and escaped ones',
+      'multipart/related; type="application\\/dicom"; boundary="b\\-0"',
+      (part10) => framed([{ type: 'application/dicom', body: part10 }]),
+    ],
+    [
+      'a part header folded over two lines, blanks behind the boundary, no type',
+      'multipart/related;boundary=b-0;start="<a;b=\\"c\\">"',
+      (part10) =>
+        Buffer.concat([
+          Buffer.from('--b-0 \t \r\nX-Long: a\r\n b\r\nContent-Length: nonsense\r\n\r\n'),
+          part10,
+          Buffer.from('\r\n--b-0--'),
+        ]),
+    ],
+  ];
+  for (const [name, type, make] of EDGES) {
+    it(`reads ${name}`, async () => {
+      const instance = mrInstance({
+        PixelData: {
+          vr: 'OW',
+          value: Buffer.from('\r\n--b-0x\r\n\r\n--b-01--\r\n--b-0 and so on'.padEnd(2048), 'latin1'),
+        },
+      });
+      const response = await fetch(`${url}/studies`, {
+        method: 'POST',
+        headers: { 'Content-Type': type },
+        body: Uint8Array.from(make(instance.part10)),
+      });
+
+      expect(response.status).to.equal(200);
+      const source = await stored(instance);
+      const bytes = Buffer.from(await source.read(0, source.sizeBytes));
+      expect(bytes.subarray(-instance.dataSet.length).equals(instance.dataSet)).to.equal(true);
+    });
+  }
+
+  it('keeps nothing of an instance whose bulk data is cut off', async () => {
+    const instance = mrInstance({ NumberOfFrames: '1' }, 4096);
+    const body = framed([
+      { type: JSON_TYPE, body: JSON.stringify([referring(instance, 'big')]) },
+      { type: OCTETS, location: 'big', body: Buffer.alloc(4096 * 4096 * 2) },
+    ]);
+    const seen = hub.lines.length;
+    const request = httpRequest(`${url}/studies`, {
+      method: 'POST',
+      headers: {
+        'Content-Type': `multipart/related; type="${JSON_TYPE}"; boundary=b-0`,
+        'Content-Length': body.length,
+      },
+    });
+    request.on('error', () => undefined); // We hang up ourselves.
+    await new Promise((sent) => request.write(body.subarray(0, 12_000_000), sent));
+    request.destroy();
+
+    const ended = await waitFor('the end of the request', () =>
+      hub.lines.slice(seen).find(({ message }) => message === 'store request ended'),
+    );
+    expect(ended.fields).to.include({ instances: 0, failed: 0 });
+    expect(await hub.ledger.studies.get(parseStudyInstanceUid(instance.studyInstanceUid))).to.equal(undefined);
+  });
+});
+
+function framed(parts: readonly SentPart[]): Buffer {
+  return Buffer.concat([
+    ...parts.flatMap(({ type, location, body }) => [
+      Buffer.from(
+        `--b-0\r\n${type === undefined ? '' : `Content-Type: ${type}\r\n`}${location === undefined ? '' : `Content-Location: ${location}\r\n`}\r\n`,
+      ),
+      Buffer.from(body),
+      Buffer.from('\r\n'),
+    ]),
+    Buffer.from('--b-0--\r\n'),
+  ]);
+}
+
+/** An instance as JSON whose pixel data is elsewhere. */
+function referring(instance: MrInstance, uri: string): JsonDataSet {
+  const json = dataSetToJson(parseDataSet(instance.dataSet, EXPLICIT_VR_LITTLE_ENDIAN));
+  return { ...json, [PIXEL_DATA]: { vr: 'OW', BulkDataURI: uri } };
+}
+
+function pixelsOf(instance: MrInstance): Buffer {
+  const dataSet = parseDataSet(instance.dataSet, EXPLICIT_VR_LITTLE_ENDIAN);
+  return Buffer.from(dataSet.element(0x7fe00010)?.value ?? []);
+}
+
+function uidsOf(answer: JsonDataSet, sequence: string): readonly unknown[] {
+  const items = (answer[sequence]?.Value ?? []) as readonly Readonly<Record<string, JsonElement | undefined>>[];
+  return items.map((item) => item['00081155']?.Value?.[0]);
+}
+
+/** Start of image, a frame of the process, a scan with the predictor. */
+function jpegHead(process: number, predictor: number): Buffer {
+  const frame = [0xff, process, 0, 11, 16, 0, 1, 0, 1, 1, 1, 0x11, 0];
+  return Buffer.from([0xff, 0xd8, ...frame, 0xff, 0xda, 0, 8, 1, 1, 0, predictor, 0, 0]);
+}
