@@ -2,7 +2,7 @@
  * TLS of the DIMSE doors (PS3.15 Section B.12, BCP 195 RFC 8996, 9325 TLS Profile): what a server and a client of the hub
  * use, and the renewal of the certificate while the hub runs.
  */
-import { createHash } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
 import { HubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
@@ -111,6 +111,9 @@ function checked({ certificate, key, ca }: TlsMaterial, minVersion: '1.2' | '1.3
     ciphers: CIPHERS,
   };
   try {
+    // Node takes an empty key for none, and an empty ca for the usual authorities: a file that is just being written.
+    if (ca !== undefined) new X509Certificate(ca);
+    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) throw new TypeError('another key');
     createSecureContext(options);
     return options;
   } catch (error) {

@@ -222,11 +222,17 @@ describe('the DIMSE door over TLS', function () {
     const subject = async () => /subject=.*CN ?= ?(\S+)/.exec(await client(port))?.[1];
     expect(await subject()).to.equal('localhost');
 
-    await writeFile(files.key, 'half a key');
-    await waitFor('the complaint', () =>
-      lines.some(({ message }) => message.startsWith('TLS certificate not renewed')),
-    );
-    expect(await subject()).to.equal('localhost');
+    for (const [file, text] of [
+      [files.key, ''],
+      [files.key, 'half a key'],
+      [files.key, readFileSync(renewed.key, 'utf8')],
+      [files.certificate, ''],
+    ] as const) {
+      const before = complaints(lines);
+      await writeFile(file, text);
+      await waitFor('the complaint', () => complaints(lines) > before + 1);
+      expect(await subject()).to.equal('localhost');
+    }
     await put(renewed);
     await waitFor('the renewal', () => lines.some(({ message }) => message === 'TLS certificate renewed'));
 
@@ -320,3 +326,7 @@ describe('the DIMSE door over TLS', function () {
     await storescp.stop();
   });
 });
+
+function complaints(lines: RunningGateway['lines']): number {
+  return lines.filter(({ message }) => message.startsWith('TLS certificate not renewed')).length;
+}
