@@ -8,8 +8,6 @@ import { duration } from '../../core/quantities.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
 import { type Rejection, rejectionOf } from '../rejections.ts';
 import type { Peer } from './association.ts';
-import { probeCStore } from './probe.ts';
-import { sendInstances } from './send.ts';
 
 const TIMEOUTS = { connect: '10s', association: '30s', response: '120s' };
 
@@ -48,13 +46,18 @@ export const cStore: ConnectorPlugin<CStoreOptions> = {
   type: 'c-store',
   options,
   open,
-  probe: (given, context) => probeCStore(() => peerOf(given, context), context),
+  async *probe(given, context) {
+    const { probeCStore } = await import('./probe.ts');
+    yield* probeCStore(() => peerOf(given, context), context);
+  },
 };
 
 function open(given: CStoreOptions, context: ConnectorContext): Connector {
   const peer = peerOf(given, context);
   return {
     deliver: async (order, onDelivered) => {
+      // When it is needed: the library behind it takes 15 MB of every thread that only reads a configuration.
+      const { sendInstances } = await import('./send.ts');
       const rejections: Rejection[] = [];
       const aborted: string[] = [];
       const instances = order.items
