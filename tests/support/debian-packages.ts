@@ -38,7 +38,10 @@ export async function unpackDebianPackages(packages: readonly string[], again: b
 export async function environmentOf(folder: string): Promise<Readonly<Record<string, string>>> {
   const libraries = await readdir(join(folder, 'usr/lib')).catch(() => []);
   const multiarch = libraries.filter((name) => name.endsWith('-linux-gnu'));
-  const paths = multiarch.flatMap((name) => [join(folder, 'usr/lib', name), join(folder, 'lib', name)]);
+  // PulseAudio's common part lies in a folder of its own, which its library finds only where it was installed.
+  const paths = multiarch.flatMap((name) =>
+    ['', 'pulseaudio'].flatMap((inner) => [join(folder, 'usr/lib', name, inner), join(folder, 'lib', name, inner)]),
+  );
   return { LD_LIBRARY_PATH: [...paths, process.env['LD_LIBRARY_PATH']].filter(Boolean).join(':') };
 }
 

@@ -23,6 +23,8 @@ interface PeerSource {
   readonly probe: { readonly program: string; readonly args: readonly string[]; readonly says: RegExp };
   /** A file it needs besides the program. */
   readonly file?: string;
+  /** Where its programs lie when it is unpacked, if not only where programs do. */
+  readonly folder?: string;
 }
 
 const SBIN = ['/usr/local/sbin', '/usr/sbin'];
@@ -54,6 +56,15 @@ export const curl = once({
   name: 'curl',
   packages: ['curl'],
   probe: { program: 'curl', args: ['--version'], says: /^curl / },
+});
+
+/** Chromium, for pages that use the hub; `openPage` drives one. */
+export const chromium = once({
+  name: 'Chromium',
+  packages: ['chromium'],
+  probe: { program: 'chromium', args: ['--version'], says: /^Chromium \d+/m },
+  // In usr/bin is a script that looks for the program where it would be installed.
+  folder: 'usr/lib/chromium',
 });
 
 /** openssl: makes certificates, and looks at what a TLS port offers. */
@@ -115,7 +126,9 @@ async function unpacked(root: string, source: PeerSource): Promise<Peer> {
     ...(await environmentOf(root)),
     ...(dictionary === undefined ? {} : { DCMDICTPATH: join(root, 'usr/share', dictionary, 'dicom.dic') }),
   };
-  const folders = [join(root, 'usr/bin'), join(root, 'usr/sbin')];
+  const folders = [...(source.folder === undefined ? [] : [source.folder]), 'usr/bin', 'usr/sbin'].map((folder) =>
+    join(root, folder),
+  );
   return { root, command: (name) => ({ path: executable(name, folders, source), env }) };
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -50,9 +51,7 @@ describe('WADO-RS instances', function () {
 
     const parts = await partsOf(response);
     expect(response.status).to.equal(200);
-    expect(
-      parts.map(({ body }) => body.equals(instances[parts.findIndex((p) => p.body === body)]?.part10 ?? body)),
-    ).to.deep.equal([true, true, true, true, true]);
+    expect(parts.length).to.equal(instances.length);
     for (const [n, { body }] of parts.entries())
       expect(body.equals(instances[n]?.part10 ?? Buffer.alloc(0))).to.be.true;
     expect(parts[0]?.headers['content-type']).to.equal(`${DICOM}; transfer-syntax=${EXPLICIT}`);
@@ -184,15 +183,18 @@ describe('WADO-RS instances', function () {
     expect(door.bytesRead).to.equal(before);
   });
 
-  it('gives a study as a zip archive that unzip accepts', async () => {
-    const StudyInstanceUID = newUid();
-    const instances = [mrInstance({ StudyInstanceUID }), mrInstance({ StudyInstanceUID }, 300)];
+  it('gives a study as a zip archive that the zipfile module of Python finds whole', async () => {
+    const uids = { StudyInstanceUID: newUid(), SeriesInstanceUID: newUid() };
+    const instances = [mrInstance(uids), mrInstance(uids, 300)];
     for (const { part10 } of instances) await door.add(part10);
     await mkdir(folder.path, { recursive: true });
     const file = join(folder.path, 'study.zip');
 
     const args = ['-sS', '-o', file, '-w', '%{http_code}', '-H', 'Accept: application/zip'];
-    const { stdout } = await run((await curl()).command('curl'), [...args, `${door.url}/studies/${StudyInstanceUID}`]);
+    const { stdout } = await run((await curl()).command('curl'), [
+      ...args,
+      `${door.url}/studies/${uids.StudyInstanceUID}`,
+    ]);
 
     const listing = await run({ path: 'python3', env: {} }, [
       '-c',
@@ -201,12 +203,11 @@ z=zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None
 for n in z.namelist(): print(n, hashlib.sha256(z.read(n)).hexdigest(), z.getinfo(n).compress_type)`,
       file,
     ]);
-    const { createHash } = await import('node:crypto');
     expect(stdout).to.equal('200');
     expect(listing.stdout.trim().split('\n')).to.deep.equal(
-      instances.map(({ attributes, sopInstanceUid, part10 }) => {
-        const series = String(attributes['SeriesInstanceUID']);
-        return `${series}/${sopInstanceUid}.dcm ${createHash('sha256').update(part10).digest('hex')} 0`;
+      instances.map(({ sopInstanceUid, part10 }) => {
+        const digest = createHash('sha256').update(part10).digest('hex');
+        return `${uids.SeriesInstanceUID}/${sopInstanceUid}.dcm ${digest} 0`;
       }),
     );
   });
