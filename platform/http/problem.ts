@@ -1,5 +1,5 @@
 /** Every failure of every HTTP door as problem details (RFC 9457); never a stack, a path or a patient value. */
-import type { ErrorRequestHandler, Response } from 'express';
+import type { ErrorRequestHandler, Request, Response } from 'express';
 import { ERRORS, type ErrorCode, HubError, toHubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
 import { requestIdOf } from './request-id.ts';
@@ -28,6 +28,11 @@ function sendProblem(response: Response, error: HubError): void {
 export function problemHandler(log: Logger): ErrorRequestHandler {
   // express tells an error handler by its four parameters
   return (thrown: unknown, request, response, _next) => {
+    if (hasHungUp(request)) {
+      // Nobody is there to be told, and nothing of the hub has failed; what came of the request is its router's to say.
+      log.debug('the client hung up', { requestId: requestIdOf(request), method: request.method });
+      return;
+    }
     const error = fromFramework(thrown) ?? toHubError(thrown);
     const fields = { requestId: requestIdOf(request), method: request.method, code: error.code, fields: error.fields };
     if (error.code === 'internal.unexpected') log.error('request failed unexpectedly', { ...fields, error: thrown });
@@ -39,6 +44,11 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
     }
     sendProblem(response, error);
   };
+}
+
+/** The connection is gone before the request was whole. */
+function hasHungUp(request: Request): boolean {
+  return request.destroyed && !request.complete;
 }
 
 /** What express and its parsers throw: errors with a status of their own. */

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,7 +13,9 @@ import { HubError } from '../../../core/errors.ts';
 import { createHttpServer } from '../../../platform/http/server.ts';
 import { openTestLedger } from '../../support/open-ledger.ts';
 import { type RunningHttp, startHttp } from '../../support/running-http.ts';
+import type { Logger } from '../../../core/ports.ts';
 import { silentLog } from '../../support/silent-log.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { thrownBy } from '../../support/thrown.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 
@@ -123,6 +126,34 @@ describe('the HTTP server', () => {
       () => expect.fail('it looked whole'),
       (error: unknown) => expect(error).to.be.instanceOf(TypeError),
     );
+  });
+
+  it('calls nobody for a client that hangs up in the middle of its request', async () => {
+    const said: string[] = [];
+    const note = (message: string) => void said.push(message);
+    const log: Logger = { ...silentLog, error: note, debug: note };
+    const router = Router().post('/', async (request) => {
+      for await (const _ of request);
+    });
+    const server = createHttpServer({
+      ...nothing,
+      listen: { host: '127.0.0.1', port: 0 },
+      routers: [{ path: '/door', router }],
+      log,
+    });
+    const { port = 0 } = await server.start();
+    try {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.write('POST /door HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf');
+      setImmediate(() => socket.destroy());
+
+      await waitFor('the end of the request', () => said.length > 0);
+
+      expect(said).to.deep.equal(['the client hung up']);
+    } finally {
+      await server.stop(0);
+    }
   });
 
   it('does not take a request id that could not stand in a log', async () => {

@@ -81,8 +81,13 @@ export async function attackHub(hub: HubProcess, options: AttackOptions): Promis
   return { ends, ...scanner.served, rssBeforeBytes, rssAfterBytes };
 }
 
-/** Sends bytes in pieces, hangs up, and waits for the other side to do so too. @returns all it said */
-export async function say(port: number, bytes: Buffer, random: Random): Promise<Buffer> {
+/**
+ * Sends bytes in pieces, hangs up, and waits for the other side to do so too.
+ *
+ * @param patienceMs - before hanging up on a side that says nothing: HTTP answers nobody who has hung up
+ * @returns all it said
+ */
+export async function say(port: number, bytes: Buffer, random: Random, patienceMs = 0): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const said: Buffer[] = [];
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -90,11 +95,13 @@ export async function say(port: number, bytes: Buffer, random: Random): Promise<
       socket.destroy();
       reject(new Error('the hub did not hang up'));
     }, 20_000);
+    let hangUp: NodeJS.Timeout | undefined;
     socket.on('data', (chunk: Buffer) => said.push(chunk));
     // It may reset the connection: that is a way to hang up.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       clearTimeout(late);
+      clearTimeout(hangUp);
       resolve(Buffer.concat(said));
     });
     socket.on('connect', () => {
@@ -105,7 +112,8 @@ export async function say(port: number, bytes: Buffer, random: Random): Promise<
         socket.write(bytes.subarray(at, end));
         at = end;
         if (at < bytes.length) setImmediate(step);
-        else socket.end();
+        else if (patienceMs === 0) socket.end();
+        else hangUp = setTimeout(() => socket.end(), patienceMs);
       };
       step();
     });

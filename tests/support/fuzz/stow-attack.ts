@@ -6,7 +6,10 @@ import { say } from './attack.ts';
 import { mutate } from './mutations.ts';
 
 /** PS3.18 Section 10.5.3, and what HTTP itself has for requests that are none. */
-const ALLOWED = new Set([200, 202, 400, 401, 404, 405, 406, 408, 409, 411, 413, 414, 415, 417, 431, 501, 505]);
+const ALLOWED = new Set([200, 202, 400, 401, 404, 405, 406, 408, 409, 411, 413, 414, 415, 417, 429, 431, 501, 505]);
+
+/** Bodies that promise more than comes are given up then. */
+const PATIENCE_MS = 300;
 
 /** @returns the status the hub gave. @throws {Error} for a status that blames the hub */
 export async function attackStow(hub: HubProcess, random: Random): Promise<string> {
@@ -28,7 +31,7 @@ export async function attackStow(hub: HubProcess, random: Random): Promise<strin
     ].join('\r\n'),
   );
   const sent = Buffer.concat([random() < 0.2 ? mutate(head, random).bytes : head, hurt.bytes]);
-  const said = (await say(hub.httpPort, sent, random)).toString('latin1');
+  const said = (await say(hub.httpPort, sent, random, PATIENCE_MS)).toString('latin1');
   if (said === '') return 'nothing to say';
   const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(said)?.[1]);
   if (!ALLOWED.has(status)) throw new Error(`status ${status} after ${hurt.how}: ${said.slice(0, 500)}`);
