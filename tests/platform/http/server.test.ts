@@ -145,8 +145,7 @@ describe('the HTTP server', () => {
     try {
       const socket = connect(port, '127.0.0.1');
       socket.on('error', () => undefined);
-      socket.write('POST /door HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf');
-      setImmediate(() => socket.destroy());
+      socket.write('POST /door HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf', () => socket.destroy());
 
       await waitFor('the end of the request', () => said.length > 0);
 
