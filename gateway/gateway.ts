@@ -12,6 +12,7 @@ import { sourceOfAddress } from './dicomweb/source.ts';
 import { stowRouter, type StowLimits } from './dicomweb/stow.ts';
 import { FolderDoor } from './folder/folder-door.ts';
 import type { WatchedFolderOptions } from './folder/watched-folder.ts';
+import { HeaderReader } from './header/header-reader.ts';
 import { ingest, type IngestPorts } from './ingest.ts';
 import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
 import type { Offer } from './offer.ts';
@@ -128,6 +129,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
     spool,
     pump,
     arrivals,
+    headers: new HeaderReader(),
     metrics,
     rules,
     sameUidOf: (source) => options.sameUid?.sources?.[source] ?? options.sameUid?.rule ?? 'quarantine',
@@ -172,7 +174,7 @@ class RunningGateway implements Gateway {
       readonly retention: Retention | undefined;
       readonly metrics: GatewayMetrics;
       readonly rules: Rules;
-    } & Pick<IngestPorts, 'sameUidOf' | 'openReceived'>,
+    } & Pick<IngestPorts, 'headers' | 'sameUidOf' | 'openReceived'>,
   ) {
     const { spool, metrics } = inner;
     const { ledger, log, clock } = ports;

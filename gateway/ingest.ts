@@ -7,7 +7,9 @@ import type { SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid }
 import type { Attributes, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { Arrivals, Known } from './arrivals.ts';
-import { examine, type Examined } from './examine.ts';
+import { examine } from './examine.ts';
+import type { Examined } from './header/describe.ts';
+import type { HeaderReader } from './header/header-reader.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { Offer } from './offer.ts';
 import { quarantineDescription } from './quarantine.ts';
@@ -19,6 +21,7 @@ import type { Description } from './spool/record.ts';
 export interface IngestPorts extends Pick<SameUidPorts, 'sameUidOf' | 'openReceived'> {
   readonly ledger: Pick<Ledger, 'instances'>;
   readonly arrivals: Arrivals;
+  readonly headers: HeaderReader;
   readonly pump: SpoolPump;
   readonly metrics: GatewayMetrics;
   readonly clock: Clock;
@@ -83,7 +86,7 @@ async function validate(
 ): Promise<Examined> {
   try {
     if (offer.refusal !== undefined) throw offer.refusal;
-    return await examine(object.source, object.dataSetBytes, offer.expected);
+    return await examine(object.source, object.dataSetBytes, offer.expected, hub.headers);
   } catch (error) {
     const refusal = toHubError(error);
     if (offer.isKeptBySender === true) throw refusal;

@@ -8,6 +8,7 @@ import { parseSopInstanceUid, parseStudyInstanceUid } from '../../core/identifie
 import type { Ledger } from '../../core/ledger.ts';
 import { type InstanceItem, parseBlobRef } from '../../core/store.ts';
 import { Arrivals } from '../../gateway/arrivals.ts';
+import { HeaderReader } from '../../gateway/header/header-reader.ts';
 import { ingest } from '../../gateway/ingest.ts';
 import { gatewayMetrics } from '../../gateway/metrics.ts';
 import { Retention } from '../../gateway/retention.ts';
@@ -89,6 +90,7 @@ export class SpoolHub {
       {
         ledger: this.ledger,
         arrivals: this.#arrivals,
+        headers: new HeaderReader(),
         pump: this.#pump,
         metrics: this.#metrics,
         clock: { now: () => new Date() },
