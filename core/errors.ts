@@ -169,7 +169,8 @@ export const ERRORS = {
     http: 415,
     retry: 'permanent',
     title: 'Media type is not supported',
-    remedy: 'STOW-RS takes multipart/related; type="application/dicom" (PS3.18 Section 10.5).',
+    remedy:
+      'STOW-RS takes application/dicom, application/dicom+json, and multipart/related of them (PS3.18 Section 10.5).',
   },
   'request.not-acceptable': {
     dimse: 0x0110,

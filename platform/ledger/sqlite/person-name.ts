@@ -3,7 +3,7 @@
 const GROUPS = 3;
 
 /** Upper and lower case are the same, however accents are composed. */
-export function foldName(text: string): string {
+function foldName(text: string): string {
   return text.normalize('NFC').toLowerCase().normalize('NFC');
 }
 
