@@ -1,14 +1,14 @@
 /**
- * One frame of any encoding the hub can decode, as native samples. Runs in a pixel worker only: a decoder may take
- * seconds and, given hostile bytes, end its thread.
+ * One frame of any encoding the hub can decode, as native samples. Never on the main thread: a decoder may take seconds
+ * and, given hostile bytes, end its thread.
  */
-import { createRequire } from 'node:module';
-import codecs, { type Context } from 'dcmjs-codecs';
+import type { Context } from 'dcmjs-codecs';
 import { transferSyntax } from '../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../core/errors.ts';
 import { codestreamSize } from './codestream.ts';
 import { codecOf, type Codec } from './decodable.ts';
 import { damaged, isSubsampled, nativeFrameBytes, type PixelDescription } from './description.ts';
+import { forgetNativeCodecs, nativeCodecs } from './native-codecs.ts';
 import { decodeRle } from './rle.ts';
 
 export interface DecodedFrame {
@@ -16,16 +16,6 @@ export interface DecodedFrame {
   readonly samples: Uint8Array;
   /** What the samples are now: a codec's colour transformation is undone. */
   readonly photometricInterpretation: string;
-}
-
-let ready: Promise<void> | undefined;
-const WASM = 'dcmjs-codecs/build/dcmjs-native-codecs.wasm';
-
-/** Loads the decoders; once a thread. */
-export async function loadDecoders(): Promise<void> {
-  const path = createRequire(import.meta.url).resolve(WASM);
-  ready ??= codecs.NativeCodecs.initializeAsync({ webAssemblyModulePathOrUrl: path, logCodecsInfo: false });
-  await ready;
 }
 
 /**
@@ -51,8 +41,7 @@ export async function decodeFrame(
     return { samples, photometricInterpretation };
   }
   refuseOtherSize(stored, codec, description);
-  await loadDecoders();
-  const samples = widen(decodeWith(codec, stored, description), description);
+  const samples = widen(await decodeWith(codec, stored, description), description);
   const isColour = description.samplesPerPixel === 3;
   return { samples, photometricInterpretation: isColour ? 'RGB' : photometricInterpretation };
 }
@@ -104,7 +93,12 @@ function refuseOtherSize(stored: Uint8Array, codec: Codec, { rows, columns, samp
     throw damaged(`a frame has ${size.components} components by its codestream, ${samplesPerPixel} by its header`);
 }
 
-function decodeWith(codec: Exclude<Codec, 'native' | 'rle'>, stored: Uint8Array, description: PixelDescription) {
+async function decodeWith(
+  codec: Exclude<Codec, 'native' | 'rle'>,
+  stored: Uint8Array,
+  description: PixelDescription,
+): Promise<Uint8Array> {
+  const codecs = await nativeCodecs();
   const context = new codecs.Context({
     width: description.columns,
     height: description.rows,
@@ -118,8 +112,9 @@ function decodeWith(codec: Exclude<Codec, 'native' | 'rle'>, stored: Uint8Array,
   });
   let decoded: Uint8Array | undefined;
   try {
-    decoded = DECODERS[codec](context).getDecodedBuffer();
+    decoded = DECODERS[codec](codecs.NativeCodecs, context).getDecodedBuffer();
   } catch (error) {
+    await forgetNativeCodecs();
     // Its sentence may quote the file; the codec's name says enough.
     throw new HubError('pixels.damaged', { detail: `the ${codec} decoder refuses a frame` }, error);
   }
@@ -128,12 +123,14 @@ function decodeWith(codec: Exclude<Codec, 'native' | 'rle'>, stored: Uint8Array,
   return Uint8Array.from(decoded);
 }
 
-const DECODERS: Readonly<Record<Exclude<Codec, 'native' | 'rle'>, (context: Context) => Context>> = {
-  jpeg: (context) => codecs.NativeCodecs.decodeJpeg(context, { convertColorspaceToRgb: true }),
-  'jpeg-ls': (context) => codecs.NativeCodecs.decodeJpegLs(context),
-  'jpeg-2000': (context) => codecs.NativeCodecs.decodeJpeg2000(context),
-  htj2k: (context) => codecs.NativeCodecs.decodeHtJpeg2000(context),
-};
+type Decoders = Awaited<ReturnType<typeof nativeCodecs>>['NativeCodecs'];
+const DECODERS: Readonly<Record<Exclude<Codec, 'native' | 'rle'>, (decoders: Decoders, context: Context) => Context>> =
+  {
+    jpeg: (decoders, context) => decoders.decodeJpeg(context, { convertColorspaceToRgb: true }),
+    'jpeg-ls': (decoders, context) => decoders.decodeJpegLs(context),
+    'jpeg-2000': (decoders, context) => decoders.decodeJpeg2000(context),
+    htj2k: (decoders, context) => decoders.decodeHtJpeg2000(context),
+  };
 
 /** A codestream of 8 bits under a header of 16 bits allocated comes out in bytes. */
 function widen(samples: Uint8Array, description: PixelDescription): Uint8Array {

@@ -1,15 +1,14 @@
 /** A picture as a file that every browser shows. Runs in a pixel worker only. */
-import codecs from 'dcmjs-codecs';
 import { encode } from 'fast-png';
 import { HubError } from '../core/errors.ts';
-import { loadDecoders } from './decode.ts';
 import type { PictureType } from './jobs.ts';
+import { nativeCodecs } from './native-codecs.ts';
 import type { Picture } from './render.ts';
 
 export async function pictureFile(picture: Picture, type: PictureType, quality: number): Promise<Uint8Array> {
   const { width, height, channels, pixels } = picture;
   if (type === 'image/png') return encode({ width, height, channels, depth: 8, data: pixels });
-  await loadDecoders();
+  const codecs = await nativeCodecs();
   const context = new codecs.Context({
     width,
     height,

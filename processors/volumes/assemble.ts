@@ -2,16 +2,20 @@
  * Instances become volumes: frames are grouped by what makes them comparable, sorted by where they are, and read.
  * What does not fit is said in a finding and never silently left out.
  */
-import { fragments, type Part10Header, readHeader } from '../../core/dicom/part10.ts';
+import { readHeader } from '../../core/dicom/part10.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
 import { toHubError } from '../../core/errors.ts';
-import type { ByteSource, InstanceItem, ObjectStore } from '../../core/store.ts';
+import type { InstanceItem, ObjectStore } from '../../core/store.ts';
+import { codecOf } from '../../pixels/decodable.ts';
+import { decodeFrame } from '../../pixels/decode.ts';
+import { describePixels } from '../../pixels/description.ts';
+import { framePlaces, readFrameBytes } from '../../pixels/frame-places.ts';
 import type { Frame, LoadedInstance } from './frame.ts';
 import { framesOf } from './frames.ts';
 import { groupFrames, stackOf } from './stack.ts';
 import { kindOf } from './kind.ts';
-import { decodeRle, frameSizeBytes, isReadable, readFrame } from './pixels.ts';
+import { isReadable, readFrame } from './pixels.ts';
 import { cross, length, scale, subtract } from './vector.ts';
 import { type Finding, finding, type Triple, type Volume } from './volume.ts';
 
@@ -24,7 +28,6 @@ const IMAGE_SOP_CLASSES: ReadonlySet<string> = new Set([
   '1.2.840.10008.5.1.4.1.1.2.1',
   '1.2.840.10008.5.1.4.1.1.2.2',
 ]);
-const RLE_LOSSLESS = '1.2.840.10008.1.2.5';
 /** 1 GiB of float32: more in one volume than a worker may hold. */
 const MAX_VOXELS = 256 * 1024 * 1024;
 
@@ -74,7 +77,7 @@ async function readFrames(item: InstanceItem, store: ObjectStore): Promise<reado
   try {
     const header = await readHeader(source);
     const syntax = transferSyntax(header.transferSyntaxUid);
-    if (syntax?.encapsulated === true && header.transferSyntaxUid !== RLE_LOSSLESS)
+    if (syntax !== undefined && codecOf(header.transferSyntaxUid) === undefined)
       return finding('pixels-compressed', item.seriesInstanceUid, syntax.name);
     const frames = framesOf(item, header);
     return 'code' in frames ? finding(frames.code, item.seriesInstanceUid, frames.detail) : frames;
@@ -164,59 +167,28 @@ async function readPixels(
   if (!isReadable(format) || header.pixelData?.tag !== TAG.PixelData) return false;
   const source = await store.open(instance.item.blob);
   try {
-    const starts = await frameStarts(source, header, instance);
-    if (starts === undefined) return false;
+    const description = describePixels(header.dataSet, TAG.PixelData);
+    const places = await framePlaces(source, header, description);
     const picture = new Float32Array(format.rows * format.columns);
     let shown = -1;
     for (const frame of frames) {
       // The tiles of a mosaic come from one picture.
       if (frame.tile === undefined || shown !== frame.frameIndex) {
-        const place = starts[frame.frameIndex];
-        if (place === undefined) return false;
-        const stored =
-          header.inflated?.subarray(place.offset, place.offset + place.length) ??
-          (await source.read(place.offset, place.length));
-        const native = header.transferSyntaxUid === RLE_LOSSLESS ? decodeRle(stored, format) : stored;
-        if (native === undefined || native.length < frameSizeBytes(format)) return false;
-        readFrame(native, format, frame.slope, frame.intercept, frame.tile === undefined ? targetOf(frame) : picture);
+        const stored = await readFrameBytes(source, header, description, places, frame.frameIndex);
+        const { samples } = await decodeFrame(stored, header.transferSyntaxUid, description);
+        const target = frame.tile === undefined ? targetOf(frame) : picture;
+        readFrame(samples, format, frame.slope, frame.intercept, target);
         shown = frame.frameIndex;
       }
       if (frame.tile !== undefined) cutTile(picture, format.columns, frame, targetOf(frame));
     }
     return true;
+  } catch (error) {
+    const { code } = toHubError(error);
+    if (code === 'dataset.unreadable' || code.startsWith('pixels.')) return false;
+    throw error;
   } finally {
     await source.close();
-  }
-}
-
-interface BytePlace {
-  readonly offset: number;
-  readonly length: number;
-}
-
-/** Where each frame's bytes are. RLE has exactly one fragment a frame (PS3.5 Section A.4.2), after the offset table. */
-async function frameStarts(
-  source: ByteSource,
-  header: Part10Header,
-  instance: LoadedInstance,
-): Promise<readonly BytePlace[] | undefined> {
-  const pixelData = header.pixelData;
-  if (pixelData === undefined) return undefined;
-  if (pixelData.length !== undefined) {
-    const size = frameSizeBytes(instance.format);
-    if (pixelData.length < size * instance.numberOfFrames) return undefined;
-    return Array.from({ length: instance.numberOfFrames }, (_, i) => ({
-      offset: pixelData.offset + i * size,
-      length: size,
-    }));
-  }
-  try {
-    const places: BytePlace[] = [];
-    for await (const fragment of fragments(source, header, pixelData)) places.push(fragment);
-    return places.slice(1);
-  } catch (error) {
-    if (toHubError(error).code === 'dataset.unreadable') return undefined;
-    throw error;
   }
 }
 

@@ -1,7 +1,6 @@
 /** Finds the frames of an instance: one, many with functional groups, or the tiles of a mosaic. */
 import type { DataSet } from '../../core/dicom/data-set.ts';
 import type { Part10Header } from '../../core/dicom/part10.ts';
-import { transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
 import type { InstanceItem } from '../../core/store.ts';
 import type { Frame, FrameGeometry, FramesOrFinding, LoadedInstance } from './frame.ts';
 import { unfoldMosaic } from './mosaic.ts';
@@ -24,7 +23,6 @@ export function framesOf(item: InstanceItem, header: Part10Header): FramesOrFind
       bitsStored,
       highBit: dataSet.number('HighBit') ?? bitsStored - 1,
       isSigned: dataSet.number('PixelRepresentation') === 1,
-      isBigEndian: transferSyntax(header.transferSyntaxUid)?.bigEndian ?? false,
     },
   };
   const perFrame = dataSet.items('PerFrameFunctionalGroupsSequence');

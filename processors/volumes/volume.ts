@@ -37,7 +37,7 @@ export const FINDINGS = {
   'slices-missing': 'Slices are missing',
   'slices-irregular': 'Slices are not equally far apart',
   'repetitions-incomplete': 'The last repetition is incomplete',
-  'pixels-compressed': 'Pixels are compressed, not decoded in this version',
+  'pixels-compressed': 'Pixels are compressed in a way that is not decoded',
   'pixels-unreadable': 'Pixels cannot be read',
   'pixels-colour': 'A colour image cannot be measured',
   'mosaic-unknown': 'A mosaic cannot be unfolded',

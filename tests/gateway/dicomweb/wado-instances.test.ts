@@ -105,6 +105,19 @@ describe('WADO-RS instances', function () {
     });
   }
 
+  it('decodes JPEG of 12 bits to what dcmdjpeg makes of it', async () => {
+    const file = await compressed(mrInstance({}, 64).part10, 'dcmcjpeg', '+ee', '+q', '95');
+    const url = await door.add(file);
+
+    const response = await door.get(url, { Accept: DICOM });
+
+    const { value } = await pixelDataOf(Buffer.from(await response.arrayBuffer()));
+    const expected = (await pixelDataOf(await compressed(file, 'dcmdjpeg'))).value;
+    expect(value.length).to.equal(expected.length);
+    for (let n = 0; n < value.length; n += 2)
+      expect(value.readUInt16LE(n), `pixel ${n / 2}`).to.be.closeTo(expected.readUInt16LE(n), 2);
+  });
+
   it('decodes lossy colour to RGB, and says so', async () => {
     const width = 64;
     const picture = Uint8Array.from({ length: width * width * 3 }, (_, n) => [200, 100, 50][n % 3] ?? 0);

@@ -104,9 +104,9 @@ describe('assembling volumes', () => {
       if (!existsSync(MRI)) skip(this, '../shared/mri is not here');
     });
 
-    it('reads the same pixels from native, implicit, big endian, padded and RLE encodings', async () => {
+    it('reads the same pixels from every native encoding, RLE, JPEG 2000 and JPEG-LS', async () => {
       const pixels = new Map<string, Float32Array | undefined>();
-      for (const encoding of ['', '_RLE', '_bigendian', '_implicit', '_padded'])
+      for (const encoding of ['', '_RLE', '_jp2klossless', '_jpeg_ls_lossless', '_bigendian', '_implicit', '_padded'])
         pixels.set(encoding, (await fromFolder(`dicom/pydicom_small/MR_small${encoding}.dcm`)).volumes[0]?.data);
 
       const reference = pixels.get('');
@@ -114,12 +114,10 @@ describe('assembling volumes', () => {
       for (const [encoding, data] of pixels) expect(data, encoding).to.deep.equal(reference);
     });
 
-    it('says that JPEG 2000 and JPEG-LS are not decoded, and that a truncated instance has no pixels', async () => {
-      const codes = async (file: string) => (await fromFolder(file)).findings.map(({ code }) => code);
+    it('says that a truncated instance has no pixels', async () => {
+      const { findings } = await fromFolder('dicom/pydicom_small/MR_truncated.dcm');
 
-      expect(await codes('dicom/pydicom_small/MR_small_jp2klossless.dcm')).to.deep.equal(['pixels-compressed']);
-      expect(await codes('dicom/pydicom_small/MR_small_jpeg_ls_lossless.dcm')).to.deep.equal(['pixels-compressed']);
-      expect(await codes('dicom/pydicom_small/MR_truncated.dcm')).to.deep.equal(['pixels-unreadable']);
+      expect(findings.map(({ code }) => code)).to.deep.equal(['pixels-unreadable']);
     });
 
     it('unfolds a Siemens mosaic as dcm2niix does', async () => {
