@@ -56,7 +56,7 @@ export async function describe(source: ByteSource): Promise<Examined> {
 }
 
 /** Whatever a damaged object does to the parser, to the sender it is an object that cannot be read. */
-export async function readable<T>(read: () => Promise<T>): Promise<T> {
+async function readable<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
