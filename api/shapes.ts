@@ -32,6 +32,7 @@ export const study = z.object({
   correlationId: z.string(),
   held: z.boolean().describe('Waits for the release of a quarantine entry'),
   state: studyState,
+  expiredAt: z.string().optional().describe('What was received of it was removed then, after delivery.'),
 });
 /** Of a study that is being received. */
 export const waiting = z.object({

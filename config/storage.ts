@@ -26,7 +26,7 @@ export const sameUid = z.enum(['reject', 'keep-both-as-revision', 'quarantine'])
 
 /** `never`, or after so long. */
 const age = z
-  .union([z.literal('never'), duration('1m', '36500d')])
+  .union([z.literal('never'), duration('1s', '36500d')])
   .transform((value) => (value === 'never' ? undefined : value));
 
 /** Undefined is for ever. */
