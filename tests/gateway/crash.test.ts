@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { parseStudyInstanceUid } from '../../core/identifiers.ts';
 import { openFileStore } from '../../platform/store/file.ts';
@@ -12,7 +11,7 @@ import { RawPeer, statusOf, storeRequest } from '../support/raw-association.ts';
 import { startGateway } from '../support/running-gateway.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const GATEWAY = resolve(import.meta.dirname, '../../bench/ingest-gateway.ts');
+const GATEWAY = resolve(import.meta.dirname, '../long/gateway-holder.ts');
 const KILLS = 4;
 const SENDERS = 3;
 /** Larger than what shares a segment. */
@@ -41,10 +40,10 @@ describe('a gateway that is killed with kill -9', function () {
       const hub = await startGateway({ dataDir });
       const items = await waitFor('all of them in the ledger', async () => {
         const found = await hub.ledger.instances.ofStudy(parseStudyInstanceUid(study));
-        const there = new Set(found.map((item) => (item.kind === 'instance' ? item.sopInstanceUid : '')));
+        const there = new Set(found.map((item) => item.sopInstanceUid));
         return [...acknowledged.keys()].every((uid) => there.has(uid)) ? found : undefined;
       });
-      const stored = new Map(items.map((item) => [item.kind === 'instance' ? item.sopInstanceUid : '', item]));
+      const stored = new Map(items.map((item) => [item.sopInstanceUid, item]));
       const store = openFileStore(dataDir);
       expect(acknowledged.size).to.be.greaterThan(KILLS * 5);
       expect(stored.size).to.equal(items.length);
@@ -66,10 +65,11 @@ describe('a gateway that is killed with kill -9', function () {
 
 async function startChild(dataDir: string): Promise<{ readonly child: ChildProcess; readonly port: number }> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', GATEWAY, dataDir], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const { port } = JSON.parse(line) as { port: number };
+  const ended = once(child, 'exit').then(() => Promise.reject(new Error('the gateway did not start')));
+  const [{ port }] = (await Promise.race([once(child, 'message'), ended])) as [{ port: number }];
+  ended.catch(() => undefined); // It will be killed.
   return { child, port };
 }
 

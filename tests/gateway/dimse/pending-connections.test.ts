@@ -12,7 +12,9 @@ describe('connections that are no associations yet', function () {
     const pending = new PendingConnections(bounds);
     const evicted = new Set<number>();
     Array.from(addresses).forEach((address, n) => void pending.add(address, () => evicted.add(n)));
-    return Array.from(addresses).map((address, n) => (evicted.has(n) ? '-' : address)).join('');
+    return Array.from(addresses)
+      .map((address, n) => (evicted.has(n) ? '-' : address))
+      .join('');
   }
 
   for (const [title, bounds, addresses, left] of [

@@ -445,7 +445,7 @@ async function stored(port: number, instance: ReturnType<typeof mrInstance>): Pr
 async function storedDataSet(hub: RunningGateway, instance: ReturnType<typeof mrInstance>): Promise<Buffer> {
   const item = await waitFor('the instance in the ledger', async () => {
     const items = await hub.ledger.instances.ofStudy(parsed(instance.studyInstanceUid));
-    return items.find((one) => one.kind === 'instance' && one.sopInstanceUid === instance.sopInstanceUid);
+    return items.find((one) => one.sopInstanceUid === instance.sopInstanceUid);
   });
   const bytes = await bytesOf(hub, item.blob);
   return bytes.subarray(bytes.length - instance.dataSet.length);
