@@ -3,22 +3,20 @@
  * processing and delivery run in `backstage.ts`, which starts first, so that nothing received meets a stage that is not
  * there, and stops last.
  */
-import { lookup } from 'node:dns/promises';
 import type { Catalogue as ApiCatalogue } from './api/ports.ts';
 import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './backstage.ts';
-import { type Environment, readSecret } from './config/environment.ts';
+import type { Environment } from './config/environment.ts';
 import { createFeed } from './connectors/feed/router.ts';
-import { HubError } from './core/errors.ts';
+import type { HubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, Logger } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
-import type { SourceQuery } from './gateway/completion/query.ts';
-import type { DimseOptions } from './gateway/dimse/dimse.ts';
 import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
+import { gatewayOptions } from './gateway-options.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
 import {
@@ -39,7 +37,6 @@ import { createMetrics } from './platform/metrics.ts';
 import { openFileStore } from './platform/store/file.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
 import { packNameOf, packOriginOf } from './processors/pack-name.ts';
-import { patienceOf, shortestQuietMs } from './routers/completion.ts';
 import { type Config, type Stage, STAGES } from './shapes.ts';
 
 export interface HubOptions {
@@ -208,112 +205,6 @@ async function removeExpiredPacks(ledger: Ledger, dataFolder: DataFolder): Promi
     const expired = new Set(await ledger.retention.expiredRuns(origins.map(({ runId }) => runId)));
     return origins.filter(({ runId }) => expired.has(runId)).map(packNameOf);
   });
-}
-
-/** The configuration's gateway as the gateway wants it: host names of sources become addresses, once, at start. */
-async function gatewayOptions(
-  config: Config,
-  env: Environment,
-  dataDir: string,
-): Promise<Parameters<typeof openGateway>[1]> {
-  const { dimse, completion, disk, retention, folders, sameUid, spool } = config.gateway;
-  return {
-    dataDir,
-    dimse: await dimseOptions(dimse, env),
-    completion: {
-      ...completion,
-      sources: Object.fromEntries(
-        [...dimse.sources, ...folders].flatMap(({ name, completion: own }) => (own === undefined ? [] : [[name, own]])),
-      ),
-      queries: sourceQueries(config, env),
-      patienceOf: (series) => patienceOf(config.routes, series),
-      shortestRouteQuietMs: shortestQuietMs(config.routes),
-    },
-    sameUid: {
-      rule: sameUid,
-      sources: Object.fromEntries(
-        dimse.sources.flatMap(({ name, sameUid: own }) => (own === undefined ? [] : [[name, own]])),
-      ),
-    },
-    disk,
-    retention,
-    spool,
-    folders,
-  };
-}
-
-/** Where sources answer how much of a study they have. */
-function sourceQueries(config: Config, env: Environment): Readonly<Record<string, SourceQuery>> {
-  const { sources, aeTitles } = config.gateway.dimse;
-  return Object.fromEntries(
-    sources.flatMap(({ name, query }): readonly (readonly [string, SourceQuery])[] => {
-      if (query === undefined) return [];
-      if ('dicom' in query) {
-        const { aeTitle: calledAeTitle, callingAeTitle = aeTitles[0] ?? 'HUB', ...address } = query.dicom;
-        return [[name, { kind: 'dicom', peer: { ...address, calledAeTitle, callingAeTitle } }]];
-      }
-      const { url, auth } = query.dicomweb;
-      if (auth === undefined) return [[name, { kind: 'dicomweb', url }]];
-      const authorization = () => {
-        if ('bearer' in auth) return `Bearer ${readSecret(auth.bearer, env)}`;
-        const { user, password } = auth.basic;
-        return `Basic ${Buffer.from(`${user}:${readSecret(password, env)}`).toString('base64')}`;
-      };
-      return [[name, { kind: 'dicomweb', url, authorization }]];
-    }),
-  );
-}
-
-/** Host names become addresses; secrets are read, those of TLS again and again: certificates are renewed. */
-async function dimseOptions(
-  { tls, storageCommitment, maxPduLengthBytes, sources, ...rest }: Config['gateway']['dimse'],
-  env: Environment,
-): Promise<DimseOptions> {
-  return {
-    ...rest,
-    maxPduLength: maxPduLengthBytes,
-    commitment: storageCommitment,
-    sources: await Promise.all(
-      sources.map(async ({ hosts, userIdentity, ...source }) => ({
-        ...source,
-        hosts: (await Promise.all(hosts.map(addressesOf))).flat(),
-        ...(userIdentity === undefined
-          ? {}
-          : {
-              userIdentity: {
-                username: userIdentity.username,
-                ...(userIdentity.passcode === undefined ? {} : { passcode: readSecret(userIdentity.passcode, env) }),
-              },
-            }),
-      })),
-    ),
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            ...tls,
-            material: () => ({
-              certificate: readSecret(tls.certificate, env),
-              key: readSecret(tls.key, env),
-              ...(tls.ca === undefined ? {} : { ca: readSecret(tls.ca, env) }),
-            }),
-          },
-        }),
-  };
-}
-
-/** An address or range as it is; a name as what it resolves to. @throws {HubError} `config.invalid` when it resolves to nothing */
-async function addressesOf(host: string): Promise<readonly string[]> {
-  if (/^[0-9.]+(\/\d+)?$|:/.test(host)) return [host];
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
-  } catch (error) {
-    throw new HubError(
-      'config.invalid',
-      { detail: `gateway.dimse.sources: the host ${host} is not known to the name service` },
-      error,
-    );
-  }
 }
 
 function apiCatalogue({ version, routes, partners, destinations, policies }: Config): ApiCatalogue {
