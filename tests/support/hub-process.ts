@@ -21,6 +21,8 @@ export interface HubSettings {
   readonly config: Section & { readonly gateway?: Readonly<Record<string, Section>> };
   /** Values that the configuration's secret references name. */
   readonly env?: Readonly<Record<string, string>>;
+  /** More arguments of `hub start`. */
+  readonly args?: readonly string[];
 }
 
 /** One hub on one data folder; it may be started, killed and started again. */
@@ -31,25 +33,31 @@ export class HubProcess {
   readonly dimsePort: number;
   readonly httpPort: number;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #args: readonly string[];
   readonly #printed: string[] = [];
   #child: ChildProcess | undefined;
 
-  private constructor(folder: string, ports: readonly [number, number], env: NodeJS.ProcessEnv) {
+  private constructor(
+    folder: string,
+    ports: readonly [number, number],
+    { env, args }: { readonly env: NodeJS.ProcessEnv; readonly args: readonly string[] },
+  ) {
     this.folder = folder;
     this.dataFolder = join(folder, 'data');
     this.configFile = join(folder, 'hub.yaml');
     [this.dimsePort, this.httpPort] = ports;
     this.#env = env;
+    this.#args = args;
   }
 
   /** Makes folder and configuration; nothing runs yet. */
-  static async create({ config, env }: HubSettings): Promise<HubProcess> {
+  static async create({ config, env, args = [] }: HubSettings): Promise<HubProcess> {
     const folder = await mkdtemp(join(tmpdir(), 'hub-system-'));
     // A developer's own HUB_ variables must not configure a hub under test.
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HUB_'));
     const hub = new HubProcess(folder, [await lastingPort(), await lastingPort()], {
-      ...Object.fromEntries(inherited),
-      ...env,
+      env: { ...Object.fromEntries(inherited), ...env },
+      args,
     });
     await hub.configure(config);
     return hub;
@@ -105,8 +113,8 @@ export class HubProcess {
   /** Starts it and waits for nothing. */
   launch(): void {
     // With the flags of the launcher, which started this process too.
-    const args = [...process.execArgv, MAIN, 'start', '--config', this.configFile, '--data', this.dataFolder];
-    const child = spawn(process.execPath, args, {
+    const own = ['start', '--config', this.configFile, '--data', this.dataFolder, ...this.#args];
+    const child = spawn(process.execPath, [...process.execArgv, MAIN, ...own], {
       cwd: this.folder,
       env: this.#env,
       stdio: ['ignore', 'pipe', 'pipe'],
