@@ -1,15 +1,11 @@
 /** What a client wants (PS3.18 Section 8.3.3, RFC 9110 Section 12.5.1): the `accept` parameter, or else the header. */
 import type { Request } from 'express';
+import { parseMediaType, type MediaType } from './media-type.ts';
 
-export interface MediaRange {
-  /** Lower case; `*` where the client leaves it open. */
-  readonly type: string;
-  /** Names in lower case. */
-  readonly parameters: ReadonlyMap<string, string>;
-}
+/** A media type, with `*` where the client leaves it open. */
+export type MediaRange = MediaType;
 
 const MAX_RANGES = 64;
-const PARAMETER = /;\s*([^=;\s]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))/g;
 
 /** Best first; what has quality 0 is not among them. Nothing said is `*∕*`. */
 export function acceptedRanges(request: Pick<Request, 'headers' | 'query'>): readonly MediaRange[] {
@@ -31,14 +27,10 @@ export function admits(range: string, mediaType: string): boolean {
 }
 
 function parseRange(text: string): (MediaRange & { readonly quality: number }) | undefined {
-  const [, type = '', rest = ''] = /^\s*([^;]*?)\s*(;.*)?$/s.exec(text) ?? [];
-  if (type === '') return undefined;
-  const parameters = new Map<string, string>();
-  for (const [, name = '', quoted, plain] of rest.matchAll(PARAMETER)) {
-    parameters.set(name.toLowerCase(), quoted?.replaceAll(/\\(.)/g, '$1') ?? plain?.trim() ?? '');
-  }
-  const quality = Number(parameters.get('q') ?? 1);
-  return { type: type.toLowerCase(), parameters, quality: Number.isFinite(quality) ? quality : 0 };
+  const range = parseMediaType(text);
+  if (range.type === '') return undefined;
+  const quality = Number(range.parameters.get('q') ?? 1);
+  return { ...range, quality: Number.isFinite(quality) ? quality : 0 };
 }
 
 function splitOutsideQuotes(text: string): readonly string[] {

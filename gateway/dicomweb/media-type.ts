@@ -10,10 +10,12 @@ export interface MediaType {
 const PARAMETER = /;\s*([^=;\s]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))/g;
 
 export function parseMediaType(value: string): MediaType {
-  const [, type = '', rest = ''] = /^\s*([^;]*?)\s*(;.*)?$/s.exec(value) ?? [];
+  // Cut, not matched: an expression with blanks on both sides of what it looks for takes the square of their number.
+  const end = value.indexOf(';');
+  const type = end === -1 ? value : value.slice(0, end);
   const parameters = new Map<string, string>();
-  for (const [, name = '', quoted, plain] of rest.matchAll(PARAMETER)) {
+  for (const [, name = '', quoted, plain] of value.slice(type.length).matchAll(PARAMETER)) {
     parameters.set(name.toLowerCase(), quoted?.replaceAll(/\\(.)/g, '$1') ?? plain?.trim() ?? '');
   }
-  return { type: type.toLowerCase(), parameters };
+  return { type: type.trim().toLowerCase(), parameters };
 }

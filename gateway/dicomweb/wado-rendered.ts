@@ -106,8 +106,11 @@ function textOf(query: Request['query'], name: string): string | undefined {
   return value;
 }
 
+/** No picture has a number of more characters; the expression takes the square of their count. */
+const MAX_NUMBER_LENGTH = 32;
+
 function isNumber(text: string): boolean {
-  return /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text);
+  return text.length <= MAX_NUMBER_LENGTH && /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text);
 }
 
 /** One frame as a file. @param frame - from 0 @throws {HubError} `pixels.*` */
