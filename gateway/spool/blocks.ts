@@ -1,7 +1,8 @@
 /** Memory for objects under way: fixed blocks that go round, so that a busy hour does not grow the heap. */
 
 export const BLOCK_BYTES = 256 * 1024;
-const MAX_IDLE_BLOCKS = 64;
+/** 8 MiB; what a busier moment took more goes back to the system. */
+const MAX_IDLE_BLOCKS = 32;
 
 export class BlockPool {
   readonly #idle: Buffer[] = [];
