@@ -69,11 +69,13 @@ export function instanceReads(db: Database) {
   );
   // Without a revision: what is current. With one: what was current in it, of the series that it touched.
   const items = db.query<ItemRow>(
+    // A constant goes into both halves of the view; a joined study would read every instance there is.
     `WITH given (study_instance_uid, revision, chosen) AS (SELECT ?, ?, ?)
      SELECT given.study_instance_uid, s.series_instance_uid, i.sop_instance_uid, i.sop_class_uid,
             i.transfer_syntax_uid, i.blob, i.size_bytes, i.sha256
-     FROM given JOIN studies USING (study_instance_uid) JOIN instance_versions i USING (study) JOIN series s USING (series)
-     WHERE CASE WHEN given.revision IS NULL THEN i.is_current
+     FROM given, instance_versions i JOIN series s USING (series)
+     WHERE i.study = (SELECT study FROM studies JOIN given USING (study_instance_uid))
+       AND CASE WHEN given.revision IS NULL THEN i.is_current
            ELSE i.revision <= given.revision AND (i.ended_revision IS NULL OR i.ended_revision > given.revision)
                 AND (EXISTS (SELECT 1 FROM instances n
                              WHERE n.study = i.study AND n.series = i.series AND n.revision = given.revision)

@@ -102,7 +102,8 @@ export function studyReads(db: Database) {
     provenance: string;
     attributes: string;
   }>(
-    `WITH given (study_instance_uid, revision) AS (SELECT ?, ?)
+    // A constant goes into both halves of the view; a joined study would read every instance there is.
+    `WITH given (study, revision) AS (SELECT (SELECT study FROM studies WHERE study_instance_uid = ?), ?)
      SELECT s.series_instance_uid,
             coalesce((SELECT o.series_provenance FROM superseded_instances o
                       WHERE o.study = s.study AND o.series = s.series AND given.revision IS NOT NULL
@@ -116,11 +117,11 @@ export function studyReads(db: Database) {
               WHERE CASE WHEN given.revision IS NULL THEN i.is_current
                     ELSE i.revision <= given.revision
                          AND (i.ended_revision IS NULL OR i.ended_revision > given.revision) END) AS instances
-     FROM given JOIN studies USING (study_instance_uid) JOIN series s USING (study)
-          JOIN instance_versions i ON i.study = s.study AND i.series = s.series
-     GROUP BY s.series
+     FROM given, instance_versions i JOIN series s USING (series)
+     WHERE i.study = (SELECT study FROM given)
+     GROUP BY i.series
      HAVING given.revision IS NULL OR count(i.instance) FILTER (WHERE i.revision = given.revision) > 0
-     ORDER BY s.series`,
+     ORDER BY i.series`,
   );
 
   return {

@@ -19,7 +19,7 @@ export function timelineReads(db: Database): (study: StudyInstanceUid) => readon
      SELECT 0 AS rank, min(i.instance) AS tie, min(i.received_at) AS at, 'series.received' AS what,
             json_object('seriesInstanceUid', s.series_instance_uid, 'instances', count(*), 'revision', i.revision,
                         'lastReceivedAt', max(i.received_at)) AS fields
-       FROM own JOIN instance_versions i USING (study) JOIN series s USING (series) GROUP BY i.series, i.revision
+       FROM instance_versions i JOIN series s USING (series) WHERE i.study = (SELECT study FROM own) GROUP BY i.series, i.revision
      UNION ALL
      SELECT 0, first_instance, first_received_at, 'series.received',
             json_object('seriesInstanceUid', series_instance_uid, 'instances', instances, 'revision', revision,
