@@ -3,6 +3,7 @@
  * and is trusted afterwards. Nothing that does not match names a file, a row or a metric.
  */
 import { HubError } from './errors.ts';
+import { withoutTrailingPadding } from './padding.ts';
 
 declare const brand: unique symbol;
 type Brand<Name extends string> = string & { readonly [brand]: Name };
@@ -47,7 +48,7 @@ export function isUid(value: string): boolean {
 
 function parseUid(value: unknown, attribute: string): string {
   // PS3.5 Section 9.1: a UID is padded with one NUL to even length; some senders pad with a space.
-  const uid = typeof value === 'string' ? value.replace(/[\0 ]+$/, '') : '';
+  const uid = typeof value === 'string' ? withoutTrailingPadding(value) : '';
   if (uid === '') throw new HubError('dataset.uid-missing', { attribute });
   if (!isUid(uid)) throw new HubError('dataset.uid-invalid', { attribute });
   return uid;

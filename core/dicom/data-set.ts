@@ -1,6 +1,7 @@
 /** A data set as its readers want it: values by keyword, text decoded, sequences as data sets. */
 import assert from 'node:assert';
 import { HubError } from '../errors.ts';
+import { withoutPadding, withoutTrailingPadding } from '../padding.ts';
 import { decodeText, latin1, parseCharacterSets } from './character-sets.ts';
 import { lookup } from './dictionary.ts';
 import type { Element as WalkedElement, Encoding, Item } from './element.ts';
@@ -119,8 +120,8 @@ export class DataSet {
     if (!STRING_VRS.has(element.vr) || element.value.length === 0) return [];
     const text = TEXT_VRS.has(element.vr) ? decodeText(element.value, this.characterSets) : latin1(element.value);
     // PS3.5 Section 6.2: trailing padding is not significant, and for these VRs leading spaces are.
-    if (UNSPLIT_VRS.has(element.vr)) return [text.replace(/[\0 ]+$/, '')];
-    return text.split('\\').map((value) => value.replace(/^[ ]+|[\0 ]+$/g, ''));
+    if (UNSPLIT_VRS.has(element.vr)) return [withoutTrailingPadding(text)];
+    return text.split('\\').map((value) => withoutPadding(value));
   }
 
   #view(element: WalkedElement): Element {
@@ -220,7 +221,7 @@ export function numbersOf(
     if (value.length === 0) return [];
     return latin1(value)
       .split('\\')
-      .map((text) => (/^[\0 ]*$/.test(text) ? Number.NaN : Number(text.replace(/[\0 ]+$/, ''))));
+      .map((text) => (/^[\0 ]*$/.test(text) ? Number.NaN : Number(withoutTrailingPadding(text))));
   }
   const reader = BINARY[vr];
   if (reader === undefined) return [];

@@ -3,6 +3,7 @@
  * reference. The other way is in `json-model-reader.ts`.
  */
 import assert from 'node:assert';
+import { withoutTrailingPadding } from '../padding.ts';
 import { latin1 } from './character-sets.ts';
 import { numbersOf, type DataSet, type Element } from './data-set.ts';
 import { lookup } from './dictionary.ts';
@@ -130,7 +131,7 @@ function valuesOf(dataSet: DataSet, element: Element): readonly JsonValue[] {
   }
   const texts = dataSet.textValues(element);
   // A VR this hub does not know is text to nobody: it is told as it stands.
-  if (texts.length === 0 && value.length > 0 && !isBinaryNumber(vr)) return [latin1(value).replace(/[\0 ]+$/, '')];
+  if (texts.length === 0 && value.length > 0 && !isBinaryNumber(vr)) return [withoutTrailingPadding(latin1(value))];
   return valuesOfText(vr, texts);
 }
 

@@ -3,6 +3,7 @@
  * that what it stores says the same for every door.
  */
 import { HubError } from '../../core/errors.ts';
+import { withoutTrailingPadding } from '../../core/padding.ts';
 
 export interface FileMeta {
   readonly sopClassUid: string;
@@ -71,7 +72,7 @@ function parse(bytes: Buffer): Parsed {
     if (end > MAX_META_BYTES) return 'unreadable';
     if (end > bytes.length) return undefined;
     const name = ELEMENTS.get(bytes.readUInt16LE(at + 2));
-    if (name !== undefined) meta[name] = bytes.toString('latin1', start, end).replace(/[\0 ]+$/, '');
+    if (name !== undefined) meta[name] = withoutTrailingPadding(bytes.toString('latin1', start, end));
     at = end;
   }
 }

@@ -1,5 +1,6 @@
 /** The items that A-ASSOCIATE PDUs are made of (PS3.8 Section 9.3, PS3.7 Annex D.3): read and written. */
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from '../../core/dicom/part10.ts';
+import { withoutPadding } from '../../core/padding.ts';
 import { ABORT_REASON, ProtocolError } from './framing.ts';
 
 export const ITEM = {
@@ -39,7 +40,7 @@ export function* items(bytes: Buffer): Generator<{ readonly type: number; readon
 
 /** AE titles are padded with spaces, UIDs by some with a NUL. */
 export function text(bytes: Buffer): string {
-  return bytes.toString('latin1').replace(/^[ \0]+|[ \0]+$/g, '');
+  return withoutPadding(bytes.toString('latin1'), 'spaces and NULs');
 }
 
 /** A UID behind its length, and what follows it. @throws {ProtocolError} */

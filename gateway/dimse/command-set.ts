@@ -1,4 +1,5 @@
 /** PS3.7 Section 6.3.1: command sets, always Implicit VR Little Endian. Read and written by hand: one of each an instance. */
+import { withoutTrailingPadding } from '../../core/padding.ts';
 import { ABORT_REASON, PDU, ProtocolError } from './framing.ts';
 
 /** PS3.7 Table E.1-1 */
@@ -76,7 +77,7 @@ export function decodeCommandSet(bytes: Buffer): CommandSet {
     return value?.length === 2 ? value.readUInt16LE(0) : -1;
   };
   const uid = (element: number, other: number) =>
-    ((values.get(element) ?? values.get(other))?.toString('latin1') ?? '').replace(/[\0 ]+$/, '');
+    withoutTrailingPadding((values.get(element) ?? values.get(other))?.toString('latin1') ?? '');
   const field = number(ELEMENT.commandField);
   const isResponse = (field & COMMAND.response) !== 0;
   const isCancel = field === COMMAND.cancelRequest;

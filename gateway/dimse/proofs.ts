@@ -1,6 +1,7 @@
 /** How a source proves who it is beyond its AE title and address: its client certificate, its user identity. Pure. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { HubError } from '../../core/errors.ts';
+import { withoutTrailingPadding } from '../../core/padding.ts';
 import type { UserIdentity } from './association-request.ts';
 
 /** A certificate that a trusted authority has signed. */
@@ -65,9 +66,7 @@ export function identityRule({ username, passcode }: IdentityRule): (given: User
 
 /** UTF-8 (PS3.7 Table D.3-14); some peers pad with a NUL or a space to even length. */
 function digest(bytes: Uint8Array): Buffer {
-  const text = Buffer.from(bytes)
-    .toString('utf8')
-    .replace(/[\0 ]+$/, '');
+  const text = withoutTrailingPadding(Buffer.from(bytes).toString('utf8'));
   return createHash('sha256').update(text).digest();
 }
 

@@ -4,6 +4,7 @@ import { isPrivate, keywordOf, lookup } from '../../core/dicom/dictionary.ts';
 import type { Element } from '../../core/dicom/element.ts';
 import type { Part10Header } from '../../core/dicom/part10.ts';
 import { TAG } from '../../core/dicom/tags.ts';
+import { withoutPadding } from '../../core/padding.ts';
 import { iodKindOf, ONLY_WITH, resolveCode } from './attribute-types.ts';
 import type { IodKind } from './attribute-types.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
@@ -153,7 +154,7 @@ export class Decider {
   #pseudonym(element: Element, scope: Scope): string | undefined {
     const text = () => {
       const decoded = decodeText(element.value, scope.characterSets);
-      return decoded.replace(/^[ ]+|[\0 ]+$/g, '');
+      return withoutPadding(decoded);
     };
     switch (element.tag) {
       case TAG.PatientName:

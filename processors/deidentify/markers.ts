@@ -2,6 +2,7 @@
 import { latin1 } from '../../core/dicom/character-sets.ts';
 import type { Element, Encoding } from '../../core/dicom/element.ts';
 import { TAG } from '../../core/dicom/tags.ts';
+import { withoutTrailingPadding } from '../../core/padding.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { Plan } from './plan.ts';
 import { PROFILE_OPTIONS } from './policy.ts';
@@ -41,7 +42,7 @@ export function methodCodes(plan: Plan): readonly string[] {
  */
 export function methodBytes(plan: Plan, existing: Uint8Array | undefined): Uint8Array {
   const ours = methodValues(plan);
-  const before = existing === undefined ? '' : latin1(existing).replace(/[\0 ]+$/, '');
+  const before = existing === undefined ? '' : withoutTrailingPadding(latin1(existing));
   const missing = ours.filter((value) => !before.split('\\').includes(value));
   return Buffer.from([...(before === '' ? [] : [before]), ...missing].join('\\'), 'latin1');
 }
@@ -69,7 +70,7 @@ export function existingCodes(element: Element | undefined): ReadonlySet<string>
   for (const item of element?.items ?? []) {
     const text = (tag: number) => {
       const found = item.elements.find((one) => one.tag === tag);
-      return found === undefined ? '' : latin1(found.value).replace(/[\0 ]+$/, '');
+      return found === undefined ? '' : withoutTrailingPadding(latin1(found.value));
     };
     if (text(TAG.CodingSchemeDesignator) === 'DCM') codes.add(text(TAG.CodeValue));
   }

@@ -2,6 +2,7 @@
 import { latin1 } from '../../core/dicom/character-sets.ts';
 import { isPrivate } from '../../core/dicom/dictionary.ts';
 import type { Element, Item } from '../../core/dicom/element.ts';
+import { withoutPadding } from '../../core/padding.ts';
 import type { CompiledPlan, CompiledPrivateRule } from './compiled-plan.ts';
 
 export interface KeptPrivate {
@@ -46,7 +47,7 @@ function mayStay(element: Element, rule: CompiledPrivateRule): boolean {
   if (size !== undefined) return false;
   const values = latin1(element.value)
     .split('\\')
-    .map((value) => value.replace(/^ +|[\0 ]+$/g, ''));
+    .map((value) => withoutPadding(value));
   return values.every((value) => hasForm(rule.vr, value) && (rule.expression?.test(value) ?? true));
 }
 

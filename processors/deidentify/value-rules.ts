@@ -1,6 +1,7 @@
 /** What becomes of one value under one action: bytes in, bytes out, no structure. */
 import { latin1 } from '../../core/dicom/character-sets.ts';
 import { TAG } from '../../core/dicom/tags.ts';
+import { withoutTrailingPadding } from '../../core/padding.ts';
 import { shiftDate, shiftDateTime } from './dates.ts';
 import { isSafeToken, tokensOf } from './safe-words.ts';
 import { isRegisteredUid } from './tables.ts';
@@ -36,9 +37,7 @@ export function uidValues(value: Uint8Array): readonly string[] {
 
 /** `undefined` when the value cannot be shifted by its VR: it is no date. */
 export function shiftedValue(vr: string, value: Uint8Array, days: number): string | undefined {
-  const values = latin1(value)
-    .replace(/[\0 ]+$/, '')
-    .split('\\');
+  const values = withoutTrailingPadding(latin1(value)).split('\\');
   switch (vr) {
     case 'DA':
       return values.map((one) => shiftDate(one, days)).join('\\');

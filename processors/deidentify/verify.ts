@@ -8,6 +8,7 @@ import { isPrivate } from '../../core/dicom/dictionary.ts';
 import type { Element, Encoding, Item } from '../../core/dicom/element.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { walk } from '../../core/dicom/walker.ts';
+import { withoutTrailingPadding } from '../../core/padding.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import { normalised } from './known-values.ts';
 import type { KnownValues, PatternKind } from './known-values.ts';
@@ -211,7 +212,7 @@ function pathTo(item: Item, wanted: Element): ElementPath | undefined {
 function markerFaults(root: Item, { plan }: CompiledPlan): readonly string[] {
   const text = (tag: number) => {
     const element = root.elements.find((one) => one.tag === tag);
-    return element === undefined ? '' : latin1(element.value).replace(/[\0 ]+$/, '');
+    return element === undefined ? '' : withoutTrailingPadding(latin1(element.value));
   };
   const codes = existingCodes(root.elements.find(({ tag }) => tag === TAG.DeidentificationMethodCodeSequence));
   const isMarked =

@@ -196,6 +196,16 @@ describe('the DIMSE door against peers that misbehave', function () {
     peer.destroy();
   });
 
+  it('is not kept busy by an item of 60 KiB of spaces, which any stranger may send', async () => {
+    const version = item(0x55, Buffer.from(`A${' '.repeat(60_000)}B`));
+    const before = process.cpuUsage();
+
+    const peer = await RawPeer.associate(hub.port, { userItems: [version] });
+
+    expect(process.cpuUsage(before).user / 1000).to.be.below(1_000);
+    peer.destroy();
+  });
+
   it('accepts context ids in any order, and answers on the one that was used', async () => {
     const instance = mrInstance();
     const peer = await RawPeer.associate(hub.port, { contexts: [{ id: 5 }, { id: 255 }, { id: 3 }, { id: 1 }] });
