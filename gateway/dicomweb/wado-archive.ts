@@ -11,17 +11,23 @@ export interface ArchivedFile {
 export async function* zipArchive(files: Iterable<ArchivedFile>): AsyncGenerator<Uint8Array> {
   const zip = new ZipFile();
   const output = Readable.from(zip.outputStream);
+  let current: Readable | undefined;
   zip.on('error', (error: Error) => output.destroy(error));
   for (const { name, body } of files) {
     // Each file is opened when its turn comes.
     zip.addReadStreamLazy(name, { compress: false, mtime: EPOCH }, (opened) => {
-      const stream = Readable.from(body(), { objectMode: false });
-      stream.on('error', (error) => output.destroy(error));
-      opened(null, stream);
+      current = Readable.from(body(), { objectMode: false });
+      current.on('error', (error) => output.destroy(error));
+      opened(null, current);
     });
   }
   zip.end();
-  for await (const chunk of output) if (chunk instanceof Uint8Array) yield chunk;
+  try {
+    for await (const chunk of output) if (chunk instanceof Uint8Array) yield chunk;
+  } finally {
+    // Whoever hangs up leaves a file half read: the archive does not close what it no longer reads.
+    current?.destroy();
+  }
 }
 
 /** The same instances give the same archive: zip's own earliest time. */

@@ -24,6 +24,8 @@ export interface WadoDoor {
   get(url: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
   /** Bytes that were read from the store so far. */
   readonly bytesRead: number;
+  /** Instances that are open in the store now. */
+  readonly openSources: number;
   stop(): Promise<void>;
 }
 
@@ -34,6 +36,7 @@ export async function startWadoDoor(pool: Partial<PixelWorkersOptions> = {}): Pr
   const workers = new PixelWorkers(pool);
   const items: InstanceItem[] = [];
   let bytesRead = 0;
+  let openSources = 0;
   const app = express();
   app.set('query parser', 'simple');
   app.set('etag', false);
@@ -53,6 +56,7 @@ export async function startWadoDoor(pool: Partial<PixelWorkersOptions> = {}): Pr
         createPack: (name) => store.createPack(name),
         open: async (ref: BlobRef) => {
           const source = await store.open(ref);
+          openSources++;
           return {
             sizeBytes: source.sizeBytes,
             read: async (offset, length) => {
@@ -65,7 +69,10 @@ export async function startWadoDoor(pool: Partial<PixelWorkersOptions> = {}): Pr
                 yield chunk;
               }
             },
-            close: () => source.close(),
+            close: () => {
+              openSources--;
+              return source.close();
+            },
           };
         },
       },
@@ -86,6 +93,9 @@ export async function startWadoDoor(pool: Partial<PixelWorkersOptions> = {}): Pr
     url,
     get bytesRead() {
       return bytesRead;
+    },
+    get openSources() {
+      return openSources;
     },
     add: async (part10) => {
       const pack = `spool/${items.length}.segment`;
