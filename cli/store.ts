@@ -87,11 +87,11 @@ const BECAUSE: Readonly<Record<KeptBecause, string>> = {
   held: 'held: a quarantine entry has to be released first (hub quarantine list)',
   quarantine: 'something of the study is in quarantine (hub quarantine list)',
   routing: 'complete, not routed yet',
-  unrouted: 'no route took it, or not every revision of it (hub studies list --state unrouted)',
+  unrouted: 'no route took it, or not every series and revision of it (hub routes explain)',
   processing: 'being processed',
   'dead-letter': 'dead letters (hub dead-letters list)',
   delivering: 'waiting for delivery',
-  undelivered: 'processed, but its route names no destination',
+  undelivered: 'processed, but some series has no destination, or an instance was replaced before it was routed',
   delivered: 'delivered; goes when it is older than gateway.retention.received',
 };
 

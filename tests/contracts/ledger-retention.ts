@@ -113,6 +113,42 @@ export const describeRetention: LedgerSuite = (subject) => {
         await deliver(each, await run(each, { revision: 2 }));
       },
     },
+    {
+      because: 'unrouted',
+      arrange: async (each) => {
+        // The route took one series of the study and left the other.
+        const [one, other] = [received(1), received(1, { series: 2, blob: received(2).blob })];
+        await completeStudy(each.ledger, each.clock, one, other);
+        await deliver(each, await run(each, { series: [one.seriesInstanceUid] }));
+      },
+    },
+    {
+      because: 'undelivered',
+      arrange: async (each) => {
+        // Two routes share the study; one of them names no destination.
+        const [one, other] = [received(1), received(1, { series: 2, blob: received(2).blob })];
+        await completeStudy(each.ledger, each.clock, one, other);
+        await run(each, { series: [one.seriesInstanceUid], destinations: [] });
+        await deliver(each, await run(each, { series: [other.seriesInstanceUid] }));
+      },
+    },
+    {
+      because: 'undelivered',
+      arrange: async (each) => {
+        // Both had their Success; the first was replaced before anybody got it.
+        const second = received(1, { dataSetSha256: hex(9), blob: received(9).blob });
+        await each.ledger.instances.record(
+          [received(1), second].map((instance) => ({
+            instance,
+            completion: { quietMs: 1, forceMs: 1 },
+            sameUid: 'keep-both-as-revision' as const,
+          })),
+          { segment: '0001', offset: 1 },
+        );
+        await each.ledger.studies.complete({ studyInstanceUid: STUDY, signal: 'manual' }, each.clock.now());
+        await deliver(each, await run(each));
+      },
+    },
   ];
   for (const { because, arrange } of KEPT) {
     it(`keeps what is ${because}, however old, and says so`, async () => {

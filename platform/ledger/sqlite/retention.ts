@@ -8,9 +8,21 @@ import type { Database } from './driver.ts';
 const MAX_AT_ONCE = 50;
 
 /**
- * Why the instances of a study (`s`) are kept, the first reason that holds. Only the last one lets them go: every
- * revision was taken by a route, every run has ended, every delivery was opened and has ended well, or was given up by
- * a person.
+ * True where some revision brought a series of the study (`s`) that no run took which fulfils the condition. A route may
+ * take some series of a study and leave others: of those nobody else has a copy.
+ */
+const someSeriesWithout = (condition: string): string =>
+  `EXISTS (
+    SELECT 1 FROM (SELECT series, revision FROM instances WHERE study = s.study
+                   UNION SELECT series, revision FROM superseded_instances WHERE study = s.study) v
+    JOIN series e ON e.series = v.series
+    WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.revision = v.revision ${condition}
+      AND (r.series IS NULL OR e.series_instance_uid IN (SELECT value FROM json_each(r.series)))))`;
+
+/**
+ * Why the instances of a study (`s`) are kept, the first reason that holds. Only the last one lets them go: every series
+ * of every revision was taken by a route, every run has ended, every delivery was opened and has ended well, or was given
+ * up by a person. A version that was replaced before its revision was complete went to nobody, and stays.
  */
 const BECAUSE = `CASE
   WHEN s.holds > 0 THEN 'held'
@@ -19,9 +31,7 @@ const BECAUSE = `CASE
   WHEN s.due_at IS NOT NULL OR s.state = 'receiving'
     OR EXISTS (SELECT 1 FROM instances i WHERE i.study = s.study AND i.revision IS NULL) THEN 'receiving'
   WHEN s.state = 'completed' THEN 'routing'
-  WHEN s.state = 'unrouted' OR (SELECT count(DISTINCT r.revision) FROM runs r
-      WHERE r.study = s.study AND r.revision > coalesce((SELECT e.revision FROM expired_studies e WHERE e.study = s.study), 0))
-    < s.revision - coalesce((SELECT e.revision FROM expired_studies e WHERE e.study = s.study), 0) THEN 'unrouted'
+  WHEN s.state = 'unrouted' OR ${someSeriesWithout('')} THEN 'unrouted'
   WHEN EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state IN ('waiting', 'running')) THEN 'processing'
   WHEN EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state = 'quarantined'
       AND NOT EXISTS (SELECT 1 FROM runs n WHERE n.replay_of = r.run_id)) THEN 'quarantine'
@@ -30,9 +40,9 @@ const BECAUSE = `CASE
   WHEN EXISTS (SELECT 1 FROM runs r JOIN deliveries d USING (run) WHERE r.study = s.study AND d.state = 'pending')
     OR EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state = 'processed'
       AND (SELECT count(*) FROM deliveries d WHERE d.run = r.run) < json_array_length(r.destinations)) THEN 'delivering'
-  WHEN EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state = 'processed'
-      AND NOT EXISTS (SELECT 1 FROM runs n JOIN deliveries d USING (run)
-                      WHERE n.study = r.study AND n.revision = r.revision)) THEN 'undelivered'
+  WHEN ${someSeriesWithout('AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run = r.run)')}
+    OR EXISTS (SELECT 1 FROM superseded_instances o WHERE o.study = s.study AND o.ended_revision <= o.revision)
+    THEN 'undelivered'
   ELSE 'delivered' END`;
 
 /** When the last thing happened to a study, in milliseconds: an instance came, or a delivery ended. */
