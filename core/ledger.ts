@@ -449,6 +449,8 @@ export interface Ledger {
       until: Date | undefined,
       atArrival: boolean,
     ): Promise<boolean>;
+    /** Every study that is being received is due now: what their timers were set by has changed. */
+    reconsider(): Promise<void>;
     /** Notes releases; of one study the newest counts. */
     release(releases: readonly Release[]): Promise<void>;
     /** The source's answer to how much it has; the study is judged again at once. */

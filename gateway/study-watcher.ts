@@ -7,7 +7,7 @@ import { toHubError } from '../core/errors.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { CompletionFacts, DueStudy, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
-import { type Decision, decide } from './completion/decide.ts';
+import { CLOCK_STEP_MS, type Decision, decide } from './completion/decide.ts';
 import type { Rules } from './completion/rules.ts';
 import type { GatewayMetrics } from './metrics.ts';
 
@@ -52,6 +52,10 @@ export class StudyWatcher {
   #forget: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
   #listeningSinceMs = 0;
+  /** The latest the clock has said. */
+  #latestMs = 0;
+  /** Timers were set by another configuration or clock, or may have been. */
+  #areTimersStale = true;
 
   constructor(ports: StudyWatcherPorts) {
     this.#ports = ports;
@@ -107,6 +111,9 @@ export class StudyWatcher {
   async #look(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     try {
+      this.#noticeClock();
+      if (this.#areTimersStale) await this.#ports.ledger.studies.reconsider();
+      this.#areTimersStale = false;
       const againMs = await this.#judgeDue();
       if (againMs !== undefined) this.#wakeIn(againMs);
       const next = await this.#ports.ledger.studies.nextDue();
@@ -118,6 +125,17 @@ export class StudyWatcher {
       this.#ports.log.error('study timers could not be read', { reason: String(error) });
       this.#wakeIn(AFTER_FAILURE_MS);
     }
+  }
+
+  /** Set back, the clock would let everything wait until it has caught up, which may take years. */
+  #noticeClock(): void {
+    const nowMs = this.#ports.clock.now().getTime();
+    const stepMs = this.#latestMs - nowMs;
+    this.#latestMs = stepMs > CLOCK_STEP_MS ? nowMs : Math.max(this.#latestMs, nowMs);
+    if (stepMs <= CLOCK_STEP_MS) return;
+    this.#ports.log.warn('the clock was set back, open studies are judged anew', { stepSeconds: stepMs / 1000 });
+    this.#listeningSinceMs = nowMs;
+    this.#areTimersStale = true;
   }
 
   /** @returns when to look again at those that stay due; they keep no other from it */

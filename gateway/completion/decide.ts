@@ -64,13 +64,17 @@ const MORE_MAX_MS = 300_000;
 /** What is so now, and not in the ledger because it ends with the process. */
 export interface Moment {
   readonly nowMs: number;
-  /** Since when the doors have been open: silence of a hub that was down says nothing. */
+  /** Since when the doors have been open and the clock went on: silence of a hub that was down says nothing. */
   readonly listeningSinceMs: number;
   /** An association that brought some of it, of a sender whose releases count, is open. */
   readonly isSenderConnected: boolean;
 }
 
-export function decide(facts: CompletionFacts, configured: StudyRule, moment: Moment): Decision {
+/** More than a clock is corrected by while it goes on. */
+export const CLOCK_STEP_MS = 1_000;
+
+export function decide(recorded: CompletionFacts, configured: StudyRule, moment: Moment): Decision {
+  const facts = sinceThen(recorded, moment);
   const rule = facts.isPartlyRemoved === true ? { ...configured, ...WITHOUT_COUNTS } : configured;
   const { nowMs, listeningSinceMs, isSenderConnected } = moment;
   const forceAtMs = facts.beganAtMs + rule.forceMs;
@@ -116,6 +120,12 @@ export function decide(facts: CompletionFacts, configured: StudyRule, moment: Mo
   const retryAtMs = failures === 0 ? nowMs : (answer?.atMs ?? 0) + (FAILURE_DELAYS_MS[failures - 1] ?? 0);
   if (nowMs >= retryAtMs) return { kind: 'ask' };
   return wait(Math.min(retryAtMs, forceAtMs), false, [{ what: 'source-answer', failures }]);
+}
+
+/** A time that is still to come was told by a clock that was set back since: counted from when that was seen. */
+function sinceThen(facts: CompletionFacts, { nowMs, listeningSinceMs }: Moment): CompletionFacts {
+  const past = (atMs: number) => (atMs > nowMs + CLOCK_STEP_MS ? Math.min(listeningSinceMs, nowMs) : atMs);
+  return { ...facts, beganAtMs: past(facts.beganAtMs), lastReceivedAtMs: past(facts.lastReceivedAtMs) };
 }
 
 const WITHOUT_COUNTS = { isSourceAsked: false, afterCountsMs: undefined } as const;

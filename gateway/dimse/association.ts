@@ -148,10 +148,11 @@ export class Association implements PduHandler {
   async closed(): Promise<void> {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
-    this.#ports.onEnded?.(this.id, false);
     this.#connected.onSettled();
     this.#services.end(this.#end);
     await this.#messages.abandon();
+    // Not before what the disk still works on: it would be brought by an association that never ends.
+    this.#ports.onEnded?.(this.id, false);
     const { stored, failed, bytes } = this.#services.counts;
     this.#log.info(this.#request === undefined ? 'connection without association ended' : 'association ended', {
       source: this.#source,

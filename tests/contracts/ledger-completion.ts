@@ -211,6 +211,20 @@ export const describeCompletion: LedgerSuite = (subject) => {
     });
     expect(event?.data).to.deep.include({ signal: 'release', evidence });
   });
+
+  it('has every open study judged again when it is told to, and no other', async () => {
+    const { ledger, clock } = subject();
+    await record(ledger, received(1));
+    const due = await theDue(ledger, new Date(clock.now().getTime() + COMPLETION.quietMs));
+    await ledger.studies.postpone(due, undefined, true);
+
+    await ledger.studies.reconsider();
+
+    expect(await ledger.studies.nextDue()).to.deep.equal(clock.now());
+    await ledger.studies.complete({ studyInstanceUid: STUDY, signal: 'manual' }, clock.now());
+    await ledger.studies.reconsider();
+    expect(await ledger.studies.nextDue()).to.equal(undefined);
+  });
 };
 
 async function theDue(ledger: Ledger, now: Date): Promise<DueStudy> {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Ledger } from '../../core/ledger.ts';
-import type { LogFields, Logger } from '../../core/ports.ts';
+import type { Clock, LogFields, Logger } from '../../core/ports.ts';
 import { openGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts';
 import { openSpoolFolder, type SpoolFiles } from '../../gateway/spool/files.ts';
 import { openSqliteLedger } from '../../platform/ledger/sqlite/client.ts';
@@ -37,6 +37,8 @@ export interface GatewaySettings {
   readonly options?: Partial<Omit<GatewayOptions, 'dataDir' | 'dimse'>>;
   /** Wraps the real files, to watch or to break them. */
   readonly files?: (real: SpoolFiles) => SpoolFiles;
+  /** The real one unless a test sets it. */
+  readonly clock?: Clock;
   /** Wraps the real ledger. */
   readonly ledger?: (real: Ledger) => Ledger;
 }
@@ -46,7 +48,7 @@ const STOP_DEADLINE_MS = 5_000;
 export async function startGateway(settings: GatewaySettings = {}): Promise<RunningGateway> {
   const dataDir = settings.dataDir ?? (await mkdtemp(join(tmpdir(), 'hub-gateway-')));
   await mkdir(dataDir, { recursive: true });
-  const clock = { now: () => new Date() };
+  const clock = settings.clock ?? { now: () => new Date() };
   const lines: LogLine[] = [];
   const log = recorder(lines, {});
   const metrics = createMetrics();

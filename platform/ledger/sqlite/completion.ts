@@ -14,6 +14,8 @@ export function completionWrites(db: Database) {
     'SELECT timer_version, due_at FROM studies WHERE study_instance_uid = ?',
   );
   const postpone = db.query('UPDATE studies SET due_at = ? WHERE study_instance_uid = ? AND timer_version = ?');
+  // By the index of what is due: what is held becomes due with its release.
+  const reconsider = db.query('UPDATE studies SET due_at = ? WHERE due_at IS NOT NULL AND holds = 0 AND due_at > ?');
   const looked = db.query(
     `INSERT INTO completion (study_instance_uid, at_arrival, looked_version, looked_at, told_at) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET look_at = NULL, at_arrival = excluded.at_arrival,
@@ -55,6 +57,7 @@ export function completionWrites(db: Database) {
       looked.run(studyInstanceUid, atArrival, version, now.getTime(), now.getTime());
       return true;
     },
+    reconsider: (now: Date): void => void reconsider.run(now.getTime(), now.getTime()),
     release(now: Date, releases: readonly Release[]): void {
       for (const { studyInstanceUid, releasedAt, releasedBy, lookAt } of releases) {
         release.run(

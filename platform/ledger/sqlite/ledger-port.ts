@@ -64,6 +64,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       due: (now, limit) => read(() => reads.studies.due(now, limit)),
       nextDue: () => read(() => reads.studies.nextDue()),
       completionFacts: (study) => read(() => reads.studies.completionFacts(study)),
+      reconsider: () => write('studies', 'reconsider'),
       postpone: (due, until, atArrival) => write('studies', 'postpone', due, until, atArrival),
       release: (releases) => write('studies', 'release', releases),
       answered: (study, answer) => write('studies', 'answered', study, answer),

@@ -17,7 +17,8 @@ const OF_ONE_STUDY: readonly (readonly [string, (db: Database) => unknown])[] = 
   ['completion, as it is written', completionWrites],
 ];
 /** Tables that grow with all that was ever received. */
-const WHOLE_TABLE = /^SCAN (?:instances|superseded_instances|studies|series|commitment_items|commitments|events|runs)\b/;
+const WHOLE_TABLE =
+  /^SCAN (?:instances|superseded_instances|studies|series|commitment_items|commitments|events|runs)\b/;
 
 describe('the statements of the ledger', () => {
   const folder = temporaryFolder();
