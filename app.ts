@@ -63,6 +63,7 @@ export interface Hub {
 /** Time for doors, then steps, then deliveries to end by themselves; the rest is taken up after the next start. */
 const STOP_GRACE_MS = 10_000;
 const BACKSTAGE = new URL('./backstage.ts', import.meta.url);
+const PIXEL_WORKER = new URL('./pixel-worker.ts', import.meta.url);
 const clock: Clock = { now: () => new Date() };
 
 /** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */
@@ -105,7 +106,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       : access.require('admin', 'operator');
     const search = openSqliteSearch(dataFolder.ledgerFile);
     undo.push(() => search.close());
-    const pixelWorkers = new PixelWorkers();
+    const pixelWorkers = new PixelWorkers({ entry: PIXEL_WORKER });
     undo.push(() => pixelWorkers.close());
     const http = createHttpServer({
       listen: { host: config.gateway.http.host, port: config.gateway.http.port },

@@ -1,5 +1,5 @@
 /** The inside of a pixel worker: one job after the other. It has no store, no ledger, no key: bytes in, bytes out. */
-import { parentPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { packError } from '../core/packed-error.ts';
 import { decodeFrame } from './decode.ts';
 import { type FromPixelWorker, type PixelJob, type PixelResult, parseToPixelWorker } from './jobs.ts';
@@ -7,11 +7,12 @@ import { pictureFile } from './picture-file.ts';
 import { renderFrame } from './render.ts';
 import { fit } from './viewport.ts';
 
-if (parentPort === null) throw new TypeError('pixels/worker.ts is the entry of a worker thread');
-const port = parentPort;
-port.on('message', (message: unknown) => void serve(parseToPixelWorker(message)));
+/** @param port - of the thread, to the one that asks */
+export function servePixels(port: MessagePort): void {
+  port.on('message', (message: unknown) => void serve(parseToPixelWorker(message), port));
+}
 
-async function serve(job: PixelJob): Promise<void> {
+async function serve(job: PixelJob, port: MessagePort): Promise<void> {
   try {
     const result = await work(job);
     const done: FromPixelWorker = { kind: 'done', result };

@@ -2,6 +2,9 @@
  * A bounded number of threads that decode and render, so that neither a large frame nor a hostile one holds up the
  * thread that receives studies. A job that outlives its limit is ended with its thread; so is a thread whose decoder
  * trapped, for its memory cannot be trusted any more. Threads are started when the first job comes.
+ *
+ * Whoever hangs up does not end a thread at once: a viewer that scrolls gives up most of what it asks for, and a thread
+ * for each, with its decoders, would cost more than the frame.
  */
 import { Worker } from 'node:worker_threads';
 import { HubError } from '../core/errors.ts';
@@ -10,16 +13,20 @@ import { nativeFrameBytes } from './description.ts';
 import { parseFromPixelWorker, type PixelJob, type PixelResult } from './jobs.ts';
 
 export interface PixelWorkersOptions {
+  /** Of a thread: it calls `servePixels`. */
+  readonly entry: URL;
   /** Threads at most. */
   readonly size: number;
   /** Jobs that wait for a thread, at most; one more is refused. */
   readonly maxWaiting: number;
   /** Of one frame. */
   readonly timeLimitMs: number;
+  /** For a frame that nobody waits for any more. */
+  readonly abandonedMs: number;
 }
 
-const DEFAULTS: PixelWorkersOptions = { size: 2, maxWaiting: 64, timeLimitMs: 30_000 };
-const WORKER = new URL('./worker.ts', import.meta.url);
+/** All that is answered at once may wait, each with the frames it asks for ahead: a refusal would cut answers halfway. */
+const DEFAULTS = { size: 2, maxWaiting: 256, timeLimitMs: 30_000, abandonedMs: 1_000 };
 /** The decoders' memory grows and never shrinks: after a frame like this the next one gets a fresh thread. */
 const LARGE_FRAME_BYTES = 64 * 1024 * 1024;
 /** Of a thread; the decoders' own memory is beside it and bounded by the size of a frame. */
@@ -33,21 +40,23 @@ export class PixelWorkers {
   #busy = 0;
   #isClosed = false;
 
-  constructor(options: Partial<PixelWorkersOptions> = {}) {
+  constructor(options: Pick<PixelWorkersOptions, 'entry'> & Partial<PixelWorkersOptions>) {
     this.#options = { ...DEFAULTS, ...options };
   }
 
   /**
-   * @param job - `stored` is given away
+   * @param prepare - asked for the job when a thread is free, so that no frame waits in memory; its `stored` is given away
    * @throws {HubError} `pixels.damaged`, `pixels.unsupported`, `pixels.timeout`; `request.too-many` when too many wait
    * already; the signal's reason once aborted
    */
-  async run(job: PixelJob, signal?: AbortSignal): Promise<PixelResult> {
+  async run(prepare: () => Promise<PixelJob>, signal?: AbortSignal): Promise<PixelResult> {
     await this.#turn(signal);
     try {
       if (this.#isClosed) throw new HubError('gateway.stopping');
+      const job = await prepare();
+      signal?.throwIfAborted();
       const worker = this.#idle.pop() ?? this.#start();
-      const { outcome, isReusable } = await converse(worker, job, this.#options.timeLimitMs, signal);
+      const { outcome, isReusable } = await converse(worker, job, this.#options, signal);
       if (isReusable && nativeFrameBytes(job.description) < LARGE_FRAME_BYTES) this.#idle.push(worker);
       else await this.#end(worker);
       if (outcome instanceof Error) throw outcome;
@@ -95,7 +104,7 @@ export class PixelWorkers {
   }
 
   #start(): Worker {
-    const worker = new Worker(WORKER, { resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES } });
+    const worker = new Worker(this.#options.entry, { resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES } });
     // Waiting for work holds no process open.
     worker.unref();
     this.#all.add(worker);
@@ -123,7 +132,7 @@ interface Conversation {
 function converse(
   worker: Worker,
   job: PixelJob,
-  timeLimitMs: number,
+  { timeLimitMs, abandonedMs }: Pick<PixelWorkersOptions, 'timeLimitMs' | 'abandonedMs'>,
   signal: AbortSignal | undefined,
 ): Promise<Conversation> {
   return new Promise((resolve) => {
@@ -146,8 +155,14 @@ function converse(
     const onError = (error: unknown) =>
       settle(new HubError('pixels.damaged', { detail: 'the decoder ended with its thread' }, error), false);
     const onExit = () => settle(new HubError('gateway.stopping'), false);
-    const onAbort = () => settle(new HubError('gateway.stopping', { detail: 'nobody waits any more' }), false);
-    const limit = setTimeout(() => settle(new HubError('pixels.timeout', { timeLimitMs }), false), timeLimitMs);
+    const onAbort = () => {
+      clearTimeout(limit);
+      limit = setTimeout(
+        () => settle(new HubError('gateway.stopping', { detail: 'nobody waits any more' }), false),
+        abandonedMs,
+      );
+    };
+    let limit = setTimeout(() => settle(new HubError('pixels.timeout', { timeLimitMs }), false), timeLimitMs);
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);
     signal?.addEventListener('abort', onAbort, { once: true });
     const { buffer, byteOffset, byteLength } = job.stored;

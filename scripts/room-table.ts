@@ -25,6 +25,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'app.ts', mayImport: [...WIRED, 'shapes.ts', 'backstage.ts', 'gateway-options.ts'] },
   { name: 'backstage.ts', mayImport: [...WIRED, 'shapes.ts'] },
   { name: 'worker.ts', mayImport: WIRED },
+  { name: 'pixel-worker.ts', mayImport: ['pixels', 'platform'] },
   { name: 'demo', mayImport: ['core'] },
   { name: 'cli', mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'demo'] },
   { name: 'main.ts', mayImport: ['core', 'cli'] },

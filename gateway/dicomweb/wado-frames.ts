@@ -83,11 +83,19 @@ export async function* frameBytes(
   const { bigEndian } = instance.dataSet.item.encoding;
   const vr = instance.header.pixelData?.vr ?? 'OW';
   yield* ahead(frames, FRAMES_UNDER_WAY, async (frame) => {
+    if (choice.isDecoded && !isNative) {
+      const prepare = async () => ({
+        kind: 'decode' as const,
+        stored: await pixels.read(frame),
+        transferSyntaxUid,
+        description,
+      });
+      return (await workers.run(prepare, signal)).bytes;
+    }
     const stored = await pixels.read(frame);
     // Native samples go as they stand, planes and all: the metadata describe them.
     if (isNative)
       return toLittleEndian(vr, Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength), bigEndian);
-    if (!choice.isDecoded) return stored;
-    return (await workers.run({ kind: 'decode', stored, transferSyntaxUid, description }, signal)).bytes;
+    return stored;
   });
 }

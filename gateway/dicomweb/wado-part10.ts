@@ -157,9 +157,14 @@ async function* decoded(
   const padding = length % 2;
   if (length + padding > MAX_VALUE_BYTES)
     throw new HubError('pixels.too-large', { detail: 'decoded pixel data would not fit into its element' });
-  const decode = async (frame: number) =>
+  const decode = (frame: number) =>
     workers.run(
-      { kind: 'decode', stored: await pixels.read(frame), transferSyntaxUid: item.transferSyntaxUid, description },
+      async () => ({
+        kind: 'decode',
+        stored: await pixels.read(frame),
+        transferSyntaxUid: item.transferSyntaxUid,
+        description,
+      }),
       signal,
     );
   const first = await decode(0);

@@ -124,16 +124,16 @@ export async function pictureOf(
 ): Promise<Uint8Array> {
   const pixels = await instance.pixels();
   const { description } = pixels;
-  const job = {
-    kind: 'render',
+  const prepare = async () => ({
+    kind: 'render' as const,
     stored: await pixels.read(frame),
     transferSyntaxUid: instance.item.transferSyntaxUid,
     description,
     presentation: presentationOf(instance.dataSet, frame),
     ...request,
     type,
-  } as const;
-  return (await workers.run(job, signal)).bytes;
+  });
+  return (await workers.run(prepare, signal)).bytes;
 }
 
 /** True for what has no picture in it, which a picture of a series or study goes without. */

@@ -29,11 +29,13 @@ export interface WadoDoor {
   stop(): Promise<void>;
 }
 
+const PIXEL_WORKER = new URL('../../pixel-worker.ts', import.meta.url);
+
 export async function startWadoDoor(pool: Partial<PixelWorkersOptions> = {}): Promise<WadoDoor> {
   const dataDir = await mkdtemp(join(tmpdir(), 'hub-wado-'));
   await mkdir(join(dataDir, 'spool'));
   const store = openFileStore(dataDir);
-  const workers = new PixelWorkers(pool);
+  const workers = new PixelWorkers({ entry: PIXEL_WORKER, ...pool });
   const items: InstanceItem[] = [];
   let bytesRead = 0;
   let openSources = 0;
