@@ -102,6 +102,10 @@ export function stowRouter(ports: StowPorts): Router {
 
 /** The parts of a request; a body that is one representation is the only part. @throws {HubError} `request.media-type` */
 function partsOf(request: Request, limits: StowLimits): AsyncIterable<Part> {
+  // RFC 9110 Section 8.4: said plainly, rather than looking for instances in a gzip stream. What is small stays small here.
+  const coding = request.headers['content-encoding'] ?? 'identity';
+  if (coding.toLowerCase() !== 'identity')
+    throw new HubError('request.media-type', { detail: 'a Content-Encoding is not supported' });
   const contentType = parseMediaType(request.headers['content-type'] ?? '');
   const { type } = contentType;
   if (type === DICOM || type === DICOM_JSON) return onePart(contentType, bodyOf(request));

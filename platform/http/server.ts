@@ -10,6 +10,7 @@ import { listenOnOwnSocket } from './own-socket.ts';
 import { problemHandler } from './problem.ts';
 import { requestIds } from './request-id.ts';
 import { schemaRouter } from './schemas.ts';
+import { type BodyProgress, DEFAULT_PROGRESS, slowBodyGuard } from './slow-bodies.ts';
 
 const HEADERS_TIMEOUT_MS = 30_000;
 /** No byte in either direction for so long ends a connection; a feed's heartbeat is well inside. */
@@ -24,6 +25,8 @@ export interface HttpServerOptions {
   readonly routers: readonly { readonly path: string; readonly router: RequestHandler }[];
   readonly checks: readonly ReadinessCheck[];
   readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** How fast a body has to come. */
+  readonly bodyProgress?: BodyProgress;
   readonly log: Logger;
 }
 
@@ -46,9 +49,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         });
   const servers = [onNetwork, onOwnSocket].filter((server) => server !== undefined);
   for (const server of servers) {
-    // A STOW-RS upload may rightly take hours; what does not move is cut by the idle time-out.
+    // A STOW-RS upload may rightly take hours; what does not move is cut by the idle time-out, what creeps by the guard.
     server.requestTimeout = 0;
     server.setTimeout(IDLE_TIMEOUT_MS);
+    server.on('request', slowBodyGuard(options.bodyProgress ?? DEFAULT_PROGRESS));
   }
 
   return {

@@ -51,7 +51,7 @@ describe('STOW-RS', function () {
   };
   const post = async (
     body: Buffer,
-    options: { path?: string; type?: string; accept?: string } = {},
+    options: { path?: string; type?: string; accept?: string; encoding?: string } = {},
   ): Promise<Answer> => {
     const tool = await curl();
     await mkdir(folder.path, { recursive: true });
@@ -65,6 +65,7 @@ describe('STOW-RS', function () {
       `Content-Type: ${options.type ?? TYPE}`,
       '-H',
       `Accept: ${options.accept ?? 'application/dicom+json'}`,
+      ...(options.encoding === undefined ? [] : ['-H', `Content-Encoding: ${options.encoding}`]),
       '--data-binary',
       `@${file}`,
       `${url}${options.path ?? '/studies'}`,
@@ -181,6 +182,12 @@ describe('STOW-RS', function () {
         options: { type: 'multipart/related; type="application/dicom"' },
         status: 400,
         type: 'request.invalid',
+      },
+      {
+        name: 'a body that is packed again on its way',
+        options: { encoding: 'gzip' },
+        status: 415,
+        type: 'request.media-type',
       },
       {
         name: 'metadata in XML',
