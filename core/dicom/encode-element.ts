@@ -2,6 +2,8 @@
 import { HubError } from '../errors.ts';
 import { hasLongHeader } from './walker.ts';
 
+const SHORT_VALUE_LIMIT = 0xfffe;
+
 /** @throws {HubError} `dataset.too-large` when the VR's length field cannot hold the value */
 export function encodeElement(tag: number, vr: string, value: string | Uint8Array): Uint8Array {
   const raw = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
@@ -19,6 +21,13 @@ export function encodeElement(tag: number, vr: string, value: string | Uint8Arra
   bytes.set(raw, isLong ? 12 : 8);
   if (raw.length !== length) bytes[bytes.length - 1] = paddingOf(vr);
   return bytes;
+}
+
+/** PS3.5 Section 6.2.2: a value too long for the length field of its VR is written as UN. */
+export function encodeElementOfAnyLength(tag: number, vr: string, value: Uint8Array): Uint8Array {
+  if (value.length <= SHORT_VALUE_LIMIT || hasLongHeader(vr)) return encodeElement(tag, vr, value);
+  const padded = value.length % 2 === 0 ? value : Buffer.concat([value, Uint8Array.of(paddingOf(vr))]);
+  return encodeElement(tag, 'UN', padded);
 }
 
 /** PS3.5 Section 6.2: text is padded with a space, UIDs and bytes with a zero. */

@@ -4,7 +4,7 @@
  */
 import { HubError } from '../errors.ts';
 import { keywordOf, vrOf } from './dictionary.ts';
-import { encodeElement } from './encode-element.ts';
+import { encodeElement, encodeElementOfAnyLength } from './encode-element.ts';
 import { encodeNumbers, numberText } from './encode.ts';
 import { BINARY_VRS, jsonKey, NAME_GROUPS, UTF_8 } from './json-model.ts';
 import { TAG } from './tags.ts';
@@ -32,7 +32,8 @@ const DEPTH_LIMIT = 64;
 /** Of JSON, for one of the data set: data set, element, values, item. */
 const JSON_LEVELS = 4;
 const KEY = /^[0-9A-Fa-f]{8}$/;
-const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/;
+/** Without the white space in it. */
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /** One value whatever it holds. */
 const UNSPLIT_VRS = new Set(['ST', 'LT', 'UT', 'UR']);
 const INTEGERS: ReadonlyMap<string, readonly [bigint, bigint]> = new Map([
@@ -44,7 +45,13 @@ const INTEGERS: ReadonlyMap<string, readonly [bigint, bigint]> = new Map([
   ['SV', [-0x8000000000000000n, 0x7fffffffffffffffn]],
 ]);
 const FLOATS = new Set(['FL', 'FD']);
-const UNBOUNDED: Readonly<Record<string, number>> = { nan: NaN, inf: Infinity, infinity: Infinity, '-inf': -Infinity };
+const UNBOUNDED: ReadonlyMap<string, number> = new Map([
+  ['nan', NaN],
+  ['inf', Infinity],
+  ['-inf', -Infinity],
+]);
+/** PS3.5 Table 6.2-1: IS. */
+const IS_RANGE = [-0x80000000n, 0x7fffffffn] as const;
 
 /**
  * Reads one data set of a metadata resource.
@@ -61,6 +68,11 @@ export function readJsonInstance(json: unknown): JsonInstance {
     transferSyntaxUid: firstText(dataSet, TAG.TransferSyntaxUID),
     value: (tag) => firstText(dataSet, tag),
   };
+}
+
+/** What a data set that cannot be read calls itself, so far as it does. */
+export function jsonText(json: unknown, tag: number): string | undefined {
+  return isObject(json) ? firstText(json, tag) : undefined;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -130,8 +142,9 @@ function writeElement(tag: number, element: JsonObject, pieces: Pieces, depth: n
     return;
   }
   if (typeof inline === 'string') {
-    if (!BASE64.test(inline) || stated === 'SQ') throw malformed('json-inline-binary', tag);
-    pieces.bytes(encodeElement(tag, stated, Buffer.from(inline, 'base64')));
+    // Text in bytes would be in a character set that nobody named.
+    if (!BINARY_VRS.has(stated)) throw malformed('json-inline-binary', tag);
+    pieces.bytes(encodeElement(tag, stated, bytesOf(inline, tag)));
     return;
   }
   if ((values !== undefined && values !== null && !Array.isArray(values)) || uri !== undefined || inline !== undefined)
@@ -141,18 +154,25 @@ function writeElement(tag: number, element: JsonObject, pieces: Pieces, depth: n
     writeSequence(tag, list, pieces, depth);
     return;
   }
-  pieces.bytes(encodeElement(tag, stated, encodeValues(tag, stated, list)));
+  pieces.bytes(encodeElementOfAnyLength(tag, stated, encodeValues(tag, stated, list)));
 }
 
 /** Undefined lengths throughout: a gap's length is not known yet (PS3.5 Section 7.5.2). */
 function writeSequence(tag: number, items: readonly unknown[], pieces: Pieces, depth: number): void {
   pieces.bytes(header(tag, 'SQ', UNDEFINED_LENGTH));
   for (const item of items) {
-    pieces.bytes(delimiter(TAG.Item, UNDEFINED_LENGTH));
+    pieces.bytes(ITEM);
     writeDataSet(item === null ? {} : requireObject(item, 'json-item'), pieces, depth + 1);
-    pieces.bytes(delimiter(TAG.ItemDelimitationItem, 0));
+    pieces.bytes(ITEM_END);
   }
-  pieces.bytes(delimiter(TAG.SequenceDelimitationItem, 0));
+  pieces.bytes(SEQUENCE_END);
+}
+
+function bytesOf(inline: string, tag: number): Uint8Array {
+  const text = inline.replaceAll(/\s+/g, '');
+  const isWhole = BASE64.test(text) && text.replace(/=+$/, '').length % 4 !== 1;
+  if (!isWhole) throw malformed('json-inline-binary', tag);
+  return Buffer.from(text, 'base64');
 }
 
 function encodeValues(tag: number, vr: string, values: readonly unknown[]): Uint8Array {
@@ -167,7 +187,7 @@ function encodeValues(tag: number, vr: string, values: readonly unknown[]): Uint
   if (FLOATS.has(vr))
     return encodeNumbers(
       vr,
-      present(values).map((value) => floatOf(value, tag)),
+      present(values).map((value) => floatOf(vr, value, tag)),
     );
   if (vr === 'AT')
     return encodeNumbers(
@@ -186,16 +206,20 @@ function present(values: readonly unknown[]): readonly unknown[] {
 function integerOf(value: unknown, [least, most]: readonly [bigint, bigint], tag: number): bigint {
   const isWhole = typeof value === 'number' ? Number.isInteger(value) : /^[+-]?\d{1,20}$/.test(String(value));
   if (!isWhole) throw malformed('json-number', tag);
+  // What was sent may have been another number; PS3.18 Table F.2.3-1 lets the sender write it as text.
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) throw malformed('json-number-not-exact', tag);
   const integer = BigInt(typeof value === 'number' ? value : String(value).replace(/^\+/, ''));
   if (integer < least || integer > most) throw malformed('json-number-range', tag);
   return integer;
 }
 
-function floatOf(value: unknown, tag: number): number {
-  if (typeof value === 'number') return value;
+function floatOf(vr: string, value: unknown, tag: number): number {
   const text = typeof value === 'string' ? value.trim().toLowerCase().replace('infinity', 'inf') : '';
-  const number = UNBOUNDED[text] ?? (text === '' ? undefined : Number(text));
-  if (number === undefined || (Number.isNaN(number) && text !== 'nan')) throw malformed('json-number', tag);
+  const unbounded = UNBOUNDED.get(text);
+  if (unbounded !== undefined) return unbounded;
+  const number = typeof value === 'number' ? value : text === '' ? NaN : Number(text);
+  if (Number.isNaN(number)) throw malformed('json-number', tag);
+  if (!Number.isFinite(vr === 'FL' ? Math.fround(number) : number)) throw malformed('json-number-range', tag);
   return number;
 }
 
@@ -207,7 +231,10 @@ function tagOf(value: unknown, tag: number): number {
 function textOf(vr: string, value: unknown, tag: number): string {
   if (value === null) return '';
   if (vr === 'PN' && typeof value === 'object') return nameOf(value, tag);
-  if (typeof value === 'number' && Number.isFinite(value)) return numberText(vr, value);
+  if (typeof value === 'number' && vr === 'DS' && Number.isFinite(value)) return numberText(vr, value);
+  if (typeof value === 'number' && vr === 'IS') return String(integerOf(value, IS_RANGE, tag));
+  // No text in the JSON model is a number; of what some senders write so nevertheless, only this is what they meant.
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
   if (typeof value !== 'string') throw malformed('json-value', tag);
   // A backslash would make two values of it; only text of one value may have it.
   if (value.includes('\\') && !UNSPLIT_VRS.has(vr)) throw malformed('json-backslash', tag);
@@ -215,13 +242,18 @@ function textOf(vr: string, value: unknown, tag: number): string {
 }
 
 function nameOf(value: object, tag: number): string {
-  const name: JsonObject = { ...value };
+  const name = requireObject(value, 'json-person-name');
+  if (Object.keys(name).some((key) => !isNameGroup(key))) throw malformed('json-person-name', tag);
   const groups = NAME_GROUPS.map((group) => {
     const text = name[group] ?? '';
     if (typeof text !== 'string' || /[\\=]/.test(text)) throw malformed('json-person-name', tag);
     return text;
   });
   return groups.join('=').replace(/=+$/, '');
+}
+
+function isNameGroup(key: string): boolean {
+  return NAME_GROUPS.some((group) => group === key);
 }
 
 function firstText(dataSet: JsonObject, tag: number): string | undefined {
@@ -251,6 +283,11 @@ function delimiter(tag: number, length: number): Uint8Array {
   bytes.writeUInt32LE(length, 4);
   return bytes;
 }
+
+/** The same for all: three bytes of JSON make an item, and there may be millions. */
+const ITEM = delimiter(TAG.Item, UNDEFINED_LENGTH);
+const ITEM_END = delimiter(TAG.ItemDelimitationItem, 0);
+const SEQUENCE_END = delimiter(TAG.SequenceDelimitationItem, 0);
 
 function requireObject(value: unknown, detail: string): JsonObject {
   if (!isObject(value)) throw malformed(detail);

@@ -1,8 +1,8 @@
 /** A data set of any native encoding as explicit VR little endian (PS3.5 Section A.2), which every DICOMweb client reads. */
 import type { Element, Item } from './element.ts';
-import { encodeElement } from './encode-element.ts';
+import { encodeElementOfAnyLength } from './encode-element.ts';
 import { TAG } from './tags.ts';
-import { hasLongHeader, UNDEFINED_LENGTH } from './walker.ts';
+import { UNDEFINED_LENGTH } from './walker.ts';
 
 /** Bytes of one unit of a binary VR, for what is big endian. AT is two units of two. */
 const UNIT_BYTES: ReadonlyMap<string, 2 | 4 | 8> = new Map([
@@ -10,7 +10,6 @@ const UNIT_BYTES: ReadonlyMap<string, 2 | 4 | 8> = new Map([
   ...(['UL', 'SL', 'FL', 'OF', 'OL'] as const).map((vr) => [vr, 4] as const),
   ...(['FD', 'OD', 'OV', 'SV', 'UV'] as const).map((vr) => [vr, 8] as const),
 ]);
-const SHORT_VALUE_LIMIT = 0xfffe;
 
 export interface ExplicitOptions {
   /** Elements of the top level that are left out. */
@@ -49,7 +48,7 @@ function encode(element: Element, bigEndian: boolean): Uint8Array {
     return Buffer.concat([undefinedLengthHeader(tag), ...bodies, delimiter(TAG.SequenceDelimitationItem)]);
   }
   const value = toLittleEndian(vr, Buffer.from(element.value), bigEndian);
-  return encodeElement(tag, value.length > SHORT_VALUE_LIMIT && !hasLongHeader(vr) ? 'UN' : vr, value);
+  return encodeElementOfAnyLength(tag, vr, value);
 }
 
 function isEncapsulated({ undefinedLength, items }: Element): boolean {

@@ -1,4 +1,5 @@
 /** Values that come beside the JSON of a store request, as the bytes of their elements (PS3.18 Sections 8.7.3 and 10.5.1). */
+import type { BulkDataGap, JsonInstance } from '../../core/dicom/json-model-reader.ts';
 import { encodeElement } from '../../core/dicom/encode-element.ts';
 import { hasLongHeader, UNDEFINED_LENGTH } from '../../core/dicom/walker.ts';
 import { TAG } from '../../core/dicom/tags.ts';
@@ -26,6 +27,7 @@ const JPEG_FRAMES: Readonly<Record<number, string>> = {
 };
 const JPEG_FIRST_ORDER = '1.2.840.10008.1.2.4.70';
 const START_OF_SCAN = 0xda;
+const FRAGMENT_BYTES = 1024 * 1024;
 
 /**
  * The transfer syntax that pixel data of a part is compressed in; undefined: it is native.
@@ -83,6 +85,34 @@ export function fragment(bytes: Uint8Array): Uint8Array {
 
 export function encapsulationTail(): Uint8Array {
   return itemHeader(TAG.SequenceDelimitationItem, 0);
+}
+
+/** An element of compressed pixel data: PS3.5 Section A.4 lets a frame have several fragments, so its length need not be known. */
+export async function* encapsulated(chunks: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
+  yield encapsulationHead();
+  let held: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    held.push(chunk);
+    bytes += chunk.length;
+    if (bytes < FRAGMENT_BYTES) continue;
+    let whole = Buffer.concat(held);
+    for (; whole.length >= FRAGMENT_BYTES; whole = whole.subarray(FRAGMENT_BYTES))
+      yield fragment(whole.subarray(0, FRAGMENT_BYTES));
+    held = [whole];
+    bytes = whole.length;
+  }
+  if (bytes > 0) yield fragment(Buffer.concat(held));
+  yield encapsulationTail();
+}
+
+/** PS3.5 Section 8.1.1: what native pixel data must have, so that it can be announced before it is there. */
+export function nativeLength(json: JsonInstance, gap: BulkDataGap): number | undefined {
+  if (gap.tag !== TAG.PixelData || !gap.isTopLevel) return undefined;
+  const number = (tag: number, otherwise: number) => Number(json.value(tag) ?? otherwise);
+  const pixels = number(TAG.Rows, NaN) * number(TAG.Columns, NaN) * number(TAG.NumberOfFrames, 1);
+  const bits = pixels * number(TAG.SamplesPerPixel, 1) * number(TAG.BitsAllocated, NaN);
+  return Number.isSafeInteger(bits) && bits > 0 ? Math.ceil(bits / 8) : undefined;
 }
 
 function itemHeader(tag: number, length: number): Uint8Array {

@@ -84,27 +84,33 @@ class Input {
 
   /** Bytes before the next delimiter, which is taken too. */
   async *upToDelimiter(): AsyncGenerator<Buffer> {
+    /** Up to here no delimiter begins. */
+    let clear = 0;
     for (;;) {
-      const at = this.#buffer.indexOf(this.#delimiter);
-      const safe = at === -1 ? this.#buffer.length - this.#delimiter.length + 1 : at;
-      if (safe > 0) {
-        const some = this.#buffer.subarray(0, safe);
-        this.#buffer = this.#buffer.subarray(safe);
-        yield some;
-      }
+      const at = this.#buffer.indexOf(this.#delimiter, clear);
       if (at === -1) {
+        const safe = Math.max(clear, this.#buffer.length - this.#delimiter.length + 1);
+        if (safe > 0) yield this.#taken(safe);
+        clear = 0;
         await this.#more();
         continue;
       }
-      const end = await this.#endOfDelimiter();
+      const end = await this.#endOfDelimiter(at);
       if (end !== undefined) {
-        this.#buffer = this.#buffer.subarray(end);
+        const last = this.#taken(at);
+        this.#taken(end - at);
+        if (at > 0) yield last;
         return;
       }
       // A longer line that only begins like a boundary: it is data.
-      yield this.#buffer.subarray(0, 1);
-      this.#buffer = this.#buffer.subarray(1);
+      clear = at + 1;
     }
+  }
+
+  #taken(bytes: number): Buffer {
+    const taken = this.#buffer.subarray(0, bytes);
+    this.#buffer = this.#buffer.subarray(bytes);
+    return taken;
   }
 
   async isLastDelimiter(): Promise<boolean> {
@@ -133,8 +139,8 @@ class Input {
    *
    * @returns where the hyphens or the line break begin; undefined when the line goes on and is none
    */
-  async #endOfDelimiter(): Promise<number | undefined> {
-    const start = this.#delimiter.length;
+  async #endOfDelimiter(delimiterAt: number): Promise<number | undefined> {
+    const start = delimiterAt + this.#delimiter.length;
     while (this.#buffer.length < start + 2) await this.#more();
     if (this.#buffer.toString('latin1', start, start + 2) === '--') return start;
     for (let at = start; at <= start + MAX_PADDING; at += 1) {

@@ -2,11 +2,21 @@
  * Instances that come as DICOM JSON with their bulk data beside it (PS3.18 Section 10.5.1). Small values wait in memory
  * until an instance has all of them; one large value, the pixel data as a rule, streams into the spool as it comes.
  */
-import { readJsonInstance, type BulkDataGap, type JsonInstance } from '../../core/dicom/json-model-reader.ts';
+import { jsonText, readJsonInstance, type BulkDataGap, type JsonInstance } from '../../core/dicom/json-model-reader.ts';
+import { paddingOf } from '../../core/dicom/encode-element.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../core/errors.ts';
-import { compressionOf, elementHeader, encapsulationHead, encapsulationTail, fragment } from './bulk-data.ts';
+import {
+  compressionOf,
+  elementHeader,
+  encapsulated,
+  encapsulationHead,
+  encapsulationTail,
+  fragment,
+  nativeLength,
+} from './bulk-data.ts';
+import { jsonDataSets } from './json-data-sets.ts';
 import type { MemoryShare } from './memory-share.ts';
 import type { Part } from './multipart.ts';
 import { begin, failureOf, outcomeOf, type Begun, type InstancePorts, type RequestContext } from './stow-instance.ts';
@@ -14,18 +24,29 @@ import type { InstanceOutcome } from './stow-response.ts';
 
 /** A part up to here waits in memory, where its length is known and its place may come later. */
 const HELD_PART_BYTES = 8 * 1024 * 1024;
-const FRAGMENT_BYTES = 1024 * 1024;
+/** Of JSON, for one data set: thousands of frames have a few MiB of functional groups, or contours as many. */
+const DATA_SET_BYTES = 16 * 1024 * 1024;
 
 interface Pending {
   readonly json: JsonInstance;
+  /** Of memory, for what was read. */
+  readonly jsonBytes: number;
   readonly gaps: readonly BulkDataGap[];
   readonly values: Map<BulkDataGap, Uint8Array>;
   transferSyntaxUid: string;
   isDone: boolean;
 }
 
+interface Place {
+  readonly pending: Pending;
+  readonly gap: BulkDataGap;
+}
+
 export class MetadataInstances {
-  readonly #pending: Pending[] = [];
+  readonly #pending = new Set<Pending>();
+  /** By what the URI of a gap comes to. */
+  readonly #places = new Map<string, Place[]>();
+  #instances = 0;
   readonly #context: RequestContext;
   readonly #ports: InstancePorts;
   readonly #memory: MemoryShare;
@@ -48,40 +69,43 @@ export class MetadataInstances {
     this.#settle = settle;
   }
 
-  /** A metadata part, whole. @throws {HubError} `request.invalid` when it is not JSON */
+  /** A metadata part. @throws {HubError} `request.invalid` when it is not JSON, `request.too-large` */
   async metadata(body: AsyncIterable<Buffer>, maxInstances: number): Promise<void> {
-    const text = await this.#whole(body);
-    let json: unknown;
-    try {
-      json = JSON.parse(text.toString('utf8'));
-    } catch {
-      // The parser's own message quotes what was sent.
-      throw new HubError('request.invalid', { detail: 'the metadata is not JSON' });
-    }
-    const dataSets: readonly unknown[] = Array.isArray(json) ? json : [json];
-    if (dataSets.length > maxInstances) throw new HubError('request.too-large', { maxInstances });
-    for (const dataSet of dataSets) {
+    for await (const { json, bytes } of jsonDataSets(body, DATA_SET_BYTES, this.#memory)) {
+      this.#instances += 1;
+      if (this.#instances > maxInstances) throw new HubError('request.too-large', { maxInstances });
+      let read: JsonInstance;
       try {
-        const read = readJsonInstance(dataSet);
-        const gaps = read.pieces.filter((piece): piece is BulkDataGap => !(piece instanceof Uint8Array));
-        const pending: Pending = {
-          json: read,
-          gaps,
-          values: new Map(),
-          transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN,
-          isDone: false,
-        };
-        if (gaps.length === 0) await this.#write(pending);
-        else this.#pending.push(pending);
+        read = readJsonInstance(json);
       } catch (error) {
-        await this.#settle(Promise.resolve(failureOf(error, undefined)));
+        this.#memory.give(bytes);
+        await this.#settle(
+          Promise.resolve(
+            failureOf(
+              error,
+              namesOf((tag) => jsonText(json, tag)),
+            ),
+          ),
+        );
+        continue;
       }
+      const gaps = read.pieces.filter((piece): piece is BulkDataGap => !(piece instanceof Uint8Array));
+      const pending: Pending = {
+        json: read,
+        jsonBytes: bytes,
+        gaps,
+        values: new Map(),
+        transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN,
+        isDone: false,
+      };
+      if (gaps.length === 0) await this.#write(pending);
+      else this.#wait(pending);
     }
   }
 
   /** A part with bulk data, read to its end. @throws {HubError} what ended the request */
   async bulkData(part: Part): Promise<void> {
-    const places = this.#placesOf(part.location);
+    const places = this.#takePlaces(part.location);
     const [first] = places;
     if (first === undefined) {
       const failure = new HubError('request.invalid', { detail: 'a bulk data part is referred to by no instance' });
@@ -101,18 +125,16 @@ export class MetadataInstances {
       bytes += next.value.length;
     }
     const start = Buffer.concat(held);
-    if (isWhole) {
-      for (const { pending, gap } of places) await this.#put(pending, gap, part, start);
-      return;
-    }
     const isLast =
       first.pending.gaps.at(-1) === first.gap && first.pending.values.size === first.pending.gaps.length - 1;
-    if (places.length > 1 || !isLast) {
+    if (isWhole) {
+      for (const { pending, gap } of places) await this.#put(pending, gap, part, start);
+    } else if (places.length > 1 || !isLast) {
       for (const { pending } of places)
         await this.#fail(pending, new HubError('dataset.too-large', { maxBytes: HELD_PART_BYTES }));
-      return;
+    } else {
+      await this.#stream(first.pending, first.gap, part, start, chunks);
     }
-    await this.#stream(first.pending, first.gap, part, start, chunks);
     this.#memory.give(bytes);
   }
 
@@ -123,16 +145,23 @@ export class MetadataInstances {
     }
   }
 
-  #placesOf(location: string | undefined): readonly { readonly pending: Pending; readonly gap: BulkDataGap }[] {
+  #wait(pending: Pending): void {
+    this.#pending.add(pending);
+    for (const gap of pending.gaps) {
+      const uri = this.#resolved(gap.uri);
+      const places = this.#places.get(uri) ?? [];
+      places.push({ pending, gap });
+      this.#places.set(uri, places);
+    }
+  }
+
+  /** What a part is for; a second part for the same is for nothing. */
+  #takePlaces(location: string | undefined): readonly Place[] {
     if (location === undefined) return [];
-    const wanted = this.#resolved(location);
-    return this.#pending.flatMap((pending) =>
-      pending.isDone
-        ? []
-        : pending.gaps
-            .filter((gap) => !pending.values.has(gap) && this.#resolved(gap.uri) === wanted)
-            .map((gap) => ({ pending, gap })),
-    );
+    const uri = this.#resolved(location);
+    const places = this.#places.get(uri) ?? [];
+    this.#places.delete(uri);
+    return places.filter(({ pending }) => !pending.isDone);
   }
 
   #resolved(uri: string): string {
@@ -141,19 +170,23 @@ export class MetadataInstances {
 
   async #put(pending: Pending, gap: BulkDataGap, part: Part, value: Buffer): Promise<void> {
     if (pending.isDone) return;
+    let element: Uint8Array;
     try {
       const compression = this.#compression(pending, gap, part, value);
       if (compression === undefined) {
-        const pad = value.length % 2 === 1 ? [Uint8Array.of(0)] : [];
-        pending.values.set(gap, Buffer.concat([elementHeader(gap.tag, gap.vr, value.length), value, ...pad]));
+        const pad = value.length % 2 === 1 ? [Uint8Array.of(paddingOf(gap.vr))] : [];
+        element = Buffer.concat([elementHeader(gap.tag, gap.vr, value.length), value, ...pad]);
       } else {
         pending.transferSyntaxUid = compression;
-        pending.values.set(gap, Buffer.concat([encapsulationHead(), fragment(value), encapsulationTail()]));
+        element = Buffer.concat([encapsulationHead(), fragment(value), encapsulationTail()]);
       }
     } catch (error) {
       await this.#fail(pending, error);
       return;
     }
+    // One part may be for thousands of instances, and each has a copy of its own.
+    this.#memory.take(element.length);
+    pending.values.set(gap, element);
     if (pending.values.size === pending.gaps.length) await this.#write(pending);
   }
 
@@ -187,7 +220,7 @@ export class MetadataInstances {
         piece instanceof Uint8Array ? piece : pending.values.get(piece);
       await this.#push(begun, ...pending.json.pieces.slice(0, at).map(known));
       if (compression === undefined) await this.#native(begun, gap, length ?? 0, start, rest);
-      else await this.#encapsulated(begun, start, rest);
+      else for await (const piece of encapsulated(after(start, rest))) await this.#push(begun, piece);
       await this.#push(begun, ...pending.json.pieces.slice(at + 1).map(known));
     } catch (error) {
       await begun?.reception.abandon();
@@ -214,22 +247,7 @@ export class MetadataInstances {
       await this.#push(begun, chunk);
     }
     if (bytes !== length) throw new HubError('dataset.unreadable', { detail: 'bulk-data-length' });
-    if (length % 2 === 1) await this.#push(begun, Uint8Array.of(0));
-  }
-
-  /** PS3.5 Section A.4 lets a frame have several fragments: so its length need not be known. */
-  async #encapsulated(begun: Begun, start: Buffer, rest: AsyncIterator<Buffer>): Promise<void> {
-    await this.#push(begun, encapsulationHead());
-    let held = Buffer.alloc(0);
-    for await (const chunk of after(start, rest)) {
-      held = Buffer.concat([held, chunk]);
-      while (held.length >= FRAGMENT_BYTES) {
-        await this.#push(begun, fragment(held.subarray(0, FRAGMENT_BYTES)));
-        held = held.subarray(FRAGMENT_BYTES);
-      }
-    }
-    if (held.length > 0) await this.#push(begun, fragment(held));
-    await this.#push(begun, encapsulationTail());
+    if (length % 2 === 1) await this.#push(begun, Uint8Array.of(paddingOf(gap.vr)));
   }
 
   #compression(pending: Pending, gap: BulkDataGap, part: Part, first: Uint8Array): string | undefined {
@@ -243,12 +261,7 @@ export class MetadataInstances {
   }
 
   #begin({ json, transferSyntaxUid }: Pending): Begun {
-    const meta = {
-      sopClassUid: json.value(TAG.SOPClassUID) ?? '',
-      sopInstanceUid: json.value(TAG.SOPInstanceUID) ?? '',
-      transferSyntaxUid,
-    };
-    return begin(meta, this.#ports);
+    return begin({ ...namesOf(json.value), transferSyntaxUid }, this.#ports);
   }
 
   async #push({ reception }: Begun, ...parts: readonly (Uint8Array | undefined)[]): Promise<void> {
@@ -264,41 +277,24 @@ export class MetadataInstances {
 
   async #fail(pending: Pending, error: unknown): Promise<void> {
     if (pending.isDone) return;
-    const { json } = pending;
     this.#release(pending);
-    const named = {
-      sopClassUid: json.value(TAG.SOPClassUID) ?? '',
-      sopInstanceUid: json.value(TAG.SOPInstanceUID) ?? '',
-    };
-    await this.#settle(Promise.resolve(failureOf(error, named)));
+    await this.#settle(Promise.resolve(failureOf(error, namesOf(pending.json.value))));
   }
 
   #release(pending: Pending): void {
     pending.isDone = true;
+    this.#pending.delete(pending);
+    this.#memory.give(pending.jsonBytes);
     for (const value of pending.values.values()) this.#memory.give(value.length);
     pending.values.clear();
   }
+}
 
-  async #whole(body: AsyncIterable<Buffer>): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of body) {
-      this.#memory.take(chunk.length);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
-  }
+function namesOf(value: JsonInstance['value']) {
+  return { sopClassUid: value(TAG.SOPClassUID) ?? '', sopInstanceUid: value(TAG.SOPInstanceUID) ?? '' };
 }
 
 async function* after(start: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   yield start;
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
-}
-
-/** PS3.5 Section 8.1.1: what native pixel data must have, so that it can be announced before it is there. */
-function nativeLength(json: JsonInstance, gap: BulkDataGap): number | undefined {
-  if (gap.tag !== TAG.PixelData || !gap.isTopLevel) return undefined;
-  const number = (tag: number, otherwise: number) => Number(json.value(tag) ?? otherwise);
-  const pixels = number(TAG.Rows, NaN) * number(TAG.Columns, NaN) * number(TAG.NumberOfFrames, 1);
-  const bits = pixels * number(TAG.SamplesPerPixel, 1) * number(TAG.BitsAllocated, NaN);
-  return Number.isSafeInteger(bits) && bits > 0 ? Math.ceil(bits / 8) : undefined;
 }

@@ -170,6 +170,16 @@ describe('DICOM JSON model', function () {
     expect(dataSet.characterSets).to.deep.equal(['ISO_IR 192']);
   });
 
+  it('writes what is too long for its VR as UN, and reads it as what it is', () => {
+    const numbers = Array.from({ length: 30_000 }, (_, n) => n % 1000);
+    const dataSet = parseDataSet(
+      encodedOf({ '30060050': { vr: 'DS', Value: [...numbers, 12] } }),
+      EXPLICIT_VR_LITTLE_ENDIAN,
+    );
+
+    expect(dataSet.strings('ContourData').map(Number)).to.deep.equal([...numbers, 12]);
+  });
+
   it('leaves a gap for what comes beside it, also inside of sequences', () => {
     const { pieces, transferSyntaxUid, value } = readJsonInstance({
       '00020010': { vr: 'UI', Value: ['1.2.840.10008.1.2.4.50'] },
@@ -204,6 +214,9 @@ describe('DICOM JSON model', function () {
     ['json-several-values', { '00420011': { vr: 'OB', InlineBinary: '', BulkDataURI: 'x' } }],
     ['json-several-values', { '00324000': { vr: 'LT', Value: ['a', 'b'] } }],
     ['json-inline-binary', { '00420011': { vr: 'OB', InlineBinary: '!' } }],
+    ['json-inline-binary', { '00420011': { vr: 'OB', InlineBinary: 'AAAAA' } }],
+    ['json-inline-binary', { '00420011': { vr: 'OB', InlineBinary: `${' '.repeat(2_000_000)}!` } }],
+    ['json-inline-binary', { '00100010': { vr: 'PN', InlineBinary: 'w7w=' } }],
     ['json-sequence-as-bulk-data', { '00081115': { vr: 'SQ', BulkDataURI: 'x' } }],
     ['json-bytes-as-value', { '00420011': { vr: 'OB', Value: ['x'] } }],
     ['json-value', { '00100020': { vr: 'LO', Value: 'x' } }],
@@ -211,10 +224,21 @@ describe('DICOM JSON model', function () {
     ['json-item', { '00081115': { vr: 'SQ', Value: ['x'] } }],
     ['json-number', { '00280010': { vr: 'US', Value: ['many'] } }],
     ['json-number', { '00189073': { vr: 'FD', Value: ['many'] } }],
+    ['json-number', { '00189073': { vr: 'FD', Value: ['constructor'] } }],
+    ['json-number', { '00200013': { vr: 'IS', Value: [1.5] } }],
+    ['json-number-range', { '00200013': { vr: 'IS', Value: [2 ** 31] } }],
+    ['json-number-range', { '00186024': { vr: 'FL', Value: [1e300] } }],
+    ['json-number-range', { '00189073': { vr: 'FD', Value: [Infinity] } }],
+    ['json-number-not-exact', { '00720082': { vr: 'SV', Value: [2 ** 53] } }],
+    ['json-value', { '00100020': { vr: 'LO', Value: [2 ** 64] } }],
+    ['json-value', { '00080018': { vr: 'UI', Value: [1.2] } }],
     ['json-number-range', { '00280010': { vr: 'US', Value: [65_536] } }],
     ['json-attribute-tag', { '00280009': { vr: 'AT', Value: ['EchoTime'] } }],
     ['json-backslash', { '00100020': { vr: 'LO', Value: ['a\\b'] } }],
     ['json-person-name', { '00100010': { vr: 'PN', Value: [{ Alphabetic: 'a=b' }] } }],
+    ['json-person-name', { '00100010': { vr: 'PN', Value: [{ alphabetic: 'a' }] } }],
+    ['json-person-name', { '00100010': { vr: 'PN', Value: [['a']] } }],
+    ['json-tag', JSON.parse('{ "__proto__": { "vr": "LO" } }')],
     ['nested-too-deep', nested(80)],
   ];
   for (const [detail, json] of MALFORMED) {

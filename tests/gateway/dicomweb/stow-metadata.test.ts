@@ -239,7 +239,17 @@ describe('STOW-RS of metadata and bulk data', function () {
 
   const WHOLE: readonly (readonly [string, number, string, readonly SentPart[]])[] = [
     ['metadata that is no JSON', 400, 'request.invalid', [{ type: JSON_TYPE, body: '{"00100010": Planted' }]],
-    ['metadata beyond the limit', 413, 'request.too-large', [{ type: JSON_TYPE, body: `"${'x'.repeat(26_000_000)}"` }]],
+    [
+      'metadata beyond the limit',
+      413,
+      'request.too-large',
+      [{ type: JSON_TYPE, body: `{"x":"${'x'.repeat(17_000_000)}"}` }],
+    ],
+    ['metadata that ends early', 400, 'request.invalid', [{ type: JSON_TYPE, body: '{"00100010":{}' }]],
+    ['metadata with more behind it', 400, 'request.invalid', [{ type: JSON_TYPE, body: '[] []' }]],
+    ['metadata that is an array of arrays', 400, 'request.invalid', [{ type: JSON_TYPE, body: '[[]]' }]],
+    ['metadata without anything between commas', 400, 'request.invalid', [{ type: JSON_TYPE, body: '[,{}]' }]],
+    ['an empty array of metadata', 400, 'request.invalid', [{ type: JSON_TYPE, body: ' [ ] ' }]],
   ];
   for (const [name, status, type, parts] of WHOLE) {
     it(`answers ${status} to ${name}`, async () => {
@@ -249,6 +259,53 @@ describe('STOW-RS of metadata and bulk data', function () {
       expect(JSON.stringify(answer.body)).to.not.include('Planted');
     });
   }
+
+  it('reads a long array of metadata one by one, with braces, quotes and backslashes in its texts', async () => {
+    const study = mrInstance().studyInstanceUid;
+    const instances = ['}{][', '"', '"}]', String.raw`\"`].map((text) =>
+      mrInstance({ StudyInstanceUID: study, PatientComments: text }),
+    );
+    const json = instances.map(({ dataSet }) => dataSetToJson(parseDataSet(dataSet, EXPLICIT_VR_LITTLE_ENDIAN)));
+    const padded = json.map((one) => ({ ...one, '00100011': { vr: 'LO', BulkPadding: 'x'.repeat(5_000_000) } }));
+
+    const { status, body } = await post([{ type: JSON_TYPE, body: JSON.stringify(padded) }]);
+
+    expect(status).to.equal(200);
+    expect(uidsOf(body, REFERENCED)).to.deep.equal(instances.map((each) => each.sopInstanceUid));
+  });
+
+  it('names an instance whose metadata cannot be read, so far as it can', async () => {
+    const { sopInstanceUid } = mrInstance();
+    const { status, body } = await post([
+      {
+        type: JSON_TYPE,
+        body: JSON.stringify({
+          '00080016': { vr: 'UI', Value: ['1.2.840.10008.5.1.4.1.1.4'] },
+          '00080018': { vr: 'UI', Value: [sopInstanceUid] },
+          '00200013': { vr: 'IS', Value: [1.5] },
+        }),
+      },
+    ]);
+
+    expect([status, uidsOf(body, FAILED)]).to.deep.equal([409, [sopInstanceUid]]);
+  });
+
+  it('holds no more than its limit when one part is for many instances', async () => {
+    const study = mrInstance().studyInstanceUid;
+    const instances = [0, 1, 2, 3, 4].map(() => mrInstance({ StudyInstanceUID: study }));
+
+    const { status, body } = await post([
+      {
+        type: JSON_TYPE,
+        body: JSON.stringify(
+          instances.map((each) => ({ ...referring(each, 'never'), '00420011': { vr: 'OB', BulkDataURI: 'shared' } })),
+        ),
+      },
+      { type: OCTETS, location: 'shared', body: Buffer.alloc(7 * 1024 * 1024) },
+    ]);
+
+    expect([status, body.type]).to.deep.equal([413, 'urn:hub:error:request.too-large']);
+  });
 
   it('answers 415 when nothing in the request is of a kind that can be stored', async () => {
     const { status } = await post([{ type: 'text/plain', body: 'x' }]);
