@@ -408,8 +408,8 @@ export interface Ledger {
     ): Promise<{
       readonly dataSetSha256?: string;
       readonly patientDigest?: string;
-      /** Several patients were accepted for the study: which one may come in is for `record` to say. */
-      readonly hasSeveralPatients?: true;
+      /** Digests of other patients that somebody let into the study. */
+      readonly otherPatients?: readonly string[];
     }>;
     /** Every content a SOP Instance UID has had, oldest first; empty when it is not known. */
     versions(sop: SopInstanceUid): Promise<readonly InstanceVersion[]>;

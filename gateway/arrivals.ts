@@ -26,7 +26,11 @@ export type Verdict =
   | { readonly kind: 'new' }
   | { readonly kind: 'same'; readonly durable: Promise<unknown> }
   | Conflict
-  | { readonly kind: 'patient-mismatch' };
+  | {
+      readonly kind: 'patient-mismatch';
+      /** Fulfilled when something of the study's patient is; absent when the ledger has that. */
+      readonly durable?: Promise<unknown>;
+    };
 
 /** The UID is taken by other bytes. */
 export interface Conflict {
@@ -43,7 +47,7 @@ export interface Conflict {
 export interface Known {
   readonly dataSetSha256?: string;
   readonly patientDigest?: string;
-  readonly hasSeveralPatients?: true;
+  readonly otherPatients?: readonly string[];
 }
 
 interface Pending extends Arrival {
@@ -55,7 +59,10 @@ interface Pending extends Arrival {
 export class Arrivals {
   /** By UID, in the order they came; nearly always one. */
   readonly #instances = new Map<SopInstanceUid, readonly Pending[]>();
-  readonly #studies = new Map<StudyInstanceUid, { readonly patientDigest: string; instances: number }>();
+  readonly #studies = new Map<
+    StudyInstanceUid,
+    { readonly patientDigest: string; readonly durable: Set<Promise<unknown>> }
+  >();
 
   judge(arrival: Arrival, known: Known): Verdict {
     // The ledger's word counts first: what waits here may be a copy that it is going to refuse.
@@ -67,7 +74,12 @@ export class Arrivals {
     const current = pending.at(-1);
     const against = current?.dataSetSha256 ?? known.dataSetSha256;
     const isOtherPatient = this.#isOtherPatient(arrival, known);
-    if (against === undefined) return { kind: isOtherPatient ? 'patient-mismatch' : 'new' };
+    if (against === undefined) {
+      if (!isOtherPatient) return { kind: 'new' };
+      const first =
+        known.patientDigest === undefined ? this.#studies.get(arrival.studyInstanceUid)?.durable : undefined;
+      return { kind: 'patient-mismatch', ...(first === undefined ? {} : { durable: Promise.any(first) }) };
+    }
     return { kind: 'conflict', against, isOtherPatient, ...(current === undefined ? {} : { pending: current }) };
   }
 
@@ -90,8 +102,8 @@ export class Arrivals {
     };
     this.#instances.set(sopInstanceUid, waiting === undefined ? [pending] : [...waiting, pending]);
     const study = this.#studies.get(studyInstanceUid);
-    if (study === undefined) this.#studies.set(studyInstanceUid, { patientDigest, instances: 1 });
-    else study.instances += 1;
+    if (study === undefined) this.#studies.set(studyInstanceUid, { patientDigest, durable: new Set([durable]) });
+    else study.durable.add(durable);
   }
 
   /** True while the ledger does not know everything that arrived of the study. */
@@ -114,12 +126,12 @@ export class Arrivals {
     else this.#instances.set(arrival.sopInstanceUid, rest);
     const study = this.#studies.get(arrival.studyInstanceUid);
     if (study === undefined) return;
-    study.instances -= 1;
-    if (study.instances === 0) this.#studies.delete(arrival.studyInstanceUid);
+    for (const pending of waiting) if (!rest.includes(pending)) study.durable.delete(pending.durable);
+    if (study.durable.size === 0) this.#studies.delete(arrival.studyInstanceUid);
   }
 
   #isOtherPatient(arrival: Arrival, known: Known): boolean {
-    if (known.hasSeveralPatients === true) return false;
+    if (known.otherPatients?.includes(arrival.patientDigest) === true) return false;
     const patient = known.patientDigest ?? this.#studies.get(arrival.studyInstanceUid)?.patientDigest;
     return patient !== undefined && patient !== arrival.patientDigest;
   }

@@ -119,6 +119,10 @@ async function commit(
       if (await isFulfilled(verdict.durable)) return 'same';
       continue;
     }
+    // The patient of a study is whose instance the ledger hears of first: a refused copy must not come before it.
+    if (verdict.kind === 'patient-mismatch' && verdict.durable !== undefined) {
+      if (!(await isFulfilled(verdict.durable))) continue;
+    }
     if (verdict.kind === 'conflict' && settled?.against !== verdict.against) {
       // A version has to follow something, and a rejection something that stays: if that fails, this one is the first.
       if (verdict.pending !== undefined && !(await isFulfilled(verdict.pending.durable))) continue;

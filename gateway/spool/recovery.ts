@@ -31,7 +31,7 @@ export interface SpooledRecord extends Committed {
 /**
  * Reads, checks and mends every segment behind its position.
  *
- * @returns the records the ledger lacks, oldest segment first, each of them durable
+ * @returns the records the ledger lacks in the order they were received, those of a segment as they lie there, each durable
  */
 export async function recoverSpool(
   files: SpoolFiles,
@@ -39,18 +39,26 @@ export async function recoverSpool(
   log: Logger,
 ): Promise<readonly SpooledRecord[]> {
   const known = new Map(positions.map(({ segment, offset }) => [segment, offset]));
-  const records: SpooledRecord[] = [];
+  const records: { readonly record: SpooledRecord; readonly receivedAt: string }[] = [];
   for (const name of await files.list()) {
     const file = await files.open(name);
     try {
       const found = await recoverSegment(name, file, Math.max(known.get(name) ?? 0, SEGMENT_MAGIC.length), log);
-      records.push(...found.records);
+      let receivedAt = '';
+      for (const record of found.records) {
+        // Never before the one in front of it, whatever the clock did: a position tells of all up to it.
+        if (record.description.receivedAt > receivedAt) ({ receivedAt } = record.description);
+        records.push({ record, receivedAt });
+      }
       if (found.isEmpty) await files.remove(name);
     } finally {
       await file.close();
     }
   }
-  return records;
+  // As they came, not as their segments began: a large object's segment is older than what arrived meanwhile, and the
+  // ledger gives UIDs and patients to whom it hears of first. The sort is stable.
+  const order = (one: string, other: string) => (one < other ? -1 : one > other ? 1 : 0);
+  return records.sort((one, other) => order(one.receivedAt, other.receivedAt)).map(({ record }) => record);
 }
 
 async function recoverSegment(

@@ -109,7 +109,8 @@ export const describeQuarantine: LedgerSuite = (subject) => {
     expect(await record(ledger, received(4, { patientDigest: hex(0x123) }))).to.deep.equal(['patient-mismatch']);
     expect(await ledger.instances.known(received(1).sopInstanceUid, STUDY)).to.deep.equal({
       dataSetSha256: hex(1),
-      hasSeveralPatients: true,
+      patientDigest: hex(0xabc),
+      otherPatients: [hex(0xdef)],
     });
   });
 

@@ -59,9 +59,9 @@ export interface ItemSelection {
 
 export function instanceReads(db: Database) {
   // Asked before each acknowledgement: one statement takes the file's locks once.
-  const known = db.query<{ data_set_sha256: string | null; patient_digest: string | null; several: 0 | 1 }>(
+  const known = db.query<{ data_set_sha256: string | null; patient_digest: string | null; others: string | null }>(
     `SELECT (SELECT data_set_sha256 FROM instances WHERE sop_instance_uid = ?) AS data_set_sha256,
-            s.patient_digest, EXISTS (SELECT 1 FROM accepted_patients a WHERE a.study = s.study) AS several
+            s.patient_digest, (SELECT group_concat(a.patient_digest) FROM accepted_patients a WHERE a.study = s.study) AS others
      FROM (SELECT 1) LEFT JOIN studies s ON s.study_instance_uid = ?`,
   );
   const positions = db.query<SpoolPosition>(
@@ -103,14 +103,11 @@ export function instanceReads(db: Database) {
   return {
     known(sop: SopInstanceUid, study: StudyInstanceUid) {
       const row = known.get(sop, study);
-      const { data_set_sha256: dataSetSha256 = null, patient_digest: patientDigest = null } = row ?? {};
+      const { data_set_sha256: dataSetSha256 = null, patient_digest: patientDigest = null, others = null } = row ?? {};
       return {
         ...(dataSetSha256 === null ? {} : { dataSetSha256 }),
-        ...(row?.several === 1
-          ? { hasSeveralPatients: true as const }
-          : patientDigest === null
-            ? {}
-            : { patientDigest }),
+        ...(patientDigest === null ? {} : { patientDigest }),
+        ...(others === null ? {} : { otherPatients: others.split(',') }),
       };
     },
     versions: (sop: SopInstanceUid): readonly InstanceVersion[] =>
