@@ -108,9 +108,9 @@ function tableOf(
   const entries = (count & 0xffff) === 0 ? 65_536 : count & 0xffff;
   // A table of 8 bit entries may be packed in bytes: what is there decides, as descriptors are often wrong.
   const packed = data.value.length < entries * 2;
-  const values = packed
-    ? Array.from(data.value)
-    : numbersOf({ vr: 'US', value: data.value }, dataSet.item.encoding.bigEndian);
+  // No more than the descriptor asks for: there may be a file's worth of it.
+  const value = data.value.subarray(0, entries * 2);
+  const values = packed ? Array.from(value) : numbersOf({ vr: 'US', value }, dataSet.item.encoding.bigEndian);
   // Written as US where the values are signed, and the other way: only 16 bits of it are sure.
   const low = first & 0xffff;
   return {

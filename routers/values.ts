@@ -72,7 +72,7 @@ export function comparable(kind: Exclude<ValueKind, 'text'>, value: string): num
 
 /** FL holds single precision: 2.894 in a rule must equal the nearest number the header can hold. */
 function number(text: string, round: (value: number) => number = (value) => value): number | undefined {
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? round(Number(text)) : undefined;
+  return /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? round(Number(text)) : undefined;
 }
 
 /** PS3.5 DA; `2026.03.31` is the form of ACR-NEMA, which PS3.5 asks readers to accept. */

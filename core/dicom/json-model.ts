@@ -53,8 +53,14 @@ const LONG_INTEGERS: Readonly<Record<string, (view: DataView, offset: number, li
   SV: (view, offset, littleEndian) => view.getBigInt64(offset, littleEndian),
   UV: (view, offset, littleEndian) => view.getBigUint64(offset, littleEndian),
 };
-/** PS3.5 Table 6.2-1, as JSON has numbers too; what a sender wrote otherwise stays the text it is. */
-const PLAIN_NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+/**
+ * PS3.5 Table 6.2-1, as JSON has numbers too; what a sender wrote otherwise stays the text it is. Each digit can be matched
+ * in one way only: a value of a megabyte of them would else take hours.
+ */
+const PLAIN_NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+/** PS3.18 Table F.2.3-1: beside those with bytes, the VRs whose value may stand elsewhere; it does when it is this long. */
+const LONG_VRS = new Set(['DS', 'FD', 'FL', 'IS', 'LT', 'SL', 'SS', 'ST', 'SV', 'UC', 'UL', 'US', 'UT', 'UV']);
+const LONG_VALUE_BYTES = 256 * 1024;
 
 /** `00100010`: a tag as a key of the JSON model. */
 export function jsonKey(tag: number): string {
@@ -68,17 +74,50 @@ export function jsonKey(tag: number): string {
  */
 export function dataSetToJson(dataSet: DataSet, options: ToJsonOptions = {}, path: ItemPath = []): JsonDataSet {
   const json: Record<string, JsonElement> = {};
+  for (const { key, element, isEncapsulated } of told(dataSet))
+    json[key] = elementToJson(dataSet, element, isEncapsulated, options, path);
+  return json;
+}
+
+/**
+ * The text of the same JSON between its braces, in small pieces: whoever writes a header of megabytes can do something
+ * else in between, and holds none of it.
+ */
+export function* jsonMembers(dataSet: DataSet, options: ToJsonOptions = {}, path: ItemPath = []): Generator<string> {
+  let before = '';
+  for (const { key, element, isEncapsulated } of told(dataSet)) {
+    const { tag, items = [] } = element;
+    if (items.length === 0) {
+      yield `${before}"${key}":${JSON.stringify(elementToJson(dataSet, element, isEncapsulated, options, path))}`;
+    } else {
+      yield `${before}"${key}":{"vr":"SQ","Value":[`;
+      for (const [n, item] of items.entries()) {
+        yield n === 0 ? '{' : ',{';
+        yield* jsonMembers(item, options, [...path, { tag, item: n }]);
+        yield '}';
+      }
+      yield ']}';
+    }
+    before = ',';
+  }
+}
+
+/** What of a data set goes into JSON, the first of two elements with one tag. */
+function* told(
+  dataSet: DataSet,
+): Generator<{ readonly key: string; readonly element: Element; readonly isEncapsulated: boolean }> {
   const encapsulated = new Set(
     dataSet.item.elements
       .filter(({ undefinedLength, items }) => undefinedLength && items === undefined)
       .map(({ tag }) => tag),
   );
+  const seen = new Set<number>();
   for (const element of dataSet.elements) {
-    const key = jsonKey(element.tag);
-    if ((element.tag & 0xffff) === 0 || Object.hasOwn(json, key)) continue;
-    json[key] = elementToJson(dataSet, element, encapsulated.has(element.tag), options, path);
+    const { tag } = element;
+    if ((tag & 0xffff) === 0 || seen.has(tag)) continue;
+    seen.add(tag);
+    yield { key: jsonKey(tag), element, isEncapsulated: encapsulated.has(tag) };
   }
-  return json;
 }
 
 /** Text values by keyword, as the ledger keeps them, in the shape that their VR has; undefined for an unknown keyword. */
@@ -112,6 +151,10 @@ function elementToJson(
     if (uri !== undefined) return { vr, BulkDataURI: uri };
     assert(!isEncapsulated, 'encapsulated pixel data is referred to, not put into JSON');
     return { vr, InlineBinary: inline(value, dataSet.item.encoding.bigEndian ? (unit ?? 1) : 1) };
+  }
+  if (value.length > LONG_VALUE_BYTES && LONG_VRS.has(vr)) {
+    const uri = options.bulkDataUri?.(element, path);
+    if (uri !== undefined) return { vr, BulkDataURI: uri };
   }
   return withValues(vr, valuesOf(dataSet, element));
 }

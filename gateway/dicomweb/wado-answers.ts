@@ -83,7 +83,8 @@ async function* jsonArray(
   for (const item of items) {
     const instance = await opener.open(item);
     try {
-      yield Buffer.from(before + JSON.stringify(metadataOf(instance, urlOf(request, item))));
+      yield Buffer.from(before);
+      yield* metadataOf(instance, urlOf(request, item));
     } finally {
       await instance.close();
     }

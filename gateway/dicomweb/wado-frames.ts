@@ -57,15 +57,19 @@ function chooseForm(type: string, wanted: string | undefined, stored: string): O
   return undefined;
 }
 
-/** `1,3,7` as frames from 0. @throws {HubError} `request.invalid`, `resource.not-found` */
+/** `1,3,7` as frames from 0, each once. @throws {HubError} `request.invalid`, `resource.not-found` */
 export function parseFrameList(text: string, numberOfFrames: number): readonly number[] {
-  return text.split(',').map((one) => {
+  const frames = text.split(',').map((one) => {
     if (!/^\d{1,9}$/.test(one) || Number(one) < 1)
       throw new HubError('request.invalid', { detail: 'frames are a list of numbers from 1' });
     if (Number(one) > numberOfFrames)
       throw new HubError('resource.not-found', { detail: `the instance has ${numberOfFrames} frames` });
     return Number(one) - 1;
   });
+  // Else one URL would ask for a frame, and its decoding, thousands of times.
+  if (new Set(frames).size < frames.length)
+    throw new HubError('request.invalid', { detail: 'a frame is asked for once' });
+  return frames;
 }
 
 /** The bytes of each frame, in the order asked for. @param frames - from 0 */

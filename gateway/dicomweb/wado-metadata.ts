@@ -1,7 +1,8 @@
 /** Metadata as DICOM JSON (PS3.18 Section 10.4.1.1.2), and the values it refers to (Section 10.4.1.1.5). */
+import { setImmediate } from 'node:timers/promises';
 import { type Element as ParsedElement } from '../../core/dicom/data-set.ts';
 import type { Element, Item } from '../../core/dicom/element.ts';
-import { dataSetToJson, jsonKey, type ItemPath, type JsonDataSet } from '../../core/dicom/json-model.ts';
+import { jsonKey, jsonMembers, type ItemPath } from '../../core/dicom/json-model.ts';
 import { toLittleEndian } from '../../core/dicom/to-explicit.ts';
 import { HubError } from '../../core/errors.ts';
 import type { OpenedInstance } from './wado-source.ts';
@@ -10,18 +11,42 @@ import type { OpenedInstance } from './wado-source.ts';
 const INLINE_LIMIT_BYTES = 1_024;
 const KEY = /^[0-9A-F]{8}$/;
 
-/** @param url - of the instance */
-export function metadataOf({ dataSet, header }: OpenedInstance, url: string): JsonDataSet {
+/** So much JSON is made at a time, in some milliseconds; then the doors have their turn. */
+const PIECE_LENGTH = 32 * 1024;
+
+/** The JSON of an instance, in pieces. @param url - of the instance */
+export async function* metadataOf(instance: OpenedInstance, url: string): AsyncGenerator<Uint8Array> {
+  let text = '';
+  for (const piece of textOf(instance, url)) {
+    text += piece;
+    if (text.length < PIECE_LENGTH) continue;
+    yield Buffer.from(text);
+    text = '';
+    await setImmediate();
+  }
+  yield Buffer.from(text);
+}
+
+function* textOf({ dataSet, header }: OpenedInstance, url: string): Generator<string> {
   const uriOf = (element: Pick<ParsedElement, 'tag'>, path: ItemPath): string =>
     `${url}/bulkdata/${[...path.flatMap(({ tag, item }) => [jsonKey(tag), String(item)]), jsonKey(element.tag)].join('/')}`;
   const inFragments = tagsInFragments(dataSet.item);
-  const json = dataSetToJson(dataSet, {
+  let isEmpty = true;
+  yield '{';
+  const members = jsonMembers(dataSet, {
     bulkDataUri: (element, path) =>
       element.value.length > INLINE_LIMIT_BYTES || inFragments.has(element.tag) ? uriOf(element, path) : undefined,
   });
+  for (const member of members) {
+    isEmpty = false;
+    yield member;
+  }
   const { pixelData } = header;
-  if (pixelData === undefined) return json;
-  return { ...json, [jsonKey(pixelData.tag)]: { vr: pixelData.vr, BulkDataURI: uriOf(pixelData, []) } };
+  if (pixelData !== undefined) {
+    const element = JSON.stringify({ vr: pixelData.vr, BulkDataURI: uriOf(pixelData, []) });
+    yield `${isEmpty ? '' : ','}"${jsonKey(pixelData.tag)}":${element}`;
+  }
+  yield '}';
 }
 
 /** Fragments have no inline form, wherever they stand: the icon of a compressed image is one. */

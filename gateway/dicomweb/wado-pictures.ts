@@ -3,16 +3,18 @@ import type { Request, Response } from 'express';
 import { HubError } from '../../core/errors.ts';
 import type { InstanceItem } from '../../core/store.ts';
 import { acceptedRanges } from './accept.ts';
-import { isFresh, sendMultipart, sendStream } from './wado-answer.ts';
+import { isFresh, sendMultipart, sendStream, type OutgoingPart } from './wado-answer.ts';
 import type { Part10Ports } from './wado-part10.ts';
 import { choosePictures, hasNoPicture, parsePictureRequest, pictureOf } from './wado-rendered.ts';
 import { urlOf, type Retrieval } from './wado-retrieval.ts';
 import type { InstanceOpener } from './wado-source.ts';
 
-export interface PictureOf {
+/** Pictures of one instance. A few bytes of header may name millions of frames: there is no list of all of them. */
+export interface PicturesOf {
   readonly item: InstanceItem;
-  /** From 0. */
-  readonly frame: number;
+  readonly count: number;
+  /** The frame of a picture, both from 0. */
+  readonly frame: (n: number) => number;
 }
 
 export async function sendRendered(
@@ -21,10 +23,10 @@ export async function sendRendered(
   { items, isOneInstance, signal }: Retrieval,
   ports: Part10Ports,
 ): Promise<void> {
-  const pictures: PictureOf[] = [];
+  const pictures: PicturesOf[] = [];
   for (const item of items) {
     const count = await numberOfPictures(item, ports.opener, !isOneInstance);
-    for (let frame = 0; frame < count; frame++) pictures.push({ item, frame });
+    if (count > 0) pictures.push({ item, count, frame: (n) => n });
   }
   if (pictures.length === 0) throw new HubError('resource.not-found', { detail: 'nothing here has a picture' });
   await sendPictures(request, response, pictures, false, ports, signal);
@@ -42,7 +44,14 @@ export async function sendThumbnail(
   for (const item of candidates) {
     const count = await numberOfPictures(item, ports.opener, !isOneInstance);
     if (count === 0) continue;
-    await sendPictures(request, response, [{ item, frame: Math.floor(count / 2) }], true, ports, signal);
+    await sendPictures(
+      request,
+      response,
+      [{ item, count: 1, frame: () => Math.floor(count / 2) }],
+      true,
+      ports,
+      signal,
+    );
     return;
   }
   throw new HubError('resource.not-found', { detail: 'nothing here has a picture' });
@@ -66,17 +75,19 @@ async function numberOfPictures(item: InstanceItem, opener: InstanceOpener, goes
 export async function sendPictures(
   request: Request,
   response: Response,
-  pictures: readonly PictureOf[],
+  pictures: readonly PicturesOf[],
   isThumbnail: boolean,
   { opener, workers }: Part10Ports,
   signal: AbortSignal,
 ): Promise<void> {
-  const { form, type } = choosePictures(acceptedRanges(request), pictures.length === 1);
+  const count = pictures.reduce((sum, one) => sum + one.count, 0);
+  const { form, type } = choosePictures(acceptedRanges(request), count === 1);
   const asked = parsePictureRequest(request.query, isThumbnail);
-  const of = pictures.map(({ item, frame }) => `${item.sha256} ${frame}`);
+  // The whole instance, or what the URL names: the first one and their number do.
+  const of = pictures.map(({ item, frame, count: own }) => `${item.sha256} ${frame(0)} ${own}`);
   const variant = `${form} ${type} ${JSON.stringify(asked)}`;
   if (isFresh(request, response, { of, variant })) return;
-  const render = async ({ item, frame }: PictureOf): Promise<Uint8Array> => {
+  const render = async (item: InstanceItem, frame: number): Promise<Uint8Array> => {
     const instance = await opener.open(item);
     try {
       return await pictureOf(instance, frame, type, asked, workers, signal);
@@ -90,20 +101,20 @@ export async function sendPictures(
       request,
       response,
       type,
-      onceMade(() => render(only)),
+      onceMade(() => render(only.item, only.frame(0))),
     );
     return;
   }
-  await sendMultipart(
-    request,
-    response,
-    type,
-    pictures.map((picture) => ({
-      contentType: type,
-      location: `${urlOf(request, picture.item)}/frames/${picture.frame + 1}/rendered`,
-      body: onceMade(() => render(picture)),
-    })),
-  );
+  await sendMultipart(request, response, type, parts());
+
+  function* parts(): Generator<OutgoingPart> {
+    for (const { item, frame: frameOf, count: own } of pictures)
+      for (let n = 0; n < own; n++) {
+        const frame = frameOf(n);
+        const location = `${urlOf(request, item)}/frames/${frame + 1}/rendered`;
+        yield { contentType: type, location, body: onceMade(() => render(item, frame)) };
+      }
+  }
 }
 
 async function* onceMade(make: () => Promise<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -106,11 +106,9 @@ function textOf(query: Request['query'], name: string): string | undefined {
   return value;
 }
 
-/** No picture has a number of more characters; the expression takes the square of their count. */
-const MAX_NUMBER_LENGTH = 32;
-
 function isNumber(text: string): boolean {
-  return text.length <= MAX_NUMBER_LENGTH && /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text);
+  // Each digit can be matched in one way only: else the time grows with the square of their number.
+  return /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)$/.test(text);
 }
 
 /** One frame as a file. @param frame - from 0 @throws {HubError} `pixels.*` */

@@ -102,8 +102,8 @@ export function wadoRouter(ports: WadoPorts): Router {
       withInstance(onlyOne(items), async (instance) => {
         const { description } = await instance.pixels();
         const frames = parseFrameList(text(request, 'frames'), description.numberOfFrames);
-        const pictures = frames.map((frame) => ({ item: instance.item, frame }));
-        await sendPictures(request, response, pictures, kind === 'thumbnail', part10, signal);
+        const pictures = { item: instance.item, count: frames.length, frame: (n: number) => frames[n] ?? 0 };
+        await sendPictures(request, response, [pictures], kind === 'thumbnail', part10, signal);
       }),
     );
   return router;
