@@ -247,6 +247,8 @@ export interface LeasedDelivery extends DeliveryRow {
   readonly items: readonly RunItem[];
   /** Instances the destination has, from earlier attempts or, unchanged, from an earlier revision: it is not sent them again. */
   readonly delivered: readonly string[];
+  /** Instances of which the destination may have another content, from another run of this revision or an earlier one. */
+  readonly revised: readonly string[];
 }
 
 export interface NewQuarantine {
@@ -311,8 +313,14 @@ export interface CommitmentRow extends Omit<CommitmentRequest, 'items'> {
 /** A referenced instance and what the ledger knows of it. */
 export interface CommitmentEvidence extends CommitmentReference {
   readonly item: number;
-  readonly stored?: { readonly sopClassUid: string; readonly studyInstanceUid: string; readonly blob: BlobRef };
-  /** A copy of it is in quarantine at the door. */
+  readonly stored?: {
+    readonly sopClassUid: string;
+    readonly studyInstanceUid: string;
+    readonly blob: BlobRef;
+    /** Of the bytes that the reference names. */
+    readonly sha256: string;
+  };
+  /** A copy of it is in quarantine at the door, or one with other bytes was rejected. */
   readonly isHeld: boolean;
 }
 export interface CommitmentItem extends CommitmentReference {
@@ -558,7 +566,13 @@ export interface Ledger {
     due(by: Date, limit: number): Promise<readonly CommitmentRow[]>;
     /** In the order of the request. */
     evidence(commitmentId: string): Promise<readonly CommitmentEvidence[]>;
-    /** What is no failure is promised from here on. False: it was decided before. */
+    /** Of a content with this UID nothing was kept; until the study is removed. */
+    rejected(copy: {
+      readonly sopInstanceUid: string;
+      readonly dataSetSha256: string;
+      readonly source: string;
+    }): Promise<void>;
+    /** What is no failure is promised from here on; until it was told it is decided anew. False: it was told. */
     decide(
       commitmentId: string,
       failures: readonly { readonly item: number; readonly reason: number }[],

@@ -218,7 +218,7 @@ class RunningGateway implements Gateway {
             objects: { open: inner.openReceived },
             isStopping: () => this.#state === 'stopping',
             isDiskLow: () => spool.isFull,
-            isOnItsWay: (sopInstanceUid) => inner.arrivals.has(sopInstanceUid),
+            isOnItsWay: (sopInstanceUid) => inner.arrivals.has(sopInstanceUid) || inner.pump.isBehind(sopInstanceUid),
             receive: (prefix) => spool.receive(prefix),
             onRefused: (caller) => this.#refusals.add(caller),
             onEnded: (associationId, isReleased) => batches.ended(associationId, isReleased),

@@ -19,7 +19,7 @@ import type { ReceivedObject, Reception } from './spool/reception.ts';
 import type { Description } from './spool/record.ts';
 
 export interface IngestPorts extends Pick<SameUidPorts, 'sameUidOf' | 'openReceived'> {
-  readonly ledger: Pick<Ledger, 'instances'>;
+  readonly ledger: Pick<Ledger, 'instances' | 'commitments'>;
   readonly arrivals: Arrivals;
   readonly headers: HeaderReader;
   readonly pump: SpoolPump;
@@ -130,8 +130,10 @@ async function commit(
       settled = { against: verdict.against, settlement };
       continue;
     }
-    const settlement = verdict.kind === 'conflict' ? settled?.settlement : undefined;
+    let settlement = verdict.kind === 'conflict' ? settled?.settlement : undefined;
     if (settlement === 'same') return 'same';
+    // What no record tells a later storage commitment is kept after all.
+    if (settlement === 'reject' && !(await isNoted(arrival, offer, hub))) settlement = 'quarantine';
     if (settlement === 'reject') {
       const { studyInstanceUid, sopInstanceUid } = arrival;
       const { associationId } = offer.provenance;
@@ -180,18 +182,35 @@ async function store(
 
 /** A ledger that is down or slow costs the sender a moment, not the acknowledgement: the pump's record decides later. */
 async function askLedger(instance: Examined, hub: IngestPorts): Promise<Known> {
+  const known = await inTime(hub.ledger.instances.known(instance.sopInstanceUid, instance.studyInstanceUid), hub);
+  return known ?? {};
+}
+
+/** Nothing of a rejected copy is kept, so the ledger has to know that there was one before its sender does. */
+async function isNoted(
+  { sopInstanceUid, dataSetSha256 }: { readonly sopInstanceUid: string; readonly dataSetSha256: string },
+  { provenance }: Offer,
+  { ledger, log }: IngestPorts,
+): Promise<boolean> {
+  const noted = ledger.commitments.rejected({ sopInstanceUid, dataSetSha256, source: provenance.source });
+  return (
+    (await inTime(
+      noted.then(() => true),
+      { log },
+    )) ?? false
+  );
+}
+
+async function inTime<Answer>(asked: Promise<Answer>, { log }: Pick<IngestPorts, 'log'>): Promise<Answer | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('no answer in time')), LEDGER_PATIENCE_MS);
   });
   try {
-    return await Promise.race([
-      hub.ledger.instances.known(instance.sopInstanceUid, instance.studyInstanceUid),
-      patience,
-    ]);
+    return await Promise.race([asked, patience]);
   } catch (error) {
-    hub.log.warn('ledger not asked before an acknowledgement', { reason: String(error) });
-    return {};
+    log.warn('ledger not asked before an acknowledgement', { reason: String(error) });
+    return undefined;
   } finally {
     clearTimeout(timer);
   }

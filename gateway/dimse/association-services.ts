@@ -83,7 +83,7 @@ export class AssociationServices implements MessageRouting {
     if (this.#reports !== undefined) return;
     this.#reports = new ReportSender({
       ...{ contextId: id, transferSyntaxUid, maxPduLength: this.#maxPduLength },
-      write: (bytes) => this.#carrier.write(bytes),
+      write: (bytes) => this.#carrier.writeReport(bytes),
     });
     this.#desk.opened(this.#id, this.#reports);
   }

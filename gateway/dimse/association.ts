@@ -68,6 +68,8 @@ export class Association implements PduHandler {
   #request: AssociationRequest | undefined;
   #source = '';
   #isStopping = false;
+  /** Of reports, on their way to the peer: they have a time to be answered in. */
+  #reportBytes = 0;
   #end = 'closed by peer';
 
   constructor(connected: Connected, ports: AssociationPorts) {
@@ -81,6 +83,7 @@ export class Association implements PduHandler {
       provenance: () => this.#provenance(),
       isStopping: () => this.#isStopping,
       write: (bytes) => this.#write(bytes),
+      writeReport: (bytes) => this.#writeReport(bytes),
       holdBack: (ready) => this.#reader.holdBack(ready),
       onAnswered: () => this.#answered(),
       onFailed: (error) => this.#fail(error),
@@ -283,7 +286,13 @@ export class Association implements PduHandler {
   #write(bytes: Buffer): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') return;
     this.#socket.write(bytes);
-    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#socket.destroy();
+    if (this.#socket.writableLength - this.#reportBytes > MAX_UNREAD_BYTES) this.#socket.destroy();
+  }
+
+  #writeReport(bytes: Buffer): void {
+    if (this.#phase === 'closing' || this.#phase === 'closed') return;
+    this.#reportBytes += bytes.length;
+    this.#socket.write(bytes, () => (this.#reportBytes -= bytes.length));
   }
 
   #provenance(): Provenance {

@@ -25,6 +25,8 @@ export interface MessageCarrier {
   readonly provenance: () => Provenance;
   readonly isStopping: () => boolean;
   readonly write: (bytes: Buffer) => void;
+  /** A message of the hub's own, of some megabytes perhaps: who asked for it may take its time to read it. */
+  readonly writeReport: (bytes: Buffer) => void;
   /** Nothing more is to be read until the promise is fulfilled. */
   readonly holdBack: (ready: Promise<unknown>) => void;
   readonly onAnswered: () => void;

@@ -54,6 +54,8 @@ export class SpoolPump {
   readonly #queue: Pending[] = [];
   readonly #stopping = new AbortController();
   readonly #hurry = new AbortController();
+  /** How many records of each SOP Instance UID, refused copies too, wait in the queue. */
+  readonly #uids = new Map<string, number>();
   #kept = 0;
   /** Smaller while a record is searched that the ledger refuses. */
   #maxBatch = MAX_BATCH;
@@ -70,7 +72,14 @@ export class SpoolPump {
     if (isKept) this.#kept += 1;
     this.#queue.push({ ...record, ...(isKept ? { attributes } : {}) });
     this.#pendingBytes += record.sizeBytes;
+    const { sopInstanceUid } = record.description;
+    if (sopInstanceUid !== undefined) this.#uids.set(sopInstanceUid, (this.#uids.get(sopInstanceUid) ?? 0) + 1);
     this.#running ??= this.#run();
+  }
+
+  /** True while the ledger was not told of everything that is durable with this UID, whether taken or refused. */
+  isBehind(sopInstanceUid: string): boolean {
+    return this.#uids.has(sopInstanceUid);
   }
 
   get pendingBytes(): number {
@@ -223,6 +232,10 @@ export class SpoolPump {
     for (const record of batch) {
       this.#pendingBytes -= record.sizeBytes;
       if (record.attributes !== undefined) this.#kept -= 1;
+      const { sopInstanceUid = '' } = record.description;
+      const left = (this.#uids.get(sopInstanceUid) ?? 1) - 1;
+      if (left > 0) this.#uids.set(sopInstanceUid, left);
+      else this.#uids.delete(sopInstanceUid);
     }
   }
 

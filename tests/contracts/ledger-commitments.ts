@@ -53,12 +53,12 @@ export const describeCommitments: LedgerSuite = (subject) => {
 
     const evidence = await ledger.commitments.evidence('commitment-1');
 
-    const { studyInstanceUid, blob } = received(2);
+    const { studyInstanceUid, blob, sha256 } = received(2);
     expect(evidence).to.deep.equal([
       { item: 0, sopClassUid: MR, sopInstanceUid: received(1).sopInstanceUid, isHeld: true },
       {
         ...{ item: 1, sopClassUid: MR, sopInstanceUid: received(2).sopInstanceUid, isHeld: false },
-        stored: { sopClassUid: MR, studyInstanceUid, blob },
+        stored: { sopClassUid: MR, studyInstanceUid, blob, sha256 },
       },
     ]);
   });
@@ -79,16 +79,38 @@ export const describeCommitments: LedgerSuite = (subject) => {
     ]);
   });
 
-  it('decides once, and then has it to be reported', async () => {
+  it('counts a UID as held when a copy with other bytes was rejected, not for the bytes that are there', async () => {
+    const { ledger } = subject();
+    await record(ledger, received(1), received(2));
+    await ledger.commitments.request(asked(), decideBy());
+    const { sopInstanceUid, dataSetSha256 } = received(1);
+
+    for (const digest of ['f'.repeat(64), 'f'.repeat(64)]) {
+      await ledger.commitments.rejected({ sopInstanceUid, dataSetSha256: digest, source: 'pacs' });
+    }
+    await ledger.commitments.rejected({
+      sopInstanceUid: received(2).sopInstanceUid,
+      dataSetSha256: received(2).dataSetSha256,
+      source: 'pacs',
+    });
+
+    expect(dataSetSha256).not.to.equal('f'.repeat(64));
+    expect((await ledger.commitments.evidence('commitment-1')).map(({ isHeld }) => isHeld)).to.deep.equal([
+      true,
+      false,
+    ]);
+  });
+
+  it('decides it, anew until it is told, and then has it to be reported', async () => {
     const { ledger } = subject();
     await ledger.commitments.request(asked(), decideBy());
 
     const decided = [
+      await ledger.commitments.decide('commitment-1', [{ item: 0, reason: 0x0110 }]),
       await ledger.commitments.decide('commitment-1', [{ item: 1, reason: 0x0112 }]),
-      await ledger.commitments.decide('commitment-1', []),
     ];
 
-    expect(decided).to.deep.equal([true, false]);
+    expect(decided).to.deep.equal([true, true]);
     expect((await due())[0]).to.deep.include({ state: 'reporting', failures: 1 });
     expect((await ledger.commitments.items('commitment-1')).map(({ failureReason }) => failureReason)).to.deep.equal([
       undefined,

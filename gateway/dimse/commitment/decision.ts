@@ -18,9 +18,9 @@ export type CommitmentDecision =
   { readonly kind: 'wait' } | { readonly kind: 'decided'; readonly failures: readonly Failure[] };
 
 export interface Surroundings {
-  /** Durable in the spool, or on its way there, and not in the ledger yet. */
+  /** A content of it has arrived that is not in the ledger yet: which one will be kept is not known. */
   readonly isOnItsWay: (sopInstanceUid: string) => boolean;
-  /** The bytes the ledger refers to are on the disk. */
+  /** The bytes the ledger refers to are on the disk, as they were received. */
   readonly isThere: (blob: string) => boolean;
   /** The time to wait for what is on its way is over. */
   readonly isLate: boolean;
@@ -33,11 +33,11 @@ export function decideCommitment(
 ): CommitmentDecision {
   const failures: Failure[] = [];
   for (const { item, sopClassUid, sopInstanceUid, stored, isHeld } of evidence) {
-    if (stored === undefined && isOnItsWay(sopInstanceUid)) {
+    if (isOnItsWay(sopInstanceUid)) {
       if (!isLate) return { kind: 'wait' };
       failures.push({ item, reason: FAILURE_REASON.processingFailure });
     } else if (isHeld) {
-      // A copy with other bytes was refused: which of the two the source would delete is not known here.
+      // A copy with other bytes was refused: what the source would delete is what it sent last.
       failures.push({ item, reason: FAILURE_REASON.processingFailure });
     } else if (stored === undefined) failures.push({ item, reason: FAILURE_REASON.noSuchInstance });
     else if (stored.sopClassUid !== sopClassUid) {

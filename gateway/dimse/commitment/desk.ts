@@ -3,24 +3,16 @@
  * sources. What is to be done is rows of the ledger: a restart between any two steps goes on with the next one.
  */
 import { v7 as uuidv7 } from 'uuid';
-import type { CommitmentEvidence, CommitmentOutcome, CommitmentRow, Ledger, Provenance } from '../../../core/ledger.ts';
-import type { Clock, Logger } from '../../../core/ports.ts';
-import { parseBlobRef, type BlobRef, type ObjectStore } from '../../../core/store.ts';
+import type { CommitmentOutcome, CommitmentRow, Provenance } from '../../../core/ledger.ts';
 import type { GatewayMetrics } from '../../metrics.ts';
+import { Assessment, type AssessmentPorts } from './assessment.ts';
 import type { CommitmentAsked } from './data-sets.ts';
-import { decideCommitment } from './decision.ts';
 import type { ReportChannel } from './report-channel.ts';
 import { Reporting, type ReportingOptions } from './reporting.ts';
 
-export interface DeskPorts {
-  readonly ledger: Pick<Ledger, 'commitments'>;
-  readonly store: Pick<ObjectStore, 'open'>;
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface DeskPorts extends AssessmentPorts {
   readonly metrics: Pick<GatewayMetrics, 'commitments' | 'commitmentReports'>;
   readonly random: () => number;
-  /** Durable in the spool, or on its way there, and not told to the ledger yet. */
-  readonly isOnItsWay: (sopInstanceUid: string) => boolean;
 }
 
 export interface DeskOptions extends ReportingOptions {
@@ -57,7 +49,9 @@ const LOOK_AGAIN_MS = 300;
 export class CommitmentDesk implements Desk {
   readonly #ports: DeskPorts;
   readonly #options: DeskOptions;
+  readonly #assessment: Assessment;
   readonly #reporting: Reporting;
+  readonly #stopping = new AbortController();
   /** Recorded, and the response to the request not written yet: the result must not overtake it. */
   readonly #unanswered = new Set<string>();
   readonly #underWay = new Map<string, Promise<void>>();
@@ -69,6 +63,7 @@ export class CommitmentDesk implements Desk {
   constructor(ports: DeskPorts, options: DeskOptions) {
     this.#ports = ports;
     this.#options = options;
+    this.#assessment = new Assessment(ports);
     this.#reporting = new Reporting(ports, options);
   }
 
@@ -85,6 +80,7 @@ export class CommitmentDesk implements Desk {
   async stop(): Promise<void> {
     this.#state = 'stopped';
     clearTimeout(this.#timer);
+    this.#stopping.abort();
     this.#reporting.stop();
     await this.#looking;
     await Promise.all(this.#underWay.values());
@@ -111,10 +107,13 @@ export class CommitmentDesk implements Desk {
         associationId,
         instances: items.length,
       });
+      // A repeat goes by the id of the first request, and a conflict leaves nothing to be told.
+      this.#unanswered.delete(commitmentId);
+      if (outcome !== 'conflict') this.#unanswered.add(id);
       return {
         outcome,
         onAnswered: () => {
-          this.#unanswered.delete(commitmentId);
+          this.#unanswered.delete(id);
           this.#wakeIn(0);
         },
       };
@@ -171,7 +170,7 @@ export class CommitmentDesk implements Desk {
   #begin(row: CommitmentRow): void {
     const { log } = this.#ports;
     const { commitmentId } = row;
-    const done = (row.state === 'deciding' ? this.#decide(row) : this.#reporting.report(row)).then(
+    const done = this.#perform(row).then(
       () => this.#wakeIn(0),
       (error: unknown) => {
         if (this.#state !== 'stopped') log.error('storage commitment failed', { commitmentId, reason: String(error) });
@@ -184,64 +183,31 @@ export class CommitmentDesk implements Desk {
     );
   }
 
-  async #decide(row: CommitmentRow): Promise<void> {
-    const { ledger, clock, log, metrics } = this.#ports;
-    const { commitmentId, source, decideBy } = row;
-    const { evidence, isOnItsWay } = await this.#evidence(commitmentId);
-    const isThere = await this.#presence(evidence);
-    const now = clock.now();
-    const decision = decideCommitment(evidence, { isOnItsWay, isThere, isLate: now >= decideBy });
+  /**
+   * Decides, and tells at once: what was true when an earlier attempt failed may not be any more. A copy was refused
+   * since, or the study was removed.
+   */
+  async #perform(row: CommitmentRow): Promise<void> {
+    const { ledger, clock } = this.#ports;
+    const { commitmentId } = row;
+    const decision = await this.#assessment.of(row, this.#stopping.signal);
     if (decision.kind === 'wait') {
-      await ledger.commitments.postpone(commitmentId, new Date(now.getTime() + LOOK_AGAIN_MS));
+      await ledger.commitments.postpone(commitmentId, new Date(clock.now().getTime() + LOOK_AGAIN_MS));
       return;
     }
     if (!(await ledger.commitments.decide(commitmentId, decision.failures))) return;
-    const failures = decision.failures.length;
-    metrics.commitments.increment({ source, outcome: failures === 0 ? 'committed' : 'failures' });
-    log.info('storage commitment decided', { commitmentId, source, instances: evidence.length, failures });
+    this.#tell(row, decision.failures.length);
+    // A repeat of the request may have come on another association meanwhile.
+    const decided = await ledger.commitments.get(commitmentId);
+    if (decided?.state === 'reporting' && this.#state === 'open') await this.#reporting.report(decided);
   }
 
-  /**
-   * What the ledger knows, read once more after asking what is on its way: an instance recorded between the two would
-   * else be in neither.
-   */
-  async #evidence(commitmentId: string): Promise<{
-    readonly evidence: readonly CommitmentEvidence[];
-    readonly isOnItsWay: (sopInstanceUid: string) => boolean;
-  }> {
-    const { ledger, isOnItsWay } = this.#ports;
-    const first = await ledger.commitments.evidence(commitmentId);
-    const missing = first.filter(({ stored }) => stored === undefined);
-    if (missing.length === 0) return { evidence: first, isOnItsWay: () => false };
-    const onItsWay = new Set(missing.map(({ sopInstanceUid }) => sopInstanceUid).filter(isOnItsWay));
-    return {
-      evidence: await ledger.commitments.evidence(commitmentId),
-      isOnItsWay: (sopInstanceUid) => onItsWay.has(sopInstanceUid),
-    };
+  #tell({ commitmentId, source, state, items, failures: before }: CommitmentRow, failures: number): void {
+    const { log, metrics } = this.#ports;
+    const fields = { commitmentId, source, instances: items, failures };
+    if (state === 'deciding') {
+      metrics.commitments.increment({ source, outcome: failures === 0 ? 'committed' : 'failures' });
+      log.info('storage commitment decided', fields);
+    } else if (failures !== before) log.warn('storage commitment decided anew before it was told', fields);
   }
-
-  /** Opens, of each pack, the reference that ends last: a pack that is gone or shorter holds none of what it should. */
-  async #presence(evidence: readonly CommitmentEvidence[]): Promise<(blob: string) => boolean> {
-    const last = new Map<string, { readonly blob: BlobRef; readonly end: number }>();
-    for (const { stored } of evidence) {
-      if (stored === undefined) continue;
-      const { pack, offset, length } = parseBlobRef(stored.blob);
-      if (offset + length > (last.get(pack)?.end ?? -1)) last.set(pack, { blob: stored.blob, end: offset + length });
-    }
-    const there = new Set<string>();
-    for (const [pack, { blob }] of last) {
-      try {
-        const source = await this.#ports.store.open(blob);
-        await source.close();
-        there.add(pack);
-      } catch (error) {
-        this.#ports.log.error('stored bytes are not there for a storage commitment', { pack, reason: String(error) });
-      }
-    }
-    return (blob) => there.has(packOf(blob));
-  }
-}
-
-function packOf(blob: string): string {
-  return blob.slice(0, blob.lastIndexOf('#'));
 }

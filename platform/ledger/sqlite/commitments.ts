@@ -59,6 +59,10 @@ export function commitmentWrites(db: Database) {
     `UPDATE commitments SET state = 'reporting', decided_at = ?, due_at = ? WHERE commitment = ?`,
   );
   const postpone = db.query('UPDATE commitments SET due_at = ? WHERE commitment_id = ? AND due_at IS NOT NULL');
+  const rejected = db.query(
+    `INSERT INTO rejected_copies (sop_instance_uid, data_set_sha256, source, rejected_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT DO NOTHING`,
+  );
   const attempted = db.query(
     'INSERT INTO commitment_attempts (commitment, attempt, started_at, way, outcome, detail) VALUES (?, ?, ?, ?, ?, ?)',
   );
@@ -89,13 +93,20 @@ export function commitmentWrites(db: Database) {
       goOn.run(associationId, calledAeTitle, now.getTime(), known.commitment);
       return { outcome: 'repeated', commitmentId: known.commitment_id };
     },
+    rejected(
+      now: Date,
+      copy: { readonly sopInstanceUid: string; readonly dataSetSha256: string; readonly source: string },
+    ): void {
+      rejected.run(copy.sopInstanceUid, copy.dataSetSha256, copy.source, now.toISOString());
+    },
     decide(
       now: Date,
       commitmentId: string,
       failures: readonly { readonly item: number; readonly reason: number }[],
     ): boolean {
       const row = stateOf.get(commitmentId);
-      if (row?.state !== 'deciding') return false;
+      if (row?.state !== 'deciding' && row?.state !== 'reporting') return false;
+      if (row.state === 'reporting') forgetReasons.run(row.commitment);
       for (const { item, reason } of failures) fail.run(reason, row.commitment, item);
       decided.run(now.toISOString(), now.getTime(), row.commitment);
       return true;
@@ -141,6 +152,7 @@ interface EvidenceRow {
   readonly stored_class: string | null;
   readonly study_instance_uid: string | null;
   readonly blob: BlobRef | null;
+  readonly sha256: string | null;
   readonly held: 0 | 1;
 }
 
@@ -154,9 +166,11 @@ export function commitmentReads(db: Database) {
   );
   const one = db.query<CommitmentTableRow>(`${SELECT} WHERE c.commitment_id = ?`);
   const evidence = db.query<EvidenceRow>(
-    `SELECT i.item, i.sop_class_uid, i.sop_instance_uid, n.sop_class_uid AS stored_class, s.study_instance_uid, n.blob,
+    `SELECT i.item, i.sop_class_uid, i.sop_instance_uid, n.sop_class_uid AS stored_class, s.study_instance_uid, n.blob, n.sha256,
             EXISTS (SELECT 1 FROM quarantine_items q JOIN quarantine e USING (entry)
-                    WHERE q.sop_instance_uid = i.sop_instance_uid AND e.stage = 'gateway' AND e.state = 'held') AS held
+                    WHERE q.sop_instance_uid = i.sop_instance_uid AND e.stage = 'gateway' AND e.state = 'held')
+              OR EXISTS (SELECT 1 FROM rejected_copies r WHERE r.sop_instance_uid = i.sop_instance_uid
+                         AND r.data_set_sha256 IS NOT n.data_set_sha256) AS held
      FROM commitments c JOIN commitment_items i USING (commitment)
           LEFT JOIN instances n ON n.sop_instance_uid = i.sop_instance_uid
           LEFT JOIN studies s ON s.study = n.study
@@ -212,15 +226,15 @@ export function commitmentReads(db: Database) {
 }
 
 function toEvidence(row: EvidenceRow): CommitmentEvidence {
-  const { stored_class: sopClassUid, study_instance_uid: studyInstanceUid, blob } = row;
+  const { stored_class: sopClassUid, study_instance_uid: studyInstanceUid, blob, sha256 } = row;
   return {
     item: row.item,
     sopClassUid: row.sop_class_uid,
     sopInstanceUid: row.sop_instance_uid,
     isHeld: row.held === 1,
-    ...(sopClassUid === null || studyInstanceUid === null || blob === null
+    ...(sopClassUid === null || studyInstanceUid === null || blob === null || sha256 === null
       ? {}
-      : { stored: { sopClassUid, studyInstanceUid, blob } }),
+      : { stored: { sopClassUid, studyInstanceUid, blob, sha256 } }),
   };
 }
 

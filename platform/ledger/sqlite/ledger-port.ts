@@ -1,7 +1,7 @@
 /** The methods of the port, as calls to the writer and queries of the reader; events are checked here, in the thread that made them. */
 import type { Ledger, LeasedDelivery, LeasedJob, NewEvent } from '../../../core/ledger.ts';
 import type { Clock } from '../../../core/ports.ts';
-import type { RunItem } from '../../../core/store.ts';
+import type { InstanceItem, RunItem } from '../../../core/store.ts';
 import { type SealedEvent, sealEvent } from './events.ts';
 import { prepareInstance } from './intake.ts';
 import type { Reads, Writes } from './operations.ts';
@@ -35,14 +35,27 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     return events.map((event) => sealEvent(event, now));
   };
 
-  /** A late instance brings its series along; what the destination has of an earlier revision, byte for byte, stays at home. */
-  const sentBefore = (deliveryId: string, items: readonly RunItem[]): readonly string[] => {
-    const sent = new Set(
-      reads.deliveries.earlierRuns(deliveryId).flatMap((runId) => (reads.runs.get(runId)?.items ?? []).map(identityOf)),
-    );
-    return items.flatMap((item) =>
-      item.kind === 'instance' && sent.has(identityOf(item)) ? [item.sopInstanceUid] : [],
-    );
+  /**
+   * A late instance brings its series along; what the destination has of an earlier revision, byte for byte, stays at home.
+   * What went there with other bytes has to go, whatever it says to its UID.
+   */
+  const sentBefore = (deliveryId: string, items: readonly RunItem[]) => {
+    const delivered = new Set<string>();
+    const digests = new Map<string, Set<string>>();
+    for (const { runId, isDelivered } of reads.deliveries.otherRuns(deliveryId)) {
+      for (const item of reads.runs.get(runId)?.items ?? []) {
+        if (item.kind !== 'instance') continue;
+        if (isDelivered) delivered.add(identityOf(item));
+        digests.set(item.sopInstanceUid, (digests.get(item.sopInstanceUid) ?? new Set()).add(item.sha256));
+      }
+    }
+    const ours = items.filter((item) => item.kind === 'instance');
+    const isRevised = ({ sopInstanceUid, sha256 }: InstanceItem) =>
+      [...(digests.get(sopInstanceUid) ?? [])].some((digest) => digest !== sha256);
+    return {
+      delivered: ours.filter((item) => delivered.has(identityOf(item))).map(({ sopInstanceUid }) => sopInstanceUid),
+      revised: ours.filter(isRevised).map(({ sopInstanceUid }) => sopInstanceUid),
+    };
   };
 
   return {
@@ -112,8 +125,9 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
             const run = reads.runs.get(runId);
             if (delivery === undefined || run === undefined) return [];
             const { history: _history, ...row } = delivery;
-            const delivered = [...reads.deliveries.delivered(deliveryId), ...sentBefore(deliveryId, run.items)];
-            return [{ ...row, fence, attempt, items: run.items, delivered }];
+            const before = sentBefore(deliveryId, run.items);
+            const delivered = [...reads.deliveries.delivered(deliveryId), ...before.delivered];
+            return [{ ...row, fence, attempt, items: run.items, delivered, revised: before.revised }];
           }),
         );
       },
@@ -135,6 +149,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       request: (request, decideBy) => write('commitments', 'request', request, decideBy),
       due: (by, limit) => read(() => reads.commitments.due(by, limit)),
       evidence: (commitmentId) => read(() => reads.commitments.evidence(commitmentId)),
+      rejected: (copy) => write('commitments', 'rejected', copy),
       decide: (commitmentId, failures) => write('commitments', 'decide', commitmentId, failures),
       postpone: (commitmentId, dueAt) => write('commitments', 'postpone', commitmentId, dueAt),
       items: (commitmentId) => read(() => reads.commitments.items(commitmentId)),
@@ -190,7 +205,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
   };
 }
 
-/** The same instance with the same bytes; artefacts are always new. */
-function identityOf(item: RunItem): string {
-  return item.kind === 'instance' ? `${item.sopInstanceUid} ${item.sha256}` : '';
+/** The same instance with the same bytes. */
+function identityOf({ sopInstanceUid, sha256 }: InstanceItem): string {
+  return `${sopInstanceUid} ${sha256}`;
 }

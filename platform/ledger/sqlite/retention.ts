@@ -66,6 +66,9 @@ export function retentionWrites(db: Database) {
      SELECT study, series, coalesce(revision, 0), min(instance), count(*), min(received_at), max(received_at)
      FROM instance_versions WHERE study = ? GROUP BY series, revision`,
   );
+  const dropRejected = db.query(
+    'DELETE FROM rejected_copies WHERE sop_instance_uid IN (SELECT sop_instance_uid FROM instances WHERE study = ?)',
+  );
   const dropVersions = db.query('DELETE FROM superseded_instances WHERE study = ?');
   const dropInstances = db.query('DELETE FROM instances WHERE study = ?');
   const empty = db.query('UPDATE studies SET instances = 0 WHERE study = ?');
@@ -97,6 +100,7 @@ export function retentionWrites(db: Database) {
       const gone = receivedBefore === undefined ? [] : studies.all(receivedBefore.getTime(), MAX_AT_ONCE);
       for (const { study } of gone) {
         keepSeries.run(study);
+        dropRejected.run(study);
         dropVersions.run(study);
         dropInstances.run(study);
         expireStudy.run(at, study);

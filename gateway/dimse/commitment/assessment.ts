@@ -1,0 +1,94 @@
+/**
+ * What a storage commitment comes to at this moment: what the ledger knows, what is on its way to it, and whether the
+ * bytes on the disk are those that were received.
+ */
+import { createHash } from 'node:crypto';
+import type { CommitmentEvidence, CommitmentRow, Ledger } from '../../../core/ledger.ts';
+import type { Clock, Logger } from '../../../core/ports.ts';
+import type { ObjectStore } from '../../../core/store.ts';
+import { decideCommitment, type CommitmentDecision } from './decision.ts';
+
+export interface AssessmentPorts {
+  readonly ledger: Pick<Ledger, 'commitments'>;
+  readonly store: Pick<ObjectStore, 'open'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Some content of the UID, refused copies too, has arrived and is not told to the ledger yet. */
+  readonly isOnItsWay: (sopInstanceUid: string) => boolean;
+}
+
+interface Unchecked extends NonNullable<CommitmentEvidence['stored']> {
+  /** Every byte is read. */
+  readonly isThorough: boolean;
+}
+
+/** Each time bytes were moved meanwhile (compaction) they are looked up once more. */
+const MAX_ROUNDS = 5;
+
+export class Assessment {
+  readonly #ports: AssessmentPorts;
+  /** One at a time: reading for a promise must not take the disk and the processor from what is being received. */
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(ports: AssessmentPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * @param signal - ends the reading
+   * @throws {HubError} what the ledger says; the reason of the signal
+   */
+  async of({ commitmentId, decideBy, state }: CommitmentRow, signal: AbortSignal): Promise<CommitmentDecision> {
+    const { ledger, clock, isOnItsWay } = this.#ports;
+    const items = await ledger.commitments.items(commitmentId);
+    /** By reference: the bytes are whole. */
+    const checked = new Map<string, boolean>();
+    for (let round = 1; ; round += 1) {
+      // Before the ledger is read: what is recorded between the two would else be in neither.
+      const onItsWay = new Set(items.map(({ sopInstanceUid }) => sopInstanceUid).filter(isOnItsWay));
+      const isLate = clock.now() >= decideBy;
+      if (onItsWay.size > 0 && !isLate) return { kind: 'wait' };
+      const evidence = await ledger.commitments.evidence(commitmentId);
+      const unchecked = evidence.flatMap(({ item, stored }) => {
+        if (stored === undefined || checked.has(stored.blob)) return [];
+        // What was read and found whole when it was decided first need only be there still.
+        return { ...stored, isThorough: state === 'deciding' || items[item]?.failureReason !== undefined };
+      });
+      if (unchecked.length === 0 || round === MAX_ROUNDS) {
+        return decideCommitment(evidence, {
+          isLate,
+          isOnItsWay: (uid) => onItsWay.has(uid),
+          isThere: (blob) => checked.get(blob) === true,
+        });
+      }
+      const check = this.#reading.then(async () => this.#check(unchecked, checked, signal));
+      this.#reading = check.catch(() => undefined); // Said to who asked.
+      await check;
+    }
+  }
+
+  async #check(instances: readonly Unchecked[], checked: Map<string, boolean>, signal: AbortSignal): Promise<void> {
+    for (const { blob, sha256, isThorough } of instances) {
+      signal.throwIfAborted();
+      if (checked.has(blob)) continue;
+      try {
+        const source = await this.#ports.store.open(blob);
+        try {
+          let isWhole = true;
+          if (isThorough) {
+            const digest = createHash('sha256');
+            for await (const chunk of source.stream()) digest.update(chunk);
+            isWhole = digest.digest('hex') === sha256;
+          } else await source.read(Math.max(0, source.sizeBytes - 1), 1);
+          if (!isWhole) this.#ports.log.error('stored bytes are not those that were received', { blob });
+          checked.set(blob, isWhole);
+        } finally {
+          await source.close();
+        }
+      } catch (error) {
+        this.#ports.log.error('stored bytes are not there for a storage commitment', { blob, reason: String(error) });
+        checked.set(blob, false);
+      }
+    }
+  }
+}
