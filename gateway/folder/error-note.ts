@@ -45,6 +45,11 @@ export async function notedFingerprint(path: string): Promise<string | undefined
   return text === undefined ? undefined : /^file as it was: (\S+)$/mu.exec(text)?.[1];
 }
 
+/** False when somebody took the note away: the file is to be tried again. */
+export async function isNoted(path: string): Promise<boolean> {
+  return (await exists(`${path}${SUFFIX}`).catch(() => true)) !== undefined;
+}
+
 export async function removeNote(path: string): Promise<void> {
   if ((await readNote(`${path}${SUFFIX}`)) !== undefined) await rm(`${path}${SUFFIX}`, { force: true });
 }

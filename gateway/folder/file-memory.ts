@@ -3,16 +3,20 @@
  * became of those it left there. All of it is found out again after a restart; bounded, whatever the folder holds.
  */
 
-/** `waiting`: not unchanged for long enough. `still`: to be taken. The others are what `settle` said of the unchanged file. */
-export type FileState = 'waiting' | 'still' | Settled;
-/** `refused`: has a note. `other`: no instance. `taken`: in the hub, but it could not be moved away. */
-export type Settled = 'refused' | 'other' | 'taken';
+/**
+ * `waiting`: not unchanged for long enough. `still`: to be taken. `resting`: it could not be read. The others are what
+ * `settle` said of the unchanged file.
+ */
+export type FileState = 'waiting' | 'still' | 'resting' | Settled;
+/** `refused`: has a note. `unnoted`: it could not be written. `other`: no instance. `taken`: in the hub, but it could not be moved away. */
+export type Settled = 'refused' | 'unnoted' | 'other' | 'taken';
 
 interface Seen {
   readonly fingerprint: string;
   readonly sinceMs: number;
   readonly settled?: Settled;
   look: number;
+  restsUntilMs?: number;
 }
 
 /** Some 300 bytes each. What is beyond waits until others are taken. */
@@ -44,11 +48,18 @@ export class FileMemory {
     const watched = this.#watched.get(name);
     if (watched?.fingerprint === fingerprint) {
       watched.look = this.#look;
+      if (nowMs < (watched.restsUntilMs ?? 0)) return 'resting';
       return nowMs - watched.sinceMs >= this.#minAgeMs ? 'still' : 'waiting';
     }
     if (watched === undefined && this.#watched.size >= MAX_WATCHED) return 'waiting';
     this.#watched.set(name, { fingerprint, sinceMs: nowMs, look: this.#look });
     return this.#minAgeMs === 0 ? 'still' : 'waiting';
+  }
+
+  /** It cannot be read: others come first for a while. */
+  rest(name: string, untilMs: number): void {
+    const watched = this.#watched.get(name);
+    if (watched !== undefined) watched.restsUntilMs = untilMs;
   }
 
   /** Nothing is done with the file until it changes. */

@@ -1,5 +1,6 @@
 /** Walks a watched folder, one entry at a time, whatever its size. */
-import { lstat, opendir } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNote } from './error-note.ts';
 import { isDenied, isVanished } from './file-errors.ts';
@@ -26,6 +27,8 @@ export interface Walk {
   readonly onProgress: () => void;
   /** A folder or file that the hub may not read. */
   readonly onDenied: () => void;
+  /** A name that is not in UTF-8: nothing can be opened by it. */
+  readonly onMisnamed: () => void;
   /** A folder without an entry; never the watched one. */
   readonly onEmpty: (name: string, path: string) => Promise<void>;
   /** A note of ours beside a file that was not taken. */
@@ -34,8 +37,8 @@ export interface Walk {
 
 /** Deeper folders are left alone: a walk holds one open folder a level. */
 const MAX_DEPTH = 32;
-/** Entries the system is asked for at once. */
-const ENTRIES_AT_ONCE = 128;
+/** What Node puts where a name's bytes are no UTF-8. */
+const NO_UTF8 = '\uFFFD';
 
 /**
  * All files below the folder. A symbolic link is never followed, so nothing outside is reached and no circle is walked.
@@ -44,33 +47,32 @@ const ENTRIES_AT_ONCE = 128;
  */
 export async function* filesBelow(walk: Walk, name = '', depth = 0): AsyncGenerator<FoundFile> {
   const path = join(walk.root, name);
-  let isEmpty = true;
-  for await (const entry of entriesOf(path, walk, depth > 0)) {
+  const names = await namesIn(path, walk, depth > 0);
+  for (const last of names ?? []) {
     walk.signal.throwIfAborted();
     walk.onProgress();
-    isEmpty = false;
-    const inner = name === '' ? entry.name : `${name}/${entry.name}`;
-    const innerPath = join(path, entry.name);
-    if (entry.isFile() && isNote(entry.name)) {
-      await walk.onNote(innerPath);
-      continue;
-    }
-    if (walk.isIgnored(inner)) continue;
-    if (entry.isDirectory()) {
-      if (depth < MAX_DEPTH && !walk.isExcluded(innerPath)) yield* filesBelow(walk, inner, depth + 1);
-    } else if (entry.isFile()) {
-      const file = await lookAt(innerPath, inner).catch((error: unknown) => toleratedOr(error, walk));
-      if (file !== undefined) yield file;
+    const inner = name === '' ? last : `${name}/${last}`;
+    const innerPath = join(path, last);
+    const isIgnored = walk.isIgnored(inner);
+    if (isIgnored && !isNote(last)) continue;
+    const stats = await lstat(innerPath).catch((error: unknown) => toleratedOr(error, walk, last));
+    if (stats?.isDirectory() === true) {
+      if (!isIgnored && depth < MAX_DEPTH && !walk.isExcluded(innerPath)) yield* filesBelow(walk, inner, depth + 1);
+    } else if (stats?.isFile() === true) {
+      if (isNote(last)) await walk.onNote(innerPath);
+      else yield foundFile(innerPath, inner, stats);
     }
   }
-  if (isEmpty && depth > 0) await walk.onEmpty(name, path);
+  if (names?.length === 0 && depth > 0) await walk.onEmpty(name, path);
 }
 
 /** What the file is now; undefined when it is no regular file (any more). */
 export async function lookAt(path: string, name: string): Promise<FoundFile | undefined> {
   const stats = await lstat(path);
-  if (!stats.isFile()) return undefined;
-  const { size, mtimeMs, ctimeMs } = stats;
+  return stats.isFile() ? foundFile(path, name, stats) : undefined;
+}
+
+function foundFile(path: string, name: string, { size, mtimeMs, ctimeMs }: Stats): FoundFile {
   return { path, name, sizeBytes: size, mtimeMs, fingerprint: fingerprintOf(size, mtimeMs, ctimeMs) };
 }
 
@@ -78,19 +80,25 @@ export function fingerprintOf(sizeBytes: number, mtimeMs: number, ctimeMs: numbe
   return `${String(sizeBytes)}-${String(mtimeMs)}-${String(ctimeMs)}`;
 }
 
-async function* entriesOf(path: string, walk: Walk, isInner: boolean) {
+/**
+ * Names alone, a hundred bytes each: asked for their kinds too, Node looks at each entry itself where the file system
+ * does not say (NFS), on the event loop, which a share that hangs would stop.
+ */
+async function namesIn(path: string, walk: Walk, isInner: boolean): Promise<readonly string[] | undefined> {
   try {
-    for await (const entry of await opendir(path, { bufferSize: ENTRIES_AT_ONCE })) yield entry;
+    return await readdir(path);
   } catch (error) {
     // Of the watched folder itself it is the operator's to know.
     if (!isInner) throw error;
     toleratedOr(error, walk);
+    return undefined;
   }
 }
 
 /** One entry that went away or is not ours to read hides no other. @throws what else it is */
-function toleratedOr(error: unknown, walk: Walk): undefined {
+function toleratedOr(error: unknown, walk: Walk, name = ''): undefined {
   if (isDenied(error)) walk.onDenied();
   else if (!isVanished(error)) throw error;
+  else if (name.includes(NO_UTF8)) walk.onMisnamed();
   return undefined;
 }

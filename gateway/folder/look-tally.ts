@@ -20,22 +20,26 @@ export class LookTally implements FolderCounts {
   refused = 0;
   other = 0;
   stuck = 0;
+  /** Of those that wait: they cannot be read. */
+  unreadable = 0;
   /** Files, folders and notes the hub may not read or write. */
   denied = 0;
+  misnamed = 0;
   failuresInARow = 0;
   lastFailure: unknown;
   #failures = 0;
   #stuckFor = '';
 
-  /** A file that cannot be read now: it waits like the others. */
-  failed(error: unknown): void {
+  /** A file that cannot be read now, or could not a moment ago: it waits like the others. */
+  failed(error: unknown, isTried = true): void {
     this.waiting += 1;
+    this.unreadable += 1;
     if (isDenied(error)) {
       this.denied += 1;
       return;
     }
     this.#failures += 1;
-    this.failuresInARow += 1;
+    if (isTried) this.failuresInARow += 1;
     this.lastFailure = error;
   }
 
@@ -53,6 +57,7 @@ export class LookTally implements FolderCounts {
   get problem(): string | undefined {
     const problems = [
       ...(this.denied > 0 ? [`the hub may not use ${String(this.denied)} of the files in it`] : []),
+      ...(this.misnamed > 0 ? [`${String(this.misnamed)} names in it are not in UTF-8, the hub cannot open them`] : []),
       ...(this.#failures > 0 ? [`${String(this.#failures)} files cannot be read: ${errorCode(this.lastFailure)}`] : []),
       ...(this.stuck > 0 ? [`${String(this.stuck)} taken files cannot be put away: ${this.#stuckFor}`] : []),
     ];

@@ -22,7 +22,7 @@ const LEAVING = 'hub-leaving-';
  * @returns false when another file stood there meanwhile: it is where it was, or beside it, and waits to be taken
  * @throws the file system's error; then nothing happened, or the file was put back
  */
-export async function putAway(taken: FoundFile, when: WhenTaken, at: Date): Promise<boolean> {
+async function putAway(taken: FoundFile, when: WhenTaken, at: Date): Promise<boolean> {
   const target = when.kind === 'keep' ? await freeName(join(when.folder, taken.name), at) : leavingName(taken.path);
   if (when.kind === 'keep') await mkdir(dirname(target), { recursive: true });
   try {
@@ -41,6 +41,23 @@ export async function putAway(taken: FoundFile, when: WhenTaken, at: Date): Prom
   }
   if (when.kind === 'delete') await rm(target, { force: true });
   return true;
+}
+
+/** One file at a time: a share that hangs keeps a thread of the pool for each question, and the spool needs some. */
+export class PuttingAway {
+  readonly #when: WhenTaken;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(when: WhenTaken) {
+    this.#when = when;
+  }
+
+  /** `putAway`, when those before have had their turn. */
+  async put(taken: FoundFile, at: Date): Promise<boolean> {
+    const turn = this.#last.then(async () => putAway(taken, this.#when, at));
+    this.#last = turn.catch(() => undefined);
+    return await turn;
+  }
 }
 
 /** Beside the file: a deletion must not need a second file system. */

@@ -60,11 +60,14 @@ export async function take(file: FoundFile, provenance: Provenance, ports: TakeP
     try {
       const received = await receive(chunksOf(handle, ports), provenance, ports.receive);
       if (received.kind === 'archive') return settled(await takeArchive(file, handle, provenance, ports));
-      if (!(await isUnchanged(handle, file))) {
-        if (received.kind === 'instance') await received.reception.abandon();
-        return settled({ kind: 'changed' });
+      let isWhole = false;
+      try {
+        isWhole = await isUnchanged(handle, file);
+      } finally {
+        // Or the share went away just now: what is not committed must not keep its room in the spool.
+        if (!isWhole && received.kind === 'instance') await received.reception.abandon();
       }
-      return judge(file, received, ports);
+      return isWhole ? judge(file, received, ports) : settled({ kind: 'changed' });
     } finally {
       await handle.close();
     }

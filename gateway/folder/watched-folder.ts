@@ -2,20 +2,20 @@
  * A watched folder: a door for everything that can only write files. It looks into the folder again and again (a
  * network share tells nobody of a change), takes what has not changed for a while, and puts it away once it is durable.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { toHubError } from '../../core/errors.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { errorCode } from '../spool/storage-failure.ts';
 import type { ArchiveLimits } from './archive.ts';
+import { FolderBatch } from './batch.ts';
 import { EmptiedFolders } from './emptied-folders.ts';
-import { notedFingerprint, removeNote, removeOrphanNote, writeNote } from './error-note.ts';
+import { isNoted, notedFingerprint, removeNote, removeOrphanNote, writeNote } from './error-note.ts';
 import { FileMemory } from './file-memory.ts';
 import { filesBelow, type FoundFile } from './found-file.ts';
 import { ignoring } from './ignore.ts';
 import { LookTally, type FolderCounts } from './look-tally.ts';
 import { checkPlaces, problemOf } from './places.ts';
-import { putAway, type WhenTaken } from './put-away.ts';
+import { PuttingAway, type WhenTaken } from './put-away.ts';
 import { take, type Outcome, type TakePorts } from './take.ts';
 
 export interface WatchedFolderOptions {
@@ -31,6 +31,8 @@ export interface WatchedFolderOptions {
   /** Globs of names that are left alone. */
   readonly ignore: readonly string[];
   readonly archives: ArchiveLimits;
+  /** What was begun ends when nothing was taken for so long, whatever else waits. */
+  readonly batchIdleMs?: number;
 }
 
 export interface WatchedFolderPorts extends Pick<TakePorts, 'receive' | 'store' | 'onEnded'> {
@@ -47,16 +49,11 @@ const MAX_OUTSTANDING = 8;
 const MAX_STUCK = 1_000;
 /** Files the disk cannot read, in a row, until it is taken for gone. */
 const MAX_FAILURES = 10;
+/** So long they are not tried again: bad files must not keep those behind them from being taken. */
+const REST_MS = 60_000;
 /** A share that does not answer keeps its question open for minutes; so long we believe that it will. */
 const STALLED_AFTER_MS = 60_000;
 const LONGEST_PAUSE_MS = 60_000;
-
-/** From the first file taken until nothing in the folder waits any more. */
-interface Batch {
-  readonly associationId: string;
-  instances: number;
-  refused: number;
-}
 
 export class WatchedFolder {
   readonly #options: WatchedFolderOptions;
@@ -64,6 +61,7 @@ export class WatchedFolder {
   readonly #log: Logger;
   readonly #memory: FileMemory;
   readonly #emptied: EmptiedFolders;
+  readonly #puttingAway: PuttingAway;
   readonly #isIgnored: ReturnType<typeof ignoring>;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -71,8 +69,9 @@ export class WatchedFolder {
   #problem: string | undefined;
   #failedLooks = 0;
   #progressAtMs = Infinity;
-  #batch: Batch | undefined;
+  #batch: FolderBatch | undefined;
   #isPaused = false;
+  #lastFailure: unknown;
 
   constructor(options: WatchedFolderOptions, ports: WatchedFolderPorts) {
     this.#options = options;
@@ -80,6 +79,7 @@ export class WatchedFolder {
     this.#log = ports.log.child({ door: 'folder', source: options.name });
     this.#memory = new FileMemory(options.minAgeMs);
     this.#emptied = new EmptiedFolders(options.removeEmptyMs, options.whenTaken);
+    this.#puttingAway = new PuttingAway(options.whenTaken);
     this.#isIgnored = ignoring(options.ignore);
   }
 
@@ -138,15 +138,12 @@ export class WatchedFolder {
     const tally = new LookTally();
     const pending = new Set<Promise<void>>();
     this.#isPaused = false;
-    const realRoot = await checkPlaces(path, whenTaken);
     const ports: TakePorts = {
-      receive: this.#ports.receive,
-      store: this.#ports.store,
-      onEnded: this.#ports.onEnded,
+      ...this.#ports,
       archives: this.#options.archives,
       isIgnored: this.#isIgnored,
       onProgress: () => this.#progress(),
-      realRoot,
+      realRoot: await checkPlaces(path, whenTaken),
       signal,
     };
     try {
@@ -157,6 +154,7 @@ export class WatchedFolder {
         signal,
         onProgress: () => this.#progress(),
         onDenied: () => void (tally.denied += 1),
+        onMisnamed: () => void (tally.misnamed += 1),
         onEmpty: async (name, folder) => this.#emptied.seen(name, folder),
         onNote: async (note) => removeOrphanNote(note).catch(() => void (tally.denied += 1)),
       });
@@ -174,9 +172,16 @@ export class WatchedFolder {
     const state = this.#memory.observe(file.name, file.fingerprint, performance.now());
     switch (state) {
       case 'waiting':
-      case 'refused':
       case 'other':
         tally[state] += 1;
+        return;
+      case 'refused':
+      case 'unnoted':
+        tally.refused += 1;
+        if (state === 'refused' && !(await isNoted(file.path))) this.#memory.forget(file.name);
+        return;
+      case 'resting':
+        tally.failed(this.#lastFailure, false);
         return;
       case 'taken':
         await this.#leave(file, tally);
@@ -195,7 +200,7 @@ export class WatchedFolder {
       tally.refused += 1;
       return;
     }
-    this.#batch ??= { associationId: randomUUID(), instances: 0, refused: 0 };
+    this.#batch ??= new FolderBatch(this.#options.batchIdleMs);
     const { associationId } = this.#batch;
     const { outcome } = await take(file, { door: 'folder', source: this.#options.name, associationId }, ports);
     const settling: Promise<void> = outcome
@@ -213,7 +218,7 @@ export class WatchedFolder {
     switch (outcome.kind) {
       case 'taken':
         this.#ports.onSeen(this.#options.name);
-        if (this.#batch !== undefined) this.#batch.instances += outcome.instances;
+        this.#batch?.taken(outcome.instances);
         await this.#leave(file, tally);
         return;
       case 'other':
@@ -228,6 +233,8 @@ export class WatchedFolder {
         tally.waiting += 1;
         return;
       case 'unreadable-now':
+        this.#lastFailure = outcome.error;
+        this.#memory.rest(name, performance.now() + REST_MS);
         tally.failed(outcome.error);
         return;
       case 'later':
@@ -243,7 +250,7 @@ export class WatchedFolder {
   /** Its bytes are durable: only now may the file go. */
   async #leave(file: FoundFile, tally: LookTally): Promise<void> {
     try {
-      const isGone = await putAway(file, this.#options.whenTaken, this.#ports.clock.now());
+      const isGone = await this.#puttingAway.put(file, this.#ports.clock.now());
       this.#memory.forget(file.name);
       if (isGone) await removeNote(file.path);
       else tally.waiting += 1;
@@ -256,27 +263,27 @@ export class WatchedFolder {
   async #refuse(file: FoundFile, refusal: Extract<Outcome, { kind: 'refused' }>, tally: LookTally): Promise<void> {
     const { error, lines } = refusal;
     tally.refused += 1;
-    if (this.#batch !== undefined) this.#batch.refused += 1;
+    this.#batch?.refused();
     this.#memory.settle(file.name, file.fingerprint, 'refused');
     const { code } = error;
     this.#log.warn('file not taken, a note beside it says why', { code, ...error.fields });
     if (code === 'internal.unexpected') this.#log.error('unexpected failure', { reason: String(error.cause) });
-    await writeNote(file.path, { lines, fingerprint: file.fingerprint, at: this.#ports.clock.now() }).catch(
-      () => void (tally.denied += 1),
-    );
+    await writeNote(file.path, { lines, fingerprint: file.fingerprint, at: this.#ports.clock.now() }).catch(() => {
+      tally.denied += 1;
+      this.#memory.settle(file.name, file.fingerprint, 'unnoted');
+    });
   }
 
   #endLook(tally: LookTally): void {
-    const before = this.#counts;
-    this.#counts = tally.counts;
-    if (tally.other > before.other) {
+    if (tally.other > this.#counts.other) {
       this.#log.info('files that are no instances are left in the folder', { files: tally.other });
     }
-    // What waits may belong to the studies of this batch.
-    if (this.#batch === undefined || tally.waiting > 0) return;
-    const { associationId, instances, refused } = this.#batch;
+    this.#counts = tally.counts;
+    const ended = this.#batch?.endedBy(tally);
+    if (ended === undefined) return;
     this.#batch = undefined;
-    this.#ports.onEnded(associationId, refused === 0);
+    const { associationId, instances, refused, isWhole } = ended;
+    this.#ports.onEnded(associationId, isWhole);
     if (instances > 0) this.#log.info('folder batch ended', { associationId, instances, refused });
   }
 

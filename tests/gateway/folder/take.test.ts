@@ -1,5 +1,5 @@
 import { appendFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
-import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { HubError } from '../../../core/errors.ts';
@@ -111,6 +111,28 @@ describe('taking one file', () => {
     symlinkSync(join(folder.path, 'exam/IM1'), file.path);
     expect(await outcome()).to.deep.equal({ kind: 'changed' });
     expect(stored).to.deep.equal([]);
+  });
+
+  it('keeps no room in the spool for a file whose share went away after its last byte', async () => {
+    const abandoned: boolean[] = [];
+    const handle = await open(file.path);
+    const shared = Object.getPrototypeOf(handle) as { stat: () => Promise<unknown> };
+    await handle.close();
+    const { stat } = shared;
+
+    const receive = (prefix: Uint8Array) => {
+      shared.stat = () => Promise.reject(Object.assign(new Error('gone'), { code: 'ESTALE', syscall: 'fstat' }));
+      const reception = spool.receive(prefix);
+      const abandon = reception.abandon.bind(reception);
+      reception.abandon = async () => {
+        abandoned.push(true);
+        await abandon();
+      };
+      return reception;
+    };
+    const { kind } = await outcome({ receive }).finally(() => (shared.stat = stat));
+
+    expect({ kind, abandoned }).to.deep.equal({ kind: 'unreadable-now', abandoned: [true] });
   });
 
   it('forgets a file that is gone', async () => {

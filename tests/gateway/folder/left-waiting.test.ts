@@ -1,0 +1,130 @@
+import { appendFile, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { HubError } from '../../../core/errors.ts';
+import { WatchedFolder, type WatchedFolderOptions } from '../../../gateway/folder/watched-folder.ts';
+import { mrInstance } from '../../support/mr-instance.ts';
+import { silentLog } from '../../support/silent-log.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { ARCHIVE_LIMITS, watch, type Watched } from './watched.ts';
+
+describe('a file that cannot be taken', function () {
+  this.timeout(30_000);
+
+  describe('from a folder of a gateway', () => {
+    let hub: Watched;
+    afterEach(async () => {
+      await hub.remove();
+    });
+
+    it('is tried again by a running hub when its note is deleted', async () => {
+      hub = await watch();
+      const path = await hub.put('half', mrInstance().part10.subarray(0, 900));
+      await hub.holds('half', 'half.error');
+      const first = await readFile(`${path}.error`, 'utf8');
+
+      await rm(`${path}.error`);
+      await hub.holds('half', 'half.error');
+
+      expect(await readFile(`${path}.error`, 'utf8')).not.to.equal(first);
+    });
+
+    it('is told of when its name is not in UTF-8, and the others are taken', async () => {
+      hub = await watch();
+      const name = Buffer.concat([Buffer.from(`${hub.folder}/M`), Buffer.from([0xfc]), Buffer.from('ller')]);
+      await writeFile(name, mrInstance().part10);
+      const { part10, studyInstanceUid } = mrInstance();
+      await hub.put('exam.error/IM1', part10);
+
+      const told = await waitFor('the problem', async () =>
+        hub.gateway.checkFolders().then(
+          () => undefined,
+          (error: unknown) => (error instanceof HubError ? error : undefined),
+        ),
+      );
+
+      expect(told.fields['reason']).to.equal('1 names in it are not in UTF-8, the hub cannot open them');
+      expect(await hub.instancesOf(studyInstanceUid, 1)).to.have.length(1);
+      await rm(name);
+    });
+  });
+
+  describe('from a disk that cannot read it', () => {
+    const folder = temporaryFolder();
+    const tried: string[] = [];
+    const ended: boolean[] = [];
+    let watched: WatchedFolder;
+    let options: WatchedFolderOptions;
+    const open = (over: Partial<WatchedFolderOptions> = {}) => {
+      watched = new WatchedFolder(
+        { ...options, ...over },
+        {
+          // As the disk would fail while the file is read.
+          receive: (prefix) => {
+            tried.push(Buffer.from(prefix).toString('latin1'));
+            throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' });
+          },
+          store: () => Promise.reject(new TypeError('nothing comes so far')),
+          canTake: () => true,
+          onSeen: () => undefined,
+          onEnded: (_, isWhole) => void ended.push(isWhole),
+          clock: { now: () => new Date() },
+          log: silentLog,
+        },
+      );
+      watched.start();
+    };
+
+    beforeEach(async () => {
+      tried.length = 0;
+      ended.length = 0;
+      const path = join(await realpath(folder.path), 'in');
+      await rm(path, { recursive: true, force: true });
+      await mkdir(path);
+      options = {
+        ...{ name: 'pv-export', path, scanMs: 20, minAgeMs: 0, ignore: [], archives: ARCHIVE_LIMITS },
+        whenTaken: { kind: 'delete' },
+      };
+    });
+    afterEach(async () => watched.stop(1_000));
+
+    it('keeps none behind it from being tried, however many there are', async () => {
+      const files = Array.from({ length: 25 }, (_, n) => join(options.path, `IM${String(n)}`));
+      await Promise.all(files.map(async (path) => writeFile(path, mrInstance().part10)));
+
+      open();
+      await waitFor('all to be tried', () => tried.length >= files.length);
+
+      expect(tried).to.have.length(files.length);
+      await waitFor('the problem', () => watched.problem === '25 files cannot be read: EIO');
+    });
+
+    it('holds no batch open', async () => {
+      await writeFile(join(options.path, 'IM1'), mrInstance().part10);
+
+      open();
+      await waitFor('the end of the batch', () => ended.length > 0);
+
+      expect(ended[0]).to.equal(false);
+    });
+
+    it('holds no batch open beside one that never stops changing', async () => {
+      await writeFile(join(options.path, 'IM1'), mrInstance().part10);
+      const log = join(options.path, 'export.log');
+      await writeFile(log, 'begun\n');
+      const writing = setInterval(() => void appendFile(log, 'and on\n'), 10);
+
+      try {
+        open({ minAgeMs: 100, batchIdleMs: 400 });
+        await waitFor('a try', () => tried.length > 0);
+        expect(ended).to.deep.equal([]);
+        await waitFor('the end of the batch', () => ended.length > 0);
+      } finally {
+        clearInterval(writing);
+      }
+
+      expect(ended[0]).to.equal(false);
+    });
+  });
+});
