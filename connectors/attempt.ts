@@ -68,6 +68,7 @@ export async function attemptDelivery(
         revision: delivery.revision,
         items,
         delivered: new Set(delivery.delivered),
+        revised: new Set(delivery.revised),
         signal,
       },
       (sopInstanceUid) => delivered.add(sopInstanceUid),

@@ -15,6 +15,12 @@ export interface Rejection {
 /** PS3.7 Annex C: Duplicate SOP Instance. The destination has it, perhaps from an attempt whose answer got lost. */
 export const DUPLICATE_SOP_INSTANCE = 0x0111;
 
+/** Of an instance that was changed since: what the destination has is the content of before, and it refused the new one. */
+export function keptOther(sopInstanceUid: string): Rejection {
+  const detail = 'it keeps the content it got earlier';
+  return { sopInstanceUid, status: DUPLICATE_SOP_INSTANCE, detail };
+}
+
 /** Transient as long as one refusal is for want of resources: what is left is tried again. */
 export function rejectionOf(rejections: readonly Rejection[]): HubError {
   const busy = rejections.find(({ status }) => isOutOfResources(status));

@@ -132,5 +132,7 @@ export interface DeliveryOrder {
   /** Only what the destination may have. */
   readonly items: readonly RunItem[];
   readonly delivered: ReadonlySet<string>;
+  /** SOP Instance UIDs of which the destination may have another content: "I have that" is no receipt for this one. */
+  readonly revised: ReadonlySet<string>;
   readonly signal: AbortSignal;
 }

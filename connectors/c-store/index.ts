@@ -6,7 +6,7 @@ import { parseAeTitle } from '../../core/identifiers.ts';
 import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/plugins.ts';
 import { duration } from '../../core/quantities.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
-import { type Rejection, rejectionOf } from '../rejections.ts';
+import { keptOther, type Rejection, rejectionOf } from '../rejections.ts';
 import type { Peer } from './association.ts';
 
 const TIMEOUTS = { connect: '10s', association: '30s', response: '120s' };
@@ -68,9 +68,12 @@ function open(given: CStoreOptions, context: ConnectorContext): Connector {
         const { sopInstanceUid } = instance;
         switch (outcome) {
           case 'stored':
-          // The peer has it, perhaps from an attempt whose answer got lost.
-          case 'duplicate':
             onDelivered(sopInstanceUid);
+            return;
+          case 'duplicate':
+            // The peer has it, perhaps from an attempt whose answer got lost; or it has what this one was before.
+            if (order.revised.has(sopInstanceUid)) rejections.push(keptOther(sopInstanceUid));
+            else onDelivered(sopInstanceUid);
             return;
           case 'refused':
             rejections.push({ sopInstanceUid, status, ...(detail === undefined ? {} : { detail }) });

@@ -6,7 +6,7 @@ import { duration, size } from '../../core/quantities.ts';
 import type { InstanceItem } from '../../core/store.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
 import { type Answer, exchange, refusalOf } from '../exchange.ts';
-import { DUPLICATE_SOP_INSTANCE, type Rejection, rejectionOf } from '../rejections.ts';
+import { DUPLICATE_SOP_INSTANCE, keptOther, type Rejection, rejectionOf } from '../rejections.ts';
 import { multipartOf } from './multipart.ts';
 import { probeStowRs } from './probe.ts';
 import { parseStoreResponse } from './store-response.ts';
@@ -92,7 +92,7 @@ function open(given: StowOptions, context: ConnectorContext): Connector {
         waiting.filter((item) => item.kind === 'instance'),
         given.batch,
       )) {
-        const outcome = outcomeOf(batch, await store(batch, order.signal));
+        const outcome = outcomeOf(batch, await store(batch, order.signal), order.revised);
         outcome.stored.forEach(onDelivered);
         rejections.push(...outcome.rejections);
       }
@@ -136,6 +136,7 @@ function* batchesOf(
 function outcomeOf(
   batch: readonly InstanceItem[],
   answer: Answer,
+  revised: ReadonlySet<string>,
 ): { readonly stored: readonly string[]; readonly rejections: readonly Rejection[] } {
   // PS3.18 Table 10.5.3-1: 200 all stored, 202 some stored or stored with warnings, 409 none stored. Orthanc answers 400
   // when one of the files is unreadable, and lists what it stored beside it.
@@ -154,7 +155,8 @@ function outcomeOf(
   for (const { sopInstanceUid } of batch) {
     const reason = parsed?.failed.get(sopInstanceUid);
     const isListed = parsed?.stored?.has(sopInstanceUid) ?? answer.status === 200;
-    if (reason === DUPLICATE_SOP_INSTANCE || (reason === undefined && isListed)) stored.push(sopInstanceUid);
+    if (reason === DUPLICATE_SOP_INSTANCE && revised.has(sopInstanceUid)) rejections.push(keptOther(sopInstanceUid));
+    else if (reason === DUPLICATE_SOP_INSTANCE || (reason === undefined && isListed)) stored.push(sopInstanceUid);
     else if (reason !== undefined) rejections.push({ sopInstanceUid, status: reason });
     else rejections.push({ sopInstanceUid, status: PROCESSING_FAILURE, detail: 'not in the answer' });
   }

@@ -9,6 +9,8 @@ import { readDataSet, readHeader } from '../../core/dicom/part10.ts';
 import { freePort } from '../support/child-process.ts';
 import { contextOf, MemoryStore, mrImage, orderOf } from '../support/outgoing.ts';
 import { type OrthancPeer, startOrthanc, startStorescp, type StorescpPeer } from '../support/peer-servers.ts';
+import { newUid } from '../support/mr-instance.ts';
+import { startGateway } from '../support/running-gateway.ts';
 import { skip } from '../support/skip.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { thrownBy } from '../support/thrown.ts';
@@ -82,6 +84,34 @@ describe('the C-STORE connector', () => {
 
     expect(delivered).to.deep.equal(['2.25.7000.1.1.2']);
     expect(await readdir(scp.dir)).to.deep.equal(['MR.2.25.7000.1.1.2']);
+  });
+
+  it('takes "duplicate" for a receipt of an unchanged instance, never of a changed one', async function () {
+    this.timeout(20_000);
+    const hub = await startGateway({ options: { sameUid: { rule: 'reject' } } });
+    try {
+      const store = new MemoryStore();
+      const connector = open(store, hub.port, { aeTitle: 'HUB' });
+      const uids = { SOPInstanceUID: newUid(), StudyInstanceUID: newUid(), SeriesInstanceUID: newUid() };
+      const before = await store.instance(mrImage(1, { ...uids, SeriesDescription: 'as it was' }));
+      const after = await store.instance(mrImage(1, { ...uids, SeriesDescription: 'corrected' }));
+      const delivered: string[] = [];
+      await connector.deliver(orderOf([before]), () => undefined);
+
+      await connector.deliver(orderOf([after]), (uid) => delivered.push(uid));
+      const error = await thrownBy(
+        connector.deliver(orderOf([after], { revised: new Set([after.sopInstanceUid]) }), (uid) => delivered.push(uid)),
+      );
+
+      expect(delivered).to.deep.equal([after.sopInstanceUid]);
+      expect(error).to.include({ code: 'partner.rejected-instances' });
+      expect(error.row.retry).to.equal('permanent');
+      expect(String(error.fields['rejected'])).to.equal(
+        `${after.sopInstanceUid} 0x0111 it keeps the content it got earlier`,
+      );
+    } finally {
+      await hub.remove();
+    }
   });
 
   it('sends each transfer syntax as it is: what arrives is the data set byte for byte', async function () {

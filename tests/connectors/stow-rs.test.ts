@@ -170,6 +170,18 @@ describe('the STOW-RS connector', () => {
       expect(delivered).to.deep.equal(['2.25.7000.1.1.1']);
     });
 
+    it('does not take it so when the instance was changed since: the server refused the new content', async () => {
+      respond(409, failed([['2.25.7000.1.1.1', 0x0111]]));
+      const store = new MemoryStore();
+      const delivered: string[] = [];
+      const order = orderOf(await images(store, 1), { revised: new Set(['2.25.7000.1.1.1']) });
+
+      const error = await thrownBy(open(store, url).deliver(order, (uid) => delivered.push(uid)));
+
+      expect(delivered).to.deep.equal([]);
+      expect(error).to.include({ code: 'partner.rejected-instances' });
+    });
+
     it('believes the Failed SOP Sequence of a 202, not the status', async () => {
       respond(202, { ...referenced(['2.25.7000.1.1.1']), ...failed([['2.25.7000.1.1.2', 0xa900]]) });
       const store = new MemoryStore();

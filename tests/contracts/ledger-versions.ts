@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { parseSeriesInstanceUid, parseStudyInstanceUid } from '../../core/identifiers.ts';
-import type { Ledger, SameUidRule, StoredInstance } from '../../core/ledger.ts';
+import type { LeasedDelivery, Ledger, SameUidRule, StoredInstance } from '../../core/ledger.ts';
 import type { InstanceItem } from '../../core/store.ts';
 import {
   COMPLETION,
@@ -30,6 +30,22 @@ const later = (number: number, changes: Partial<StoredInstance> = {}): StoredIns
   });
 
 export const describeVersions: LedgerSuite = (subject) => {
+  it('says whoever delivers a later revision what is changed there, and what is not', async () => {
+    const { ledger, clock } = subject();
+    await completeStudy(ledger, clock, FIRST, received(2));
+    const sent = await delivery(ledger, clock.now(), 1);
+    const attempt = { attempt: 1, startedAt: clock.now().toISOString(), durationMs: 1, outcome: 'succeeded' as const };
+    await ledger.deliveries.succeed(sent.deliveryId, sent.fence, attempt, []);
+    await keepBoth(ledger, later(91));
+    await ledger.studies.complete({ studyInstanceUid: STUDY, signal: 'manual' }, clock.now());
+
+    const next = await delivery(ledger, clock.now(), 2);
+
+    expect([sent.delivered, sent.revised]).to.deep.equal([[], []]);
+    expect(next.delivered).to.deep.equal([received(2).sopInstanceUid]);
+    expect(next.revised).to.deep.equal([FIRST.sopInstanceUid]);
+  });
+
   it('keeps both where that is the rule: the next revision has the new one, the earlier one the old', async () => {
     const { ledger, clock, reopen } = subject();
     await completeStudy(ledger, clock, FIRST, received(2), received(1, { series: 2 }));
@@ -210,4 +226,18 @@ async function delivered(ledger: Ledger, revision: number): Promise<void> {
   if (delivery === undefined) throw new Error('nothing to deliver');
   const attempt = { attempt: 1, startedAt: '2026-03-01T08:00:00.000Z', durationMs: 1, outcome: 'succeeded' as const };
   await ledger.deliveries.succeed(delivery.deliveryId, delivery.fence, attempt, []);
+}
+
+/** A run of the revision without steps, and its only delivery, leased. */
+async function delivery(ledger: Ledger, now: Date, revision: number): Promise<LeasedDelivery> {
+  const run = newRun({ revision, steps: [] });
+  await ledger.runs.open(inbox('router'), STUDY, [run], [routed(run)]);
+  await ledger.runs.start(inbox('runner'), run.runId);
+  const [destination = ''] = run.destinations;
+  await ledger.deliveries.open(inbox('connectors'), [
+    { deliveryId: run.runId, runId: run.runId, destination, releasedStudyInstanceUid: STUDY },
+  ]);
+  const [lease] = await ledger.deliveries.claim('me', 60_000, now, { [destination]: 1 });
+  if (lease === undefined) throw new Error('nothing to deliver');
+  return lease;
 }

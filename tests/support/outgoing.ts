@@ -117,6 +117,7 @@ export function orderOf(items: readonly RunItem[], changes: Partial<DeliveryOrde
     revision: 1,
     items,
     delivered: new Set(),
+    revised: new Set(),
     signal: new AbortController().signal,
     ...changes,
   };

@@ -206,10 +206,11 @@ export function deliveryReads(db: Database) {
     `SELECT sop_instance_uid FROM delivered_instances
      WHERE delivery = (SELECT delivery FROM deliveries WHERE delivery_id = ?)`,
   );
-  const earlier = db.query<{ run_id: string }>(
-    `SELECT before.run_id FROM deliveries d JOIN runs r USING (run)
-     JOIN runs before ON before.study = r.study AND before.revision < r.revision
-     JOIN deliveries done ON done.run = before.run AND done.destination = d.destination AND done.state = 'succeeded'
+  const other = db.query<{ run_id: string; is_delivered: 0 | 1 }>(
+    `SELECT other.run_id, done.state = 'succeeded' AND other.revision < r.revision AS is_delivered
+     FROM deliveries d JOIN runs r USING (run)
+     JOIN runs other ON other.study = r.study AND other.revision <= r.revision AND other.run <> r.run
+     JOIN deliveries done ON done.run = other.run AND done.destination = d.destination
      WHERE d.delivery_id = ?`,
   );
   const dead = db.query<{ destination: string; deliveries: number }>(
@@ -248,8 +249,9 @@ export function deliveryReads(db: Database) {
     },
     delivered: (deliveryId: string): readonly string[] =>
       delivered.all(deliveryId).map(({ sop_instance_uid }) => sop_instance_uid),
-    /** Runs of earlier revisions of the same study that the same destination has. */
-    earlierRuns: (deliveryId: string): readonly string[] => earlier.all(deliveryId).map(({ run_id }) => run_id),
+    /** Other runs of the study, up to this revision, that went to the same destination; of earlier revisions, whether it has them. */
+    otherRuns: (deliveryId: string): readonly { readonly runId: string; readonly isDelivered: boolean }[] =>
+      other.all(deliveryId).map((row) => ({ runId: row.run_id, isDelivered: row.is_delivered === 1 })),
     dead: () => dead.all().map(({ destination, deliveries }) => ({ destination, deliveries })),
     waitingFor: (): readonly string[] => waitingFor.all().map(({ destination }) => destination),
     nextDue(): Date | undefined {

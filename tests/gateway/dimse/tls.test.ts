@@ -313,6 +313,7 @@ describe('the DIMSE door over TLS', function () {
           studyInstanceUid: instance.studyInstanceUid,
           items: [item],
           delivered: new Set(),
+          revised: new Set(),
           signal: new AbortController().signal,
         },
         (uid) => delivered.push(uid),
