@@ -92,7 +92,10 @@ export interface SearchResult {
 export const MORE_COUNTED = 10_000;
 
 export interface StudySearch {
-  /** @throws {HubError} `request.too-many` when too many wait, `store.failed` */
-  find(search: Search): Promise<SearchResult>;
+  /**
+   * @param signal - aborted: nobody waits for it any longer
+   * @throws {HubError} `request.too-many` when too many wait, `store.failed`; the signal's reason
+   */
+  find(search: Search, signal?: AbortSignal): Promise<SearchResult>;
   close(): Promise<void>;
 }

@@ -7,6 +7,7 @@ import {
   type JsonDataSet,
   type JsonElement,
   jsonKey,
+  type JsonValue,
   textToJson,
   UTF_8,
 } from '../../core/dicom/json-model.ts';
@@ -109,15 +110,34 @@ function putTexts(
   }
 }
 
+function withoutBytes(dataSet: JsonDataSet): JsonDataSet {
+  const kept = Object.entries(dataSet).filter(
+    ([, { vr, BulkDataURI: uri }]) => uri === undefined && !BINARY_VRS.has(vr),
+  );
+  return Object.fromEntries(
+    kept.map(([key, element]) => {
+      const { vr, Value: values } = element;
+      return [
+        key,
+        vr === 'SQ' && values !== undefined ? { vr, Value: values.filter(isItem).map(withoutBytes) } : element,
+      ];
+    }),
+  );
+}
+
+/** Of a sequence, that is. */
+function isItem(value: JsonValue): value is JsonDataSet {
+  return typeof value === 'object' && value !== null;
+}
+
 /** The instance's own header: all of it without its bytes, or what is returned and asked for. */
 function putHeader(answer: Map<string, JsonElement>, header: DataSet, wanted: Wanted): void {
   const { include, above } = wanted;
   const levels: readonly SearchLevel[] = ['instance', ...above];
   const fields = new Set(include === 'all' ? [] : [...levels.flatMap((level) => RETURNED[level]), ...include]);
-  const json = dataSetToJson(header, { bulkDataUri: () => '' });
+  // Bytes are fetched with WADO-RS; a search does not carry them.
+  const json = withoutBytes(dataSetToJson(header, { bulkDataUri: () => '' }));
   for (const [key, element] of Object.entries(json)) {
-    // Bytes are fetched with WADO-RS; a search does not carry them.
-    if (BINARY_VRS.has(element.vr)) continue;
     if (include !== 'all' && !fields.has(keywordOf(Number.parseInt(key, 16)) ?? key)) continue;
     answer.set(key, element);
   }

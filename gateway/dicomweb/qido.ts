@@ -1,5 +1,7 @@
 /** QIDO-RS (PS3.18 Section 10.6): searches for studies, series and instances. Who may ask is decided before it. */
 import express, { type Request, type Response, type Router } from 'express';
+import type { DataSet } from '../../core/dicom/data-set.ts';
+import type { JsonDataSet } from '../../core/dicom/json-model.ts';
 import { readHeader } from '../../core/dicom/part10.ts';
 import { HubError } from '../../core/errors.ts';
 import { isUid } from '../../core/identifiers.ts';
@@ -24,6 +26,8 @@ export interface QidoPorts {
 const MAX_RESULTS = 1_000;
 /** Instances opened at once for one answer. */
 const MAX_OPEN = 8;
+/** Clients take some KiB of header fields. */
+const MAX_NAMED = 16;
 const DICOM_JSON = 'application/dicom+json';
 const JSON_TYPE = 'application/json';
 const LEVELS: readonly SearchLevel[] = ['study', 'series', 'instance'];
@@ -48,7 +52,14 @@ export function qidoRouter(ports: QidoPorts): Router {
   const router = express.Router();
   for (const resource of RESOURCES) {
     router.get(resource.path, async (request: Request<Record<string, string>>, response) => {
-      await serve(request, response, resource, ports);
+      const hangUp = new AbortController();
+      response.once('close', () => hangUp.abort());
+      try {
+        await serve(request, response, { ...resource, signal: hangUp.signal }, ports);
+      } catch (error) {
+        // The client hung up: nobody is left to be told.
+        if (!hangUp.signal.aborted) throw error;
+      }
     });
   }
   return router;
@@ -57,7 +68,7 @@ export function qidoRouter(ports: QidoPorts): Router {
 async function serve(
   request: Request<Record<string, string>>,
   response: Response,
-  { level }: Resource,
+  { level, signal }: Resource & { readonly signal: AbortSignal },
   ports: QidoPorts,
 ): Promise<void> {
   const startedMs = performance.now();
@@ -81,19 +92,20 @@ async function serve(
     offset: query.offset,
     limit: query.limit,
   };
-  const { found, more } = await ports.search.find(search);
+  const { found, more } = await ports.search.find(search, signal);
   const base = rootUrl(request);
-  warn(response, base, { more, wantsFuzzy: query.wantsFuzzy, missing: unanswerable(wanted) });
   // Patient data: for the one who asked, never for a cache.
   response.setHeader('Cache-Control', 'private, no-store');
-  const answers = found.length === 0 ? [] : await answersOf(found, wanted, base, ports);
+  const answers = found.length === 0 ? [] : await answersOf(found, { wanted, base, signal }, ports);
+  const headless = answers.filter(({ isHeadless }) => isHeadless).length;
+  warn(response, base, { more, wantsFuzzy: query.wantsFuzzy, missing: unanswerable(wanted), headless });
   if (answers.length === 0) {
     // PS3.18 Table 10.6.3-1: no matches.
     response.status(204).end();
   } else {
     // Without a charset: the model is UTF-8 always (PS3.18 Section F.2), and clients compare the type letter by letter.
     response.status(200).setHeader('Content-Type', type);
-    response.end(JSON.stringify(answers));
+    response.end(JSON.stringify(answers.map(({ answer }) => answer)));
   }
   ports.log.debug('search answered', {
     level,
@@ -126,7 +138,12 @@ function scopeOf({ study, series }: Readonly<Record<string, string>>): readonly 
 function warn(
   response: Response,
   service: string,
-  about: { readonly more: number; readonly wantsFuzzy: boolean; readonly missing: readonly string[] },
+  about: {
+    readonly more: number;
+    readonly wantsFuzzy: boolean;
+    readonly missing: readonly string[];
+    readonly headless: number;
+  },
 ): void {
   const texts: string[] = [];
   if (about.wantsFuzzy) {
@@ -136,29 +153,61 @@ function warn(
     const count = about.more >= MORE_COUNTED ? `${MORE_COUNTED} or more` : String(about.more);
     texts.push(`There are ${count} additional results that can be requested`);
   }
-  if (about.missing.length > 0) texts.push(`Not known here: ${about.missing.join(', ')}`);
+  if (about.missing.length > 0) {
+    const further = about.missing.length - MAX_NAMED;
+    const names = about.missing.slice(0, MAX_NAMED).join(', ');
+    texts.push(`Not known here: ${names}${further > 0 ? ` and ${further} more` : ''}`);
+  }
+  if (about.headless > 0) texts.push(`Instances whose attributes cannot be read: ${about.headless}`);
   for (const text of texts) response.append('Warning', `299 ${service}: "${text}"`);
 }
 
-async function answersOf(found: readonly Found[], wanted: Wanted, base: string, ports: QidoPorts) {
-  if (wanted.level !== 'instance') return found.map((one) => answerOf(one, wanted, base));
-  const answers: ReturnType<typeof answerOf>[] = [];
+interface Answering {
+  readonly wanted: Wanted;
+  readonly base: string;
+  readonly signal: AbortSignal;
+}
+
+interface Answer {
+  readonly answer: JsonDataSet;
+  /** Without what only the instance itself says. */
+  readonly isHeadless: boolean;
+}
+
+async function answersOf(
+  found: readonly Found[],
+  { wanted, base, signal }: Answering,
+  ports: QidoPorts,
+): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
   for (let n = 0; n < found.length; n += MAX_OPEN) {
-    answers.push(
-      ...(await Promise.all(
-        found.slice(n, n + MAX_OPEN).map(async (one) => answerOf(one, wanted, base, await headerOf(one, ports))),
-      )),
-    );
+    signal.throwIfAborted();
+    const some = found.slice(n, n + MAX_OPEN).map(async (one) => {
+      const header = await headerOf(one, ports);
+      return {
+        answer: answerOf(one, wanted, base, header),
+        isHeadless: wanted.level === 'instance' && header === undefined,
+      };
+    });
+    answers.push(...(await Promise.all(some)));
   }
   return answers;
 }
 
-async function headerOf({ instance }: Found, { store }: QidoPorts) {
+/** One instance that cannot be read, or was removed a moment ago, is no reason to tell nothing of the others. */
+async function headerOf({ instance }: Found, { store, log }: QidoPorts): Promise<DataSet | undefined> {
   if (instance === undefined) return undefined;
-  const source = await store.open(instance.blob);
   try {
-    return (await readHeader(source)).dataSet;
-  } finally {
-    await source.close();
+    const source = await store.open(instance.blob);
+    try {
+      return (await readHeader(source)).dataSet;
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    if (!(error instanceof HubError)) throw error;
+    const { sopInstanceUid } = instance;
+    log.warn('instance found, but its header cannot be read', { sopInstanceUid, code: error.code });
+    return undefined;
   }
 }

@@ -73,7 +73,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
              (SELECT count(*) FROM quarantine WHERE study_instance_uid = ? AND holds_study = 1 AND state = 'held'))
      ON CONFLICT DO NOTHING`,
   );
-  // Of the first instance, or a newer version of one: nothing of it is done for the instances that follow.
+  // Of the first series, which is what a search tells of the study: nothing of it is done for the instances that follow.
   const describeStudy = db.query(
     `INSERT OR REPLACE INTO study_headers
      SELECT study, name_group(a ->> '$.PatientName[0]', 0), name_group(a ->> '$.PatientName[0]', 1),
@@ -82,7 +82,8 @@ export function openIntake(db: Database, log: EventLog): Intake {
             a ->> '$.PatientID[0]', replace(a ->> '$.PatientBirthDate[0]', '.', ''),
             replace(a ->> '$.StudyDate[0]', '.', ''), replace(a ->> '$.StudyTime[0]', ':', ''),
             a ->> '$.AccessionNumber[0]', a ->> '$.StudyID[0]', a ->> '$.StudyDescription[0]'
-     FROM (SELECT study, ? AS a FROM studies WHERE study_instance_uid = ?)`,
+     FROM (SELECT study, (SELECT attributes FROM series WHERE series.study = studies.study ORDER BY series LIMIT 1) AS a
+           FROM studies WHERE study_instance_uid = ?)`,
   );
   const study = db.query<{ study: number; correlation_id: string }>(
     'SELECT study, correlation_id FROM studies WHERE study_instance_uid = ?',
@@ -177,10 +178,10 @@ export function openIntake(db: Database, log: EventLog): Intake {
       instance.quietMs,
       studyInstanceUid,
     );
-    if (created > 0) describeStudy.run(instance.attributes, studyInstanceUid);
     const row = study.get(studyInstanceUid);
     if (row === undefined) throw new TypeError('a study row was not made');
     const begun = createSeries.run(row.study, seriesInstanceUid, provenanceOf(instance), instance.attributes);
+    if (created > 0) describeStudy.run(studyInstanceUid);
     if (begun > 0) describeSeriesHeader.run(instance.attributes, row.study, seriesInstanceUid);
     insert.run(
       row.study,
@@ -214,7 +215,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
     );
     // Routes look at the series: they must see what the newest version says.
     describeSeries.run(provenanceOf(instance), instance.attributes, key);
-    describeStudy.run(instance.attributes, instance.studyInstanceUid);
+    describeStudy.run(instance.studyInstanceUid);
     const row = study.get(instance.studyInstanceUid);
     if (row === undefined) throw new TypeError('an instance without its study');
     describeSeriesHeader.run(instance.attributes, row.study, instance.seriesInstanceUid);

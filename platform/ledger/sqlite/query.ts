@@ -48,6 +48,10 @@ const LEVELS = {
   instance: { from: 'instances i', key: 'i.instance', study: 'i.study' },
 } as const satisfies Record<SearchLevel, unknown>;
 
+/** What was removed after its delivery is not here to be found; new instances may have come to other series since. */
+const HAS_INSTANCES = (series: string): string =>
+  `EXISTS (SELECT 1 FROM instances n WHERE n.study = ${series}.study AND n.series = ${series}.series)`;
+
 interface Sql {
   readonly text: string;
   readonly parameters: readonly Parameter[];
@@ -103,7 +107,7 @@ function conditionSql({ key, match }: Condition, study: string, isNarrow: boolea
   if (key === 'ModalitiesInStudy') {
     const inner = matchSql('m.modality', match);
     return {
-      text: `EXISTS (SELECT 1 FROM series_headers m WHERE m.study = ${study} AND ${inner.text})`,
+      text: `EXISTS (SELECT 1 FROM series_headers m WHERE m.study = ${study} AND ${inner.text} AND ${HAS_INSTANCES('m')})`,
       parameters: inner.parameters,
     };
   }
@@ -214,9 +218,9 @@ function openDetails(db: Database): (search: Search, page: readonly number[]) =>
     attributes: string;
   }>(
     `SELECT t.study_instance_uid, t.instances,
-            (SELECT count(*) FROM series_headers f WHERE f.study = t.study) AS series,
+            (SELECT count(*) FROM series_headers f WHERE f.study = t.study AND ${HAS_INSTANCES('f')}) AS series,
             (SELECT json_group_array(DISTINCT f.modality) FROM series_headers f
-             WHERE f.study = t.study AND f.modality IS NOT NULL) AS modalities,
+             WHERE f.study = t.study AND f.modality IS NOT NULL AND ${HAS_INSTANCES('f')}) AS modalities,
             (SELECT s.attributes FROM series s WHERE s.study = t.study ORDER BY s.series LIMIT 1) AS attributes
      FROM studies t WHERE t.study = ?`,
   );

@@ -19,6 +19,7 @@ const MAX_WAITING = 32;
 const RETRY_AFTER_MS = 2_000;
 
 interface Waiting {
+  readonly search: Search;
   readonly resolve: (result: SearchResult) => void;
   readonly reject: (error: Error) => void;
 }
@@ -29,16 +30,40 @@ interface Waiting {
  * @param file - of a ledger that is open, and stays so longer than this
  */
 export function openSqliteSearch(file: string): StudySearch {
+  /** In the order they came; the thread has the first, or one that nobody waits for any longer. */
   const waiting = new Map<number, Waiting>();
   let worker: Worker | undefined;
+  let askedId: number | undefined;
   let lastId = 0;
   let isClosed = false;
 
-  const fail = (cause: unknown) => {
+  const ask = () => {
+    if (askedId !== undefined) return;
+    const [first] = waiting;
+    if (first === undefined) {
+      // An idle thread keeps nobody from ending.
+      worker?.unref();
+      return;
+    }
+    const [id, { search }] = first;
+    askedId = id;
+    worker ??= start();
+    worker.ref();
+    worker.postMessage({ id, search } satisfies SearchCall);
+  };
+  const settle = (id: number | undefined, how: (call: Waiting) => void) => {
+    const call = id === undefined ? undefined : waiting.get(id);
+    if (id === undefined || call === undefined) return;
+    waiting.delete(id);
+    how(call);
+  };
+  /** What the thread died of may be the search it had: the others are asked of the next thread. */
+  const died = (cause: unknown) => {
+    const id = askedId;
     worker = undefined;
-    const error = new HubError('store.failed', { detail: 'the search was broken off' }, cause);
-    for (const { reject } of waiting.values()) reject(error);
-    waiting.clear();
+    askedId = undefined;
+    settle(id, ({ reject }) => reject(brokenOff(cause)));
+    ask();
   };
   const start = (): Worker => {
     const started = new Worker(new URL(`./search-worker${extname(import.meta.filename)}`, import.meta.url), {
@@ -46,39 +71,51 @@ export function openSqliteSearch(file: string): StudySearch {
       name: 'ledger-search',
     });
     started.on('message', (reply: SearchReply) => {
-      const call = waiting.get(reply.id);
-      waiting.delete(reply.id);
-      // An idle thread keeps nobody from ending.
-      if (waiting.size === 0) started.unref();
-      if ('result' in reply) call?.resolve(reply.result);
-      else call?.reject(unpackError(reply.error));
+      askedId = undefined;
+      settle(reply.id, ({ resolve, reject }) => {
+        if ('result' in reply) resolve(reply.result);
+        else reject(unpackError(reply.error));
+      });
+      ask();
     });
-    started.once('error', fail);
+    started.once('error', died);
     started.once('exit', (exitCode) => {
-      if (worker === started) fail(new Error(`the search thread ended with ${exitCode}`));
+      if (worker === started) died(new Error(`the search thread ended with ${exitCode}`));
     });
     return started;
   };
 
   return {
-    find: (search) => {
+    find: (search, signal) => {
       if (isClosed) return Promise.reject(new HubError('gateway.stopping'));
       if (waiting.size >= MAX_WAITING) {
         return Promise.reject(new HubError('request.too-many', { retryAfterMs: RETRY_AFTER_MS }));
       }
-      return new Promise((resolve, reject) => {
-        const id = (lastId += 1);
-        worker ??= start();
-        worker.ref();
-        waiting.set(id, { resolve, reject });
-        worker.postMessage({ id, search } satisfies SearchCall);
-      });
+      const id = (lastId += 1);
+      const leave = () => settle(id, ({ reject }) => reject(reasonOf(signal)));
+      if (signal?.aborted === true) return Promise.reject(reasonOf(signal));
+      signal?.addEventListener('abort', leave);
+      return new Promise<SearchResult>((resolve, reject) => {
+        waiting.set(id, { search, resolve, reject });
+        ask();
+      }).finally(() => signal?.removeEventListener('abort', leave));
     },
     close: async () => {
       isClosed = true;
       const running = worker;
-      fail(new Error('the hub stops'));
+      worker = undefined;
+      const error = brokenOff(new Error('the hub stops'));
+      for (const id of [...waiting.keys()]) settle(id, ({ reject }) => reject(error));
       await running?.terminate();
     },
   };
+}
+
+function brokenOff(cause: unknown): HubError {
+  return new HubError('store.failed', { detail: 'the search was broken off' }, cause);
+}
+
+function reasonOf(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new Error('nobody waits for the search', { cause: reason });
 }

@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { expect } from 'chai';
 import express from 'express';
+import { allTags } from '../../../core/dicom/dictionary.ts';
 import { encodePart10, type Attributes } from '../../../core/dicom/encode.ts';
-import type { JsonDataSet } from '../../../core/dicom/json-model.ts';
+import { type JsonDataSet, jsonKey } from '../../../core/dicom/json-model.ts';
 import { qidoRouter } from '../../../gateway/dicomweb/qido.ts';
+import { HubError } from '../../../core/errors.ts';
 import { problemHandler } from '../../../platform/http/problem.ts';
 import { openSqliteSearch } from '../../../platform/ledger/sqlite/search.ts';
 import { openFileStore } from '../../../platform/store/file.ts';
@@ -293,6 +295,50 @@ describe('QIDO-RS', function () {
     expect(all.headers.get('warning')).to.equal(null);
     expect(instance.body[0]?.['00180050']).to.deep.equal({ vr: 'DS', Value: [0.5] });
     expect(instance.body[0]?.['7FE00010']).to.equal(undefined);
+  });
+
+  it('names some of many unknown fields, for clients take no long header', async () => {
+    const many = allTags().slice(-400).map(jsonKey);
+    const { status, headers } = await ask(`/studies/${STUDY}.1/series?includefield=${many.join(',')}`);
+
+    expect(status).to.equal(200);
+    expect(headers.get('warning'))
+      .to.match(/ and \d+ more"$/)
+      .and.to.have.lengthOf.at.most(1_000);
+  });
+
+  it('tells of the others, and who it is, when the header of an instance cannot be read', async () => {
+    const readable = openFileStore(hub.dataDir);
+    let opened = 0;
+    const router = qidoRouter({
+      search,
+      log: hub.log,
+      store: {
+        ...readable,
+        open: (ref) => {
+          opened += 1;
+          return opened === 1 ? Promise.reject(new HubError('store.missing', { ref })) : readable.open(ref);
+        },
+      },
+    });
+    const other = createServer(express().use('/dicom-web', router).use(problemHandler(hub.log))).listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const address = other.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+
+    const response = await fetch(
+      `http://127.0.0.1:${address.port}/dicom-web/studies/${STUDY}.1/series/${STUDY}.1.1/instances`,
+    );
+    const body = (await response.json()) as readonly JsonDataSet[];
+    other.closeAllConnections();
+    other.close();
+
+    expect(response.status).to.equal(200);
+    expect(response.headers.get('warning')).to.match(/"Instances whose attributes cannot be read: 1"$/);
+    expect(body.map((one) => [one['00080018']?.Value?.[0], one['00280010']?.Value?.[0]])).to.deep.equal([
+      [`${STUDY}.1.1.1`, undefined],
+      [`${STUDY}.1.1.2`, 32],
+    ]);
   });
 
   it('cuts a long answer, says how much is left, and goes on where it was', async () => {

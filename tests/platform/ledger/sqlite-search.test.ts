@@ -2,10 +2,13 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import type { Condition, Search, SearchLevel } from '../../../core/search.ts';
+import type { StoredInstance } from '../../../core/ledger.ts';
+import { openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
 import { openDatabase } from '../../../platform/ledger/sqlite/driver.ts';
 import { migrate } from '../../../platform/ledger/sqlite/migrate.ts';
 import { matching } from '../../../platform/ledger/sqlite/query.ts';
 import { openSqliteSearch } from '../../../platform/ledger/sqlite/search.ts';
+import { COMPLETION, hex, received } from '../../contracts/ledger-facts.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const MIGRATIONS = resolve(import.meta.dirname, '../../../platform/ledger/sqlite/migrations');
@@ -119,5 +122,88 @@ describe('searching the ledger', () => {
       (error: unknown) => String(error),
     );
     expect(late).to.include('stopping');
+  });
+
+  it('asks nothing for who hung up, and goes on with the others', async () => {
+    const db = openDatabase(file(), 'write');
+    migrate(db, file());
+    db.close();
+    const studies = openSqliteSearch(file());
+    const hangUp = new AbortController();
+    const outcome = (answer: Promise<unknown>) =>
+      answer.then(
+        () => 'answered',
+        (error: unknown) => String(error),
+      );
+
+    const first = outcome(studies.find(search('study')));
+    const left = outcome(studies.find(search('study'), hangUp.signal));
+    const last = outcome(studies.find(search('study')));
+    hangUp.abort(new Error('the client hung up'));
+    const late = outcome(studies.find(search('study'), hangUp.signal));
+
+    expect(await Promise.all([first, left, last, late])).to.deep.equal([
+      'answered',
+      'Error: the client hung up',
+      'answered',
+      'Error: the client hung up',
+    ]);
+    await studies.close();
+  });
+
+  it('fails the search that its thread died of, and answers those behind it', async () => {
+    const studies = openSqliteSearch(file());
+    const missing = studies.find(search('study')).then(
+      () => 'answered',
+      (error: unknown) => String(error),
+    );
+    expect(await missing).to.include('the search was broken off');
+    const db = openDatabase(file(), 'write');
+    migrate(db, file());
+    db.close();
+
+    expect((await studies.find(search('study'))).found).to.deep.equal([]);
+    await studies.close();
+  });
+
+  it('tells of a study what its first series says, whichever of its instances was revised', async () => {
+    const ledger = await openSqliteLedger({ file: file() });
+    const keep = (instance: StoredInstance) =>
+      ledger.instances.record([{ instance, completion: COMPLETION, sameUid: 'keep-both-as-revision' }], {
+        segment: '0001',
+        offset: 1,
+      });
+    await keep(received(1, { attributes: { StudyDescription: ['one'] } }));
+    await keep(received(2, { series: 2, attributes: { StudyDescription: ['one'] } }));
+    await keep(received(2, { series: 2, attributes: { StudyDescription: ['two'] }, dataSetSha256: hex(9) }));
+    const studies = openSqliteSearch(file());
+    const count = async (text: string) =>
+      (await studies.find(search('study', any('StudyDescription', text)))).found.length;
+
+    expect([await count('one'), await count('two')]).to.deep.equal([1, 0]);
+    await keep(received(1, { attributes: { StudyDescription: ['three'] }, dataSetSha256: hex(8) }));
+    expect([await count('one'), await count('three')]).to.deep.equal([0, 1]);
+    await studies.close();
+    await ledger.close();
+  });
+
+  it('counts no series, and finds no modality, of which everything was removed', async () => {
+    const ledger = await openSqliteLedger({ file: file() });
+    const record = (instance: StoredInstance) =>
+      ledger.instances.record([{ instance, completion: COMPLETION }], { segment: '0001', offset: 1 });
+    await record(received(1, { attributes: { Modality: ['MR'] } }));
+    await record(received(2, { series: 2, attributes: { Modality: ['SEG'] } }));
+    await ledger.close();
+    const db = openDatabase(file(), 'write');
+    db.exec("DELETE FROM instances WHERE sop_instance_uid LIKE '%.2.2'");
+    db.close();
+    const studies = openSqliteSearch(file());
+
+    const [found] = (await studies.find(search('study'))).found;
+    const removed = (await studies.find(search('study', any('ModalitiesInStudy', 'SEG')))).found;
+    await studies.close();
+
+    expect([found?.study?.series, found?.study?.modalities]).to.deep.equal([1, ['MR']]);
+    expect(removed).to.deep.equal([]);
   });
 });
