@@ -43,8 +43,13 @@ function reportOverlap(folder: Watched, other: Watched, report: Report): void {
 }
 
 function reportKeptInOthers(folders: readonly Watched[], report: Report): void {
-  for (const folder of folders) {
-    const { kept } = folder;
+  for (const [index, folder] of folders.entries()) {
+    const { kept, path } = folder;
+    const sharing = folders.slice(0, index).find((each) => each.kept === kept && each.path !== path);
+    if (kept !== undefined && sharing !== undefined) {
+      const name = sharing.name ?? 'a folder above';
+      report([...folder.at, 'keepIn'], `where ${name} keeps its files: one could take the place of another`);
+    }
     // Folders inside folders were told of by themselves.
     if (kept === undefined || isInside(folder.path, kept)) continue;
     const other = folders.find((each) => isInside(each.path, kept) && !isKeptBy(each, kept));

@@ -28,7 +28,6 @@ export interface WatchedFolderOptions {
   /** Folders that the hub emptied are removed when they stay so for so long; undefined: never. */
   readonly removeEmptyMs?: number | undefined;
   readonly whenTaken: WhenTaken;
-  /** Globs of names that are left alone. */
   readonly ignore: readonly string[];
   readonly archives: ArchiveLimits;
   /** What was begun ends when nothing was taken for so long, whatever else waits. */
@@ -252,6 +251,7 @@ export class WatchedFolder {
     try {
       const isGone = await this.#puttingAway.put(file, this.#ports.clock.now());
       this.#memory.forget(file.name);
+      this.#emptied.took(file.name);
       if (isGone) await removeNote(file.path);
       else tally.waiting += 1;
     } catch (error) {

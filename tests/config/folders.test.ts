@@ -91,6 +91,11 @@ describe('gateway.folders', () => {
       mistakes({ name: 'a', path: '/srv/a', keepIn: '/srv/b/done/a' }, { name: 'b', path: '/srv/b' }),
     ],
     [
+      'two folders that keep in one place',
+      mistakes({ name: 'a', path: '/srv/a', keepIn: '/srv/kept' }, { name: 'b', path: '/srv/b', keepIn: '/srv/kept/' }),
+      '/gateway/folders/1/keepIn: where a keeps its files: one could take the place of another',
+    ],
+    [
       'deliveries that would come in again',
       mistakesOf({
         destinations: [{ name: 'out', type: 'folder', path: '/srv/a/out' }],

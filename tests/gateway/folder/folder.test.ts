@@ -429,6 +429,17 @@ describe('a watched folder', function () {
     expect(await hub.files()).to.deep.equal(['done/exam/5/pdata/1/IM1', 'exam/5/visu_pars']);
   });
 
+  it('removes folders that it emptied by deleting, and none that it took nothing from', async () => {
+    hub = await watch({ removeEmptyMs: 200, whenTaken: { kind: 'delete' } });
+    await mkdir(join(hub.folder, 'template/of/somebody'), { recursive: true });
+
+    await hub.put('exam/5/pdata/1/IM1', mrInstance().part10);
+    await hub.put('later/6/IM1', mrInstance().part10);
+
+    await waitFor('the emptied ones to go', async () => (await readdir(hub.folder)).join() === 'template');
+    expect(await readdir(join(hub.folder, 'template/of'))).to.deep.equal(['somebody']);
+  });
+
   it('ends a batch once nothing waits any more', async () => {
     hub = await watch();
     const study = newUid();
