@@ -1,6 +1,7 @@
 /** Where each frame of an instance stands in its bytes: native ones by arithmetic, encapsulated ones by their fragments (PS3.5 Section A.4). */
 import { fragments, type FragmentPlace, type Part10Header } from '../core/dicom/part10.ts';
 import { TAG } from '../core/dicom/tags.ts';
+import { HubError } from '../core/errors.ts';
 import type { ByteSource } from '../core/store.ts';
 import { beginsCodestream } from './codestream.ts';
 import { damaged, MAX_FRAME_BYTES, storedNativeFrameBits, type PixelDescription } from './description.ts';
@@ -14,6 +15,8 @@ export interface FramePlaces {
   of(frame: number): readonly BytePlace[];
 }
 
+/** Each is a read and a place in memory; the largest series of compressed frames have some ten thousand. */
+const MAX_FRAGMENTS = 500_000;
 /** Offset and length of an item's header, which stands before each fragment. */
 const ITEM_HEADER_BYTES = 8;
 
@@ -81,7 +84,10 @@ async function encapsulatedPlaces(
   const pixelData = header.pixelData;
   if (pixelData === undefined) return [];
   const all: FragmentPlace[] = [];
-  for await (const fragment of fragments(source, header, pixelData)) all.push(fragment);
+  for await (const fragment of fragments(source, header, pixelData)) {
+    if (all.push(fragment) > MAX_FRAGMENTS)
+      throw new HubError('pixels.too-large', { detail: `more than ${MAX_FRAGMENTS} fragments` });
+  }
   const [table, ...rest] = all;
   if (table === undefined || rest.length === 0) throw damaged('there is no fragment');
   if (numberOfFrames === 1) return [rest];

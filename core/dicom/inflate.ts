@@ -1,5 +1,6 @@
 /** Deflated Explicit VR Little Endian (PS3.5 Section A.5): the whole data set is one raw deflate stream. */
-import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, deflateRawSync, inflateRaw, inflateRawSync } from 'node:zlib';
 import { unreadable } from './walker.ts';
 
 /** A bound on what a small file may grow to; the largest deflated objects in use are report documents and masks. */
@@ -11,9 +12,24 @@ export function inflateDataSet(bytes: Uint8Array): Uint8Array {
     // A writer may pad the stream with a byte to even length; what follows the final block is not looked at.
     return inflateRawSync(bytes, { maxOutputLength: INFLATED_LIMIT_BYTES });
   } catch (error) {
-    const isTooLarge = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
-    throw unreadable(isTooLarge ? 'inflates-too-far' : 'not-a-deflate-stream', 0);
+    throw refusal(error);
   }
+}
+
+const inflateElsewhere = promisify(inflateRaw);
+
+/** The same, while the calling thread does something else. */
+export async function inflateAside(bytes: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await inflateElsewhere(bytes, { maxOutputLength: INFLATED_LIMIT_BYTES });
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+function refusal(error: unknown): Error {
+  const isTooLarge = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
+  return unreadable(isTooLarge ? 'inflates-too-far' : 'not-a-deflate-stream', 0);
 }
 
 /** Deflated and padded to even length. The same bytes in give the same bytes out. */

@@ -4,7 +4,7 @@ import type { ByteSource } from '../store.ts';
 import { DataSet, encodingOf, requireTransferSyntax } from './data-set.ts';
 import type { Item } from './element.ts';
 import { encodeElement } from './encode-element.ts';
-import { inflateDataSet } from './inflate.ts';
+import { inflateAside } from './inflate.ts';
 import { isPixelDataTag, TAG } from './tags.ts';
 import { hasLongHeader, isPixelDataOrLater, MoreBytesNeeded, UNDEFINED_LENGTH, unreadable, walk } from './walker.ts';
 
@@ -206,7 +206,7 @@ function parseHeader(bytes: Uint8Array, sizeBytes: number, meta: Meta, inflated?
 async function readDeflated(source: ByteSource, meta: Meta): Promise<Part10Header> {
   const length = source.sizeBytes - meta.dataSetOffset;
   if (length > DEFLATED_LIMIT_BYTES) throw unreadable('deflated-too-large', meta.dataSetOffset);
-  const inflated = inflateDataSet(await source.read(meta.dataSetOffset, length));
+  const inflated = await inflateAside(await source.read(meta.dataSetOffset, length));
   try {
     return parseHeader(inflated, inflated.length, meta, inflated);
   } catch (error) {

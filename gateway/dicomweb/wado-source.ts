@@ -1,5 +1,6 @@
 /** What can be retrieved: instances somewhere in the store, and their headers, kept for the next frame of the same instance. */
 import type { DataSet } from '../../core/dicom/data-set.ts';
+import type { Item } from '../../core/dicom/element.ts';
 import { readHeader, type Part10Header } from '../../core/dicom/part10.ts';
 import { transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
 import { HubError, toHubError } from '../../core/errors.ts';
@@ -54,12 +55,15 @@ export interface OpenedInstance {
 
 interface Known {
   readonly header: Part10Header;
+  readonly heldBytes: number;
   pixels?: { readonly description: PixelDescription; readonly places: FramePlaces };
 }
 
 /** Headers kept, of all requests together: a viewer asks for the frames of one instance one by one. */
-const KEPT_BYTES = 64 * 1024 * 1024;
+const KEPT_BYTES = 128 * 1024 * 1024;
 const KEPT_HEADERS = 64;
+/** What an element that was read takes beside its bytes: four million of them fit into a header of 64 MiB. */
+const ELEMENT_BYTES = 160;
 
 export class InstanceOpener {
   readonly #store: ObjectStore;
@@ -67,6 +71,8 @@ export class InstanceOpener {
   /** The order of a map is that of its insertions: the first was not asked for the longest. */
   readonly #known = new Map<BlobRef, Known>();
   #knownBytes = 0;
+  /** Being read: the six connections of a viewer ask for one instance at the same time. */
+  readonly #underWay = new Map<BlobRef, Promise<Known>>();
 
   constructor(store: ObjectStore, log: Logger) {
     this.#store = store;
@@ -91,7 +97,7 @@ export class InstanceOpener {
   async open(item: InstanceItem): Promise<OpenedInstance> {
     const source = await this.bytes(item);
     try {
-      const known = this.#known.get(item.blob) ?? { header: await readHeader(source) };
+      const known = this.#known.get(item.blob) ?? (await this.#read(item.blob, source));
       this.#keep(item.blob, known);
       return opened(item, source, known);
     } catch (error) {
@@ -100,20 +106,42 @@ export class InstanceOpener {
     }
   }
 
+  #read(blob: BlobRef, source: ByteSource): Promise<Known> {
+    const underWay = this.#underWay.get(blob);
+    if (underWay !== undefined) return underWay;
+    const reading = readHeader(source)
+      .then((header) => ({ header, heldBytes: heldBytes(header) }))
+      .finally(() => this.#underWay.delete(blob));
+    this.#underWay.set(blob, reading);
+    return reading;
+  }
+
   #keep(blob: BlobRef, known: Known): void {
-    if (this.#known.delete(blob)) this.#knownBytes -= heldBytes(known);
+    const before = this.#known.get(blob);
+    if (before !== undefined) this.#forget(blob, before);
     this.#known.set(blob, known);
-    this.#knownBytes += heldBytes(known);
+    this.#knownBytes += known.heldBytes;
     for (const [oldest, header] of this.#known) {
       if (this.#known.size <= KEPT_HEADERS && this.#knownBytes <= KEPT_BYTES) break;
-      this.#known.delete(oldest);
-      this.#knownBytes -= heldBytes(header);
+      this.#forget(oldest, header);
     }
+  }
+
+  #forget(blob: BlobRef, { heldBytes: bytes }: Known): void {
+    this.#known.delete(blob);
+    this.#knownBytes -= bytes;
   }
 }
 
-function heldBytes({ header }: Known): number {
-  return header.inflated?.length ?? header.bytes.length;
+function heldBytes({ inflated, bytes, dataSet }: Part10Header): number {
+  return (inflated ?? bytes).length + ELEMENT_BYTES * elementsOf(dataSet.item);
+}
+
+function elementsOf({ elements }: Item): number {
+  return elements.reduce(
+    (count, { items = [] }) => count + 1 + items.reduce((sum, item) => sum + elementsOf(item), 0),
+    0,
+  );
 }
 
 function opened(item: InstanceItem, source: ByteSource, known: Known): OpenedInstance {
