@@ -83,6 +83,20 @@ export function deliveryOperations(ports: ApiPorts): readonly Operation[] {
         return await replay(ports, params.deliveryId);
       },
     }),
+    operation({
+      method: 'post',
+      path: '/dead-letters/{deliveryId}/cancel',
+      tag: 'dead letters',
+      summary: 'The dead letter is given up, for good: it does not go out again, and keeps its study no longer',
+      roles: OPERATORS,
+      params: shapes.deliveryParams,
+      answer: z.object({ deliveryId: z.string(), state: z.literal('cancelled') }),
+      audit: 'dead-letter.cancel',
+      handle: async ({ params: { deliveryId } }) => {
+        if (!(await ports.ledger.deliveries.cancel(deliveryId))) throw new HubError('resource.not-found');
+        return { deliveryId, state: 'cancelled' as const };
+      },
+    }),
   ];
 }
 

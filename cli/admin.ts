@@ -126,7 +126,7 @@ export const deadLetters = resourceCommand({
   path: '/dead-letters',
   one: 'dead letter',
   none: 'no dead letters',
-  verbs: { replay: sentAgain },
+  verbs: { replay: sentAgain, cancel: (_, id) => `delivery ${id} is given up: it does not go out again` },
   filters: ['destination', 'study'],
   columns: DELIVERIES.columns.filter(([title]) => title !== 'next' && title !== 'state'),
   parts: { history: HISTORY },

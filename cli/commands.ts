@@ -66,7 +66,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./admin.ts')).deliveries,
   },
   'dead-letters': {
-    usage: ['list | show ID | replay ID'],
+    usage: ['list | show ID | replay ID | cancel ID'],
     about: 'deliveries that ended without success',
     load: async () => (await import('./admin.ts')).deadLetters,
   },

@@ -555,6 +555,8 @@ export interface Ledger {
     get(deliveryId: string): Promise<(DeliveryRow & { readonly history: readonly DeliveryAttempt[] }) | undefined>;
     /** A dead letter or a done delivery goes out again, same id. False: not in a state to be replayed. */
     replay(deliveryId: string): Promise<boolean>;
+    /** Gives up a dead letter, for good: nothing is kept for it any longer. False: it is none. */
+    cancel(deliveryId: string): Promise<boolean>;
     dead(): Promise<readonly { readonly destination: string; readonly deliveries: number }[]>;
     nextDue(): Promise<Date | undefined>;
   };

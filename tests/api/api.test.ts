@@ -182,6 +182,20 @@ describe('the administration API', () => {
     expect((await call('POST', '/studies/1.2.3/complete')).status).to.equal(404);
   });
 
+  it('gives up a dead letter for good, and tells so in the timeline and the audit', async () => {
+    const { deliveryId } = await deadLetter();
+    const cancel = `/dead-letters/${deliveryId}/cancel`;
+
+    const cancelled = await call('POST', cancel);
+    const later = [await call('POST', cancel), await call('POST', `/deliveries/${deliveryId}/replay`)];
+
+    expect([cancelled.status, cancelled.body]).to.deep.equal([200, { deliveryId, state: 'cancelled' }]);
+    expect(later.map(({ status }) => status)).to.deep.equal([404, 409]);
+    expect(items(await call('GET', '/dead-letters'))).to.deep.equal([]);
+    expect((await ledger.studies.timeline(STUDY)).at(-1)).to.deep.include({ what: 'delivery.cancelled' });
+    expect(await audits()).to.deep.include(['dead-letter.cancel', deliveryId, 'admin', 'done']);
+  });
+
   it('shows dead letters with every attempt, and sends one out again', async () => {
     const { deliveryId } = await deadLetter();
 

@@ -60,6 +60,9 @@ export function deliveryWrites(db: Database, log: EventLog) {
     `UPDATE deliveries SET state = 'pending', attempts = 0, leased = 0, ready_at = ?, reason = NULL
      WHERE delivery_id = ? AND state IN ('dead', 'succeeded')`,
   );
+  const cancel = db.query(
+    `UPDATE deliveries SET state = 'cancelled', ready_at = ? WHERE delivery_id = ? AND state = 'dead'`,
+  );
 
   // Its items are gone: results that were removed, or received instances that it delivers as they came.
   const expired = db.query<{ study_instance_uid: string }>(
@@ -157,6 +160,7 @@ export function deliveryWrites(db: Database, log: EventLog) {
       if (gone !== undefined) throw new HubError('study.expired', { studyInstanceUid: gone.study_instance_uid });
       return again.run(now.getTime(), deliveryId) === 1;
     },
+    cancel: (now: Date, deliveryId: string): boolean => cancel.run(now.getTime(), deliveryId) === 1,
   };
 }
 

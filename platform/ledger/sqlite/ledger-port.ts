@@ -142,6 +142,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       list: (page) => read(() => reads.deliveries.list(page)),
       get: (deliveryId) => read(() => reads.deliveries.get(deliveryId)),
       replay: (deliveryId) => write('deliveries', 'replay', deliveryId),
+      cancel: (deliveryId) => write('deliveries', 'cancel', deliveryId),
       dead: () => read(() => reads.deliveries.dead()),
       nextDue: () => read(() => reads.deliveries.nextDue()),
     },

@@ -61,6 +61,10 @@ export function timelineReads(db: Database): (study: StudyInstanceUid) => readon
             json_object('deliveryId', delivery_id, 'destination', destination, 'attempt', a.attempt, 'outcome', outcome,
                         'code', code, 'retry', retry, 'detail', detail, 'durationMs', duration_ms)
        FROM own JOIN runs USING (study) JOIN deliveries USING (run) JOIN delivery_attempts a USING (delivery)
+     UNION ALL
+     SELECT 8, delivery, strftime('%Y-%m-%dT%H:%M:%fZ', d.ready_at / 1000.0, 'unixepoch'), 'delivery.cancelled',
+            json_object('deliveryId', delivery_id, 'runId', run_id, 'destination', destination, 'reason', d.reason)
+       FROM own JOIN runs USING (study) JOIN deliveries d USING (run) WHERE d.state = 'cancelled'
      ORDER BY at, rank, tie`,
   );
   return (study) =>
