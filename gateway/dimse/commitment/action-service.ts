@@ -55,10 +55,19 @@ export function actionService(desk: Desk, carrier: MessageCarrier, log: Logger):
         parts.push(Buffer.from(slice));
         return undefined;
       },
-      end: () => async () => {
-        const verdict = await perform(set, Buffer.concat(parts), context.transferSyntaxUid ?? '');
-        carrier.write(encodeResponse(context.id, set, verdict.status, verdict.comment));
-        verdict.onAnswered?.();
+      end: () => {
+        const { promise, resolve } = Promise.withResolvers<undefined>();
+        // It lies in memory until it is in the ledger: of one association one at a time, also of one that pipelines.
+        carrier.holdBack(promise);
+        return async () => {
+          try {
+            const verdict = await perform(set, Buffer.concat(parts.splice(0)), context.transferSyntaxUid ?? '');
+            carrier.write(encodeResponse(context.id, set, verdict.status, verdict.comment));
+            verdict.onAnswered?.();
+          } finally {
+            resolve(undefined);
+          }
+        };
       },
       abandon: () => Promise.resolve(),
     };
