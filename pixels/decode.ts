@@ -33,7 +33,9 @@ export async function decodeFrame(
     throw new HubError('pixels.unsupported', { detail: transferSyntax(transferSyntaxUid)?.name ?? 'transfer syntax' });
   if (codec === 'native') {
     const isBigEndian = transferSyntax(transferSyntaxUid)?.bigEndian === true;
-    return { samples: nativeSamples(stored, description, isBigEndian), photometricInterpretation };
+    const samples = nativeSamples(stored, description, isBigEndian);
+    // Upsampled: each pixel has its own colour now.
+    return { samples, photometricInterpretation: isSubsampled(description) ? 'YBR_FULL' : photometricInterpretation };
   }
   if (codec === 'rle') {
     const samples = decodeRle(stored, description);
@@ -42,8 +44,13 @@ export async function decodeFrame(
   }
   refuseOtherSize(stored, codec, description);
   const samples = widen(await decodeWith(codec, stored, description), description);
-  const isColour = description.samplesPerPixel === 3;
-  return { samples, photometricInterpretation: isColour ? 'RGB' : photometricInterpretation };
+  return { samples, photometricInterpretation: left(codec, description) };
+}
+
+/** PS3.5 Section 8.2: only JPEG's decoder makes RGB of YBR_FULL; the others undo the transformation of the codestream alone. */
+function left(codec: Codec, { samplesPerPixel, photometricInterpretation }: PixelDescription): string {
+  const isUndone = samplesPerPixel === 3 && (codec === 'jpeg' || photometricInterpretation !== 'YBR_FULL');
+  return isUndone ? 'RGB' : photometricInterpretation;
 }
 
 function nativeSamples(stored: Uint8Array, description: PixelDescription, isBigEndian: boolean): Uint8Array {

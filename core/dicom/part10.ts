@@ -214,6 +214,9 @@ async function readDeflated(source: ByteSource, meta: Meta): Promise<Part10Heade
   }
 }
 
+/** PS3.5 Section A.1: the VR of pixel data where none is written; that of ordinary ones is OW. */
+const IMPLICIT_VRS: Readonly<Record<number, string>> = { [TAG.FloatPixelData]: 'OF', [TAG.DoubleFloatPixelData]: 'OD' };
+
 function pixelDataAt(bytes: Uint8Array, offset: number, sizeBytes: number, root: Item): PixelDataPlace | undefined {
   if (offset + 8 > sizeBytes) return undefined;
   if (offset + 12 > bytes.length) {
@@ -236,7 +239,7 @@ function pixelDataAt(bytes: Uint8Array, offset: number, sizeBytes: number, root:
         : view.getUint16(offset + 6, littleEndian);
   return {
     tag,
-    vr: vr ?? 'OW',
+    vr: vr ?? IMPLICIT_VRS[tag] ?? 'OW',
     offset: offset + (isLong ? 12 : 8),
     elementOffset: offset,
     length: length === UNDEFINED_LENGTH ? undefined : length,

@@ -225,6 +225,23 @@ for n in z.namelist(): print(n, hashlib.sha256(z.read(n)).hexdigest(), z.getinfo
     );
   });
 
+  it('says what float pixel data are where an implicit instance does not', async () => {
+    const uids = { study: newUid(), series: newUid(), instance: newUid() };
+    const value = Buffer.from(Float32Array.of(1, 2, 3, 4).buffer);
+    const url = await door.add(
+      sampleFile(
+        [...identity(uids), ...pixels().slice(0, -1), element('FloatPixelData', value)],
+        ALL_ENCODINGS.IMPLICIT,
+      ),
+    );
+
+    const response = await door.get(url, { Accept: DICOM });
+
+    const { dataSet } = await readDataSet(bytesAsSource(Buffer.from(await response.arrayBuffer())));
+    expect(dataSet.element(TAG.FloatPixelData)).to.include({ vr: 'OF' });
+    expect(dataSet.numbers('FloatPixelData')).to.deep.equal([1, 2, 3, 4]);
+  });
+
   it('holds no more than a few chunks of a large study that is read slowly', async () => {
     const StudyInstanceUID = newUid();
     for (let n = 0; n < 8; n++) await door.add(mrInstance({ StudyInstanceUID }, 1_500).part10);
