@@ -14,6 +14,11 @@ export interface JsonText {
 /** What may stand next, outside of a data set. */
 type Expected = 'anything' | 'first' | 'separator' | 'data set' | 'nothing';
 
+/**
+ * In one data set: an item of a sequence is three bytes of JSON, and much more of memory and time. An image of ten
+ * thousand frames has half as many elements and items.
+ */
+const MAX_OBJECTS = 1_000_000;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
@@ -42,6 +47,7 @@ export async function* jsonDataSets(
       const { length, isDataSet, isEnd } = splitter.next(rest);
       if (isDataSet) {
         bytes += length;
+        if (splitter.objects > MAX_OBJECTS) throw new HubError('request.too-large', { maxObjects: MAX_OBJECTS });
         if (bytes > maxBytes) throw new HubError('request.too-large', { maxBytes });
         memory.take(length);
         held.push(rest.subarray(0, length));
@@ -62,8 +68,14 @@ class Splitter {
   #isArray = false;
   /** Braces and brackets open in a data set; 0 between them. */
   #depth = 0;
+  #objects = 0;
   #isInText = false;
   #isEscaped = false;
+
+  /** In the data set looked at last, so far. */
+  get objects(): number {
+    return this.#objects;
+  }
 
   /** Looks at the first bytes of a chunk, at one or more of them. */
   next(chunk: Buffer): { readonly length: number; readonly isDataSet: boolean; readonly isEnd: boolean } {
@@ -87,6 +99,7 @@ class Splitter {
     const isDataSetExpected = expected === 'anything' || expected === 'first' || expected === 'data set';
     if (byte === OBJECT_BEGIN && isDataSetExpected) {
       this.#expected = this.#isArray ? 'separator' : 'nothing';
+      this.#objects = 1;
       return true;
     }
     if (byte === ARRAY_BEGIN && expected === 'anything') {
@@ -107,8 +120,10 @@ class Splitter {
         if (byte === BACKSLASH) this.#isEscaped = true;
         else if (byte === QUOTE) this.#isInText = false;
       } else if (byte === QUOTE) this.#isInText = true;
-      else if (byte === OBJECT_BEGIN || byte === ARRAY_BEGIN) this.#depth += 1;
-      else if (byte === OBJECT_END || byte === ARRAY_END) {
+      else if (byte === OBJECT_BEGIN || byte === ARRAY_BEGIN) {
+        this.#depth += 1;
+        if (byte === OBJECT_BEGIN) this.#objects += 1;
+      } else if (byte === OBJECT_END || byte === ARRAY_END) {
         this.#depth -= 1;
         if (this.#depth === 0) return at + 1;
       }

@@ -245,6 +245,12 @@ describe('STOW-RS of metadata and bulk data', function () {
       'request.too-large',
       [{ type: JSON_TYPE, body: `{"x":"${'x'.repeat(17_000_000)}"}` }],
     ],
+    [
+      'metadata of millions of items',
+      413,
+      'request.too-large',
+      [{ type: JSON_TYPE, body: `{"00081140":{"vr":"SQ","Value":[${'{},'.repeat(1_000_000)}{}]}}` }],
+    ],
     ['metadata that ends early', 400, 'request.invalid', [{ type: JSON_TYPE, body: '{"00100010":{}' }]],
     ['metadata with more behind it', 400, 'request.invalid', [{ type: JSON_TYPE, body: '[] []' }]],
     ['metadata that is an array of arrays', 400, 'request.invalid', [{ type: JSON_TYPE, body: '[[]]' }]],
