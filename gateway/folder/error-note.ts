@@ -15,8 +15,8 @@ const MAX_NOTE_BYTES = 16 * 1024;
 export interface Note {
   /** What was not taken and why, a line each: no patient value. */
   readonly lines: readonly string[];
-  /** Of the file it speaks of. */
-  readonly fingerprint: string;
+  /** Of the file it speaks of; undefined: the next start of the hub tries the file again. */
+  readonly fingerprint: string | undefined;
   readonly at: Date;
 }
 
@@ -27,7 +27,8 @@ export function isNote(name: string): boolean {
 
 /** Puts the note in place of an older one. */
 export async function writeNote(path: string, { lines, fingerprint, at }: Note): Promise<void> {
-  const text = [FIRST_LINE, '', ...lines, `when: ${at.toISOString()}`, `file as it was: ${fingerprint}`, '', LAST_LINE];
+  const known = fingerprint === undefined ? [] : [`file as it was: ${fingerprint}`];
+  const text = [FIRST_LINE, '', ...lines, `when: ${at.toISOString()}`, ...known, '', LAST_LINE];
   await rm(`${path}${SUFFIX}`, { force: true });
   // Never through a link that somebody laid there: the hub would write over whatever it leads to.
   const file = await open(`${path}${SUFFIX}`, 'wx', 0o644);

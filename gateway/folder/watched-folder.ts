@@ -68,6 +68,7 @@ export class WatchedFolder {
   #problem: string | undefined;
   #failedLooks = 0;
   #progressAtMs = Infinity;
+  readonly #progress = () => void (this.#progressAtMs = performance.now());
   #batch: FolderBatch | undefined;
   #isPaused = false;
   #lastFailure: unknown;
@@ -141,7 +142,7 @@ export class WatchedFolder {
       ...this.#ports,
       archives: this.#options.archives,
       isIgnored: this.#isIgnored,
-      onProgress: () => this.#progress(),
+      onProgress: this.#progress,
       realRoot: await checkPlaces(path, whenTaken),
       signal,
     };
@@ -151,7 +152,7 @@ export class WatchedFolder {
         isIgnored: this.#isIgnored,
         isExcluded: (folder) => whenTaken.kind === 'keep' && folder === whenTaken.folder,
         signal,
-        onProgress: () => this.#progress(),
+        onProgress: this.#progress,
         onDenied: () => void (tally.denied += 1),
         onMisnamed: () => void (tally.misnamed += 1),
         onEmpty: async (name, folder) => this.#emptied.seen(name, folder),
@@ -262,13 +263,16 @@ export class WatchedFolder {
 
   async #refuse(file: FoundFile, refusal: Extract<Outcome, { kind: 'refused' }>, tally: LookTally): Promise<void> {
     const { error, lines } = refusal;
+    const { code } = error;
     tally.refused += 1;
     this.#batch?.refused();
     this.#memory.settle(file.name, file.fingerprint, 'refused');
-    const { code } = error;
     this.#log.warn('file not taken, a note beside it says why', { code, ...error.fields });
-    if (code === 'internal.unexpected') this.#log.error('unexpected failure', { reason: String(error.cause) });
-    await writeNote(file.path, { lines, fingerprint: file.fingerprint, at: this.#ports.clock.now() }).catch(() => {
+    const isDefect = code === 'internal.unexpected';
+    if (isDefect) this.#log.error('unexpected failure', { reason: String(error.cause) });
+    // A defect of the hub says nothing about the file: another version may take it.
+    const fingerprint = isDefect ? undefined : file.fingerprint;
+    await writeNote(file.path, { lines, fingerprint, at: this.#ports.clock.now() }).catch(() => {
       tally.denied += 1;
       this.#memory.settle(file.name, file.fingerprint, 'unnoted');
     });
@@ -285,10 +289,6 @@ export class WatchedFolder {
     const { associationId, instances, refused, isWhole } = ended;
     this.#ports.onEnded(associationId, isWhole);
     if (instances > 0) this.#log.info('folder batch ended', { associationId, instances, refused });
-  }
-
-  #progress(): void {
-    this.#progressAtMs = performance.now();
   }
 
   #tell(problem: string | undefined): void {

@@ -56,6 +56,7 @@ describe('a file that cannot be taken', function () {
     const ended: boolean[] = [];
     let watched: WatchedFolder;
     let options: WatchedFolderOptions;
+    let failure: Error;
     const open = (over: Partial<WatchedFolderOptions> = {}) => {
       watched = new WatchedFolder(
         { ...options, ...over },
@@ -63,7 +64,7 @@ describe('a file that cannot be taken', function () {
           // As the disk would fail while the file is read.
           receive: (prefix) => {
             tried.push(Buffer.from(prefix).toString('latin1'));
-            throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' });
+            throw failure;
           },
           store: () => Promise.reject(new TypeError('nothing comes so far')),
           canTake: () => true,
@@ -77,6 +78,7 @@ describe('a file that cannot be taken', function () {
     };
 
     beforeEach(async () => {
+      failure = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' });
       tried.length = 0;
       ended.length = 0;
       const path = join(await realpath(folder.path), 'in');
@@ -98,6 +100,22 @@ describe('a file that cannot be taken', function () {
 
       expect(tried).to.have.length(files.length);
       await waitFor('the problem', () => watched.problem === '25 files cannot be read: EIO');
+    });
+
+    it('is tried again at the next start when it was the hub that had a defect', async () => {
+      const path = join(options.path, 'IM1');
+      await writeFile(path, mrInstance().part10);
+      failure = new TypeError('no such thing');
+      open();
+      await waitFor('the note', async () =>
+        /internal\.unexpected/.test(await readFile(`${path}.error`, 'utf8').catch(() => '')),
+      );
+      await watched.stop(1_000);
+      expect(tried).to.have.length(1);
+
+      open();
+
+      await waitFor('another try', () => tried.length === 2);
     });
 
     it('holds no batch open', async () => {
