@@ -63,7 +63,7 @@ export function parseQidoQuery(parameters: URLSearchParams, level: SearchLevel, 
     include: includesAll ? 'all' : [...include, ...values.keys()],
     offset: wholeNumber(parameters, 'offset') ?? 0,
     limit: Math.min(wholeNumber(parameters, 'limit') ?? limits.maxResults, limits.maxResults),
-    wantsFuzzy: (parameters.get('fuzzymatching') ?? '').toLowerCase() === 'true',
+    wantsFuzzy: [...parameters].some(([name, value]) => `${name}=${value}`.toLowerCase() === 'fuzzymatching=true'),
   };
 }
 
@@ -151,7 +151,7 @@ function rangeOf(key: SearchKey, text: string, format: RegExp, what: string): Ma
 }
 
 function wholeNumber(parameters: URLSearchParams, name: 'limit' | 'offset'): number | undefined {
-  const [value, ...more] = parameters.getAll(name);
+  const [value, ...more] = [...parameters].filter(([given]) => given.toLowerCase() === name).map(([, one]) => one);
   if (value === undefined) return undefined;
   if (more.length > 0 || !WHOLE.test(value)) {
     throw new HubError('request.invalid', { detail: `${name} is one whole number, 0 or more` });

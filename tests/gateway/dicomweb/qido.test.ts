@@ -402,6 +402,8 @@ describe('QIDO-RS', function () {
     ['/studies?ModalitiesInStudy=C*,MR', /list with wild cards/],
     ['/series?SeriesNumber=Secret', /not a whole number/],
     ['/studies?limit=-1', /limit/],
+    ['/studies?Limit=-1', /limit/],
+    ['/studies?limit=1&LIMIT=2', /limit/],
     ['/studies?offset=x', /offset/],
     ['/studies?includefield=Secret', /includefield/],
     ['/studies/Secret/series', /not a UID/],
