@@ -3,6 +3,7 @@ import express, { type Request, type RequestHandler, Router } from 'express';
 import { HubError, toHubError } from '../core/errors.ts';
 import type { Identity } from '../core/ports.ts';
 import { administrationOperations } from './administration.ts';
+import { commitmentOperations } from './commitments.ts';
 import { deliveryOperations } from './deliveries.ts';
 import { doorOperations } from './doors.ts';
 import { openApiDocument } from './openapi.ts';
@@ -21,6 +22,7 @@ function apiOperations(ports: ApiPorts): readonly Operation[] {
     ...studyOperations(ports),
     ...deliveryOperations(ports),
     ...quarantineOperations(ports),
+    ...commitmentOperations(ports),
     ...doorOperations(ports),
     ...administrationOperations(ports),
   ];

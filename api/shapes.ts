@@ -9,6 +9,7 @@ export const studyParams = z.object({ studyInstanceUid: uid });
 export const deliveryParams = z.object({ deliveryId: z.uuid() });
 export const runParams = z.object({ runId: z.uuid() });
 export const quarantineParams = z.object({ quarantineId: z.uuid() });
+export const commitmentParams = z.object({ commitmentId: z.uuid() });
 export const tokenParams = z.object({ tokenId: z.string().regex(/^[0-9a-f]{1,64}$/) });
 
 export const pageQuery = z.object({
@@ -107,6 +108,35 @@ export const quarantine = z.object({
   holdsStudy: z.boolean(),
   state: quarantineState,
   createdAt: time,
+});
+
+export const commitmentState = z.enum(['deciding', 'reporting', 'reported', 'failed']);
+export const commitment = z.object({
+  commitmentId: z.string(),
+  transactionUid: uid,
+  source: z.string(),
+  callingAeTitle: z.string(),
+  state: commitmentState,
+  requestedAt: time,
+  decidedAt: time.optional(),
+  endedAt: time.optional(),
+  dueAt: time.optional(),
+  instances: count,
+  failures: count.describe('Instances that are not promised'),
+  attempts: count.describe('To tell its source, since it asked last'),
+  reason: z.string().optional(),
+});
+export const commitmentWithHistory = commitment.extend({
+  history: z.array(
+    z.object({
+      attempt: count,
+      startedAt: time,
+      way: z.enum(['same-association', 'new-association', 'none']),
+      outcome: z.enum(['answered', 'failed']),
+      detail: z.string().optional(),
+    }),
+  ),
+  failed: z.array(z.object({ sopInstanceUid: uid, failureReason: z.string().describe('(0008,1197)') })),
 });
 
 export const role = z.enum(['admin', 'operator', 'auditor', 'partner']);

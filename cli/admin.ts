@@ -1,4 +1,4 @@
-/** `hub studies | deliveries | dead-letters | quarantine`: what stands in the ledger, and letting it go on. */
+/** `hub studies | deliveries | dead-letters | quarantine | commitments`: what stands in the ledger, and letting it go on. */
 import { HubError } from '../core/errors.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
@@ -153,6 +153,44 @@ export const quarantine = resourceCommand({
     ['detail', field('detail')],
   ],
   parts: {},
+});
+
+export const commitments = resourceCommand({
+  path: '/commitments',
+  one: 'storage commitment',
+  none: 'no storage commitments',
+  verbs: {},
+  filters: ['state'],
+  columns: [
+    ['commitment', field('commitmentId')],
+    ['source', field('source')],
+    ['state', field('state')],
+    ['instances', field('instances')],
+    ['not promised', field('failures')],
+    ['asked', field('requestedAt')],
+    ['attempts', field('attempts')],
+    ['next', field('dueAt')],
+    ['reason', field('reason')],
+  ],
+  parts: {
+    history: {
+      none: 'its source was not told yet',
+      columns: [
+        ['attempt', field('attempt')],
+        ['started', field('startedAt')],
+        ['way', field('way')],
+        ['outcome', field('outcome')],
+        ['detail', field('detail')],
+      ],
+    },
+    failed: {
+      none: 'everything is promised, once it is decided',
+      columns: [
+        ['instance', field('sopInstanceUid')],
+        ['failure reason', field('failureReason')],
+      ],
+    },
+  },
 });
 
 function resourceCommand(resource: Resource): (argv: readonly string[], to?: Terminal) => Promise<number> {

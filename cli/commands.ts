@@ -75,6 +75,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'content that is held, and why',
     load: async () => (await import('./admin.ts')).quarantine,
   },
+  commitments: {
+    usage: ['list | show ID'],
+    about: 'what scanners asked the hub to be answerable for, and whether they were told',
+    load: async () => (await import('./admin.ts')).commitments,
+  },
   store: {
     usage: ['usage', 'export OUT [--study UID]', 'verify', 'rebuild [--route]'],
     about: 'what holds space and why; received instances as files; damage; a ledger that was lost',

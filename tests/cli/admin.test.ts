@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { deadLetters, deliveries, quarantine, studies } from '../../cli/admin.ts';
+import { commitments, deadLetters, deliveries, quarantine, studies } from '../../cli/admin.ts';
 import { token } from '../../cli/token.ts';
 import { createApiRouter } from '../../api/router.ts';
 import type { Ledger } from '../../core/ledger.ts';
@@ -175,6 +175,36 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
     expect(lines[1]).to.match(
       new RegExp(`^${id} +held +gateway +0 +2026-03-01T08:00:00.000Z +dataset.unreadable +cut off$`),
     );
+  });
+
+  it('list what scanners were not told, and show why and of which instances', async () => {
+    const [commitmentId, other] = [randomUUID(), randomUUID()];
+    await withLedger(async (ledger) => {
+      const request = {
+        ...{ commitmentId, transactionUid: '1.2.3', source: 'pv-7t', callingAeTitle: 'PV7T', calledAeTitle: 'HUB' },
+        ...{ associationId: 'association-1', items: [{ sopClassUid: '1.2', sopInstanceUid: '1.2.840.7' }] },
+      };
+      const startedAt = clock.now().toISOString();
+      await ledger.commitments.request({ ...request, commitmentId: other, transactionUid: '1.2.4' }, clock.now());
+      await ledger.commitments.request(request, clock.now());
+      await ledger.commitments.decide(commitmentId, [{ item: 0, reason: 0x0112 }]);
+      await ledger.commitments.attempted(
+        commitmentId,
+        { ...{ attempt: 1, startedAt, way: 'new-association', outcome: 'failed', detail: 'ECONNREFUSED' } },
+        { state: 'failed', reason: 'the peer cannot be reached' },
+      );
+    });
+
+    const { lines } = await run(commitments, 'list', '--state', 'failed');
+    const shown = (await run(commitments, 'show', commitmentId)).lines.join('\n');
+
+    expect(lines).to.have.length(2);
+    expect(lines[1]).to.match(new RegExp(`^${commitmentId} +pv-7t +failed +1 +1 .* the peer cannot be reached$`));
+    expect(shown)
+      .to.match(/new-association +failed +ECONNREFUSED/)
+      .and.to.match(/1\.2\.840\.7 +0x0112/);
+    expect((await run(commitments, 'show', other)).lines.join('\n')).to.contain('its source was not told yet');
+    expect((await thrownBy(run(commitments, 'show', randomUUID()))).code).to.equal('resource.not-found');
   });
 
   it('show why a route took a study and how far it came, and do it again', async () => {
