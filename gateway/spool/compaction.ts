@@ -11,12 +11,11 @@
  *
  * What nothing needs is removed by the next look. At no moment is there a row whose bytes are not on the disk.
  */
-import { createHash } from 'node:crypto';
 import type { Ledger } from '../../core/ledger.ts';
 import { type BlobRef, formatBlobRef } from '../../core/store.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
-import { HEADER_BYTES, SEGMENT_MAGIC } from './record.ts';
-import { placeOf, type RecordPlace } from './recovery.ts';
+import { SEGMENT_MAGIC } from './record.ts';
+import { digestsOf, placeOf, readHead, type RecordPlace } from './recovery.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -55,8 +54,9 @@ export async function compactSegment(
     let isCopied = false;
     try {
       await target.write([SEGMENT_MAGIC], 0);
-      for (const { from, offset, place } of needed) {
-        if (!(await copyRecord(source, target, { from: offset, to: place.endOffset }, end))) return false;
+      for (const record of needed) {
+        const { from, offset, place } = record;
+        if (!(await copyRecord(source, target, record, end))) return false;
         const to = end + (place.bodyOffset - offset);
         moves.push({ from, to: formatBlobRef(`spool/${name}`, to, place.endOffset - place.bodyOffset) });
         end += place.endOffset - offset;
@@ -87,22 +87,21 @@ async function recordsOf(segment: string, file: SpoolFile, wanted: ReadonlySet<B
   }
 }
 
-/** Copies and reads back what was written: of the copy nobody else has a digest to compare it with before the old one goes. */
+/** @returns whether the copy, read back, is what was written when it was received: it is all that is left of it soon */
 async function copyRecord(
   source: SpoolFile,
   target: SpoolFile,
-  range: { readonly from: number; readonly to: number },
-  position: number,
+  { offset, place }: Needed,
+  to: number,
 ): Promise<boolean> {
-  const [read, written] = [createHash('sha256'), createHash('sha256')];
-  for (let at = range.from; at < range.to; at += CHUNK_BYTES) {
-    const bytes = Buffer.alloc(Math.min(CHUNK_BYTES, range.to - at));
-    if ((await source.read(bytes, at)) < bytes.length) return false;
-    read.update(bytes);
-    await target.write([bytes], position + at - range.from);
-    const back = Buffer.alloc(bytes.length);
-    await target.read(back, position + at - range.from);
-    written.update(back);
+  const length = place.endOffset - offset;
+  for (let at = 0; at < length; at += CHUNK_BYTES) {
+    const bytes = Buffer.alloc(Math.min(CHUNK_BYTES, length - at));
+    if ((await source.read(bytes, offset + at)) < bytes.length) return false;
+    await target.write([bytes], to + at);
   }
-  return range.to - range.from > HEADER_BYTES && read.digest('hex') === written.digest('hex');
+  const copy = await placeOf(target, to, to + length);
+  const head = copy === undefined ? undefined : await readHead(target, to, copy);
+  if (copy === undefined || head === undefined) return false;
+  return (await digestsOf(target, copy)).dataSet === head.description.dataSetSha256;
 }

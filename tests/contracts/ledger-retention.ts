@@ -233,6 +233,32 @@ export const describeRetention: LedgerSuite = (subject) => {
     expect((await ledger.retention.needed('0001.seg')).map(({ blob }) => blob)).to.deep.equal([received(1).blob]);
   });
 
+  it('never lets the highest number of a segment be forgotten: it would come again', async () => {
+    const { ledger } = subject();
+    for (const segment of ['0000000001.seg', '0000000002.seg'])
+      await ledger.retention.announce({ segment, offset: 16 });
+
+    for (const segment of ['0000000001.seg', '0000000002.seg']) await ledger.retention.forgetSegment(segment);
+
+    expect(await ledger.instances.spoolPositions()).to.deep.equal([{ segment: '0000000002.seg', offset: 16 }]);
+  });
+
+  it('keeps the bytes of a released copy whose UID was taken meanwhile: it is held again, as a conflict', async () => {
+    const { ledger, clock } = subject();
+    const copy = received(3, { patientDigest: hex(0xdef), dataSetSha256: hex(9), blob: received(9).blob });
+    await record(ledger, received(1), copy);
+    await record(ledger, received(3));
+    const [entry] = await ledger.quarantine.list({ limit: 1 });
+
+    await ledger.quarantine.release(entry?.quarantineId ?? '');
+    await ledger.retention.expire({ quarantineBefore: clock.advance(1000 * DAY_MS) });
+
+    const [held] = await ledger.quarantine.list({ limit: 1, state: 'held' });
+    expect(held).to.include({ reason: 'dataset.conflict', holdsStudy: false });
+    expect(held?.items.map(({ blob }) => blob)).to.deep.equal([copy.blob]);
+    expect((await ledger.retention.needed('0001.seg')).map(({ blob }) => blob)).to.include(copy.blob);
+  });
+
   describe('moving', () => {
     const move = (n: number) => ({
       from: received(n).blob,

@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect } from 'chai';
+import { parseBlobRef } from '../../core/store.ts';
 import { mrInstance } from '../support/mr-instance.ts';
 import { expectWhole, fill, itemsOf, later, SEGMENT_BYTES, spoolBytes, SpoolHub } from '../support/spool-hub.ts';
 
@@ -29,6 +30,24 @@ describe('removing what was delivered', function () {
     for (const instance of done) expect(await itemsOf(hub.ledger, instance)).to.deep.equal([]);
     await hub.retention(later()).look();
     expect(await spoolBytes(dataDir), 'a second look finds nothing more').to.equal(after);
+    await hub.close();
+  });
+
+  it('leaves a file alone in which something needed is not what was written: the copy would be all there is', async () => {
+    const hub = await SpoolHub.open(dataDir);
+    const { waiting } = await fill(hub);
+    const [item] = await itemsOf(hub.ledger, waiting[0] ?? mrInstance());
+    if (item === undefined) throw new Error('nothing waits');
+    const { pack, offset, length } = parseBlobRef(item.blob);
+    const file = await open(join(dataDir, pack), 'r+');
+    await file.write(Buffer.from([0xff]), 0, 1, offset + length - 1);
+    await file.close();
+
+    await hub.retention(later()).look();
+
+    expect(await itemsOf(hub.ledger, waiting[0] ?? mrInstance())).to.deep.equal([item]);
+    expect(await readdir(join(dataDir, 'spool'))).to.include(basename(pack));
+    await expectWhole(hub, waiting.slice(1));
     await hub.close();
   });
 

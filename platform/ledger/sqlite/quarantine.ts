@@ -154,13 +154,15 @@ export function quarantineWrites(
       const row = held.get(quarantineId);
       if (row === undefined) return false;
       end.run(row.run_id === null ? 'released' : 'replayed', now.toISOString(), row.entry);
+      const refused = holds.gathering(now);
       for (const { instance } of records.all(row.entry)) {
         // Written by `gathering` above, in the same shape.
         const prepared = JSON.parse(instance) as PreparedInstance;
         intake.accept(prepared.studyInstanceUid, prepared.patientDigest);
-        // Not when its UID was taken meanwhile and no version may follow: then it stays what this entry shows.
-        intake.settle(prepared, now);
+        // Its UID may have been taken meanwhile: then it is held for that, or retention would take it for done with.
+        if (intake.settle(prepared, now) === 'conflict') refused.add(prepared, 'conflict');
       }
+      refused.publish();
       if (row.study_instance_uid !== null && row.holds_study === 1) {
         releaseStudy.run(row.study_instance_uid);
         makeDue.run(now.getTime(), row.study_instance_uid);

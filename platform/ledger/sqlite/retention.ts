@@ -91,7 +91,10 @@ export function retentionWrites(db: Database) {
     `INSERT INTO spool_positions (segment, segment_offset) VALUES (?, ?)
      ON CONFLICT DO UPDATE SET segment_offset = max(segment_offset, excluded.segment_offset)`,
   );
-  const forget = db.query('DELETE FROM spool_positions WHERE segment = ?');
+  // The next start counts on from the highest number there is: it must not come again, old events name what lay there.
+  const forget = db.query(
+    'DELETE FROM spool_positions WHERE segment = ? AND segment < (SELECT max(segment) FROM spool_positions)',
+  );
   const mover = openMover(db);
 
   return {
