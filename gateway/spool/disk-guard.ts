@@ -18,6 +18,8 @@ const CHECK_EVERY_MS = 1_000;
  */
 const RECOVERED_FREE = 1.1;
 const RECOVERED_USED = 0.01;
+/** Of the space to keep free, what is left to the hub's own writes: ledger, results. A large object under way ends there. */
+const RESERVED_FREE = 0.5;
 
 /** Asks the file system once a second by itself, so that no sender waits for it and none hears an old answer. */
 export class DiskGuard {
@@ -59,6 +61,12 @@ export class DiskGuard {
   get refusal(): HubError | undefined {
     if (!this.#isLow || this.#space === undefined) return undefined;
     return new HubError('store.full', { ...this.#fields(), advice: this.#advice(this.#space) });
+  }
+
+  /** Why not even what has begun may go on; undefined while it may. */
+  get exhaustion(): HubError | undefined {
+    const isExhausted = this.#space !== undefined && this.#space.freeBytes < this.#limits.minFreeBytes * RESERVED_FREE;
+    return isExhausted ? this.refusal : undefined;
   }
 
   async check(): Promise<void> {

@@ -22,6 +22,8 @@ export interface ReceptionPorts {
   readonly createOwnSegment: () => OwnSegment;
   /** Nothing may be committed any more. */
   readonly isClosed: () => boolean;
+  /** Why a large object may not go on; undefined while it may. */
+  readonly exhaustion: () => HubError | undefined;
   readonly maxObjectBytes: number;
 }
 
@@ -77,6 +79,9 @@ export class Reception {
     if (this.#refusal === undefined && this.#dataSetBytes > this.#ports.maxObjectBytes) {
       this.#refuse(new HubError('dataset.too-large', { maxBytes: this.#ports.maxObjectBytes }));
     }
+    // It would fill the disk to the last byte, and the ledger could tell nobody what has come.
+    const exhaustion = this.#own === undefined ? undefined : this.#ports.exhaustion();
+    if (exhaustion !== undefined) this.#refuse(exhaustion);
     if (this.#refusal !== undefined || this.#isAbandoned) return true;
     this.#dataSetHash.update(bytes);
     this.#wholeHash?.update(bytes);

@@ -47,6 +47,7 @@ export class Spool {
       log: this.#log,
       createOwnSegment: () => new OwnSegment(files, nextName(), log),
       isClosed: () => this.#isClosed,
+      exhaustion: () => this.#disk.exhaustion,
       maxObjectBytes: options.maxObjectBytes,
     };
   }

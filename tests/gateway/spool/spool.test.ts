@@ -9,6 +9,7 @@ import { openSpool, type OpenedSpool } from '../../../gateway/spool/spool.ts';
 import { silentLog } from '../../support/silent-log.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { thrownBy } from '../../support/thrown.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 const OPTIONS = {
   disk: { maxUsedFraction: 1, minFreeBytes: 0 },
@@ -138,6 +139,29 @@ describe('the spool', function () {
     expect(error.code).to.equal('store.full');
     await spool.close();
     expect(await readdir(folder)).to.deep.equal([]);
+  });
+
+  it('ends a large object that began while there was room, before it takes what the ledger needs', async () => {
+    let freeBytes = 100;
+    const { spool } = await opened(
+      folder,
+      (real) => ({ ...real, disk: async () => ({ usedFraction: 0.5, freeBytes }) }),
+      {
+        disk: { maxUsedFraction: 1, minFreeBytes: 100 },
+      },
+    );
+    const [reception, small] = [spool.receive(PREFIX), spool.receive(PREFIX)];
+    await pushAll(reception, bytes(LARGE, 1));
+    freeBytes = 49;
+    await waitFor('the disk to be looked at', () => spool.isFull);
+
+    await pushAll(reception, bytes(5000, 2));
+    const error = await thrownBy(reception.finish());
+    const kept = await stored(small, bytes(5000, 3));
+    await spool.close();
+
+    expect(error.code).to.equal('store.full');
+    expect(await readdir(folder)).to.deep.equal([kept.segment]);
   });
 
   it('refuses what is larger than allowed, and keeps nothing of it', async () => {
