@@ -51,11 +51,11 @@ export function compressionOf(type: MediaType, first: Uint8Array, stated: string
   return syntax.encapsulated ? uid : undefined;
 }
 
-/** A value of native bytes and known length, its header first. */
+/** The header of a value of native bytes and known length; what is too long for its VR is UN (PS3.5 Section 6.2.2). */
 export function elementHeader(tag: number, vr: string, length: number): Uint8Array {
   const padded = length + (length % 2);
   if (!hasLongHeader(vr)) {
-    if (padded > 0xffff) throw new HubError('dataset.unreadable', { detail: 'bulk-data-too-long-for-its-vr' });
+    if (padded > 0xfffe) return elementHeader(tag, 'UN', length);
     const short = Buffer.from(encodeElement(tag, vr, new Uint8Array(0)));
     short.writeUInt16LE(padded, 6);
     return short;

@@ -280,6 +280,23 @@ describe('STOW-RS of metadata and bulk data', function () {
     expect(uidsOf(body, REFERENCED)).to.deep.equal(instances.map((each) => each.sopInstanceUid));
   });
 
+  it('takes text beside the JSON that is too long for its VR', async () => {
+    const instance = mrInstance();
+    const numbers = Array.from({ length: 20_000 }, (_, n) => n);
+    const json = { ...referring(instance, 'pixels'), '30060050': { vr: 'DS', BulkDataURI: 'contour' } };
+    const text = [...numbers, 1].join('\\');
+
+    const { status } = await post([
+      { type: JSON_TYPE, body: JSON.stringify([json]) },
+      { type: OCTETS, location: 'contour', body: text },
+      { type: OCTETS, location: 'pixels', body: pixelsOf(instance) },
+    ]);
+
+    expect([status, text.length % 2]).to.deep.equal([200, 1]);
+    const { dataSet } = await readHeader(await stored(instance));
+    expect(dataSet.strings('ContourData').map(Number)).to.deep.equal([...numbers, 1]);
+  });
+
   it('names an instance whose metadata cannot be read, so far as it can', async () => {
     const { sopInstanceUid } = mrInstance();
     const { status, body } = await post([
