@@ -11,6 +11,7 @@ export interface OutgoingPart {
 }
 
 const CRLF = '\r\n';
+const OF_THE_RESOURCE = ['ETag', 'Accept-Ranges', 'Content-Range', 'Content-Disposition'];
 
 /**
  * Sends a body. It is asked for its first chunk before a header goes out, so that what fails at once is still
@@ -28,7 +29,12 @@ export async function sendStream(
     return;
   }
   const chunks = body[Symbol.asyncIterator]();
-  const first = await chunks.next();
+  const first = await chunks.next().catch((error: unknown) => {
+    // They are the resource's, and a problem is sent instead of it: a client that kept it by them would be told for ever
+    // after that nothing has changed.
+    for (const name of OF_THE_RESOURCE) response.removeHeader(name);
+    throw error;
+  });
   response.setHeader('Content-Type', contentType);
   try {
     await pipeline(async function* () {
@@ -111,14 +117,18 @@ export async function sendRange(
   await sendStream(request, response, contentType, read(offset, length));
 }
 
-/** One range; several, or what is not understood, may be ignored, and the whole is sent. @throws {HubError} `request.range` */
+/** One range, of GET; several, or what is not understood, may be ignored, and the whole is sent. @throws {HubError} `request.range` */
 function rangeOf(
   request: Request,
   sizeBytes: number,
   response: Response,
 ): { readonly offset: number; readonly length: number } | undefined {
-  const [, from = '', to = ''] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+  // RFC 9110 Section 14.2: of another method a range means nothing.
+  if (request.method !== 'GET') return undefined;
+  const [, from = '', to = ''] = /^bytes=(\d*)-(\d*)$/i.exec(request.headers.range ?? '') ?? [];
   if (from === '' && to === '') return undefined;
+  // Section 14.1.1: not a range at all, as one that ends before it begins.
+  if (from !== '' && to !== '' && Number(to) < Number(from)) return undefined;
   const condition = request.headers['if-range'];
   if (condition !== undefined && condition !== response.getHeader('ETag')) return undefined;
   const offset = from === '' ? Math.max(0, sizeBytes - Number(to)) : Number(from);

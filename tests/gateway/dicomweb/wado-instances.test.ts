@@ -7,7 +7,7 @@ import { bytesAsSource } from '../../../core/bytes-as-source.ts';
 import { readDataSet } from '../../../core/dicom/part10.ts';
 import { TAG } from '../../../core/dicom/tags.ts';
 import { run } from '../../support/child-process.ts';
-import { ALL_ENCODINGS, element, identity, pixels, sampleFile } from '../../support/dicom-samples.ts';
+import { ALL_ENCODINGS, element, encapsulated, identity, pixels, sampleFile } from '../../support/dicom-samples.ts';
 import { mrInstance, newUid } from '../../support/mr-instance.ts';
 import { curl, dcmtk } from '../../support/peers.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -240,6 +240,30 @@ for n in z.namelist(): print(n, hashlib.sha256(z.read(n)).hexdigest(), z.getinfo
     const { dataSet } = await readDataSet(bytesAsSource(Buffer.from(await response.arrayBuffer())));
     expect(dataSet.element(TAG.FloatPixelData)).to.include({ vr: 'OF' });
     expect(dataSet.numbers('FloatPixelData')).to.deep.equal([1, 2, 3, 4]);
+  });
+
+  it('takes a range of GET only, and none that ends before it begins', async () => {
+    const { part10 } = mrInstance();
+    const url = await door.add(part10);
+    const headers = { Accept: `${DICOM}; transfer-syntax=*` };
+
+    const head = await fetch(url, { method: 'HEAD', headers: { ...headers, Range: 'bytes=2-5' } });
+    const backwards = await door.get(url, { ...headers, Range: 'bytes=5-2' });
+
+    expect([head.status, head.headers.get('content-length')]).to.deep.equal([200, String(part10.length)]);
+    expect([backwards.status, (await backwards.arrayBuffer()).byteLength]).to.deep.equal([200, part10.length]);
+  });
+
+  it('gives a problem no entity tag: it would be kept as the picture it stands for', async () => {
+    const uids = { study: newUid(), series: newUid(), instance: newUid() };
+    const rle = { ...ALL_ENCODINGS.EXPLICIT, transferSyntaxUid: '1.2.840.10008.1.2.5' };
+    const beginning = sampleFile([...identity(uids), ...pixels().slice(0, -1)], rle);
+    const url = await door.add(Buffer.concat([beginning, encapsulated([Buffer.alloc(64, 0xff)])]));
+
+    const response = await door.get(`${url}/rendered`, { Accept: 'image/png' });
+
+    expect(await response.json()).to.include({ type: 'urn:hub:error:pixels.damaged' });
+    expect(response.headers.get('etag')).to.equal(null);
   });
 
   it('holds no more than a few chunks of a large study that is read slowly', async () => {
