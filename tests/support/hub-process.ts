@@ -18,7 +18,13 @@ export type Section = Readonly<Record<string, unknown>>;
 
 export interface HubSettings {
   /** Sections of the configuration; `gateway` and its parts are laid over what every test needs. */
-  readonly config: Section & { readonly gateway?: Readonly<Record<string, Section>> };
+  readonly config: Section & {
+    readonly gateway?: {
+      readonly [part: string]: Section | readonly Section[];
+      readonly dimse?: Section;
+      readonly http?: Section;
+    };
+  };
   /** Values that the configuration's secret references name. */
   readonly env?: Readonly<Record<string, string>>;
   /** More arguments of `hub start`. */
@@ -74,8 +80,8 @@ export class HubProcess {
         disk: { minFree: '50MB', maxUsedPercent: 100 },
         spool: { segment: '16MiB' },
         ...gateway,
-        dimse: { host: '127.0.0.1', port: this.dimsePort, aeTitle: 'HUB', ...gateway?.['dimse'] },
-        http: { port: this.httpPort, ...gateway?.['http'] },
+        dimse: { host: '127.0.0.1', port: this.dimsePort, aeTitle: 'HUB', ...gateway?.dimse },
+        http: { port: this.httpPort, ...gateway?.http },
       },
     };
     await writeFile(this.configFile, JSON.stringify(whole, undefined, 2));

@@ -5,10 +5,9 @@
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { HubProcess } from '../hub-process.ts';
-import { mrInstance } from '../mr-instance.ts';
-import { RawPeer, statusOf, storeRequest } from '../raw-association.ts';
 import { integer, seeded, type Random } from '../seeded.ts';
 import { waitFor } from '../wait-for.ts';
+import { WellBehaved, type Served } from '../well-behaved.ts';
 
 export interface AttackOptions {
   readonly cases: number;
@@ -20,11 +19,9 @@ export interface AttackOptions {
   readonly attack: (random: Random) => Promise<string>;
 }
 
-export interface AttackOutcome {
+export interface AttackOutcome extends Served {
   /** How often each way to end was seen. */
   readonly ends: Readonly<Record<string, number>>;
-  readonly wellBehavedStores: number;
-  readonly slowestStoreMs: number;
   readonly rssBeforeBytes: number;
   readonly rssAfterBytes: number;
 }
@@ -64,7 +61,7 @@ export async function attackHub(hub: HubProcess, options: AttackOptions): Promis
     rssBeforeBytes = await rssOf(pid);
     await many(warm, cases);
   } finally {
-    await scanner.stop();
+    scanner.stop();
     await serving;
   }
   if (!options.isMemoryCompared) return { ends, ...scanner.served, rssBeforeBytes, rssAfterBytes };
@@ -120,46 +117,8 @@ export async function say(port: number, bytes: Buffer, random: Random, patienceM
   });
 }
 
-/** Stores one instance after the other while everything else goes on. */
-class WellBehaved {
-  readonly #port: number;
-  #isStopping = false;
-  #stores = 0;
-  #slowestMs = 0;
-
-  constructor(port: number) {
-    this.#port = port;
-  }
-
-  get served(): { readonly wellBehavedStores: number; readonly slowestStoreMs: number } {
-    return { wellBehavedStores: this.#stores, slowestStoreMs: this.#slowestMs };
-  }
-
-  /** @throws {Error} when it is not served */
-  async run(): Promise<void> {
-    const isStopping = () => this.#isStopping;
-    while (!isStopping()) {
-      const peer = await RawPeer.associate(this.#port);
-      for (let n = 0; n < 20 && !isStopping(); n += 1) {
-        const { sopInstanceUid, dataSet } = mrInstance({}, 64);
-        const startedMs = performance.now();
-        peer.send(storeRequest({ sopInstanceUid, messageId: n + 1 }, dataSet));
-        const status = statusOf(await peer.next());
-        if (status !== 0) throw new Error(`the well-behaved scanner got status ${status}`);
-        this.#stores += 1;
-        this.#slowestMs = Math.max(this.#slowestMs, performance.now() - startedMs);
-      }
-      peer.destroy();
-    }
-  }
-
-  stop(): Promise<void> {
-    this.#isStopping = true;
-    return Promise.resolve();
-  }
-}
-
-async function rssOf(pid: number): Promise<number> {
+/** Resident memory of a process. */
+export async function rssOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024;
 }
