@@ -146,6 +146,11 @@ async function exportTo(folder: string, { out, study }: Wanted): Promise<Said> {
       ...(done.otherContents === 0
         ? []
         : [`${String(done.otherContents)} of them are other contents of a SOP Instance UID: INSTANCE.DIGEST.dcm`]),
+      ...(done.besides === 0
+        ? []
+        : [
+            `${String(done.besides)} files of that name were there and are something else: they are left alone, the instance is beside them as INSTANCE.DIGEST.dcm`,
+          ]),
       ...(done.quarantined === 0
         ? []
         : [`${String(done.quarantined)} refused objects are not copied: hub quarantine list`]),

@@ -3,7 +3,8 @@
  * asks nothing but the segments, so it works beside a running hub, without one, and without a ledger.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HubError } from '../../core/errors.ts';
 import { fileSource } from './byte-sources.ts';
@@ -25,17 +26,20 @@ export interface Exported {
   readonly already: number;
   /** Contents that are not the current one of their UID; named INSTANCE.DIGEST.dcm. */
   readonly otherContents: number;
+  /** Written as INSTANCE.DIGEST.dcm too, because a file that is something else has their name. */
+  readonly besides: number;
   readonly damaged: readonly { readonly studyInstanceUid: string; readonly sopInstanceUid: string }[];
   /** Refused content of the quarantine, which is not copied. */
   readonly quarantined: number;
 }
 
 const DIGITS_OF_DIGEST = 12;
+const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
 
 /**
  * Begun again after a crash it goes on where it was: a file that has its name is whole.
  *
- * @throws {HubError} `store.full`, `store.failed`; `command.interrupted` by the signal
+ * @throws {HubError} `store.full`, `store.failed`, `resource.conflict`; `command.interrupted` by the signal
  */
 export async function exportInstances(
   files: Pick<SpoolFiles, 'openForReading'>,
@@ -48,7 +52,7 @@ export async function exportInstances(
     ({ description }) => description?.kind === 'quarantine' && isWanted(description.studyInstanceUid),
   ).length;
   const current = currentContents(entries);
-  const counts = { written: 0, already: 0, otherContents: 0 };
+  const counts = { written: 0, already: 0, otherContents: 0, besides: 0 };
   const damaged: { studyInstanceUid: string; sopInstanceUid: string }[] = [];
   const folders = new Set<string>();
   const seen = new Set<string>();
@@ -62,7 +66,7 @@ export async function exportInstances(
         if (options.signal?.aborted === true) throw new HubError('command.interrupted');
         const { description } = entry;
         const isCurrent = current.get(description.sopInstanceUid) === description.dataSetSha256;
-        const path = pathOf(options.out, entry, isCurrent);
+        const { path, isBeside } = await freePath(file, entry, options.out, isCurrent);
         // A repeat that was taken while the ledger was not asked: the same content once more.
         const outcome = seen.has(path) ? 'repeat' : await copyOut(file, entry, path, folders);
         if (outcome !== 'damaged') seen.add(path);
@@ -70,6 +74,7 @@ export async function exportInstances(
         else if (outcome !== 'repeat') {
           counts[outcome] += 1;
           if (!isCurrent) counts.otherContents += 1;
+          if (isBeside) counts.besides += 1;
         }
         done += 1;
         options.onProgress?.(done, wanted.length);
@@ -84,6 +89,26 @@ export async function exportInstances(
     quarantined,
     damaged: damaged.map(({ studyInstanceUid, sopInstanceUid }) => ({ studyInstanceUid, sopInstanceUid })),
   };
+}
+
+/**
+ * Nothing that is there is ever overwritten: a file gets its name when it is whole, so one that is something else is not ours,
+ * or was current when the folder was written last.
+ *
+ * @throws {HubError} `resource.conflict`
+ */
+async function freePath(
+  file: SpoolFile,
+  entry: InstanceEntry,
+  out: string,
+  isCurrent: boolean,
+): Promise<{ readonly path: string; readonly isBeside: boolean }> {
+  for (const path of isCurrent ? [pathOf(out, entry, true), pathOf(out, entry, false)] : [pathOf(out, entry, false)]) {
+    const isTaken = (await lstat(path).catch(() => undefined)) !== undefined;
+    if (!isTaken || (await isThere(file, entry, path)))
+      return { path, isBeside: isCurrent && path !== pathOf(out, entry, true) };
+  }
+  throw new HubError('resource.conflict', { detail: `${pathOf(out, entry, false)} is there and something else` });
 }
 
 /** UIDs are digits and dots: they cannot leave the folder. */
@@ -105,7 +130,8 @@ async function copyOut(
   try {
     const made = await mkdir(dirname(path), { recursive: true });
     for (const name of [path, dirname(path), ...(made === undefined ? [] : [made])]) folders.add(dirname(name));
-    const target = await open(temporary, 'w', 0o600);
+    // Never through a link: what it points at is not ours.
+    const target = await open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
     const digest = createHash('sha256');
     try {
       let at = bodyOffset;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
 import { listed, reached, type SeenQuarantine, type SeenStudy } from '../support/hub-api.ts';
@@ -56,15 +56,47 @@ describe('hub store', function () {
     expect(second.stdout).to.match(/^0 instances written to .*, 9 were there already$/m);
   });
 
-  it('goes on where it was cut off, and writes a file again that is not whole', async () => {
+  it('goes on where it was cut off, and overwrites nothing, not even through a link', async () => {
     const out = join(hub.folder, 'export-running');
-    const [file] = await filesBelow(out);
-    await writeFile(join(out, file?.path ?? ''), 'cut off');
+    const paths = sent.slice(0, 3).map((instance) => join(out, pathOf(instance)));
+    const [cut = '', mine = '', linked = ''] = paths;
+    const target = join(hub.folder, 'not-to-be-touched');
+    await writeFile(target, 'mine');
+    await rm(cut);
+    await writeFile(`${cut}.part`, 'cut off');
+    await writeFile(mine, 'annotated by hand');
+    await rm(linked);
+    await symlink(target, linked);
 
-    const { stdout } = await hub.command('store', 'export', out);
+    const { code, stdout } = await hub.command('store', 'export', out);
+    const again = await hub.command('store', 'export', out);
 
-    expect(stdout).to.match(/^1 instances written to .*, 8 were there already$/m);
-    expect((await filesBelow(out)).find(({ path }) => path === file?.path)?.bytes).to.deep.equal(file?.bytes);
+    expect(code).to.equal(0);
+    expect(stdout).to.match(/^3 instances written to .*, 6 were there already$/m);
+    expect(stdout).to.match(/^2 files of that name were there and are something else: they are left alone/m);
+    expect(again.stdout).to.match(/^0 instances written to .*, 9 were there already$/m);
+    expect(await Promise.all([mine, linked, target].map(async (path) => readFile(path, 'utf8')))).to.deep.equal([
+      'annotated by hand',
+      'mine',
+      'mine',
+    ]);
+    for (const path of [mine, linked]) await rm(path);
+    const digests = [...(await exported(out)).values()];
+    for (const instance of sent) expect(digests).to.include(digest(instance.part10));
+  });
+
+  it('writes through no link that stands where a file is being written', async () => {
+    const out = join(hub.folder, 'export-linked');
+    const target = join(hub.folder, 'nor-this');
+    const path = join(out, pathOf(sent[0] ?? mrInstance()));
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(target, 'mine');
+    await symlink(target, `${path}.part`);
+
+    const { code } = await hub.command('store', 'export', out);
+
+    expect(code).to.equal(1);
+    expect(await readFile(target, 'utf8')).to.equal('mine');
   });
 
   it('exports one study, and says so when nothing of it is there', async () => {
