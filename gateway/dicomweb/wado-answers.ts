@@ -5,7 +5,7 @@ import type { InstanceItem } from '../../core/store.ts';
 import { acceptedRanges, admits } from './accept.ts';
 import { isFresh, once, sendMultipart, sendRange, sendStream, type OutgoingPart } from './wado-answer.ts';
 import { zipArchive } from './wado-archive.ts';
-import { chooseFrames, frameBytes, OCTET_STREAM } from './wado-frames.ts';
+import { chooseFrames, frameBodies, OCTET_STREAM } from './wado-frames.ts';
 import { bulkValue, isPixelData, metadataOf } from './wado-metadata.ts';
 import { chooseDicom, DICOM, nativeValue, part10File, type Part10Ports } from './wado-part10.ts';
 import { rootUrl } from './root-url.ts';
@@ -153,17 +153,20 @@ export async function sendFrames(
   const variant = `frames ${frames.join()} ${choice.form} ${choice.mediaType} ${choice.transferSyntaxUid}`;
   if (isFresh(request, response, { of: [item.sha256], variant })) return;
   const contentType = `${choice.mediaType}; transfer-syntax=${choice.transferSyntaxUid}`;
-  const bytes = frameBytes(instance, frames, choice, workers, signal);
+  const bodies = frameBodies(instance, frames, choice, workers, signal);
   if (choice.form === 'single') {
-    await sendStream(request, response, contentType, bytes);
+    await sendStream(request, response, contentType, all());
     return;
   }
   const url = urlOf(request, item);
   await sendMultipart(request, response, choice.mediaType, parts());
   async function* parts(): AsyncGenerator<OutgoingPart> {
     let n = 0;
-    for await (const one of bytes) {
-      yield { contentType, location: `${url}/frames/${(frames[n++] ?? 0) + 1}`, body: once(one) };
+    for await (const body of bodies) {
+      yield { contentType, location: `${url}/frames/${(frames[n++] ?? 0) + 1}`, body };
     }
+  }
+  async function* all(): AsyncGenerator<Uint8Array> {
+    for await (const body of bodies) yield* body;
   }
 }

@@ -10,7 +10,7 @@ export interface ArchivedFile {
 /** Stored, not compressed: pixel data hardly gets smaller, and the thread that sends also receives. */
 export async function* zipArchive(files: Iterable<ArchivedFile>): AsyncGenerator<Uint8Array> {
   const zip = new ZipFile();
-  const output = Readable.from(zip.outputStream);
+  const output = Readable.from(zip.outputStream, { highWaterMark: 1 }); // one chunk, of a MiB, not sixteen
   let current: Readable | undefined;
   zip.on('error', (error: Error) => output.destroy(error));
   for (const { name, body } of files) {

@@ -1,11 +1,12 @@
 /** Frames as bytes (PS3.18 Section 10.4.1.1.4): compressed as stored, or as native samples. */
 import { EXPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
-import { toLittleEndian } from '../../core/dicom/to-explicit.ts';
 import { HubError } from '../../core/errors.ts';
 import { codecOf, compressedMediaType } from '../../pixels/decodable.ts';
 import type { PixelWorkers } from '../../pixels/workers.ts';
 import { admits, type MediaRange } from './accept.ts';
 import { ahead } from './ahead.ts';
+import { once } from './wado-answer.ts';
+import { nativeValue } from './wado-part10.ts';
 import type { OpenedInstance } from './wado-source.ts';
 
 export const OCTET_STREAM = 'application/octet-stream';
@@ -72,34 +73,36 @@ export function parseFrameList(text: string, numberOfFrames: number): readonly n
   return frames;
 }
 
-/** The bytes of each frame, in the order asked for. @param frames - from 0 */
-export async function* frameBytes(
+/**
+ * The bytes of each frame, in the order asked for; native ones are passed on as they are read, for frames of many clients
+ * that read slowly would fill the memory. @param frames - from 0
+ */
+export async function* frameBodies(
   instance: OpenedInstance,
   frames: Iterable<number>,
   choice: FrameChoice,
   workers: PixelWorkers,
   signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const pixels = await instance.pixels();
-  const { description } = pixels;
+): AsyncGenerator<AsyncIterable<Uint8Array>> {
+  const { description, places, read } = await instance.pixels();
   const { transferSyntaxUid } = instance.item;
-  const isNative = instance.header.pixelData?.length !== undefined;
-  const { bigEndian } = instance.dataSet.item.encoding;
-  const vr = instance.header.pixelData?.vr ?? 'OW';
-  yield* ahead(frames, FRAMES_UNDER_WAY, async (frame) => {
-    if (choice.isDecoded && !isNative) {
-      const prepare = async () => ({
-        kind: 'decode' as const,
-        stored: await pixels.read(frame),
-        transferSyntaxUid,
-        description,
-      });
-      return (await workers.run(prepare, signal)).bytes;
-    }
-    const stored = await pixels.read(frame);
-    // Native samples go as they stand, planes and all: the metadata describe them.
-    if (isNative)
-      return toLittleEndian(vr, Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength), bigEndian);
-    return stored;
+  const { pixelData } = instance.header;
+  const isNative = pixelData?.length !== undefined;
+  // Native samples go as they stand, planes and all: the metadata describe them. Frames of single bits begin inside a byte.
+  if (isNative && description.bitsAllocated > 1) {
+    for (const frame of frames)
+      for (const { offset, length } of places.of(frame)) yield nativeValue(instance, offset - pixelData.offset, length);
+    return;
+  }
+  const bodies = ahead(frames, FRAMES_UNDER_WAY, async (frame) => {
+    if (isNative || !choice.isDecoded) return read(frame);
+    const prepare = async () => ({
+      kind: 'decode' as const,
+      stored: await read(frame),
+      transferSyntaxUid,
+      description,
+    });
+    return (await workers.run(prepare, signal)).bytes;
   });
+  for await (const body of bodies) yield once(body);
 }

@@ -116,7 +116,7 @@ async function* reordered(instance: OpenedInstance): AsyncGenerator<Uint8Array> 
   yield* nativeValue(instance, 0, pixelData.length);
 }
 
-/** A range of a native pixel data value, in little endian. @param offset - a multiple of 8, as are the chunks' sizes */
+/** A range of a native pixel data value, in little endian. @param offset - at the beginning of a sample */
 export async function* nativeValue(
   { header, source }: OpenedInstance,
   offset: number,

@@ -39,7 +39,7 @@ export interface OpenedPixels {
   readonly description: PixelDescription;
   readonly places: FramePlaces;
   /** One frame as stored, in a buffer of its own. @param frame - from 0 */
-  read(frame: number): Promise<Uint8Array>;
+  readonly read: (frame: number) => Promise<Uint8Array>;
 }
 
 /** One instance with its header read. It holds a file open until `close`. */

@@ -11,6 +11,7 @@ import { ALL_ENCODINGS, element, encapsulated, identity, pixels, sampleFile } fr
 import { mrInstance, newUid } from '../../support/mr-instance.ts';
 import { curl, dcmtk } from '../../support/peers.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { partsOf, startWadoDoor, type WadoDoor } from '../../support/wado-door.ts';
 
 const DICOM = 'application/dicom';
@@ -265,6 +266,30 @@ for n in z.namelist(): print(n, hashlib.sha256(z.read(n)).hexdigest(), z.getinfo
     expect(await response.json()).to.include({ type: 'urn:hub:error:pixels.damaged' });
     expect(response.headers.get('etag')).to.equal(null);
   });
+
+  const slowly: Readonly<Record<string, { readonly path: string; readonly accept: string }>> = {
+    'a frame': { path: '/frames/1', accept: 'application/octet-stream' },
+    'a zip archive': { path: '', accept: 'application/zip' },
+  };
+  for (const [what, { path, accept }] of Object.entries(slowly)) {
+    it(`reads little ahead of a client that does not read ${what}`, async () => {
+      const size = 4_096;
+      const PixelData = { vr: 'OW', value: Buffer.alloc(2 * size * size) };
+      const url = await door.add(mrInstance({ Rows: size, Columns: size, PixelData }).part10);
+      const before = door.bytesRead;
+      const controller = new AbortController();
+
+      const response = await fetch(`${url}${path}`, { headers: { Accept: accept }, signal: controller.signal });
+      await response.body?.getReader().read();
+      let last = -1;
+      await waitFor('no more is read', () => door.bytesRead > before && last === (last = door.bytesRead));
+
+      const read = door.bytesRead - before;
+      controller.abort();
+      // Sockets of a machine that talks to itself hold some MiB.
+      expect(read).to.be.within(1, 16 * 1024 * 1024);
+    });
+  }
 
   it('holds no more than a few chunks of a large study that is read slowly', async () => {
     const StudyInstanceUID = newUid();
