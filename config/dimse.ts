@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { duration, size } from '../core/quantities.ts';
 import { partialCompletion, sourceQuery } from './completion.ts';
-import { aeTitle, entryName, listenHost, peerHost, port } from './entries.ts';
+import { aeTitle, calledHost, entryName, listenHost, peerHost, port } from './entries.ts';
 import { sameUid } from './storage.ts';
 
 const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
@@ -24,7 +24,7 @@ const certificate = z
 const sourceCommitment = z
   .strictObject({
     sameAssociation: z.boolean().default(true),
-    host: peerHost.optional(),
+    host: calledHost.optional(),
     port: z.int().min(1).max(65_535).optional(),
     aeTitle: aeTitle.optional(),
     tls: z.boolean().default(false),

@@ -36,6 +36,9 @@ export const listenHost = z
   .string()
   .refine((text) => isIP(text) !== 0 || isHostName(text), 'not an IP address or host name');
 
+/** Whom the hub connects to: one machine, no range. */
+export const calledHost = listenHost;
+
 /** Who may connect: an address, a range, or a name that is looked up. */
 export const peerHost = z
   .string()

@@ -50,7 +50,7 @@ describe('loadConfig', () => {
     expect(warnings).to.deep.equal([]);
     expect(config['gateway']).to.deep.include({
       completion: { quietMs: 60_000, forceMs: 5_400_000 },
-      http: { host: '127.0.0.1', port: 8080, anonymousLoopback: false },
+      http: { host: '127.0.0.1', port: 8080, anonymousLoopback: false, cors: [] },
       dimse: {
         host: '0.0.0.0',
         port: 11_112,
@@ -165,6 +165,11 @@ describe('loadConfig', () => {
       changed(['[127.0.0.1]', '[127.0.0.300, 10.0.0.0/33, "::1", 10.1.0.0/16, pv7t.local]']),
       'hub.yaml:6 /gateway/dimse/sources/0/hosts/0: not an IP address, range (10.0.0.0/8) or host name',
       'hub.yaml:6 /gateway/dimse/sources/0/hosts/1: not an IP address, range (10.0.0.0/8) or host name',
+    ],
+    [
+      'a range as the address to call',
+      changed(['[127.0.0.1]', '[127.0.0.1], storageCommitment: { host: 10.0.0.0/8, port: 104 }']),
+      'hub.yaml:6 /gateway/dimse/sources/0/storageCommitment/host: not an IP address or host name',
     ],
     [
       'a list with too little in it',
