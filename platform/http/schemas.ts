@@ -5,13 +5,15 @@ import { HubError } from '../../core/errors.ts';
 import { EVENTS, type EventType, wireType } from '../../core/events.ts';
 
 export function schemaRouter(): Router {
-  const documents = new Map(Object.entries(eventSchemas()));
+  let made: ReadonlyMap<string, object> | undefined;
+  // When somebody asks for one: a start need not wait for them.
+  const documents = () => (made ??= new Map(Object.entries(eventSchemas())));
   const router = Router();
   router.get('/', (_request, response) => {
-    response.json({ schemas: [...documents.keys()].map((name) => `/schemas/${name}`) });
+    response.json({ schemas: [...documents().keys()].map((name) => `/schemas/${name}`) });
   });
   router.get(['/:name', '/partner/:name'], (request, response) => {
-    const document = documents.get(request.path.slice(1));
+    const document = documents().get(request.path.slice(1));
     if (document === undefined) throw new HubError('resource.not-found');
     response.type('application/schema+json').send(JSON.stringify(document));
   });
