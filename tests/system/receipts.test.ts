@@ -16,7 +16,6 @@ import { folder as folderDestination } from '../../connectors/folder/index.ts';
 import { HubError } from '../../core/errors.ts';
 import { parseStudyInstanceUid } from '../../core/identifiers.ts';
 import type { ProcessorPlugin } from '../../core/plugins.ts';
-import type { SpoolFile, SpoolFiles } from '../../gateway/spool/files.ts';
 import { openFileStore } from '../../platform/store/file.ts';
 import { type FromWorker, parseFromWorker, type WorkOrder } from '../../processors/work-messages.ts';
 import { work } from '../../processors/work.ts';
@@ -26,6 +25,7 @@ import { contextOf, MemoryStore, mrImage, orderOf } from '../support/outgoing.ts
 import { RawPeer, statusOf, storeRequest } from '../support/raw-association.ts';
 import { startGateway, type RunningGateway } from '../support/running-gateway.ts';
 import { skip } from '../support/skip.ts';
+import { StubbornDisk } from '../support/stubborn-disk.ts';
 import { thrownBy } from '../support/thrown.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { watch, type Watched } from '../gateway/folder/watched.ts';
@@ -52,50 +52,6 @@ const ORDER: WorkOrder = {
   items: [],
   packName: 'one',
 };
-
-/** A disk whose syncs wait, or fail, when a test says so. */
-class StubbornDisk {
-  #held: (() => void)[] | undefined;
-  #isBroken = false;
-  /** Syncs that wait. */
-  get waiting(): number {
-    return this.#held?.length ?? 0;
-  }
-
-  hold(): void {
-    this.#held = [];
-  }
-
-  /** What waits goes on, in success or in failure; what comes later succeeds. */
-  release(how: 'durable' | 'failed' = 'durable'): void {
-    this.#isBroken = how === 'failed';
-    for (const wake of this.#held?.splice(0) ?? []) wake();
-    this.#held = undefined;
-  }
-
-  readonly files = (real: SpoolFiles): SpoolFiles => ({
-    ...real,
-    create: async (name) => this.#stubborn(await real.create(name)),
-  });
-
-  #stubborn(file: SpoolFile): SpoolFile {
-    return {
-      write: async (buffers, position, how) => file.write(buffers, position, how),
-      read: async (buffer, position) => file.read(buffer, position),
-      truncate: async (sizeBytes) => file.truncate(sizeBytes),
-      sizeBytes: async () => file.sizeBytes(),
-      close: async () => file.close(),
-      sync: async () => {
-        const held = this.#held;
-        if (held !== undefined) {
-          await new Promise<void>((wake) => held.push(wake));
-          if (this.#isBroken) throw Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' });
-        }
-        await file.sync();
-      },
-    };
-  }
-}
 
 describe('a receipt', function () {
   this.timeout(30_000);

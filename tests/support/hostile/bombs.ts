@@ -14,7 +14,7 @@ export interface Hostile {
 }
 
 /** A deflate stream of the beginning and then zeros, the zeros as one block repeated: it is made as fast as it is sent. */
-export function deflateBomb(beginning: Uint8Array, inflatedBytes: number): Buffer {
+function deflateBomb(beginning: Uint8Array, inflatedBytes: number): Buffer {
   const flush = { finishFlush: constants.Z_FULL_FLUSH, level: 9 };
   const zeros = deflateRawSync(new Uint8Array(BLOCK_BYTES), flush);
   const blocks = Array.from({ length: Math.ceil(inflatedBytes / BLOCK_BYTES) }, () => zeros);

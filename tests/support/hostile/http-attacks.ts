@@ -1,6 +1,6 @@
 /** What hostile peers do at the HTTP door and in a watched folder, and how the hub has to end each of them. */
-import { writeFile, rename } from 'node:fs/promises';
-import { existsSync, readFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileMeta } from '../../../core/dicom/part10.ts';
@@ -120,13 +120,13 @@ export const HTTP_ATTACKS: readonly Attack[] = [
   {
     name: 'a zip archive that says how large it is',
     ends: /^code: archive\.too-large$/m,
-    carryOut: async (hub) => dropped(hub, 'honest', zipArchive([{ name: 'a.dcm', content: new Uint8Array(80e6) }])),
+    carryOut: async (hub) => dropped(hub, zipArchive([{ name: 'a.dcm', content: new Uint8Array(80e6) }])),
   },
   {
     name: 'a zip archive that lies about how large it is',
     ends: /^code: archive\.\w/m,
     carryOut: async (hub) =>
-      dropped(hub, 'lying', zipArchive([{ name: 'a.dcm', content: new Uint8Array(80e6), inflatedBytes: 1_000 }])),
+      dropped(hub, zipArchive([{ name: 'a.dcm', content: new Uint8Array(80e6), inflatedBytes: 1_000 }])),
   },
 ];
 
@@ -227,13 +227,18 @@ function manyNames(count: number): Buffer {
 }
 
 /** @returns the note beside it, which says why it is not taken */
-async function dropped(hub: HubProcess, name: string, bytes: Buffer): Promise<string> {
-  const file = join(watchedFolder(hub), `${name}.zip`);
+async function dropped(hub: HubProcess, bytes: Buffer): Promise<string> {
+  const file = join(watchedFolder(hub), `${randomUUID()}.zip`);
   await writeFile(`${file}.part`, bytes);
   await rename(`${file}.part`, file);
-  const note = () => (existsSync(`${file}.error`) ? readFileSync(`${file}.error`, 'utf8') : '');
-  await waitFor('the note beside the archive', () => note().includes('code:'), BOMB_PATIENCE_MS);
-  return note();
+  return waitFor(
+    'the note beside the archive',
+    async () => {
+      const note = await readFile(`${file}.error`, 'utf8').catch(() => '');
+      return note.includes('code:') ? note : undefined;
+    },
+    BOMB_PATIENCE_MS,
+  );
 }
 
 function statusIn(peer: HostilePeer): string {
