@@ -12,6 +12,10 @@ function foldName(text: string): string {
  * (PS3.5 Section 6.2.1.1). Undefined when the name has none.
  */
 export function nameGroup(name: string, group: number): string | undefined {
-  const text = name.split('=', GROUPS)[group]?.trim().replace(/[\^ ]+$/, '') ?? '';
+  const text =
+    name
+      .split('=', GROUPS)
+      [group]?.trim()
+      .replace(/[\^ ]+$/, '') ?? '';
   return text === '' ? undefined : foldName(text);
 }

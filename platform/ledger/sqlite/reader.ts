@@ -5,7 +5,9 @@ import { openLedgerPort } from './ledger-port.ts';
 import { openReads } from './operations.ts';
 
 /** @throws {HubError} `store.failed` when there is no ledger */
-export function openSqliteLedgerForReading(file: string): Pick<Ledger, 'instances' | 'studies' | 'retention' | 'close'> {
+export function openSqliteLedgerForReading(
+  file: string,
+): Pick<Ledger, 'instances' | 'studies' | 'retention' | 'close'> {
   const db = openDatabase(file, 'read');
   const { instances, studies, retention } = openLedgerPort({
     clock: { now: () => new Date() },

@@ -8,14 +8,7 @@ import { packError } from '../../../core/packed-error.ts';
 import { type Database, isCorruption, lockExclusively, openDatabase, translate } from './driver.ts';
 import { migrate } from './migrate.ts';
 import { openWrites } from './operations.ts';
-import {
-  type Call,
-  type FromWriter,
-  makesWork,
-  type Reply,
-  type ToWriter,
-  type WriterOptions,
-} from './wire.ts';
+import { type Call, type FromWriter, makesWork, type Reply, type ToWriter, type WriterOptions } from './wire.ts';
 
 /** More in one commit gains nothing and makes the first wait for the last. */
 const MAX_CALLS_PER_COMMIT = 256;
