@@ -1,7 +1,7 @@
 /** When a study is taken as complete: for all sources, for one, and what a route asks on top. */
 import * as z from 'zod';
 import { duration } from '../core/quantities.ts';
-import { aeTitle, calledHost, port } from './entries.ts';
+import { aeTitle, port, singleHost } from './entries.ts';
 
 const quiet = duration('1s', '7d');
 const force = duration('1s', '30d');
@@ -48,7 +48,7 @@ const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObje
 export const sourceQuery = z.union([
   z.strictObject({
     dicom: z.strictObject({
-      host: calledHost,
+      host: singleHost,
       port,
       aeTitle,
       callingAeTitle: aeTitle.optional(),

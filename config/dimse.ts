@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { duration, size } from '../core/quantities.ts';
 import { partialCompletion, sourceQuery } from './completion.ts';
-import { aeTitle, calledHost, entryName, listenHost, peerHost, port } from './entries.ts';
+import { aeTitle, entryName, peerHost, port, singleHost } from './entries.ts';
 import { sameUid } from './storage.ts';
 
 const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
@@ -24,7 +24,7 @@ const certificate = z
 const sourceCommitment = z
   .strictObject({
     sameAssociation: z.boolean().default(true),
-    host: calledHost.optional(),
+    host: singleHost.optional(),
     port: z.int().min(1).max(65_535).optional(),
     aeTitle: aeTitle.optional(),
     tls: z.boolean().default(false),
@@ -53,7 +53,7 @@ const source = z
     query: sourceQuery.optional(),
     sameUid: sameUid.optional(),
   })
-  .transform(({ idle, ...rest }) => ({ ...rest, idleMs: idle }));
+  .transform(({ idle, ...rest }) => ({ ...rest, ...(idle === undefined ? {} : { idleMs: idle }) }));
 
 const title = z.strictObject({
   aeTitle,
@@ -111,7 +111,7 @@ const commitment = z
 /** `gateway.dimse` */
 export const dimse = z
   .strictObject({
-    host: listenHost.default('0.0.0.0'),
+    host: singleHost.default('0.0.0.0'),
     port: port.default(11_112),
     aeTitle: z.union([aeTitle, z.array(aeTitle).min(1)]).prefault('HUB'),
     titles: z.array(title).default([]),

@@ -31,13 +31,10 @@ export const aeTitle = z
   })
   .meta({ minLength: 1, maxLength: 16 });
 
-/** Address or name to listen on. */
-export const listenHost = z
+/** One machine, no range: to listen on, or to connect to. */
+export const singleHost = z
   .string()
   .refine((text) => isIP(text) !== 0 || isHostName(text), 'not an IP address or host name');
-
-/** Whom the hub connects to: one machine, no range. */
-export const calledHost = listenHost;
 
 /** Who may connect: an address, a range, or a name that is looked up. */
 export const peerHost = z

@@ -1,6 +1,6 @@
 /** The HTTP port: where it listens, who may use it without a token, and which pages elsewhere may. */
 import { z } from 'zod';
-import { listenHost, port } from './entries.ts';
+import { port, singleHost } from './entries.ts';
 
 const MAX_ORIGINS = 32;
 
@@ -12,7 +12,7 @@ const origin = z
   );
 
 export const http = z.strictObject({
-  host: listenHost.default('127.0.0.1'),
+  host: singleHost.default('127.0.0.1'),
   port: port.default(8080),
   anonymousLoopback: z.boolean().default(false),
   cors: z.array(origin).max(MAX_ORIGINS).default([]),

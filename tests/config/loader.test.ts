@@ -55,10 +55,17 @@ describe('loadConfig', () => {
         host: '0.0.0.0',
         port: 11_112,
         aeTitles: ['HUB'],
+        titles: [{ aeTitle: 'HUB', storageCommitment: true }],
         sources: [{ name: 'pv-7t', aeTitle: 'PV7T', hosts: ['127.0.0.1'] }],
         maxAssociations: 25,
         maxPduLengthBytes: 131_072,
-        timeouts: { associateMs: 30_000, idleMs: 600_000, progressMs: 30_000, releaseMs: 5000 },
+        timeouts: { associationMs: 30_000, idleMs: 600_000, progressMs: 30_000, closeMs: 5000 },
+        storageCommitment: {
+          waitMs: 30_000,
+          responseMs: 30_000,
+          maxItems: 50_000,
+          retry: { attempts: 20, firstDelayMs: 10_000, maxDelayMs: 1_800_000 },
+        },
       },
     });
     expect(config['policies']).to.deep.equal([{ name: 'kct', profile: 'basic', partner: 'kct' }]);

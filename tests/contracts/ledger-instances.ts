@@ -227,8 +227,8 @@ export const describeInstances: LedgerSuite = (subject) => {
     await completeStudy(ledger, clock, received(3));
 
     const numbers = async (revision?: number) =>
-      (await ledger.instances.ofStudy(STUDY, revision === undefined ? {} : { revision })).map((item) =>
-        item.kind === 'instance' ? item.sopInstanceUid.slice(STUDY.length) : '',
+      (await ledger.instances.ofStudy(STUDY, revision === undefined ? {} : { revision })).map(({ sopInstanceUid }) =>
+        sopInstanceUid.slice(STUDY.length),
       );
     expect(await numbers(1)).to.deep.equal(['.1.1', '.1.2', '.2.1']);
     expect(await numbers(2)).to.deep.equal(['.1.1', '.1.2', '.1.3']);

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { parseSeriesInstanceUid, parseStudyInstanceUid } from '../../core/identifiers.ts';
 import type { LeasedDelivery, Ledger, SameUidRule, StoredInstance } from '../../core/ledger.ts';
-import type { InstanceItem } from '../../core/store.ts';
 import {
   COMPLETION,
   completeStudy,
@@ -207,7 +206,7 @@ async function recordUnder(sameUid: SameUidRule, ledger: Ledger, ...instances: r
 
 async function blobs(ledger: Ledger, revision?: number): Promise<readonly string[]> {
   const items = await ledger.instances.ofStudy(STUDY, revision === undefined ? {} : { revision });
-  return items.filter((item): item is InstanceItem => item.kind === 'instance').map(({ blob }) => blob);
+  return items.map(({ blob }) => blob);
 }
 
 async function opened(ledger: Ledger, revision: number) {
