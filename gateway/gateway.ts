@@ -1,6 +1,7 @@
 /** The gateway stage: its doors, the spool behind them, the pump to the ledger and the watcher of quiet studies. */
 import { join } from 'node:path';
 import { HubError } from '../core/errors.ts';
+import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger, SameUidRule } from '../core/ledger.ts';
 import type { Clock, Logger, Metrics } from '../core/ports.ts';
 import { Arrivals } from './arrivals.ts';
@@ -17,21 +18,16 @@ import { ingest, type IngestPorts } from './ingest.ts';
 import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
 import type { Offer } from './offer.ts';
 import { type Refusal, Refusals } from './refusals.ts';
-import type { DiskLimits } from './spool/disk-guard.ts';
+import { identityOf, resume } from './resume.ts';
 import { Retention, type RetentionOptions } from './retention.ts';
+import { type SourceSeen, SourcesSeen } from './sources-seen.ts';
+import type { DiskLimits } from './spool/disk-guard.ts';
 import { openReceived } from './spool/byte-sources.ts';
 import { openSpoolFolder, type SpoolFiles } from './spool/files.ts';
 import { SpoolPump } from './spool/pump.ts';
 import type { Reception } from './spool/reception.ts';
-import type { SpooledRecord } from './spool/recovery.ts';
 import { openSpool, type Spool } from './spool/spool.ts';
 import { StudyWatcher, type Waiting } from './study-watcher.ts';
-import {
-  parseSeriesInstanceUid,
-  parseSopInstanceUid,
-  parseStudyInstanceUid,
-  type StudyInstanceUid,
-} from '../core/identifiers.ts';
 
 export interface GatewayPorts {
   readonly ledger: Ledger;
@@ -74,7 +70,7 @@ export interface Gateway {
   /** Why it takes nothing right now, for a readiness probe; resolves when it does. @throws {HubError} `gateway.stopping`, `store.full` */
   check(): Promise<void>;
   /** The configured sources, and when each was last seen since the start. */
-  sources(): readonly { readonly name: string; readonly lastSeenAt?: Date }[];
+  sources(): readonly SourceSeen[];
   /** Associations rejected since the start, the latest first; a bounded number of different ones. */
   refusals(): readonly Refusal[];
   /** Resolves while every watched folder can be used. What else the hub does goes on without. @throws {HubError} `folder.unavailable` */
@@ -160,7 +156,7 @@ class RunningGateway implements Gateway {
   readonly #batches: Batches;
   readonly #folders: FolderDoor;
   readonly #refusals: Refusals;
-  readonly #seenAt: ReadonlyMap<string, Date | undefined>;
+  readonly #sourcesSeen: SourcesSeen;
   #state: 'closed' | 'open' | 'stopping' = 'closed';
   #stopped: Promise<void> | undefined;
 
@@ -180,12 +176,11 @@ class RunningGateway implements Gateway {
     const { ledger, log, clock } = ports;
     const hub: IngestPorts = { ledger, log, clock, ...inner };
     const sources = options.dimse?.sources ?? [];
-    const named = [...sources, ...(options.folders ?? [])];
-    const startedAt = clock.now();
-    const seenAt = new Map<string, Date | undefined>(named.map(({ name }) => [name, undefined]));
-    const onSeen = (source: string) => void seenAt.set(source, clock.now());
+    const named = [...sources, ...(options.folders ?? [])].map(({ name }) => name);
+    const sourcesSeen = new SourcesSeen(named, clock, metrics);
+    const onSeen = (source: string) => sourcesSeen.seen(source);
     this.#inner = inner;
-    this.#seenAt = seenAt;
+    this.#sourcesSeen = sourcesSeen;
     this.#refusals = new Refusals(() => clock.now());
     const { rules } = inner;
     const batches = new Batches({ ledger, clock, log, afterReleaseMsOf: (source) => rules.afterReleaseMsOf(source) });
@@ -246,12 +241,6 @@ class RunningGateway implements Gateway {
     });
     metrics.spoolPendingBytes.collect(() => metrics.spoolPendingBytes.set({}, inner.pump.pendingBytes));
     metrics.spoolOldestAgeSeconds.collect(() => metrics.spoolOldestAgeSeconds.set({}, inner.pump.oldestAgeSeconds()));
-    metrics.sourceLastSeenSeconds.collect(() => {
-      const nowMs = clock.now().getTime();
-      for (const [source, at = startedAt] of seenAt) {
-        metrics.sourceLastSeenSeconds.set({ source }, Math.max(0, (nowMs - at.getTime()) / 1000));
-      }
-    });
   }
 
   get dimsePort(): number | undefined {
@@ -268,11 +257,8 @@ class RunningGateway implements Gateway {
     return refusal === undefined ? Promise.resolve() : Promise.reject(refusal);
   }
 
-  sources(): readonly { readonly name: string; readonly lastSeenAt?: Date }[] {
-    return [...this.#seenAt].map(([name, lastSeenAt]) => ({
-      name,
-      ...(lastSeenAt === undefined ? {} : { lastSeenAt }),
-    }));
+  sources(): readonly SourceSeen[] {
+    return this.#sourcesSeen.list();
   }
 
   waiting(study: StudyInstanceUid): Promise<Waiting | undefined> {
@@ -314,26 +300,4 @@ class RunningGateway implements Gateway {
     await this.#inner.spool.close();
     await this.#inner.pump.stop(Math.max(0, deadlineMs - (performance.now() - startedMs)));
   }
-}
-
-/** A record of before the restart is judged like a new one, so that its repeat is known for a repeat. */
-function resume(record: SpooledRecord, arrivals: Arrivals, pump: SpoolPump): void {
-  const { description } = record;
-  if (description.kind === 'instance') {
-    const { patientDigest, seriesInstanceUid, sameUid } = description;
-    arrivals.add(
-      { ...identityOf(description), patientDigest, seriesInstanceUid: parseSeriesInstanceUid(seriesInstanceUid) },
-      Promise.resolve(),
-      sameUid === 'keep-both-as-revision',
-    );
-  }
-  pump.add(record);
-}
-
-function identityOf(instance: { studyInstanceUid: string; sopInstanceUid: string; dataSetSha256: string }) {
-  return {
-    studyInstanceUid: parseStudyInstanceUid(instance.studyInstanceUid),
-    sopInstanceUid: parseSopInstanceUid(instance.sopInstanceUid),
-    dataSetSha256: instance.dataSetSha256,
-  };
 }
