@@ -4,10 +4,10 @@ import type { Arrivals } from './arrivals.ts';
 import type { SpoolPump } from './spool/pump.ts';
 import type { SpooledRecord } from './spool/recovery.ts';
 
-/** A record of before the restart is judged like a new one, so that its repeat is known for a repeat. */
-export function resume(record: SpooledRecord, arrivals: Arrivals, pump: SpoolPump): void {
-  const { description } = record;
-  if (description.kind === 'instance') {
+/** Records of before the restart are judged like new ones, so that their repeats are known for repeats. */
+export function resume(records: readonly SpooledRecord[], arrivals: Arrivals, pump: SpoolPump): void {
+  for (const { description } of records) {
+    if (description.kind !== 'instance') continue;
     const { patientDigest, seriesInstanceUid, sameUid } = description;
     arrivals.add(
       { ...identityOf(description), patientDigest, seriesInstanceUid: parseSeriesInstanceUid(seriesInstanceUid) },
@@ -15,7 +15,7 @@ export function resume(record: SpooledRecord, arrivals: Arrivals, pump: SpoolPum
       sameUid === 'keep-both-as-revision',
     );
   }
-  pump.add(record);
+  pump.resume(records);
 }
 
 /** What an instance is known by. */

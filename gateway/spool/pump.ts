@@ -57,6 +57,8 @@ export class SpoolPump {
   /** How many records of each SOP Instance UID, refused copies too, wait in the queue. */
   readonly #uids = new Map<string, number>();
   #kept = 0;
+  /** Records in front of the queue that were there at the start. */
+  #backlog = 0;
   /** Smaller while a record is searched that the ledger refuses. */
   #maxBatch = MAX_BATCH;
   #pendingBytes = 0;
@@ -66,14 +68,21 @@ export class SpoolPump {
     this.#ports = ports;
   }
 
+  /**
+   * What a recovery found, once and before anything else. It is told at once: a hub that dies again and again within a
+   * moment of its start would else tell nothing, and each recovery had more to do than the one before.
+   */
+  resume(records: readonly SpooledRecord[]): void {
+    this.#backlog = records.length;
+    for (const record of records) this.#enqueue(record);
+    if (records.length > 0) this.#running ??= this.#run();
+  }
+
   /** In the order of the segment: position and records are told together. */
   add(record: SpooledRecord, attributes?: Attributes): void {
     const isKept = attributes !== undefined && this.#kept < MAX_KEPT_ATTRIBUTES;
     if (isKept) this.#kept += 1;
-    this.#queue.push({ ...record, ...(isKept ? { attributes } : {}) });
-    this.#pendingBytes += record.sizeBytes;
-    const { sopInstanceUid } = record.description;
-    if (sopInstanceUid !== undefined) this.#uids.set(sopInstanceUid, (this.#uids.get(sopInstanceUid) ?? 0) + 1);
+    this.#enqueue({ ...record, ...(isKept ? { attributes } : {}) });
     this.#running ??= this.#run();
   }
 
@@ -104,10 +113,17 @@ export class SpoolPump {
     given.abort();
   }
 
+  #enqueue(record: Pending): void {
+    this.#queue.push(record);
+    this.#pendingBytes += record.sizeBytes;
+    const { sopInstanceUid } = record.description;
+    if (sopInstanceUid !== undefined) this.#uids.set(sopInstanceUid, (this.#uids.get(sopInstanceUid) ?? 0) + 1);
+  }
+
   async #run(): Promise<void> {
     let failures = 0;
     while (this.#queue.length > 0 && !this.#stopping.signal.aborted) {
-      if (this.#queue.length < this.#maxBatch) await waited(LINGER_MS, this.#hurry.signal);
+      if (this.#backlog === 0 && this.#queue.length < this.#maxBatch) await waited(LINGER_MS, this.#hurry.signal);
       const batch = this.#nextBatch();
       try {
         await this.#record(batch);
@@ -229,6 +245,7 @@ export class SpoolPump {
 
   #done(batch: readonly Pending[]): void {
     this.#queue.splice(0, batch.length);
+    this.#backlog = Math.max(0, this.#backlog - batch.length);
     for (const record of batch) {
       this.#pendingBytes -= record.sizeBytes;
       if (record.attributes !== undefined) this.#kept -= 1;

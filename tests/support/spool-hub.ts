@@ -51,7 +51,7 @@ export class SpoolHub {
       silentLog,
     );
     const hub = new SpoolHub(dataDir, ledger, files, spool);
-    for (const record of unrecorded) hub.#pump.add(record);
+    hub.#pump.resume(unrecorded);
     return hub;
   }
 
