@@ -36,6 +36,9 @@ function run(): void {
     db = openDatabase(options.file, 'write');
     migrate(db, options.file);
     endAbandonedLeases(db);
+    // What a killed hub left in the WAL: killed soon after each start, none would ever get to it, the WAL would grow until each
+    // commit had all of it to move, and every start would read it.
+    checkpoint(db, 'PASSIVE');
   } catch (error) {
     unlock();
     throw translate(error);

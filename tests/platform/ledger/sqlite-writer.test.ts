@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -166,6 +166,22 @@ describe('the writer of the SQLite ledger', () => {
     const check = new DatabaseSync(file, { readOnly: true });
     expect(check.prepare('PRAGMA integrity_check').get()).to.include({ integrity_check: 'ok' });
     check.close();
+  });
+
+  it('moves what a killed hub left in the WAL into the file before anything else', async () => {
+    const [next, alone] = [join(folder, 'next.db'), join(folder, 'alone.db')];
+    const before = await openLedger();
+    for (let n = 0; n < 20; n += 1) await before.events.append([audited('a', String(n))]);
+    await copyFile(file, next);
+    await copyFile(`${file}-wal`, `${next}-wal`);
+
+    await openLedger({ file: next });
+    await copyFile(next, alone);
+    const database = new DatabaseSync(alone);
+    const row = database.prepare('SELECT count(*) AS events FROM events').get();
+    database.close();
+
+    expect(row?.['events']).to.equal(20);
   });
 
   it('gives work that a closed or killed hub had under way to the next one at once', async () => {
