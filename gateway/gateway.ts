@@ -120,7 +120,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
     log,
   );
   if (unrecorded.length > 0) log.info('spool holds instances the ledger does not know', { records: unrecorded.length });
-  resume(unrecorded, arrivals, pump);
+  await resume(unrecorded, arrivals, pump);
   return new RunningGateway({ ...ports, log }, options, {
     spool,
     pump,

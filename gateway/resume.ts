@@ -4,8 +4,11 @@ import type { Arrivals } from './arrivals.ts';
 import type { SpoolPump } from './spool/pump.ts';
 import type { SpooledRecord } from './spool/recovery.ts';
 
+/** The doors open no later for a ledger that is slow or down. */
+const LEDGER_PATIENCE_MS = 1_000;
+
 /** Records of before the restart are judged like new ones, so that their repeats are known for repeats. */
-export function resume(records: readonly SpooledRecord[], arrivals: Arrivals, pump: SpoolPump): void {
+export async function resume(records: readonly SpooledRecord[], arrivals: Arrivals, pump: SpoolPump): Promise<void> {
   for (const { description } of records) {
     if (description.kind !== 'instance') continue;
     const { patientDigest, seriesInstanceUid, sameUid } = description;
@@ -15,7 +18,7 @@ export function resume(records: readonly SpooledRecord[], arrivals: Arrivals, pu
       sameUid === 'keep-both-as-revision',
     );
   }
-  pump.resume(records);
+  await pump.resume(records, LEDGER_PATIENCE_MS);
 }
 
 /** What an instance is known by. */

@@ -59,6 +59,7 @@ export class SpoolPump {
   #kept = 0;
   /** Records in front of the queue that were there at the start. */
   #backlog = 0;
+  #onBacklogTold: () => void = () => undefined;
   /** Smaller while a record is searched that the ledger refuses. */
   #maxBatch = MAX_BATCH;
   #pendingBytes = 0;
@@ -69,13 +70,20 @@ export class SpoolPump {
   }
 
   /**
-   * What a recovery found, once and before anything else. It is told at once: a hub that dies again and again within a
-   * moment of its start would else tell nothing, and each recovery had more to do than the one before.
+   * What a recovery found, once and before anything else. It is told at once, before a door is open: a hub that dies again
+   * and again soon after its start would else tell less than comes in, and each recovery had more to do than the one before.
+   *
+   * @param patienceMs - for a ledger that is slow or down: it need not be up for the doors
    */
-  resume(records: readonly SpooledRecord[]): void {
+  async resume(records: readonly SpooledRecord[], patienceMs: number): Promise<void> {
+    if (records.length === 0) return;
     this.#backlog = records.length;
     for (const record of records) this.#enqueue(record);
-    if (records.length > 0) this.#running ??= this.#run();
+    const told = new Promise<void>((resolve) => (this.#onBacklogTold = resolve));
+    this.#running ??= this.#run();
+    const given = new AbortController();
+    await Promise.race([told, waited(patienceMs, given.signal)]);
+    given.abort();
   }
 
   /** In the order of the segment: position and records are told together. */
@@ -246,6 +254,7 @@ export class SpoolPump {
   #done(batch: readonly Pending[]): void {
     this.#queue.splice(0, batch.length);
     this.#backlog = Math.max(0, this.#backlog - batch.length);
+    if (this.#backlog === 0) this.#onBacklogTold();
     for (const record of batch) {
       this.#pendingBytes -= record.sizeBytes;
       if (record.attributes !== undefined) this.#kept -= 1;

@@ -51,7 +51,7 @@ export class SpoolHub {
       silentLog,
     );
     const hub = new SpoolHub(dataDir, ledger, files, spool);
-    hub.#pump.resume(unrecorded);
+    await hub.#pump.resume(unrecorded, 1_000);
     return hub;
   }
 

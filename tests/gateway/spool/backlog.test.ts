@@ -16,7 +16,7 @@ import { waitFor } from '../../support/wait-for.ts';
 describe('what a recovery finds', () => {
   const folder = temporaryFolder();
 
-  it('is told to the ledger at once, all of a segment together; what comes new waits for company', async () => {
+  it('is told to the ledger before the doors open, all of a segment together; what comes new waits for company', async () => {
     const { ledger, remove } = await openTestLedger();
     const files = await openSpoolFolder(folder.path);
     const told: string[] = [];
@@ -24,11 +24,13 @@ describe('what a recovery finds', () => {
 
     const [fresh, resumed] = [pump('new'), pump('found')];
     fresh.add(record(1));
-    resumed.resume([record(1), record(2), record(3)]);
+    await resumed.resume([record(1), record(2), record(3)], 10_000);
+    const before = [...told];
     await waitFor('both', () => told.length === 2);
     await Promise.all([fresh.stop(0), resumed.stop(0)]);
     await remove();
 
+    expect(before).to.deep.equal(['found up to 300']);
     expect(told).to.deep.equal(['found up to 300', 'new up to 100']);
 
     function portsOf(name: string, spool: SpoolFiles, trace: string[]) {
