@@ -180,7 +180,9 @@ function dripped(what: string, bytes: Buffer, fast: number, ends = /^408$/): Att
 }
 
 /** As one of these; or by a reset that overtakes the answer: it is refused before it is read, and its sender still sends. */
-const early = (status: RegExp): RegExp => new RegExp(`${status.source}|^nothing$`);
+function early(status: RegExp): RegExp {
+  return new RegExp(`${status.source}|^nothing$`);
+}
 
 function posts(name: string, headers: Head, body: Buffer, ends: RegExp, then?: 'end', more?: string): Attack {
   return {
