@@ -2,7 +2,10 @@
  * Whether an instance costs the same however many the ledger holds: it is filled through its own port with made-up
  * instances, and at each size a hub on it receives some more.
  *
- *   npm run bench -- flat [--sizes 1000,10000,100000,1000000] [--images 1000] [--window 2000]
+ *   npm run bench -- flat [--sizes 1000,10000,100000,1000000] [--images 1000] [--window 2000] [--uids device|scattered]
+ *
+ * With UIDs as devices make them, or made from random numbers: each of those meets another page of the index of UIDs,
+ * the worst an index can be given.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -22,7 +25,7 @@ import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
 import { openDatabase } from '../platform/ledger/sqlite/driver.ts';
 import { newUid } from '../tests/support/mr-instance.ts';
 import { waitFor } from '../tests/support/wait-for.ts';
-import { writeImages } from './images.ts';
+import { deviceUids, writeImages } from './images.ts';
 import { cpuSeconds } from './process-cost.ts';
 import { type HubReceiver, startHub } from './receivers.ts';
 import { settle } from './rounds.ts';
@@ -53,8 +56,10 @@ export async function benchFlat(args: readonly string[]): Promise<void> {
       sizes: { type: 'string', default: '1000,10000,100000,1000000' },
       images: { type: 'string', default: '1000' },
       window: { type: 'string', default: '2000' },
+      uids: { type: 'string', default: 'device' },
     },
   });
+  const uid = values.uids === 'scattered' ? newUid : deviceUids();
   const folder = await mkdtemp(join(tmpdir(), 'hub-bench-'));
   const hub = await startHub();
   await hub.process.stop();
@@ -62,11 +67,11 @@ export async function benchFlat(args: readonly string[]): Promise<void> {
     const costs: Cost[] = [];
     for (const size of values.sizes.split(',').map(Number)) {
       const ofLedger = await onLedger(hub, async (ledger) => {
-        await fill(ledger, size - countOf(hub));
+        await fill(ledger, size - countOf(hub), uid);
         await settle();
-        return measureLedger(ledger, Number(values.window));
+        return measureLedger(ledger, Number(values.window), uid);
       });
-      const ofHub = await measureHub(hub, folder, Number(values.images));
+      const ofHub = await measureHub(hub, folder, Number(values.images), uid);
       costs.push({ size, ...ofLedger, ...ofHub });
       console.log(line(costs.at(-1), costs[0]));
     }
@@ -101,14 +106,18 @@ async function onLedger<T>(hub: HubReceiver, work: (ledger: Ledger) => Promise<T
   }
 }
 
-async function fill(ledger: Ledger, instances: number): Promise<void> {
-  for (const batch of batches(instances)) await ledger.instances.record(batch, position(batch));
+async function fill(ledger: Ledger, instances: number, uid: () => string): Promise<void> {
+  for (const batch of batches(instances, uid)) await ledger.instances.record(batch, position(batch));
 }
 
-async function measureLedger(ledger: Ledger, instances: number): Promise<Pick<Cost, 'ledgerCpu' | 'ledgerWall'>> {
+async function measureLedger(
+  ledger: Ledger,
+  instances: number,
+  uid: () => string,
+): Promise<Pick<Cost, 'ledgerCpu' | 'ledgerWall'>> {
   // The first runs on machine code that is not compiled yet.
-  await fill(ledger, instances);
-  const work = [...batches(instances)];
+  await fill(ledger, instances, uid);
+  const work = [...batches(instances, uid)];
   const cpu = process.cpuUsage();
   const startedMs = performance.now();
   for (const batch of work) {
@@ -122,15 +131,14 @@ async function measureLedger(ledger: Ledger, instances: number): Promise<Pick<Co
   };
 }
 
-/** With new UIDs, as devices make them: scattered over the whole index. */
-function* batches(instances: number) {
+function* batches(instances: number, uid: () => string) {
   for (let made = 0; made < instances;) {
-    const study = newUid();
+    const study = uid();
     const batch: { readonly instance: StoredInstance; readonly completion: CompletionRule }[] = [];
-    let series = newUid();
+    let series = uid();
     for (let n = 0; n < STUDY_INSTANCES && made < instances; n += 1, made += 1) {
-      if (n % SERIES_INSTANCES === 0) series = newUid();
-      batch.push({ instance: instanceOf(study, series), completion: NEVER });
+      if (n % SERIES_INSTANCES === 0) series = uid();
+      batch.push({ instance: instanceOf(study, series, uid()), completion: NEVER });
     }
     while (batch.length > 0) yield batch.splice(0, BATCH);
   }
@@ -140,7 +148,7 @@ function position(batch: readonly unknown[]) {
   return { segment: '0000000001.seg', offset: batch.length };
 }
 
-function instanceOf(study: string, series: string): StoredInstance {
+function instanceOf(study: string, series: string, instance: string): StoredInstance {
   return {
     door: 'dimse',
     source: 'loopback',
@@ -149,7 +157,7 @@ function instanceOf(study: string, series: string): StoredInstance {
     associationId: 'bench',
     studyInstanceUid: parseStudyInstanceUid(study),
     seriesInstanceUid: parseSeriesInstanceUid(series),
-    sopInstanceUid: parseSopInstanceUid(newUid()),
+    sopInstanceUid: parseSopInstanceUid(instance),
     sopClassUid: parseSopClassUid('1.2.840.10008.5.1.4.1.1.4'),
     transferSyntaxUid: parseTransferSyntaxUid('1.2.840.10008.1.2.1'),
     blob: formatBlobRef('spool/0000000001.seg', 1000, 131_000),
@@ -163,7 +171,12 @@ function instanceOf(study: string, series: string): StoredInstance {
 }
 
 /** The hub started on the filled folder; what is counted is from the first image to the last `instance.stored`. */
-async function measureHub(hub: HubReceiver, folder: string, images: number): Promise<Pick<Cost, 'hubCpu' | 'hubWall'>> {
+async function measureHub(
+  hub: HubReceiver,
+  folder: string,
+  images: number,
+  uid: () => string,
+): Promise<Pick<Cost, 'hubCpu' | 'hubWall'>> {
   await hub.process.start();
   try {
     const receiver = { ...hub, pid: hub.process.pid };
@@ -172,9 +185,9 @@ async function measureHub(hub: HubReceiver, folder: string, images: number): Pro
       await sendFolders(folder, ASSOCIATIONS, receiver);
       await waitFor('the last instance.stored', () => countOf(hub) >= before + images, 60_000);
     };
-    await writeImages(folder, { images, pixels: 256, frames: 1 }, ASSOCIATIONS);
+    await writeImages(folder, { images, pixels: 256, frames: 1 }, ASSOCIATIONS, uid);
     await store(); // Not counted: a cold start is the same at every size.
-    await writeImages(folder, { images, pixels: 256, frames: 1 }, ASSOCIATIONS);
+    await writeImages(folder, { images, pixels: 256, frames: 1 }, ASSOCIATIONS, uid);
     await settle();
     const cpu = cpuSeconds(receiver.pid);
     const startedMs = performance.now();

@@ -1,4 +1,5 @@
 /** Instances to send. New UIDs each time: a repeat would cost a receiver that recognises it nothing. */
+import { randomInt } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Attributes, encodePart10 } from '../core/dicom/encode.ts';
@@ -16,17 +17,27 @@ export interface ImageSet {
   readonly frames: number;
 }
 
+/** Gives a UID that was never given before. */
+type UidMaker = () => string;
+
+/** As a scanner makes them: its root, the time it began, a counter. What it makes after each other stands side by side in an index. */
+export function deviceUids(): UidMaker {
+  const root = `1.3.6.1.4.1.${String(randomInt(1e8))}.${String(Date.now())}`;
+  let made = 10_000_000;
+  return () => `${root}.${String((made += 1))}`;
+}
+
 /** A study's images, one after the other, as Part 10 files. */
-export function* imagesOf({ images, pixels, frames }: ImageSet): Generator<Uint8Array> {
-  const study = newUid();
-  const series = newUid();
+export function* imagesOf({ images, pixels, frames }: ImageSet, uid: UidMaker = newUid): Generator<Uint8Array> {
+  const study = uid();
+  const series = uid();
   const value = noise(pixels * pixels * 2 * frames);
   for (let n = 0; n < images; n += 1) {
     // Each has other pixels; making all of them anew would take longer than sending them.
     value.set(Buffer.from(newUid()), 0);
     yield encodePart10({
       SOPClassUID: frames > 1 ? ENHANCED_MR_IMAGE_STORAGE : MR_IMAGE_STORAGE,
-      SOPInstanceUID: newUid(),
+      SOPInstanceUID: uid(),
       StudyInstanceUID: study,
       SeriesInstanceUID: series,
       ...HEADER,
@@ -40,14 +51,14 @@ export function* imagesOf({ images, pixels, frames }: ImageSet): Generator<Uint8
 }
 
 /** One folder an association, named 0, 1, 2 …, each with a study of its own; replaces what was there. */
-export async function writeImages(folder: string, set: ImageSet, associations: number): Promise<void> {
+export async function writeImages(folder: string, set: ImageSet, associations: number, uid = newUid): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   for (let association = 0; association < associations; association += 1) {
     const path = join(folder, String(association));
     await mkdir(path, { recursive: true });
     const images = Math.floor(set.images / associations) + (association < set.images % associations ? 1 : 0);
     let n = 0;
-    for (const file of imagesOf({ ...set, images })) {
+    for (const file of imagesOf({ ...set, images }, uid)) {
       await writeFile(join(path, `${String((n += 1)).padStart(6, '0')}.dcm`), file);
     }
   }
