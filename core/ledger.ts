@@ -642,6 +642,15 @@ export interface Ledger {
       }[]
     >;
   };
+  /** What may have one owner among replicas of the hub. A fence only grows: whoever has an old one has lost the lease. */
+  readonly leases: {
+    /** The fence; undefined while another owner has it. Who has it already gets a new lease, and its earlier one ends. */
+    acquire(name: string, owner: string, leaseMs: number, now: Date): Promise<number | undefined>;
+    /** False: lost; stop what it was for. */
+    renew(name: string, fence: number, leaseMs: number, now: Date): Promise<boolean>;
+    /** Lets the next one have it at once. False: it was lost before. */
+    release(name: string, fence: number): Promise<boolean>;
+  };
   readonly tokens: {
     create(
       token: Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & {

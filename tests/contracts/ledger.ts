@@ -7,6 +7,7 @@ import { describeCommitments } from './ledger-commitments.ts';
 import { describeDeliveries } from './ledger-deliveries.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
+import { describeLeases } from './ledger-leases.ts';
 import { describeQuarantine } from './ledger-quarantine.ts';
 import { describeRetention } from './ledger-retention.ts';
 import { describeRuns } from './ledger-runs.ts';
@@ -46,6 +47,7 @@ export function describeLedger(
     describe('deliveries', () => describeDeliveries(subject));
     describe('quarantine', () => describeQuarantine(subject));
     describe('storage commitments', () => describeCommitments(subject));
+    describe('leases', () => describeLeases(subject));
     describe('events, groups and tokens', () => describeEvents(subject));
 
     it('closes twice without harm and refuses what comes after', async () => {

@@ -13,7 +13,7 @@ import type { Holds } from './quarantine.ts';
 
 export function instanceWrites(db: Database, intake: Intake, holds: Holds) {
   const position = db.query(
-    `INSERT INTO spool_positions (segment, segment_offset) VALUES (?, ?)
+    `INSERT INTO spool_positions (node, segment, segment_offset) VALUES ('', ?, ?)
      ON CONFLICT DO UPDATE SET segment_offset = max(segment_offset, excluded.segment_offset)`,
   );
 

@@ -179,6 +179,11 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       parked: (group) => read(() => reads.groups.parked(group)),
       lag: (groups) => read(() => reads.groups.lag(clock.now(), groups)),
     },
+    leases: {
+      acquire: (name, owner, leaseMs, now) => write('leases', 'acquire', name, owner, leaseMs, now),
+      renew: (name, fence, leaseMs, now) => write('leases', 'renew', name, fence, leaseMs, now),
+      release: (name, fence) => write('leases', 'release', name, fence),
+    },
     retention: {
       expire: (rules) => write('retention', 'expire', rules),
       needed: (segment) => read(() => reads.retention.needed(segment)),

@@ -8,6 +8,7 @@ import { groupReads, groupWrites } from './groups.ts';
 import { instanceReads, instanceWrites } from './instances.ts';
 import { openIntake } from './intake.ts';
 import { jobWrites } from './jobs.ts';
+import { leaseWrites } from './leases.ts';
 import { openHolds, quarantineReads, quarantineWrites } from './quarantine.ts';
 import { retentionReads, retentionWrites } from './retention.ts';
 import { openReplay, runReads, runWrites } from './runs.ts';
@@ -34,6 +35,7 @@ export function openWrites(db: Database) {
     quarantine: quarantineWrites(db, holds, intake, replay),
     events: eventWrites(log),
     groups: groupWrites(db),
+    leases: leaseWrites(db),
     tokens: tokenWrites(db),
     retention: retentionWrites(db),
   };

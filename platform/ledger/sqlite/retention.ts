@@ -88,7 +88,7 @@ export function retentionWrites(db: Database) {
   );
   const dropItems = db.query('DELETE FROM quarantine_items WHERE entry = ?');
   const position = db.query(
-    `INSERT INTO spool_positions (segment, segment_offset) VALUES (?, ?)
+    `INSERT INTO spool_positions (node, segment, segment_offset) VALUES ('', ?, ?)
      ON CONFLICT DO UPDATE SET segment_offset = max(segment_offset, excluded.segment_offset)`,
   );
   // The next start counts on from the highest number there is: it must not come again, old events name what lay there.
