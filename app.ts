@@ -10,7 +10,7 @@ import type { Environment } from './config/environment.ts';
 import { createFeed } from './connectors/feed/router.ts';
 import type { HubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
-import type { Clock, Logger } from './core/ports.ts';
+import type { Clock, Logger, Metrics } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
 import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
@@ -35,6 +35,7 @@ import { openSqliteLedgerForReading } from './platform/ledger/sqlite/reader.ts';
 import { openSqliteSearch } from './platform/ledger/sqlite/search.ts';
 import { createMetrics } from './platform/metrics.ts';
 import { openFileStore } from './platform/store/file.ts';
+import { threadsEnded } from './platform/threads/metrics.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
 import { packNameOf, packOriginOf } from './processors/pack-name.ts';
 import { type Config, type Stage, STAGES } from './shapes.ts';
@@ -90,7 +91,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       { hubName: config.hub.name, cursorKey: await dataFolder.secret('feed') },
     );
 
-    const thread = await startBackstage(options, dataFolder, ledger);
+    const thread = await startBackstage(options, dataFolder, ledger, metrics);
     if (thread !== undefined) undo.push(() => thread.stop(STOP_GRACE_MS));
 
     const gateway = stages.has('gateway')
@@ -178,13 +179,16 @@ async function startBackstage(
   { config, env, log, stages }: HubOptions,
   dataFolder: DataFolder,
   ledger: SqliteLedger,
+  metrics: Metrics,
 ): Promise<StageThread | undefined> {
   const behind = STAGES.filter((stage) => stage !== 'gateway' && stages.has(stage));
   if (behind.length === 0) return undefined;
+  const ended = threadsEnded(metrics);
   return StageThread.start({
     name: 'backstage',
     url: BACKSTAGE,
     log,
+    onEnded: () => ended.increment({ thread: 'backstage' }),
     tell: () => {
       const ledgerPort = ledger.connect();
       const data: BackstageOrder = { config, env, stages: behind, dataDir: dataFolder.path, ledgerPort };

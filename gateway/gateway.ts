@@ -15,6 +15,7 @@ import { FolderDoor } from './folder/folder-door.ts';
 import type { WatchedFolderOptions } from './folder/watched-folder.ts';
 import { HeaderReader } from './header/header-reader.ts';
 import { ingest, type IngestPorts } from './ingest.ts';
+import { reportDisk } from './disk-metrics.ts';
 import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
 import type { Offer } from './offer.ts';
 import { type Refusal, Refusals } from './refusals.ts';
@@ -239,6 +240,7 @@ class RunningGateway implements Gateway {
       log,
       limits: options.stow ?? {},
     });
+    reportDisk(metrics, spool);
     metrics.spoolPendingBytes.collect(() => metrics.spoolPendingBytes.set({}, inner.pump.pendingBytes));
     metrics.spoolOldestAgeSeconds.collect(() => metrics.spoolOldestAgeSeconds.set({}, inner.pump.oldestAgeSeconds()));
   }

@@ -10,6 +10,12 @@ export interface GatewayMetrics {
   readonly associations: Gauge<never>;
   readonly spoolPendingBytes: Gauge<never>;
   readonly spoolOldestAgeSeconds: Gauge<never>;
+  readonly diskFreeBytes: Gauge<never>;
+  readonly diskMinFreeBytes: Gauge<never>;
+  readonly diskUsedRatio: Gauge<never>;
+  readonly diskMaxUsedRatio: Gauge<never>;
+  readonly diskLow: Gauge<never>;
+  readonly certificateExpirySeconds: Gauge<'door'>;
   readonly studiesCompleted: Counter<'source'>;
   readonly commitments: Counter<'source' | 'outcome'>;
   readonly commitmentReports: Counter<'source' | 'outcome'>;
@@ -54,6 +60,36 @@ export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
       name: 'hub_spool_oldest_age_seconds',
       help: 'Age of the oldest instance the ledger does not know of yet; 0 when there is none.',
       labels: [],
+    }),
+    diskFreeBytes: metrics.gauge({
+      name: 'hub_gateway_disk_free_bytes',
+      help: 'Free on the disk of the data folder.',
+      labels: [],
+    }),
+    diskMinFreeBytes: metrics.gauge({
+      name: 'hub_gateway_disk_min_free_bytes',
+      help: 'With less free nothing is received: gateway.disk.minFree.',
+      labels: [],
+    }),
+    diskUsedRatio: metrics.gauge({
+      name: 'hub_gateway_disk_used_ratio',
+      help: 'Used of the disk of the data folder, 0 to 1.',
+      labels: [],
+    }),
+    diskMaxUsedRatio: metrics.gauge({
+      name: 'hub_gateway_disk_max_used_ratio',
+      help: 'With more in use nothing is received: gateway.disk.maxUsedPercent.',
+      labels: [],
+    }),
+    diskLow: metrics.gauge({
+      name: 'hub_gateway_disk_low',
+      help: '1 while nothing is received because the disk is low, else 0.',
+      labels: [],
+    }),
+    certificateExpirySeconds: metrics.gauge({
+      name: 'hub_gateway_certificate_expiry_seconds',
+      help: 'Time until the certificate that a door shows ends; negative when it has. Of doors with TLS.',
+      labels: ['door'],
     }),
     studiesCompleted: metrics.counter({
       name: 'hub_studies_completed_total',

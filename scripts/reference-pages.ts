@@ -11,6 +11,7 @@ import type { MetricDefinition, Metrics } from '../core/ports.ts';
 import { deliveryMetrics } from '../connectors/metrics.ts';
 import { gatewayMetrics } from '../gateway/metrics.ts';
 import { busMetrics } from '../platform/bus/metrics.ts';
+import { threadsEnded } from '../platform/threads/metrics.ts';
 import { processorMetrics } from '../processors/metrics.ts';
 import { routerMetrics } from '../routers/metrics.ts';
 
@@ -114,6 +115,7 @@ function definedMetrics(): readonly { readonly kind: string; readonly definition
   routerMetrics(registry);
   processorMetrics(registry);
   deliveryMetrics(registry);
+  threadsEnded(registry);
   return noted;
 }
 

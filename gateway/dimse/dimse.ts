@@ -149,6 +149,10 @@ export class Dimse {
       },
     );
     metrics.associations.collect(() => metrics.associations.set({}, this.#listener.count()));
+    if (tls !== undefined) {
+      const { certificateExpirySeconds: expiry } = metrics;
+      expiry.collect(() => expiry.set({ door: 'dimse' }, (tls.expiresAt.getTime() - clock.now().getTime()) / 1000));
+    }
     metrics.commitmentBacklog.collect(async () => {
       const backlog = await ledger.commitments.backlog();
       for (const state of BACKLOG_STATES) {

@@ -42,6 +42,7 @@ export class TlsSettings {
   readonly #listeners = new Set<(options: SecureContextOptions) => void>();
   #current: SecureContextOptions;
   #digest: string;
+  #expiresAt: Date;
   #client: SecureContext | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -52,6 +53,7 @@ export class TlsSettings {
     const material = options.material();
     this.#digest = digestOf(material);
     this.#current = checked(material, options.minVersion);
+    this.#expiresAt = endOf(material);
   }
 
   start(): void {
@@ -60,6 +62,11 @@ export class TlsSettings {
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  /** When the certificate in use ends. */
+  get expiresAt(): Date {
+    return this.#expiresAt;
   }
 
   serverOptions(): TlsOptions {
@@ -92,6 +99,7 @@ export class TlsSettings {
       if (digest === this.#digest) return;
       this.#current = checked(material, this.#options.minVersion);
       this.#digest = digest;
+      this.#expiresAt = endOf(material);
       this.#client = undefined;
       for (const listener of this.#listeners) listener(this.#current);
       this.#log.info('TLS certificate renewed');
@@ -124,6 +132,11 @@ function checked({ certificate, key, ca }: TlsMaterial, minVersion: '1.2' | '1.3
       error,
     );
   }
+}
+
+/** Of the hub's own certificate, which is the first. */
+function endOf({ certificate }: TlsMaterial): Date {
+  return new X509Certificate(certificate).validToDate;
 }
 
 function digestOf({ certificate, key, ca = '' }: TlsMaterial): string {

@@ -57,6 +57,11 @@ export class DiskGuard {
     return this.#isLow;
   }
 
+  /** As last seen, with the limits; undefined before the first look. */
+  get measured(): (DiskSpace & DiskLimits & { readonly isLow: boolean }) | undefined {
+    return this.#space === undefined ? undefined : { ...this.#space, ...this.#limits, isLow: this.#isLow };
+  }
+
   /** What a sender and an operator are told; undefined while there is room. */
   get refusal(): HubError | undefined {
     if (!this.#isLow || this.#space === undefined) return undefined;

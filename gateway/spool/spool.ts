@@ -66,6 +66,11 @@ export class Spool {
     return this.#disk.isLow;
   }
 
+  /** How full the disk is, and where receiving ends; undefined before the first look. */
+  get disk(): DiskGuard['measured'] {
+    return this.#disk.measured;
+  }
+
   /** Why nothing is received; undefined while the disk has room. */
   get refusal(): HubError | undefined {
     return this.#disk.refusal;

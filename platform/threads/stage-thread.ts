@@ -18,6 +18,8 @@ export interface StageThreadOptions {
   /** What the thread is told; made anew for each start, for a port is used up with its thread. */
   readonly tell: () => { readonly data: unknown; readonly transfer: MessagePort[] };
   readonly log: Logger;
+  /** It ended by itself, and is about to be started again. */
+  readonly onEnded?: () => void;
 }
 
 const RESTART = { attempts: Infinity, firstDelayMs: 1_000, maxDelayMs: 60_000 };
@@ -141,7 +143,8 @@ export class StageThread {
       for (const answer of [...this.#waiting.values()]) answer([]);
       if (this.#isStopping) return;
       if (performance.now() - startedMs > RESTART.maxDelayMs) this.#failures = 0;
-      const { name, log } = this.#options;
+      const { name, log, onEnded } = this.#options;
+      onEnded?.();
       log.error('a thread of the hub ended by itself', { thread: name, exitCode, error: cause });
       this.#startAgain();
     });

@@ -58,6 +58,12 @@ describe('the gateway', function () {
 
     // PS3.8 Table 9-21: transient, service provider (presentation), local limit exceeded
     expect(said.map(({ type, body }) => [type, ...body])).to.deep.equal([[3, 0, 2, 3, 2]]);
+    const scraped = await hub.metrics();
+    expect(scraped).to.match(/^hub_gateway_disk_low 1$/m);
+    expect(scraped).to.match(/^hub_gateway_disk_min_free_bytes 9007199254740991$/m);
+    expect(scraped).to.match(/^hub_gateway_disk_max_used_ratio 0\.75$/m);
+    expect(Number(/^hub_gateway_disk_free_bytes (\S+)$/m.exec(scraped)?.[1])).to.be.greaterThan(1e6);
+    expect(scraped).to.not.match(/^hub_gateway_certificate_expiry_seconds/m);
     await hub.remove();
   });
 

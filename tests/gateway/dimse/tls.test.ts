@@ -215,12 +215,13 @@ describe('the DIMSE door over TLS', function () {
       await copyFile(of.key, files.key);
     };
     await put(server);
-    const renewed = await authority.sign('renewed', '/CN=renewed');
-    const { port, lines } = await start({ tls: tls({ clientCertificates: 'none' }, files) });
+    const renewed = await authority.sign('renewed', '/CN=renewed', { days: 30 });
+    const { port, lines, metrics } = await start({ tls: tls({ clientCertificates: 'none' }, files) });
     const open = connectTls({ port, host: '127.0.0.1', ca: readFileSync(authority.certificate) });
     await new Promise<void>((secure) => open.once('secureConnect', secure));
     const subject = async () => /subject=.*CN ?= ?(\S+)/.exec(await client(port))?.[1];
     expect(await subject()).to.equal('localhost');
+    expect(daysLeft(await metrics())).to.be.closeTo(2, 0.1);
 
     for (const [file, text] of [
       [files.key, ''],
@@ -237,6 +238,7 @@ describe('the DIMSE door over TLS', function () {
     await waitFor('the renewal', () => lines.some(({ message }) => message === 'TLS certificate renewed'));
 
     expect(await subject()).to.equal('renewed');
+    expect(daysLeft(await metrics())).to.be.closeTo(30, 0.1);
     expect(open.destroyed).to.equal(false);
     open.destroy();
     expect(JSON.stringify(lines)).to.not.include('PRIVATE KEY');
@@ -330,4 +332,9 @@ describe('the DIMSE door over TLS', function () {
 
 function complaints(lines: RunningGateway['lines']): number {
   return lines.filter(({ message }) => message.startsWith('TLS certificate not renewed')).length;
+}
+
+function daysLeft(scraped: string): number {
+  const [, seconds] = /^hub_gateway_certificate_expiry_seconds\{door="dimse"\} (\S+)$/m.exec(scraped) ?? [];
+  return Number(seconds) / 86_400;
 }

@@ -16,8 +16,10 @@ interface Line {
 describe('a thread that runs stages of the hub', () => {
   let lines: Line[];
   let threads: StageThread[];
+  let ended: number;
 
   beforeEach(() => {
+    ended = 0;
     lines = [];
     threads = [];
   });
@@ -33,6 +35,7 @@ describe('a thread that runs stages of the hub', () => {
       name: 'tested',
       url: new URL('./stages-worker.ts', import.meta.url),
       log: linesInto(lines),
+      onEnded: () => void (ended += 1),
       tell: () => ({ data: orders[Math.min(starts++, orders.length - 1)], transfer: [] }),
     });
     threads.push(thread);
@@ -76,6 +79,7 @@ describe('a thread that runs stages of the hub', () => {
     const thread = await start('crash', 'run');
 
     await waitFor('the end', () => lines.some(({ message }) => message === 'a thread of the hub ended by itself'));
+    expect(ended).to.equal(1);
     expect((await thrownBy(thread.check())).code).to.equal('internal.unexpected');
     expect(await thread.values()).to.deep.equal([]);
     await waitFor('the next start', () => lines.some(({ message }) => message === 'the thread runs again'), 10_000);
