@@ -225,6 +225,12 @@ export class Decider {
       case 'IS':
       case 'OW':
         return scope.isReplaced && value.length > 0 ? this.#replaced(element) : KEEP;
+      case 'OD':
+      case 'OF':
+      case 'OL':
+      case 'OV':
+        // Bytes that nobody looks at as text, in a sequence of which nothing is to be read.
+        return scope.isReplaced && value.length > 0 ? EMPTY : KEEP;
       case 'CS':
         // Codes such as Value Type hold a structure together; what is no code goes.
         return scope.isReplaced && !/^[A-Z0-9 _\\]*$/.test(latin1(value).replaceAll('\0', ' ')) ? REMOVE : KEEP;
