@@ -73,8 +73,8 @@ export interface EventBus {
     options: SubscribeOptions,
     handler: (event: PositionedEvent, context: { readonly signal: AbortSignal }) => Promise<void>,
   ): Promise<Subscription>;
-  /** Moves a group to just before `position`, so that it sees everything from there again. */
-  seek(group: string, position: number): Promise<void>;
+  /** Moves a group to just before a position, or a time, so that it sees everything from there again. */
+  seek(group: string, to: number | Date): Promise<void>;
   lag(): Promise<readonly BusLag[]>;
   stop(): Promise<void>;
 }

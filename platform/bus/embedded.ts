@@ -4,15 +4,15 @@
  */
 import type { Ledger } from '../../core/ledger.ts';
 import type { BusLag, Clock, EventBus, Logger } from '../../core/ports.ts';
-import type { RetryPolicy } from '../../core/retry.ts';
 import { GroupReader } from './group-reader.ts';
+import { type ParkedRetry, unparkFrom } from './parked-keys.ts';
+import { positionAt } from './position-at.ts';
 
 export interface EmbeddedBusOptions {
   readonly ledger: Ledger;
   readonly log: Logger;
   readonly clock?: Clock;
-  /** For events whose handler failed. It never gives up: a fact stays a fact. */
-  readonly retry?: Pick<RetryPolicy, 'firstDelayMs' | 'maxDelayMs'>;
+  readonly retry?: ParkedRetry;
 }
 
 const RETRY = { firstDelayMs: 1_000, maxDelayMs: 60_000 };
@@ -46,13 +46,12 @@ export function openEmbeddedBus(options: EmbeddedBusOptions): EventBus {
         },
       };
     },
-    async seek(group, position) {
+    async seek(group, to) {
+      const position = await positionAt(ledger, to);
       const reader = readers.get(group);
       if (reader !== undefined) return reader.seek(position);
       await ledger.groups.commit(group, position - 1);
-      for (const parked of await ledger.groups.parked(group)) {
-        if (parked.position >= position) await ledger.groups.unpark(group, parked.position);
-      }
+      await unparkFrom(ledger, group, position);
     },
     lag: (): Promise<readonly BusLag[]> =>
       ledger.groups.lag([...readers.values()].map(({ group, streams }) => ({ group, streams }))),

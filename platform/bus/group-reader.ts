@@ -3,7 +3,8 @@ import { toHubError } from '../../core/errors.ts';
 import type { HubStream, PositionedEvent } from '../../core/events.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
-import { nextDelayMs, type RetryPolicy } from '../../core/retry.ts';
+import { nextDelayMs } from '../../core/retry.ts';
+import { type Handled, ParkedKeys, type ParkedRetry, unparkFrom } from './parked-keys.ts';
 
 export type EventHandler = (event: PositionedEvent, context: { readonly signal: AbortSignal }) => Promise<void>;
 
@@ -13,18 +14,12 @@ export interface GroupReaderOptions {
   readonly ledger: Ledger;
   readonly log: Logger;
   readonly clock: Clock;
-  readonly retry: Pick<RetryPolicy, 'firstDelayMs' | 'maxDelayMs'>;
+  readonly retry: ParkedRetry;
 }
 
 const PAGE = 256;
 /** Between two looks when nothing wakes the group. */
 const IDLE_MS = 1_000;
-
-interface Parked {
-  readonly position: number;
-  readonly attempts: number;
-  readonly dueAtMs: number;
-}
 
 interface Seek {
   readonly position: number;
@@ -38,8 +33,7 @@ export class GroupReader {
   readonly #options: GroupReaderOptions;
   readonly #handler: EventHandler;
   readonly #stopping = new AbortController();
-  /** Positions that wait, by key, in order; the first one is tried again, the others wait for it. */
-  readonly #parked = new Map<string, Parked[]>();
+  readonly #parked: ParkedKeys;
   #position = 0;
   readonly #seeks: Seek[] = [];
   #woken = false;
@@ -51,11 +45,12 @@ export class GroupReader {
     this.streams = options.streams;
     this.#options = options;
     this.#handler = handler;
+    this.#parked = new ParkedKeys(options);
   }
 
   async start(from: 'earliest' | 'latest'): Promise<void> {
     this.#position = await this.#options.ledger.groups.open(this.group, from);
-    await this.#loadParked();
+    await this.#parked.load();
     this.#ended = this.#run();
   }
 
@@ -106,8 +101,12 @@ export class GroupReader {
     let reached = this.#position;
     for (const event of page) {
       if (this.#isStopping() || this.#seeks.length > 0) break;
-      if (this.#parked.has(event.key)) waiting.push(this.#park(event, 0, 'waits behind an event of its key'));
-      else if (!(await this.#handle(event, 0))) break;
+      if (this.#parked.has(event.key)) waiting.push(this.#parked.hold(event));
+      else {
+        const handled = await this.#handle(event, 0);
+        if (handled === 'cut') break;
+        if (handled !== 'done') await this.#parked.fail(event, 1, handled.failedWith);
+      }
       reached = event.position;
     }
     // Parked rows first: a crash in between repeats the page, the other way round it would lose the events.
@@ -118,14 +117,12 @@ export class GroupReader {
     return true;
   }
 
-  /** @returns false when it was cut off by the stop: the event has to be seen again */
-  async #handle(event: PositionedEvent, failedAttempts: number): Promise<boolean> {
+  async #handle(event: PositionedEvent, failedAttempts: number): Promise<Handled> {
     try {
       await this.#handler(event, { signal: this.#stopping.signal });
-      return true;
+      return 'done';
     } catch (error) {
-      if (this.#isStopping()) return false;
-      const { code } = toHubError(error);
+      if (this.#isStopping()) return 'cut';
       this.#options.log.warn('event handler failed, its key waits', {
         eventId: event.id,
         type: event.type,
@@ -133,53 +130,15 @@ export class GroupReader {
         attempt: failedAttempts + 1,
         error,
       });
-      await this.#park(event, failedAttempts + 1, code);
-      return true;
+      return { failedWith: error };
     }
   }
 
-  /** Tries the first event of each key that is due, and, once it is through, those behind it. */
   async #retryDue(): Promise<boolean> {
-    const { clock } = this.#options;
-    let tried = false;
-    for (const [key, queue] of this.#parked) {
-      while (!this.#isStopping() && this.#seeks.length === 0) {
-        const [first] = queue;
-        if (first === undefined || (first.attempts > 0 && first.dueAtMs > clock.now().getTime())) break;
-        tried = true;
-        if (!(await this.#retry(first, queue))) break;
-      }
-      if (queue.length === 0) this.#parked.delete(key);
-    }
-    return tried;
-  }
-
-  /** @returns whether the key may go on */
-  async #retry(parked: Parked, queue: Parked[]): Promise<boolean> {
-    const { ledger } = this.#options;
-    const { position, attempts } = parked;
-    const [event] = await ledger.events.read({ streams: this.streams, after: position - 1, limit: 1 });
-    // A group that was given other streams no longer sees the event.
-    if (event?.position === position) {
-      if (!(await this.#handle(event, attempts))) return false;
-      if (queue[0] !== parked) return false;
-    }
-    await ledger.groups.unpark(this.group, position);
-    queue.shift();
-    return true;
-  }
-
-  async #park(event: PositionedEvent, attempts: number, reason: string): Promise<void> {
-    const { ledger, clock } = this.#options;
-    const dueAt = new Date(clock.now().getTime() + (attempts === 0 ? 0 : this.#backOffMs(attempts)));
-    const parked: Parked = { position: event.position, attempts, dueAtMs: dueAt.getTime() };
-    const queue = this.#parked.get(event.key) ?? [];
-    const known = queue.findIndex(({ position }) => position === event.position);
-    // In memory at once, so that the next event of the key on this page is held back; durable before the position.
-    if (known === -1) queue.push(parked);
-    else queue[known] = parked;
-    this.#parked.set(event.key, queue);
-    await ledger.groups.park(this.group, event, dueAt, reason, attempts);
+    return this.#parked.retryDue(
+      (event, failedAttempts) => this.#handle(event, failedAttempts),
+      () => !this.#isStopping() && this.#seeks.length === 0,
+    );
   }
 
   async #takeSeeks(): Promise<void> {
@@ -189,10 +148,8 @@ export class GroupReader {
         // The step back first: a crash in between repeats parked events, the other way round it would lose them.
         await ledger.groups.commit(this.group, seek.position - 1);
         this.#position = seek.position - 1;
-        for (const parked of await ledger.groups.parked(this.group)) {
-          if (parked.position >= seek.position) await ledger.groups.unpark(this.group, parked.position);
-        }
-        await this.#loadParked();
+        await unparkFrom(ledger, this.group, seek.position);
+        await this.#parked.load();
         seek.done();
       } catch (error) {
         seek.failed(toHubError(error));
@@ -201,20 +158,9 @@ export class GroupReader {
     }
   }
 
-  async #loadParked(): Promise<void> {
-    this.#parked.clear();
-    for (const { position, key, attempts, dueAt } of await this.#options.ledger.groups.parked(this.group)) {
-      const queue = this.#parked.get(key) ?? [];
-      queue.push({ position, attempts, dueAtMs: dueAt.getTime() });
-      this.#parked.set(key, queue);
-    }
-  }
-
   /** Until woken, stopped, the next retry or the time given, whichever is first. */
   async #wait(atMostMs: number): Promise<void> {
-    const now = this.#options.clock.now().getTime();
-    const dueMs = [...this.#parked.values()].map(([first]) => (first?.dueAtMs ?? Infinity) - now);
-    if (!this.#woken) await this.#sleep(Math.max(0, Math.min(atMostMs, ...dueMs)));
+    if (!this.#woken) await this.#sleep(Math.max(0, Math.min(atMostMs, this.#parked.nextDueInMs())));
   }
 
   async #sleep(ms: number): Promise<void> {
