@@ -74,6 +74,13 @@ export const openssl = once({
   probe: { program: 'openssl', args: ['version'], says: /^OpenSSL [3-9]/ },
 });
 
+/** promtool, Prometheus's own judge of rules and of what a scrape looks like. */
+export const prometheus = once({
+  name: 'Prometheus',
+  packages: ['prometheus'],
+  probe: { program: 'promtool', args: ['--version'], says: /promtool, version 2\./ },
+});
+
 /** Python with pynetdicom, the DICOM network stack that is neither DCMTK's nor ours. */
 export const pynetdicom = oncePython('pynetdicom', ['pynetdicom==3.0.4', 'pydicom==3.0.1']);
 

@@ -1,0 +1,217 @@
+/** For each alert of monitoring/rules.yaml: what makes it fire, and the nearest thing that does not. */
+
+export interface Situation {
+  /** Series in promtool's notation: `start+step x times`, `_` is nothing; one value a minute. */
+  readonly series: Readonly<Record<string, string>>;
+  /** When it is looked at. */
+  readonly at: string;
+}
+
+export interface AlertCase {
+  readonly alert: string;
+  readonly fires: Situation;
+  readonly quiet: Situation;
+  /** What is quiet about it. */
+  readonly because: string;
+}
+
+const GATEWAY = 'job="hub",instance="gateway-0"';
+const [FIRST, SECOND] = ['job="hub",instance="hub-1"', 'job="hub",instance="hub-2"'];
+const always = (value: number) => `${String(value)}x2000`;
+
+export const ALERT_CASES: readonly AlertCase[] = [
+  {
+    alert: 'HubDown',
+    fires: { series: { [`up{${GATEWAY}}`]: '1x3 0x10' }, at: '8m' },
+    quiet: { series: { [`up{${GATEWAY}}`]: '1x3 0 1x10', 'up{job="other"}': always(0) }, at: '8m' },
+    because: 'one scrape failed, and what is no hub is down',
+  },
+  {
+    alert: 'HubStageMissing',
+    fires: { series: { 'hub_spool_pending_bytes{job="hub"}': always(0) }, at: '30m' },
+    quiet: {
+      series: {
+        'hub_spool_pending_bytes{job="hub"}': always(0),
+        'hub_jobs{state="waiting",processor="qc"}': always(0),
+      },
+      at: '30m',
+    },
+    because: 'both report, and have nothing to do',
+  },
+  {
+    alert: 'HubSourceSilent',
+    fires: { series: { [`hub_source_last_seen_seconds{${GATEWAY},source="pv-7t"}`]: '259000+60x60' }, at: '50m' },
+    quiet: { series: { [`hub_source_last_seen_seconds{${GATEWAY},source="pv-7t"}`]: '172800+60x60' }, at: '50m' },
+    because: 'a weekend is no silence',
+  },
+  {
+    alert: 'HubDiskLow',
+    fires: { series: { [`hub_gateway_disk_low{${GATEWAY}}`]: '0x5 1x10' }, at: '8m' },
+    quiet: { series: { [`hub_gateway_disk_low{${GATEWAY}}`]: always(0) }, at: '8m' },
+    because: 'there is room',
+  },
+  {
+    alert: 'HubDiskFillsSoon',
+    fires: { series: disk('0.40+0.0005x600'), at: '8h' },
+    quiet: { series: disk('0.40+0.00005x600'), at: '8h' },
+    because: 'at this rate it lasts for days',
+  },
+  {
+    alert: 'HubAcknowledgementSlow',
+    fires: { series: acknowledgements('0+97x60', '0+100x60'), at: '40m' },
+    quiet: { series: acknowledgements('0+100x60', '0+100x60'), at: '40m' },
+    because: 'all were answered within a second',
+  },
+  {
+    alert: 'HubReceivingFails',
+    fires: {
+      series: {
+        [`hub_gateway_instances_total{${GATEWAY},door="dimse",source="pv-7t",outcome="failed"}`]: '0x5 1+1x30',
+      },
+      at: '20m',
+    },
+    quiet: {
+      series: {
+        [`hub_gateway_instances_total{${GATEWAY},door="dimse",source="pv-7t",outcome="failed"}`]: always(3),
+        [`hub_gateway_instances_total{${GATEWAY},door="dimse",source="pv-7t",outcome="refused"}`]: '0+1x30',
+      },
+      at: '20m',
+    },
+    because: 'the senders were at fault, and what failed was long ago',
+  },
+  {
+    alert: 'HubFolderUnusable',
+    fires: { series: { [`hub_gateway_folder_up{${GATEWAY},source="export"}`]: '1x5 0x30' }, at: '20m' },
+    quiet: { series: { [`hub_gateway_folder_up{${GATEWAY},source="export"}`]: '1x5 0x5 1x30' }, at: '20m' },
+    because: 'the share came back after five minutes',
+  },
+  {
+    alert: 'HubCertificateEnds',
+    fires: {
+      series: { [`hub_gateway_certificate_expiry_seconds{${GATEWAY},door="dimse"}`]: '1209000-60x200' },
+      at: '2h',
+    },
+    quiet: {
+      series: { [`hub_gateway_certificate_expiry_seconds{${GATEWAY},door="dimse"}`]: '2592000-60x200' },
+      at: '2h',
+    },
+    because: 'it is good for a month',
+  },
+  {
+    alert: 'HubSpoolNotDraining',
+    fires: { series: { [`hub_spool_oldest_age_seconds{${GATEWAY}}`]: '0+60x60' }, at: '20m' },
+    quiet: { series: { [`hub_spool_oldest_age_seconds{${GATEWAY}}`]: '0+60x4 0x60' }, at: '20m' },
+    because: 'what waited is recorded',
+  },
+  {
+    alert: 'HubEventsLate',
+    fires: { series: lag('0+60x60', '0+60x60'), at: '20m' },
+    quiet: { series: lag('200x60', '200x60'), at: '20m' },
+    because: 'two replicas that each say 200 seconds are not 400',
+  },
+  {
+    alert: 'HubStudiesParked',
+    fires: {
+      series: { [`hub_bus_parked_keys{${FIRST},group="router",stream="hub.ingest.v1"}`]: '0x5 1x60' },
+      at: '40m',
+    },
+    quiet: {
+      series: { [`hub_bus_parked_keys{${FIRST},group="router",stream="hub.ingest.v1"}`]: '0x5 1x5 0x60' },
+      at: '40m',
+    },
+    because: 'the event went through at the second attempt',
+  },
+  {
+    alert: 'HubJobsStuck',
+    fires: { series: jobs({ waiting: '3x120', running: '0x120', done: '7x120' }), at: '80m' },
+    quiet: { series: jobs({ waiting: '3x120', running: '0x120', done: '7+1x120' }), at: '80m' },
+    because: 'steps wait, and others are worked meanwhile',
+  },
+  {
+    alert: 'HubJobsStuck',
+    fires: { series: jobs({ waiting: '3x120', running: '0x120', done: '0x120' }), at: '80m' },
+    quiet: { series: jobs({ waiting: '3x120', running: '2x120', done: '7x120' }), at: '80m' },
+    because: 'two long ones are being worked',
+  },
+  {
+    alert: 'HubJobsFail',
+    fires: { series: steps('retried', '0+1x120'), at: '100m' },
+    quiet: { series: steps('quarantined', '0+1x120'), at: '100m' },
+    because: 'what is quarantined is not tried again; it has an alert of its own',
+  },
+  {
+    alert: 'HubThreadKeepsEnding',
+    fires: { series: { [`hub_threads_ended_total{${FIRST},thread="backstage"}`]: '0x10 1 2 3 4 5 5x60' }, at: '25m' },
+    quiet: { series: { [`hub_threads_ended_total{${FIRST},thread="backstage"}`]: '0x10 1x60' }, at: '25m' },
+    because: 'it ended once',
+  },
+  {
+    alert: 'HubQuarantineGrows',
+    fires: { series: { [`hub_quarantined_total{${FIRST},reason="dataset.unreadable"}`]: '0+1x90' }, at: '80m' },
+    quiet: { series: { [`hub_quarantined_total{${FIRST},reason="dataset.unreadable"}`]: '0x30 5x90' }, at: '80m' },
+    because: 'five are somebody’s daily work',
+  },
+  {
+    alert: 'HubDeliveriesFail',
+    fires: { series: deliveries('0+1x90', '5x90'), at: '60m' },
+    quiet: { series: deliveries('0+1x90', '5+1x90'), at: '60m' },
+    because: 'others arrive meanwhile',
+  },
+  {
+    alert: 'HubDeadLetters',
+    fires: { series: { [`hub_dead_letters{${FIRST},destination="kct-pacs"}`]: '0x5 1x60' }, at: '20m' },
+    quiet: { series: { [`hub_dead_letters{${FIRST},destination="kct-pacs"}`]: '1x2 0x60' }, at: '20m' },
+    because: 'they were replayed',
+  },
+  {
+    alert: 'HubCommitmentsUntold',
+    fires: { series: { [`hub_gateway_commitments{${GATEWAY},state="failed"}`]: '0x5 2x60' }, at: '40m' },
+    quiet: { series: { [`hub_gateway_commitments{${GATEWAY},state="reporting"}`]: '0x5 2x60' }, at: '40m' },
+    because: 'they are still being told',
+  },
+];
+
+function disk(used: string): Situation['series'] {
+  return {
+    [`hub_gateway_disk_used_ratio{${GATEWAY}}`]: used,
+    [`hub_gateway_disk_max_used_ratio{${GATEWAY}}`]: always(0.75),
+    [`hub_gateway_disk_free_bytes{${GATEWAY}}`]: always(1e12),
+    [`hub_gateway_disk_min_free_bytes{${GATEWAY}}`]: always(5e9),
+    [`hub_gateway_disk_low{${GATEWAY}}`]: always(0),
+  };
+}
+
+/** @param soon - those answered within a second, of `all` */
+function acknowledgements(soon: string, all: string): Situation['series'] {
+  const bucket = (le: string) => `hub_gateway_ack_duration_seconds_bucket{${GATEWAY},door="dimse",le="${le}"}`;
+  return { [bucket('1')]: soon, [bucket('10')]: all, [bucket('+Inf')]: all };
+}
+
+function lag(first: string, second: string): Situation['series'] {
+  const of = (replica: string) => `hub_bus_lag_seconds{${replica},group="router",stream="hub.ingest.v1"}`;
+  return { [of(FIRST)]: first, [of(SECOND)]: second };
+}
+
+/** As two replicas report it: both the same of the ledger, each its own of what it worked. */
+function jobs({
+  waiting,
+  running,
+  done,
+}: Readonly<Record<'waiting' | 'running' | 'done', string>>): Situation['series'] {
+  return Object.fromEntries(
+    [FIRST, SECOND].flatMap((replica) => [
+      [`hub_jobs{${replica},state="waiting",processor="segment"}`, waiting],
+      [`hub_jobs{${replica},state="running",processor="segment"}`, running],
+      [`hub_processor_duration_seconds_count{${replica},processor="segment",outcome="done"}`, done],
+    ]),
+  );
+}
+
+function steps(outcome: string, count: string): Situation['series'] {
+  return { [`hub_processor_duration_seconds_count{${FIRST},processor="segment",outcome="${outcome}"}`]: count };
+}
+
+function deliveries(failed: string, succeeded: string): Situation['series'] {
+  const of = (outcome: string) => `hub_deliveries_total{${FIRST},destination="kct-pacs",outcome="${outcome}"}`;
+  return { [of('retried')]: failed, [of('succeeded')]: succeeded };
+}
