@@ -9,9 +9,11 @@ import { HubError } from '../../../core/errors.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import { openDatabase, translate } from './driver.ts';
-import { openLedgerPort } from './ledger-port.ts';
-import { openReads } from './operations.ts';
-import { makesWork } from './wire.ts';
+import { openLedgerPort } from '../sql/ledger-port.ts';
+import { makesWork } from '../sql/makes-work.ts';
+import { openReads } from '../sql/operations.ts';
+import { runAtOnce } from '../sql/script.ts';
+import { forScripts } from './scripts.ts';
 import { WriterCalls } from './writer-calls.ts';
 import { type WriterEvents, WriterThread } from './writer-thread.ts';
 
@@ -90,11 +92,11 @@ function openClient(file: string, clock: Clock, calls: WriterCalls, end: () => P
   return {
     ...openLedgerPort({
       clock,
-      reads: openReads(db),
+      reads: openReads(forScripts(db)),
       read: (query) => {
         if (closing !== undefined) return Promise.reject(closedError());
         try {
-          return Promise.resolve(query());
+          return Promise.resolve(runAtOnce(query()));
         } catch (error) {
           return Promise.reject(asError(translate(error)));
         }

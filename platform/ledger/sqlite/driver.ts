@@ -5,18 +5,14 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { HubError } from '../../../core/errors.ts';
-import { nameGroup } from './person-name.ts';
-
-/** `undefined` is stored as NULL, booleans as 0 and 1. */
-export type Parameter = string | number | boolean | undefined;
+import { nameGroup } from '../sql/person-name.ts';
+import type { Parameter } from '../sql/script.ts';
 
 export interface Statement<Row> {
   get(...parameters: readonly Parameter[]): Row | undefined;
   all(...parameters: readonly Parameter[]): Row[];
   /** Number of rows changed. */
   run(...parameters: readonly Parameter[]): number;
-  /** Runs an INSERT and answers the row's integer key. */
-  insert(...parameters: readonly Parameter[]): number;
 }
 
 export interface Database {
@@ -175,10 +171,6 @@ class Prepared<Row> implements Statement<Row> {
 
   run(...parameters: readonly Parameter[]): number {
     return Number(this.#statement.run(...parameters.map(bindable)).changes);
-  }
-
-  insert(...parameters: readonly Parameter[]): number {
-    return Number(this.#statement.run(...parameters.map(bindable)).lastInsertRowid);
   }
 }
 

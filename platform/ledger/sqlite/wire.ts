@@ -34,29 +34,3 @@ export type FromWriter =
   | { readonly kind: 'news' }
   | { readonly kind: 'wal-large'; readonly walBytes: number }
   | { readonly kind: 'closed' };
-
-/** Calls that may have made work for somebody. The rest is book-keeping: to wake everybody for it would make the bus wake itself. */
-const MAKES_WORK: ReadonlySet<string> = new Set([
-  'instances.record',
-  'studies.complete',
-  'studies.release',
-  'studies.answered',
-  'commitments.decide',
-  'runs.open',
-  'runs.start',
-  'runs.replay',
-  'jobs.finishStep',
-  'jobs.retryStep',
-  'jobs.quarantine',
-  'deliveries.open',
-  'deliveries.succeed',
-  'deliveries.fail',
-  'deliveries.replay',
-  'quarantine.hold',
-  'quarantine.release',
-  'events.append',
-]);
-
-export function makesWork({ group, method }: Pick<Call, 'group' | 'method'>): boolean {
-  return MAKES_WORK.has(`${group}.${method}`);
-}

@@ -7,14 +7,17 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { packError } from '../../../core/packed-error.ts';
 import { type Database, isCorruption, lockExclusively, openDatabase, translate } from './driver.ts';
 import { migrate } from './migrate.ts';
-import { openWrites } from './operations.ts';
-import { type Call, type FromWriter, makesWork, type Reply, type ToWriter, type WriterOptions } from './wire.ts';
+import { openWrites } from '../sql/operations.ts';
+import { type Script, runAtOnce } from '../sql/script.ts';
+import { makesWork } from '../sql/makes-work.ts';
+import { forScripts } from './scripts.ts';
+import { type Call, type FromWriter, type Reply, type ToWriter, type WriterOptions } from './wire.ts';
 
 /** More in one commit gains nothing and makes the first wait for the last. */
 const MAX_CALLS_PER_COMMIT = 256;
 const LARGE_WAL_BYTES = 268_435_456;
 
-type Operation = (...args: readonly unknown[]) => unknown;
+type Operation = (...args: readonly unknown[]) => Script<unknown>;
 
 if (parentPort === null) throw new TypeError('the writer is a worker thread');
 const owner = parentPort;
@@ -44,7 +47,7 @@ function run(): void {
     throw translate(error);
   }
   // The client calls only what `Writes` has; the names cross as strings.
-  const operations = openWrites(db) as unknown as Record<string, Record<string, Operation>>;
+  const operations = openWrites(forScripts(db)) as unknown as Record<string, Record<string, Operation>>;
   let dirty = false;
 
   const checkpoints = setInterval(() => {
@@ -183,7 +186,7 @@ function execute(
   if (operation === undefined) throw new TypeError(`the ledger has no ${group}.${method}`);
   db.exec('SAVEPOINT call');
   try {
-    const value = operation(...args);
+    const value = runAtOnce(operation(...args));
     db.exec('RELEASE call');
     return { id, ok: true, value };
   } catch (error) {

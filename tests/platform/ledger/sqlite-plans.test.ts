@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { completionReads, completionWrites } from '../../../platform/ledger/sqlite/completion.ts';
-import { type Database, openDatabase } from '../../../platform/ledger/sqlite/driver.ts';
-import { instanceReads } from '../../../platform/ledger/sqlite/instances.ts';
+import { completionReads, completionWrites } from '../../../platform/ledger/sql/completion.ts';
+import { openDatabase } from '../../../platform/ledger/sqlite/driver.ts';
+import { instanceReads } from '../../../platform/ledger/sql/instances.ts';
+import type { Database } from '../../../platform/ledger/sql/script.ts';
 import { migrate } from '../../../platform/ledger/sqlite/migrate.ts';
-import { studyReads } from '../../../platform/ledger/sqlite/studies.ts';
-import { timelineReads } from '../../../platform/ledger/sqlite/timeline.ts';
+import { studyReads } from '../../../platform/ledger/sql/studies.ts';
+import { timelineReads } from '../../../platform/ledger/sql/timeline.ts';
+import { forScripts } from '../../../platform/ledger/sqlite/scripts.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 /** What is asked of one study, again and again: with a million instances in the ledger each must still take a moment. */
@@ -29,13 +31,15 @@ describe('the statements of the ledger', () => {
       const db = openDatabase(file, 'write');
       migrate(db, file);
       const statements: string[] = [];
-      open({
-        ...db,
-        query: (sql) => {
-          statements.push(sql);
-          return db.query(sql);
-        },
-      });
+      open(
+        forScripts({
+          ...db,
+          query: (sql) => {
+            statements.push(sql);
+            return db.query(sql);
+          },
+        }),
+      );
 
       const scans = statements.flatMap((sql) => {
         const parameters = Array.from({ length: sql.split('?').length - 1 }, () => 1);

@@ -4,9 +4,10 @@ import { expect } from 'chai';
 import type { Condition, Search, SearchLevel } from '../../../core/search.ts';
 import type { StoredInstance } from '../../../core/ledger.ts';
 import { openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
+import { SQLITE } from '../../../platform/ledger/sql/dialect.ts';
 import { openDatabase } from '../../../platform/ledger/sqlite/driver.ts';
 import { migrate } from '../../../platform/ledger/sqlite/migrate.ts';
-import { matching } from '../../../platform/ledger/sqlite/query.ts';
+import { matching } from '../../../platform/ledger/sql/query.ts';
 import { openSqliteSearch } from '../../../platform/ledger/sqlite/search.ts';
 import { COMPLETION, hex, received } from '../../contracts/ledger-facts.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -58,7 +59,7 @@ describe('searching the ledger', () => {
     it(`looks at level ${level} for ${condition.key} (${condition.match.kind}) through an index`, () => {
       const db = openDatabase(file(), 'write');
       migrate(db, file());
-      const { from, parameters } = matching(search(level, condition));
+      const { from, parameters } = matching(search(level, condition), SQLITE);
 
       const steps = db.query<{ detail: string }>(`EXPLAIN QUERY PLAN SELECT 1 ${from} LIMIT 10`).all(...parameters);
       db.close();

@@ -17,3 +17,6 @@ CREATE TABLE node_spool_positions (
 INSERT INTO node_spool_positions SELECT '', segment, segment_offset FROM spool_positions;
 DROP TABLE spool_positions;
 ALTER TABLE node_spool_positions RENAME TO spool_positions;
+
+-- What it did is said with the decision itself, in words that every database understands.
+DROP TRIGGER commitment_decided;

@@ -1,5 +1,5 @@
 /** What may have one owner among replicas: names held for a time, and fences that tell an owner that it is one no more. */
-import type { Database } from './driver.ts';
+import type { Database, Script } from './script.ts';
 
 export function leaseWrites(db: Database) {
   // Its own name again is a new lease too: whoever held it in that process before is fenced off.
@@ -14,10 +14,14 @@ export function leaseWrites(db: Database) {
   const release = db.query('UPDATE leases SET until = 0 WHERE name = ? AND fence = ?');
 
   return {
-    acquire: (_now: Date, name: string, owner: string, leaseMs: number, at: Date): number | undefined =>
-      acquire.get(name, owner, at.getTime() + leaseMs, at.getTime())?.fence,
-    renew: (_now: Date, name: string, fence: number, leaseMs: number, at: Date): boolean =>
-      renew.run(at.getTime() + leaseMs, name, fence) === 1,
-    release: (_now: Date, name: string, fence: number): boolean => release.run(name, fence) === 1,
+    *acquire(_now: Date, name: string, owner: string, leaseMs: number, at: Date): Script<number | undefined> {
+      return (yield* acquire.get(name, owner, at.getTime() + leaseMs, at.getTime()))?.fence;
+    },
+    *renew(_now: Date, name: string, fence: number, leaseMs: number, at: Date): Script<boolean> {
+      return (yield* renew.run(at.getTime() + leaseMs, name, fence)) === 1;
+    },
+    *release(_now: Date, name: string, fence: number): Script<boolean> {
+      return (yield* release.run(name, fence)) === 1;
+    },
   };
 }

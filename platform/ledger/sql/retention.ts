@@ -2,7 +2,10 @@
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
 import type { Expired, KeptBecause, RetentionRules, SpoolPosition, UsageRow } from '../../../core/ledger.ts';
 import { type BlobRef, parseBlobRef } from '../../../core/store.ts';
-import type { Database } from './driver.ts';
+import type { Dialect } from './dialect.ts';
+import { KEEP_FURTHEST } from './instances.ts';
+import { WORK } from './locks.ts';
+import type { Database, Script } from './script.ts';
 
 /** In one transaction; the writer has others to serve. */
 const MAX_AT_ONCE = 50;
@@ -11,27 +14,27 @@ const MAX_AT_ONCE = 50;
  * True where some revision brought a series of the study (`s`) that no run took which fulfils the condition. A route may
  * take some series of a study and leave others: of those nobody else has a copy.
  */
-const someSeriesWithout = (condition: string): string =>
+const someSeriesWithout = (dialect: Dialect, condition: string): string =>
   `EXISTS (
     SELECT 1 FROM (SELECT series, revision FROM instances WHERE study = s.study
                    UNION SELECT series, revision FROM superseded_instances WHERE study = s.study) v
     JOIN series e ON e.series = v.series
     WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.revision = v.revision ${condition}
-      AND (r.series IS NULL OR e.series_instance_uid IN (SELECT value FROM json_each(r.series)))))`;
+      AND (r.series IS NULL OR e.series_instance_uid IN (${dialect.valuesOf('r.series')}))))`;
 
 /**
  * Why the instances of a study (`s`) are kept, the first reason that holds. Only the last one lets them go: every series
  * of every revision was taken by a route, every run has ended, every delivery was opened and has ended well, or was given
  * up by a person. A version that was replaced before its revision was complete went to nobody, and stays.
  */
-const BECAUSE = `CASE
+const because = (dialect: Dialect): string => `CASE
   WHEN s.holds > 0 THEN 'held'
   WHEN EXISTS (SELECT 1 FROM quarantine q WHERE q.study_instance_uid = s.study_instance_uid AND q.state = 'held')
     THEN 'quarantine'
   WHEN s.due_at IS NOT NULL OR s.state = 'receiving'
     OR EXISTS (SELECT 1 FROM instances i WHERE i.study = s.study AND i.revision IS NULL) THEN 'receiving'
   WHEN s.state = 'completed' THEN 'routing'
-  WHEN s.state = 'unrouted' OR ${someSeriesWithout('')} THEN 'unrouted'
+  WHEN s.state = 'unrouted' OR ${someSeriesWithout(dialect, '')} THEN 'unrouted'
   WHEN EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state IN ('waiting', 'running')) THEN 'processing'
   WHEN EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state = 'quarantined'
       AND NOT EXISTS (SELECT 1 FROM runs n WHERE n.replay_of = r.run_id)) THEN 'quarantine'
@@ -39,32 +42,39 @@ const BECAUSE = `CASE
     THEN 'dead-letter'
   WHEN EXISTS (SELECT 1 FROM runs r JOIN deliveries d USING (run) WHERE r.study = s.study AND d.state = 'pending')
     OR EXISTS (SELECT 1 FROM runs r WHERE r.study = s.study AND r.state = 'processed'
-      AND (SELECT count(*) FROM deliveries d WHERE d.run = r.run) < json_array_length(r.destinations)) THEN 'delivering'
-  WHEN ${someSeriesWithout('AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run = r.run)')}
+      AND (SELECT count(*) FROM deliveries d WHERE d.run = r.run) < ${dialect.lengthOf('r.destinations')}) THEN 'delivering'
+  WHEN ${someSeriesWithout(dialect, 'AND EXISTS (SELECT 1 FROM deliveries d WHERE d.run = r.run)')}
     OR EXISTS (SELECT 1 FROM superseded_instances o WHERE o.study = s.study AND o.ended_revision <= o.revision)
     THEN 'undelivered'
   ELSE 'delivered' END`;
 
-/** When the last thing happened to a study, in milliseconds: an instance came, or a delivery ended. */
-const LAST_AT = `max(unixepoch(s.last_received_at, 'subsec') * 1000, coalesce(s.completed_at, 0), coalesce(
-  (SELECT max(d.ready_at) FROM runs r JOIN deliveries d USING (run) WHERE r.study = s.study), 0))`;
+/** Nothing has happened to a study since: no instance came, no delivery ended. The time as text, then twice in milliseconds. */
+const QUIET_SINCE = `s.last_received_at < ? AND coalesce(s.completed_at, 0) < ? AND coalesce(
+  (SELECT max(d.ready_at) FROM runs r JOIN deliveries d USING (run) WHERE r.study = s.study), 0) < ?`;
 
 /** The delivery of a run may not be done again without its results, and these deliveries have all ended well. */
-const DELIVERED_RUN = `r.state = 'processed' AND json_array_length(r.destinations) > 0
-  AND (SELECT count(*) FROM deliveries d WHERE d.run = r.run) >= json_array_length(r.destinations)
+const deliveredRun = (dialect: Dialect): string => `r.state = 'processed' AND ${dialect.lengthOf('r.destinations')} > 0
+  AND (SELECT count(*) FROM deliveries d WHERE d.run = r.run) >= ${dialect.lengthOf('r.destinations')}
   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.run = r.run AND d.state IN ('pending', 'dead'))`;
 
+/** As the conditions of `QUIET_SINCE` want it. */
+function since(at: Date): readonly [string, number, number] {
+  return [at.toISOString(), at.getTime(), at.getTime()];
+}
+
 export function retentionWrites(db: Database) {
+  // An instance that comes meanwhile waits for the row, and counts from what is left.
+  const skipLocked = db.dialect.skipLocked.replace('UPDATE', 'UPDATE OF s');
   const studies = db.query<{ study: number; study_instance_uid: StudyInstanceUid }>(
     `SELECT s.study, s.study_instance_uid FROM studies s
      WHERE s.state = 'routed' AND s.holds = 0 AND s.due_at IS NULL
        AND EXISTS (SELECT 1 FROM instances i WHERE i.study = s.study)
-       AND ${LAST_AT} < ? AND ${BECAUSE} = 'delivered' ORDER BY s.study LIMIT ?`,
+       AND ${QUIET_SINCE} AND ${because(db.dialect)} = 'delivered' ORDER BY s.study LIMIT ?${skipLocked}`,
   );
   const keepSeries = db.query(
     `INSERT INTO expired_series (study, series, revision, first_instance, instances, first_received_at, last_received_at)
      SELECT study, series, coalesce(revision, 0), min(instance), count(*), min(received_at), max(received_at)
-     FROM instance_versions WHERE study = ? GROUP BY series, revision`,
+     FROM instance_versions WHERE study = ? GROUP BY study, series, revision`,
   );
   const dropRejected = db.query(
     'DELETE FROM rejected_copies WHERE sop_instance_uid IN (SELECT sop_instance_uid FROM instances WHERE study = ?)',
@@ -74,49 +84,56 @@ export function retentionWrites(db: Database) {
   const empty = db.query('UPDATE studies SET instances = 0 WHERE study = ?');
   const expireStudy = db.query(
     `INSERT INTO expired_studies (study, revision, expired_at) SELECT study, revision, ? FROM studies WHERE study = ?
-     ON CONFLICT DO UPDATE SET revision = excluded.revision, expired_at = excluded.expired_at`,
+     ON CONFLICT (study) DO UPDATE SET revision = excluded.revision, expired_at = excluded.expired_at`,
   );
   const expireRuns = db.query(
     `INSERT INTO expired_runs (run, expired_at)
      SELECT r.run, ? FROM runs r
-     WHERE ${DELIVERED_RUN} AND NOT EXISTS (SELECT 1 FROM expired_runs e WHERE e.run = r.run)
+     WHERE ${deliveredRun(db.dialect)} AND NOT EXISTS (SELECT 1 FROM expired_runs e WHERE e.run = r.run)
        AND (SELECT max(d.ready_at) FROM deliveries d WHERE d.run = r.run) < ? ORDER BY r.run LIMIT ?`,
   );
   const ended = db.query<{ entry: number }>(
-    `SELECT entry FROM quarantine q WHERE q.state <> 'held' AND unixepoch(q.ended_at, 'subsec') * 1000 < ?
+    `SELECT entry FROM quarantine q WHERE q.state <> 'held' AND q.ended_at < ?
        AND EXISTS (SELECT 1 FROM quarantine_items i WHERE i.entry = q.entry) ORDER BY entry LIMIT ?`,
   );
   const dropItems = db.query('DELETE FROM quarantine_items WHERE entry = ?');
   const position = db.query(
-    `INSERT INTO spool_positions (node, segment, segment_offset) VALUES ('', ?, ?)
-     ON CONFLICT DO UPDATE SET segment_offset = max(segment_offset, excluded.segment_offset)`,
+    `INSERT INTO spool_positions (node, segment, segment_offset) VALUES (?, ?, ?)
+     ${KEEP_FURTHEST}`,
   );
   // The next start counts on from the highest number there is: it must not come again, old events name what lay there.
   const forget = db.query(
-    'DELETE FROM spool_positions WHERE segment = ? AND segment < (SELECT max(segment) FROM spool_positions)',
+    `DELETE FROM spool_positions WHERE node = ? AND segment = ?
+       AND segment < (SELECT max(segment) FROM spool_positions WHERE node = ?)`,
   );
   const mover = openMover(db);
 
   return {
-    expire(now: Date, { receivedBefore, resultsBefore, quarantineBefore }: RetentionRules): Expired {
+    *expire(now: Date, { receivedBefore, resultsBefore, quarantineBefore }: RetentionRules): Script<Expired> {
       const at = now.toISOString();
-      const gone = receivedBefore === undefined ? [] : studies.all(receivedBefore.getTime(), MAX_AT_ONCE);
+      const gone = receivedBefore === undefined ? [] : yield* studies.all(...since(receivedBefore), MAX_AT_ONCE);
       for (const { study } of gone) {
-        keepSeries.run(study);
-        dropRejected.run(study);
-        dropVersions.run(study);
-        dropInstances.run(study);
-        expireStudy.run(at, study);
-        empty.run(study);
+        yield* keepSeries.send(study);
+        yield* dropRejected.send(study);
+        yield* dropVersions.send(study);
+        yield* dropInstances.send(study);
+        yield* expireStudy.send(at, study);
+        yield* empty.send(study);
       }
-      const runs = resultsBefore === undefined ? 0 : expireRuns.run(at, resultsBefore.getTime(), MAX_AT_ONCE);
-      const entries = quarantineBefore === undefined ? [] : ended.all(quarantineBefore.getTime(), MAX_AT_ONCE);
-      for (const { entry } of entries) dropItems.run(entry);
+      const runs = resultsBefore === undefined ? 0 : yield* expireRuns.run(at, resultsBefore.getTime(), MAX_AT_ONCE);
+      const entries =
+        quarantineBefore === undefined ? [] : yield* ended.all(quarantineBefore.toISOString(), MAX_AT_ONCE);
+      for (const { entry } of entries) yield* dropItems.send(entry);
       return { studies: gone.map((row) => row.study_instance_uid), runs, quarantineEntries: entries.length };
     },
-    announce: (_now: Date, { segment, offset }: SpoolPosition): void => void position.run(segment, offset),
-    move: (_now: Date, moves: readonly { readonly from: BlobRef; readonly to: BlobRef }[]): boolean => mover(moves),
-    forgetSegment: (_now: Date, segment: string): void => void forget.run(segment),
+    *announce(_now: Date, { segment, offset }: SpoolPosition): Script<void> {
+      yield* position.send(db.node, segment, offset);
+    },
+    move: (_now: Date, moves: readonly { readonly from: BlobRef; readonly to: BlobRef }[]): Script<boolean> =>
+      mover(moves),
+    *forgetSegment(_now: Date, segment: string): Script<void> {
+      yield* forget.send(db.node, segment, db.node);
+    },
   };
 }
 
@@ -134,28 +151,32 @@ function openMover(db: Database) {
   const updates = [
     db.query('UPDATE instances SET blob = ? WHERE blob = ?'),
     db.query('UPDATE superseded_instances SET blob = ? WHERE blob = ?'),
-    // A release takes the instance into its study from the record that stands with the item.
-    db.query(
-      `UPDATE quarantine_items SET blob = ?1, instance = CASE WHEN instance IS NULL THEN NULL
-         ELSE json_set(instance, '$.blob', ?1) END WHERE blob = ?2`,
-    ),
   ];
+  // A release takes the instance into its study from the record that stands with the item, written by `JSON.stringify`.
+  const updateHeld = db.query(
+    'UPDATE quarantine_items SET blob = ?, instance = replace(instance, ?, ?) WHERE blob = ?',
+  );
   const items = db.query<{ run: number; items: string }>(
     'SELECT run, items FROM run_items JOIN runs USING (run) WHERE study = ?',
   );
   const setItems = db.query('UPDATE run_items SET items = ? WHERE run = ?');
 
-  return (moves: readonly { readonly from: BlobRef; readonly to: BlobRef }[]): boolean => {
-    const studies = new Set(moves.flatMap(({ from }) => studiesOf.all(from, from).map(({ study }) => study)));
-    for (const study of studies) if (isBusy.get(study) !== undefined) return false;
+  return function* (moves: readonly { readonly from: BlobRef; readonly to: BlobRef }[]): Script<boolean> {
+    const studies = new Set<number>();
+    yield* db.lock(WORK);
+    for (const { from } of moves) for (const { study } of yield* studiesOf.all(from, from)) studies.add(study);
+    for (const study of studies) if ((yield* isBusy.get(study)) !== undefined) return false;
     const places = new Map<string, string>(moves.map(({ from, to }) => [from, to]));
-    for (const [from, to] of places) for (const update of updates) update.run(to, from);
+    for (const [from, to] of places) {
+      for (const update of updates) yield* update.send(to, from);
+      yield* updateHeld.send(to, `"blob":${JSON.stringify(from)}`, `"blob":${JSON.stringify(to)}`, from);
+    }
     for (const study of studies) {
-      for (const row of items.all(study)) {
+      for (const row of yield* items.all(study)) {
         const before = JSON.parse(row.items) as readonly { readonly blob: string }[];
         if (!before.some((item) => places.has(item.blob))) continue;
         const moved = before.map((item) => ({ ...item, blob: places.get(item.blob) ?? item.blob }));
-        setItems.run(JSON.stringify(moved), row.run);
+        yield* setItems.send(JSON.stringify(moved), row.run);
       }
     }
     return true;
@@ -164,40 +185,51 @@ function openMover(db: Database) {
 
 export function retentionReads(db: Database) {
   // '$' is the next character after '#': all places of the pack, from the index.
-  const inPack = (table: string) => `SELECT blob, size_bytes FROM ${table} WHERE blob >= ?1 AND blob < ?2`;
+  const inPack = (table: string) => `SELECT blob, size_bytes FROM ${table} WHERE blob >= ? AND blob < ?`;
   const all = ['instances', 'superseded_instances', 'quarantine_items'].map(inPack).join(' UNION ');
   const needed = db.query<{ blob: BlobRef; size_bytes: number }>(all);
-  const bytes = db.query<{ bytes: number }>(`SELECT coalesce(sum(size_bytes), 0) AS bytes FROM (${all})`);
-  const range = (segment: string): readonly [string, string] => [`spool/${segment}#`, `spool/${segment}$`];
+  const bytes = db.query<{ bytes: number }>(`SELECT coalesce(sum(size_bytes), 0) AS bytes FROM (${all}) AS parts`);
+  const range = (segment: string): readonly string[] => {
+    const ends = [`spool/${segment}#`, `spool/${segment}$`];
+    return [...ends, ...ends, ...ends];
+  };
   const expired = db.query<{ found: 1 }>('SELECT 1 AS found FROM expired_runs JOIN runs USING (run) WHERE run_id = ?');
+  const destinations = (state: string) =>
+    `(SELECT string_agg(destination, ',') FROM (
+        SELECT DISTINCT d.destination FROM runs r JOIN deliveries d USING (run)
+        WHERE r.study = kept.study AND d.state = '${state}' ORDER BY d.destination) AS names)`;
   const usage = db.query<{ because: KeptBecause; destinations: string | null; studies: number; bytes: number }>(
     `WITH sizes (study, bytes) AS (SELECT study, sum(size_bytes) FROM instance_versions GROUP BY study),
-          kept (study, because, bytes) AS (SELECT s.study, ${BECAUSE}, bytes FROM sizes JOIN studies s USING (study))
+          kept (study, because, bytes) AS (SELECT s.study, ${because(db.dialect)}, bytes FROM sizes JOIN studies s USING (study))
      SELECT because,
             CASE because
-              WHEN 'delivering' THEN (SELECT group_concat(DISTINCT d.destination) FROM runs r JOIN deliveries d USING (run)
-                                      WHERE r.study = kept.study AND d.state = 'pending')
-              WHEN 'dead-letter' THEN (SELECT group_concat(DISTINCT d.destination) FROM runs r JOIN deliveries d USING (run)
-                                       WHERE r.study = kept.study AND d.state = 'dead') END AS destinations,
+              WHEN 'delivering' THEN ${destinations('pending')}
+              WHEN 'dead-letter' THEN ${destinations('dead')} END AS destinations,
             count(*) AS studies, sum(bytes) AS bytes
      FROM kept GROUP BY 1, 2 ORDER BY bytes DESC`,
   );
 
   return {
-    needed: (segment: string): readonly { readonly blob: BlobRef; readonly sizeBytes: number }[] =>
-      needed
-        .all(...range(segment))
+    *needed(segment: string): Script<readonly { readonly blob: BlobRef; readonly sizeBytes: number }[]> {
+      return (yield* needed.all(...range(segment)))
         .map(({ blob, size_bytes: sizeBytes }) => ({ blob, sizeBytes }))
-        .toSorted((one, other) => parseBlobRef(one.blob).offset - parseBlobRef(other.blob).offset),
-    neededBytes: (segment: string): number => bytes.get(...range(segment))?.bytes ?? 0,
-    expiredRuns: (runIds: readonly string[]): readonly string[] =>
-      runIds.filter((runId) => expired.get(runId) !== undefined),
-    usage: (): readonly UsageRow[] =>
-      usage.all().map(({ because, destinations, studies, bytes: sum }) => ({
+        .toSorted((one, other) => parseBlobRef(one.blob).offset - parseBlobRef(other.blob).offset);
+    },
+    *neededBytes(segment: string): Script<number> {
+      return (yield* bytes.get(...range(segment)))?.bytes ?? 0;
+    },
+    *expiredRuns(runIds: readonly string[]): Script<readonly string[]> {
+      const found: string[] = [];
+      for (const runId of runIds) if ((yield* expired.get(runId)) !== undefined) found.push(runId);
+      return found;
+    },
+    *usage(): Script<readonly UsageRow[]> {
+      return (yield* usage.all()).map(({ because, destinations, studies, bytes: sum }) => ({
         because,
         ...(destinations === null ? {} : { destinations }),
         studies,
         bytes: sum,
-      })),
+      }));
+    },
   };
 }

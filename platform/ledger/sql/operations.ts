@@ -2,7 +2,7 @@
 import { commitmentReads, commitmentWrites } from './commitments.ts';
 import { completionReads, completionWrites } from './completion.ts';
 import { deliveryReads, deliveryWrites } from './deliveries.ts';
-import type { Database } from './driver.ts';
+import type { Database, Script } from './script.ts';
 import { eventReads, eventWrites, openEventLog } from './events.ts';
 import { groupReads, groupWrites } from './groups.ts';
 import { instanceReads, instanceWrites } from './instances.ts';
@@ -24,11 +24,12 @@ export function openWrites(db: Database) {
   const log = openEventLog(db);
   const holds = openHolds(db, log);
   const intake = openIntake(db, log);
-  const replay = openReplay(db, log, instanceReads(db).ofStudy);
+  const items = instanceReads(db);
+  const replay = openReplay(db, log, (study, selection) => items.ofStudy(study, selection));
   return {
     instances: instanceWrites(db, intake, holds),
     studies: { ...studyWrites(db, log), ...completionWrites(db) },
-    runs: { ...runWrites(db, log), replay: (now: Date, runId: string): string => replay(runId, now) },
+    runs: { ...runWrites(db, log), replay: (now: Date, runId: string): Script<string> => replay(runId, now) },
     jobs: jobWrites(db, log, holds),
     deliveries: deliveryWrites(db, log),
     commitments: commitmentWrites(db),
@@ -46,7 +47,7 @@ export function openReads(db: Database) {
   return {
     instances,
     studies: { ...studyReads(db), ...completionReads(db), timeline: timelineReads(db) },
-    runs: runReads(db, instances.ofStudy),
+    runs: runReads(db, (study, selection) => instances.ofStudy(study, selection)),
     deliveries: deliveryReads(db),
     commitments: commitmentReads(db),
     quarantine: quarantineReads(db),

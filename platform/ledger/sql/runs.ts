@@ -3,10 +3,13 @@ import { v7 as uuidv7 } from 'uuid';
 import { HubError } from '../../../core/errors.ts';
 import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
 import type { InboxEntry, NewRun, RunRow, RunState, RunStep, RunSummary } from '../../../core/ledger.ts';
-import type { RunItem } from '../../../core/store.ts';
-import type { Database } from './driver.ts';
+import type { InstanceItem, RunItem } from '../../../core/store.ts';
+import type { Database, Script } from './script.ts';
 import type { EventLog, SealedEvent } from './events.ts';
-import type { instanceReads } from './instances.ts';
+import type { ItemSelection } from './instances.ts';
+
+/** The instances of a study, whole or as a revision took them. */
+type ItemsOf = (study: StudyInstanceUid, selection: ItemSelection) => Script<readonly InstanceItem[]>;
 
 /** A run as it crosses to the writer: its lists as JSON. */
 export interface PreparedRun {
@@ -53,19 +56,19 @@ export function runWrites(db: Database, log: EventLog) {
   const setState = db.query('UPDATE runs SET state = ? WHERE run = ?');
 
   return {
-    open(
+    *open(
       now: Date,
       inbox: InboxEntry,
       uid: StudyInstanceUid,
       runs: readonly PreparedRun[],
       events: readonly SealedEvent[],
-    ): 'recorded' | 'already' {
-      if (!log.enter(inbox, now)) return 'already';
-      const row = study.get(uid);
+    ): Script<'recorded' | 'already'> {
+      if (!(yield* log.enter(inbox, now))) return 'already';
+      const row = yield* study.get(uid);
       if (row === undefined) throw new HubError('resource.not-found', { studyInstanceUid: uid });
       for (const run of runs) {
         const { runId, revision, route, configVersion, explanation, series, steps, destinations } = run;
-        insert.run(
+        yield* insert.send(
           runId,
           row.study,
           revision,
@@ -79,27 +82,27 @@ export function runWrites(db: Database, log: EventLog) {
           events.find((event) => event.type === 'study.routed' && event.data.includes(runId))?.id,
         );
       }
-      decide.run(runs.length === 0 ? 'unrouted' : 'routed', row.study);
-      log.append(events);
+      yield* decide.send(runs.length === 0 ? 'unrouted' : 'routed', row.study);
+      yield* log.append(events);
       return 'recorded';
     },
-    start(
+    *start(
       now: Date,
       inbox: InboxEntry,
       runId: string,
       eventsWithoutSteps: readonly SealedEvent[],
-    ): 'recorded' | 'already' {
-      if (!log.enter(inbox, now)) return 'already';
-      const row = find.get(runId);
+    ): Script<'recorded' | 'already'> {
+      if (!(yield* log.enter(inbox, now))) return 'already';
+      const row = yield* find.get(runId);
       if (row === undefined) throw new HubError('resource.not-found', { runId });
       // Started by another event of the same run, or ended meanwhile.
       if (row.state !== 'waiting') return 'recorded';
       const [first] = JSON.parse(row.steps) as readonly RunStep[];
       if (first === undefined) {
-        setState.run('processed', row.run);
-        log.append(eventsWithoutSteps);
+        yield* setState.send('processed', row.run);
+        yield* log.append(eventsWithoutSteps);
       } else {
-        insertJob.run(uuidv7(), row.run, first.processor, now.getTime());
+        yield* insertJob.send(uuidv7(), row.run, first.processor, now.getTime());
       }
       return 'recorded';
     },
@@ -114,8 +117,8 @@ export function runWrites(db: Database, log: EventLog) {
 export function openReplay(
   db: Database,
   log: EventLog,
-  itemsOf: ReturnType<typeof instanceReads>['ofStudy'],
-): (runId: string, now: Date) => string {
+  itemsOf: ItemsOf,
+): (runId: string, now: Date) => Script<string> {
   const find = db.query<RunTableRow>(`${SELECT_RUN} WHERE run_id = ?`);
   const expired = db.query<{ found: 1 }>(
     'SELECT 1 AS found FROM runs r JOIN expired_studies e USING (study) WHERE r.run = ? AND e.revision >= r.revision',
@@ -123,19 +126,21 @@ export function openReplay(
   const insert = db.query(
     `INSERT INTO runs (run_id, study, revision, route, config_version, explanation, series, steps, destinations, state,
                        created_at, routed_event_id, replay_of)
-     SELECT ?, study, revision, route, config_version, explanation, series, steps, destinations, 'waiting', ?, ?, run_id
+     SELECT CAST(? AS TEXT), study, revision, route, config_version, explanation, series, steps, destinations, 'waiting',
+            CAST(? AS TEXT), CAST(? AS TEXT), run_id
      FROM runs WHERE run_id = ?`,
   );
 
-  return (runId, now) => {
-    const row = find.get(runId);
+  return function* (runId, now) {
+    const row = yield* find.get(runId);
     if (row === undefined) throw new HubError('resource.not-found', { runId });
     const replayId = uuidv7();
     const run = toSummary(row, 0);
     const { studyInstanceUid, revision, series } = run;
-    if (expired.get(row.run) !== undefined) throw new HubError('study.expired', { studyInstanceUid, revision });
-    const items = itemsOf(studyInstanceUid, { revision, ...(series === undefined ? {} : { series }) });
-    const eventId = log.publish(
+    if ((yield* expired.get(row.run)) !== undefined)
+      throw new HubError('study.expired', { studyInstanceUid, revision });
+    const items = yield* itemsOf(studyInstanceUid, { revision, ...(series === undefined ? {} : { series }) });
+    const eventId = yield* log.publish(
       {
         type: 'study.routed',
         stream: 'hub.work.v1',
@@ -156,7 +161,7 @@ export function openReplay(
       },
       now,
     );
-    insert.run(replayId, now.toISOString(), eventId, runId);
+    yield* insert.send(replayId, now.toISOString(), eventId, runId);
     return replayId;
   };
 }
@@ -182,7 +187,7 @@ interface RunTableRow {
 const SELECT_RUN =
   'SELECT runs.*, studies.study_instance_uid, studies.correlation_id FROM runs JOIN studies USING (study)';
 
-export function runReads(db: Database, itemsOf: ReturnType<typeof instanceReads>['ofStudy']) {
+export function runReads(db: Database, itemsOf: ItemsOf) {
   const one = db.query<RunTableRow>(`${SELECT_RUN} WHERE run_id = ?`);
   const ofStudy = db.query<RunTableRow>(`${SELECT_RUN} WHERE study_instance_uid = ? ORDER BY run`);
   const items = db.query<{ items: string }>('SELECT items FROM run_items WHERE run = ?');
@@ -194,37 +199,51 @@ export function runReads(db: Database, itemsOf: ReturnType<typeof instanceReads>
   );
 
   const countItems = db.query<{ count: number }>(
-    'SELECT json_array_length(items) AS count FROM run_items WHERE run = ?',
+    `SELECT ${db.dialect.lengthOf('items')} AS count FROM run_items WHERE run = ?`,
   );
 
-  const workingSet = (row: RunTableRow): readonly RunItem[] => {
-    const stored = items.get(row.run);
-    return stored === undefined ? received(row) : (JSON.parse(stored.items) as readonly RunItem[]);
+  const workingSet = function* (row: RunTableRow): Script<readonly RunItem[]> {
+    const stored = yield* items.get(row.run);
+    return stored === undefined ? yield* received(row) : (JSON.parse(stored.items) as readonly RunItem[]);
   };
-  const received = (row: RunTableRow): readonly RunItem[] => {
+  const received = function* (row: RunTableRow): Script<readonly RunItem[]> {
     const series = parseSeries(row);
-    return itemsOf(row.study_instance_uid, { revision: row.revision, ...(series === undefined ? {} : { series }) });
+    return yield* itemsOf(row.study_instance_uid, {
+      revision: row.revision,
+      ...(series === undefined ? {} : { series }),
+    });
   };
 
   return {
-    get(runId: string): RunRow | undefined {
-      const row = one.get(runId);
+    *get(runId: string): Script<RunRow | undefined> {
+      const row = yield* one.get(runId);
       if (row === undefined) return undefined;
-      const set = workingSet(row);
+      const set = yield* workingSet(row);
       return { ...toSummary(row, set.length), items: set };
     },
-    ofStudy: (study: StudyInstanceUid): readonly RunSummary[] =>
-      ofStudy.all(study).map((row) => toSummary(row, countItems.get(row.run)?.count ?? received(row).length)),
-    resultless: <Attempt extends { readonly runId: string; readonly step: number; readonly fence: number }>(
+    *ofStudy(study: StudyInstanceUid): Script<readonly RunSummary[]> {
+      const summaries: RunSummary[] = [];
+      for (const row of yield* ofStudy.all(study)) {
+        const count = (yield* countItems.get(row.run))?.count ?? (yield* received(row)).length;
+        summaries.push(toSummary(row, count));
+      }
+      return summaries;
+    },
+    *resultless<Attempt extends { readonly runId: string; readonly step: number; readonly fence: number }>(
       attempts: readonly Attempt[],
-    ): readonly Attempt[] =>
-      attempts.filter(({ runId, step, fence }) => {
-        const known = job.get(runId, step);
+    ): Script<readonly Attempt[]> {
+      const found: Attempt[] = [];
+      for (const attempt of attempts) {
+        const known = yield* job.get(attempt.runId, attempt.step);
         // A higher fence than we gave out is of a ledger newer than this one: a restored backup must not cost results.
-        if (known === undefined || fence > known.fence) return false;
-        return fence < known.fence || known.state !== 'done';
-      }),
-    backlog: () => backlog.all().map(({ state, processor, jobs }) => ({ state, processor, jobs })),
+        if (known === undefined || attempt.fence > known.fence) continue;
+        if (attempt.fence < known.fence || known.state !== 'done') found.push(attempt);
+      }
+      return found;
+    },
+    *backlog(): Script<readonly { readonly state: string; readonly processor: string; readonly jobs: number }[]> {
+      return (yield* backlog.all()).map(({ state, processor, jobs }) => ({ state, processor, jobs }));
+    },
   };
 }
 

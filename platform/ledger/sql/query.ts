@@ -13,7 +13,8 @@ import {
   SEARCHABLE,
 } from '../../../core/search.ts';
 import type { BlobRef } from '../../../core/store.ts';
-import type { Database, Parameter } from './driver.ts';
+import type { Dialect } from './dialect.ts';
+import type { Database, Parameter, Script } from './script.ts';
 import { nameGroup } from './person-name.ts';
 
 /** `h` study_headers, `t` studies, `f` series_headers, `s` series, `i` instances. Names have a column for each component group. */
@@ -58,33 +59,36 @@ interface Sql {
 }
 
 /** @returns answers a search over one connection */
-export function openSearch(db: Database): (search: Search) => SearchResult {
+export function openSearch(db: Database): (search: Search) => Script<SearchResult> {
   const details = openDetails(db);
-  return (search) => {
-    const { from, parameters } = matching(search);
+  return function* (search) {
+    const { from, parameters } = matching(search, db.dialect);
     const { key } = LEVELS[search.level];
     // One more than asked for says that the page is not the last.
-    const rows = db
+    const rows = yield* db
       .query<{ key: number }>(`SELECT ${key} AS key ${from} ORDER BY ${key} LIMIT ? OFFSET ?`)
       .all(...parameters, search.limit + 1, search.offset);
     const page = rows.slice(0, search.limit).map((row) => row.key);
     const more =
       rows.length <= search.limit
         ? 0
-        : (db
-            .query<{ more: number }>(`SELECT count(*) AS more FROM (SELECT 1 ${from} LIMIT ? OFFSET ?)`)
-            .get(...parameters, MORE_COUNTED, search.offset + search.limit)?.more ?? 0);
-    return { found: details(search, page), more };
+        : ((yield* db
+            .query<{ more: number }>(`SELECT count(*) AS more FROM (SELECT 1 ${from} LIMIT ? OFFSET ?) AS rest`)
+            .get(...parameters, MORE_COUNTED, search.offset + search.limit))?.more ?? 0);
+    return { found: yield* details(search, page), more };
   };
 }
 
-/** FROM and WHERE of a search; for tests that look at what SQLite makes of it. */
-export function matching({ level, conditions }: Search): { readonly from: string; readonly parameters: Parameter[] } {
+/** FROM and WHERE of a search; for tests that look at what a database makes of it. */
+export function matching(
+  { level, conditions }: Search,
+  dialect: Dialect,
+): { readonly from: string; readonly parameters: Parameter[] } {
   const { from, study } = LEVELS[level];
   // Nothing counts the rows for SQLite's planner: of two indexes it may take the one that half of all series are in.
   const isNarrow =
     level === 'instance' || conditions.some(({ key }) => SEARCHABLE[key] === 'study' && key !== 'ModalitiesInStudy');
-  const sql = conditions.map((condition) => conditionSql(condition, study, isNarrow));
+  const sql = conditions.map((condition) => conditionSql(condition, study, isNarrow, dialect));
   const where = sql.map(({ text }) => text);
   // What was removed after its delivery is not here to be found.
   const ofSeries = level === 'series' ? ' AND n.series = f.series' : '';
@@ -103,31 +107,31 @@ export function matching({ level, conditions }: Search): { readonly from: string
 }
 
 /** @param isNarrow - another condition finds the rows; an index on what series have in common is not to be used */
-function conditionSql({ key, match }: Condition, study: string, isNarrow: boolean): Sql {
+function conditionSql({ key, match }: Condition, study: string, isNarrow: boolean, dialect: Dialect): Sql {
   if (key === 'ModalitiesInStudy') {
-    const inner = matchSql('m.modality', match);
+    const inner = matchSql('m.modality', match, dialect);
     return {
       text: `EXISTS (SELECT 1 FROM series_headers m WHERE m.study = ${study} AND ${inner.text} AND ${HAS_INSTANCES('m')})`,
       parameters: inner.parameters,
     };
   }
   const [indexed, ...groups] = COLUMNS[key];
-  const column = isNarrow && indexed.startsWith('f.') ? `+${indexed}` : indexed;
-  if (groups.length > 0) return nameSql([column, ...groups], match);
+  const column = isNarrow && indexed.startsWith('f.') ? dialect.unindexed(indexed) : indexed;
+  if (groups.length > 0) return nameSql([column, ...groups], match, dialect);
   if (INTEGER_KEYS.has(key) && match.kind === 'any') return equalSql(column, match.values.map(Number));
   if (TIME_KEYS.has(key) && match.kind === 'any') {
     // 101530 and 101530.000 are the same time.
     return anySql(match.values.map((value) => fractionSql(column, value)));
   }
-  return matchSql(column, match);
+  return matchSql(column, match, dialect);
 }
 
-function matchSql(column: string, match: Match): Sql {
+function matchSql(column: string, match: Match, dialect: Dialect): Sql {
   switch (match.kind) {
     case 'any':
       return equalSql(column, match.values);
     case 'wildcard':
-      return globSql(column, match.pattern);
+      return patternSql(column, match.pattern, dialect);
     case 'range': {
       const ends: Sql[] = [];
       if (match.from !== undefined) ends.push({ text: `${column} >= ?`, parameters: [match.from] });
@@ -142,7 +146,7 @@ function matchSql(column: string, match: Match): Sql {
 }
 
 /** PS3.4 Section C.2.2.2.1, and PS3.5 Section 6.2.1.1: a name matches when one of its component groups does. */
-function nameSql(columns: readonly string[], match: Match): Sql {
+function nameSql(columns: readonly string[], match: Match, dialect: Dialect): Sql {
   if (match.kind === 'range') throw new TypeError('a name has no range');
   const texts = match.kind === 'any' ? match.values : [match.pattern];
   return anySql(
@@ -157,7 +161,7 @@ function nameSql(columns: readonly string[], match: Match): Sql {
         const folded = nameGroup(text, group);
         return folded === undefined
           ? []
-          : [match.kind === 'any' ? equalSql(column, [folded]) : globSql(column, folded)];
+          : [match.kind === 'any' ? equalSql(column, [folded]) : patternSql(column, folded, dialect)];
       });
       return groups.length === 1 ? anySql(sql) : allSql(sql);
     }),
@@ -170,12 +174,11 @@ function equalSql(column: string, values: readonly (string | number)[]): Sql {
 }
 
 /** The prefix before the first wildcard is a range that an index serves. */
-function globSql(column: string, pattern: string): Sql {
-  // In GLOB a bracket begins a set of characters; in DICOM it is a character.
-  const glob: Sql = { text: `${column} GLOB ?`, parameters: [pattern.replaceAll('[', '[[]')] };
+function patternSql(column: string, pattern: string, dialect: Dialect): Sql {
+  const like: Sql = { text: dialect.like(column), parameters: [dialect.patternOf(pattern)] };
   const prefix = /^[^*?]*/.exec(pattern)?.[0] ?? '';
-  if (prefix === '') return glob;
-  return allSql([{ text: `${column} >= ? AND ${column} < ?`, parameters: [prefix, `${prefix}\u{10ffff}`] }, glob]);
+  if (prefix === '') return like;
+  return allSql([{ text: `${column} >= ? AND ${column} < ?`, parameters: [prefix, `${prefix}\u{10ffff}`] }, like]);
 }
 
 function fractionSql(column: string, value: string): Sql {
@@ -183,19 +186,17 @@ function fractionSql(column: string, value: string): Sql {
   const separator = plain.includes('.') ? '' : '.';
   return anySql([
     { text: `${column} = ?`, parameters: [plain] },
-    {
-      text: `${column} GLOB ? AND NOT ${column} GLOB ?`,
-      parameters: [`${plain}${separator}0*`, `${plain}${separator}*[^0]*`],
-    },
+    // Behind it only zeros.
+    { text: `rtrim(${column}, '0') = ?`, parameters: [`${plain}${separator}`] },
   ]);
 }
 
 function anySql(parts: readonly Sql[]): Sql {
-  return joined(parts, ' OR ', '0');
+  return joined(parts, ' OR ', '1 = 0');
 }
 
 function allSql(parts: readonly Sql[]): Sql {
-  return joined(parts, ' AND ', '1');
+  return joined(parts, ' AND ', '1 = 1');
 }
 
 function joined(parts: readonly Sql[], operator: string, none: string): Sql {
@@ -209,18 +210,20 @@ function joined(parts: readonly Sql[], operator: string, none: string): Sql {
 }
 
 /** What is told of each row of a page, read row by row by its key. */
-function openDetails(db: Database): (search: Search, page: readonly number[]) => readonly Found[] {
+function openDetails(db: Database): (search: Search, page: readonly number[]) => Script<readonly Found[]> {
   const study = db.query<{
     study_instance_uid: StudyInstanceUid;
     instances: number;
     series: number;
-    modalities: string;
+    /** A backslash between them, which no value has (PS3.5 Section 6.1.3). */
+    modalities: string | null;
     attributes: string;
   }>(
     `SELECT t.study_instance_uid, t.instances,
             (SELECT count(*) FROM series_headers f WHERE f.study = t.study AND ${HAS_INSTANCES('f')}) AS series,
-            (SELECT json_group_array(DISTINCT f.modality) FROM series_headers f
-             WHERE f.study = t.study AND f.modality IS NOT NULL AND ${HAS_INSTANCES('f')}) AS modalities,
+            (SELECT string_agg(modality, '\\') FROM (
+               SELECT DISTINCT f.modality FROM series_headers f
+               WHERE f.study = t.study AND f.modality IS NOT NULL AND ${HAS_INSTANCES('f')}) AS each) AS modalities,
             (SELECT s.attributes FROM series s WHERE s.study = t.study ORDER BY s.series LIMIT 1) AS attributes
      FROM studies t WHERE t.study = ?`,
   );
@@ -245,57 +248,60 @@ function openDetails(db: Database): (search: Search, page: readonly number[]) =>
      FROM instances i JOIN studies t USING (study) JOIN series s USING (series) WHERE i.instance = ?`,
   );
 
-  const ofStudy = (key: number, fields: readonly string[]): Found | undefined => {
-    const row = study.get(key);
+  const ofStudy = function* (key: number, fields: readonly string[]): Script<Found | undefined> {
+    const row = yield* study.get(key);
     if (row === undefined) return undefined;
     return {
       studyInstanceUid: row.study_instance_uid,
       study: {
         attributes: picked(row.attributes, fields),
-        modalities: (JSON.parse(row.modalities) as readonly string[]).toSorted(),
+        modalities: row.modalities === null ? [] : row.modalities.split('\\').toSorted(),
         series: row.series,
         instances: row.instances,
       },
     };
   };
 
-  return (search, page) => {
+  return function* (search, page) {
     /** Series of one study stand side by side. */
     let last: { readonly key: number; readonly found: Found | undefined } | undefined;
-    return page.flatMap((key): readonly Found[] => {
+    const all: Found[] = [];
+    for (const key of page) {
       switch (search.level) {
         case 'study': {
-          const found = ofStudy(key, search.studyFields);
-          return found === undefined ? [] : [found];
+          const found = yield* ofStudy(key, search.studyFields);
+          if (found !== undefined) all.push(found);
+          break;
         }
         case 'series': {
-          const row = series.get(key);
-          if (row === undefined) return [];
-          if (last?.key !== row.study) last = { key: row.study, found: ofStudy(row.study, search.studyFields) };
-          if (last.found === undefined) return [];
+          const row = yield* series.get(key);
+          if (row === undefined) break;
+          if (last?.key !== row.study) last = { key: row.study, found: yield* ofStudy(row.study, search.studyFields) };
+          if (last.found === undefined) break;
           const { series_instance_uid: seriesInstanceUid, instances } = row;
           const attributes = picked(row.attributes, search.seriesFields);
-          return [{ ...last.found, series: { seriesInstanceUid, attributes, instances } }];
+          all.push({ ...last.found, series: { seriesInstanceUid, attributes, instances } });
+          break;
         }
         case 'instance': {
-          const row = instance.get(key);
-          if (row === undefined) return [];
-          return [
-            {
-              studyInstanceUid: row.study_instance_uid,
-              instance: {
-                seriesInstanceUid: row.series_instance_uid,
-                sopInstanceUid: row.sop_instance_uid,
-                sopClassUid: row.sop_class_uid,
-                blob: row.blob,
-              },
+          const row = yield* instance.get(key);
+          if (row === undefined) break;
+          all.push({
+            studyInstanceUid: row.study_instance_uid,
+            instance: {
+              seriesInstanceUid: row.series_instance_uid,
+              sopInstanceUid: row.sop_instance_uid,
+              sopClassUid: row.sop_class_uid,
+              blob: row.blob,
             },
-          ];
+          });
+          break;
         }
         default:
           return search.level satisfies never;
       }
-    });
+    }
+    return all;
   };
 }
 

@@ -11,7 +11,7 @@ import type {
   Page,
 } from '../../../core/ledger.ts';
 import type { BlobRef } from '../../../core/store.ts';
-import type { Database } from './driver.ts';
+import type { Database, Script } from './script.ts';
 import { openList } from './page.ts';
 
 interface Found {
@@ -24,26 +24,16 @@ export function commitmentWrites(db: Database) {
   const find = db.query<Found>(
     'SELECT commitment, commitment_id, state FROM commitments WHERE source = ? AND calling_ae_title = ? AND transaction_uid = ?',
   );
-  const insert = db.query(
+  const insert = db.query<{ commitment: number }>(
     `INSERT INTO commitments (commitment_id, source, transaction_uid, calling_ae_title, called_ae_title, association_id,
                               state, requested_at, decide_by, due_at)
-     VALUES (?, ?, ?, ?, ?, ?, 'deciding', ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, 'deciding', ?, ?, ?) RETURNING commitment`,
   );
   const insertItem = db.query(
     'INSERT INTO commitment_items (commitment, item, sop_class_uid, sop_instance_uid) VALUES (?, ?, ?, ?)',
   );
-  const isSame = db.query<{ same: 0 | 1 }>(
-    `WITH asked (item, sop_class_uid, sop_instance_uid) AS (
-       SELECT key, value ->> 0, value ->> 1 FROM json_each(?)
-     )
-     SELECT (SELECT count(*) FROM asked) = (SELECT count(*) FROM commitment_items WHERE commitment = given.commitment)
-        AND NOT EXISTS (
-          SELECT 1 FROM asked LEFT JOIN commitment_items i
-            ON i.commitment = given.commitment AND i.item = asked.item
-           AND i.sop_class_uid = asked.sop_class_uid AND i.sop_instance_uid = asked.sop_instance_uid
-          WHERE i.item IS NULL
-        ) AS same
-     FROM (SELECT ? AS commitment) AS given`,
+  const itemsOf = db.query<{ sop_class_uid: string; sop_instance_uid: string }>(
+    'SELECT sop_class_uid, sop_instance_uid FROM commitment_items WHERE commitment = ? ORDER BY item',
   );
   const goOn = db.query(
     'UPDATE commitments SET association_id = ?, called_ae_title = ?, due_at = ? WHERE commitment = ?',
@@ -53,10 +43,20 @@ export function commitmentWrites(db: Database) {
             ended_at = NULL, reason = NULL WHERE commitment = ?`,
   );
   const forgetReasons = db.query('UPDATE commitment_items SET failure_reason = NULL WHERE commitment = ?');
-  const stateOf = db.query<Found>('SELECT commitment, commitment_id, state FROM commitments WHERE commitment_id = ?');
+  const stateOf = db.query<Found>(
+    `SELECT commitment, commitment_id, state FROM commitments WHERE commitment_id = ?${db.dialect.forUpdate}`,
+  );
   const fail = db.query('UPDATE commitment_items SET failure_reason = ? WHERE commitment = ? AND item = ?');
   const decided = db.query(
     `UPDATE commitments SET state = 'reporting', decided_at = ?, due_at = ? WHERE commitment = ?`,
+  );
+  // What it names may be all of a study: it is judged again, with the decision, so that no crash comes between.
+  const look = db.query(
+    `INSERT INTO completion (study_instance_uid, look_at, told_at)
+     SELECT DISTINCT s.study_instance_uid, 0, CAST(? AS BIGINT)
+     FROM commitment_items c JOIN instances i USING (sop_instance_uid) JOIN studies s USING (study)
+     WHERE c.commitment = ? AND i.revision IS NULL AND s.due_at IS NOT NULL
+     ON CONFLICT (study_instance_uid) DO UPDATE SET look_at = 0`,
   );
   const postpone = db.query('UPDATE commitments SET due_at = ? WHERE commitment_id = ? AND due_at IS NOT NULL');
   const rejected = db.query(
@@ -71,56 +71,74 @@ export function commitmentWrites(db: Database) {
   );
 
   return {
-    request(now: Date, request: CommitmentRequest, decideBy: Date): CommitmentOutcome {
+    *request(now: Date, request: CommitmentRequest, decideBy: Date): Script<CommitmentOutcome> {
       const { source, callingAeTitle, calledAeTitle, transactionUid, associationId, items } = request;
-      const known = find.get(source, callingAeTitle, transactionUid);
+      const known = yield* find.get(source, callingAeTitle, transactionUid);
       if (known === undefined) {
-        const commitment = insert.insert(
+        const row = yield* insert.get(
           ...[request.commitmentId, source, transactionUid, callingAeTitle, calledAeTitle, associationId],
           ...[now.toISOString(), decideBy.getTime(), now.getTime()],
         );
-        items.forEach((item, n) => insertItem.run(commitment, n, item.sopClassUid, item.sopInstanceUid));
+        if (row === undefined) throw new TypeError('a commitment was not made');
+        for (const [n, item] of items.entries()) {
+          yield* insertItem.send(row.commitment, n, item.sopClassUid, item.sopInstanceUid);
+        }
         return { outcome: 'recorded', commitmentId: request.commitmentId };
       }
-      const asked = JSON.stringify(items.map((item) => [item.sopClassUid, item.sopInstanceUid]));
-      if (isSame.get(asked, known.commitment)?.same !== 1)
-        return { outcome: 'conflict', commitmentId: known.commitment_id };
+      const before = yield* itemsOf.all(known.commitment);
+      const isSame =
+        before.length === items.length &&
+        items.every(({ sopClassUid, sopInstanceUid }, n) => {
+          const { sop_class_uid: sopClass, sop_instance_uid: sopInstance } = before[n] ?? {};
+          return sopClass === sopClassUid && sopInstance === sopInstanceUid;
+        });
+      if (!isSame) return { outcome: 'conflict', commitmentId: known.commitment_id };
       // Its source never had the answer, or has lost it: what was decided then may not hold any more.
       if (known.state === 'reported' || known.state === 'failed') {
-        again.run(now.toISOString(), decideBy.getTime(), known.commitment);
-        forgetReasons.run(known.commitment);
+        yield* again.send(now.toISOString(), decideBy.getTime(), known.commitment);
+        yield* forgetReasons.send(known.commitment);
       }
-      goOn.run(associationId, calledAeTitle, now.getTime(), known.commitment);
+      yield* goOn.send(associationId, calledAeTitle, now.getTime(), known.commitment);
       return { outcome: 'repeated', commitmentId: known.commitment_id };
     },
-    rejected(
+    *rejected(
       now: Date,
       copy: { readonly sopInstanceUid: string; readonly dataSetSha256: string; readonly source: string },
-    ): void {
-      rejected.run(copy.sopInstanceUid, copy.dataSetSha256, copy.source, now.toISOString());
+    ): Script<void> {
+      yield* rejected.send(copy.sopInstanceUid, copy.dataSetSha256, copy.source, now.toISOString());
     },
-    decide(
+    *decide(
       now: Date,
       commitmentId: string,
       failures: readonly { readonly item: number; readonly reason: number }[],
-    ): boolean {
-      const row = stateOf.get(commitmentId);
+    ): Script<boolean> {
+      const row = yield* stateOf.get(commitmentId);
       if (row?.state !== 'deciding' && row?.state !== 'reporting') return false;
-      if (row.state === 'reporting') forgetReasons.run(row.commitment);
-      for (const { item, reason } of failures) fail.run(reason, row.commitment, item);
-      decided.run(now.toISOString(), now.getTime(), row.commitment);
+      if (row.state === 'reporting') yield* forgetReasons.send(row.commitment);
+      for (const { item, reason } of failures) yield* fail.send(reason, row.commitment, item);
+      yield* decided.send(now.toISOString(), now.getTime(), row.commitment);
+      if (row.state === 'deciding') yield* look.send(now.getTime(), row.commitment);
       return true;
     },
-    postpone: (_now: Date, commitmentId: string, dueAt: Date): void => void postpone.run(dueAt.getTime(), commitmentId),
-    attempted(now: Date, commitmentId: string, attempt: CommitmentAttempt, then: NextOfCommitment): boolean {
-      const row = stateOf.get(commitmentId);
+    *postpone(_now: Date, commitmentId: string, dueAt: Date): Script<void> {
+      yield* postpone.send(dueAt.getTime(), commitmentId);
+    },
+    *attempted(now: Date, commitmentId: string, attempt: CommitmentAttempt, then: NextOfCommitment): Script<boolean> {
+      const row = yield* stateOf.get(commitmentId);
       if (row?.state !== 'reporting') return false;
       const { startedAt, way, outcome, detail } = attempt;
-      attempted.run(row.commitment, attempt.attempt, startedAt, way, outcome, detail);
+      yield* attempted.send(row.commitment, attempt.attempt, startedAt, way, outcome, detail);
       const isOver = then.state !== 'reporting';
       const dueAt = then.state === 'reporting' ? then.dueAt.getTime() : undefined;
       const reason = then.state === 'failed' ? then.reason : undefined;
-      next.run(then.state, attempt.attempt, dueAt, isOver ? now.toISOString() : undefined, reason, row.commitment);
+      yield* next.send(
+        then.state,
+        attempt.attempt,
+        dueAt,
+        isOver ? now.toISOString() : undefined,
+        reason,
+        row.commitment,
+      );
       return true;
     },
   };
@@ -170,7 +188,7 @@ export function commitmentReads(db: Database) {
             EXISTS (SELECT 1 FROM quarantine_items q JOIN quarantine e USING (entry)
                     WHERE q.sop_instance_uid = i.sop_instance_uid AND e.stage = 'gateway' AND e.state = 'held')
               OR EXISTS (SELECT 1 FROM rejected_copies r WHERE r.sop_instance_uid = i.sop_instance_uid
-                         AND r.data_set_sha256 IS NOT n.data_set_sha256) AS held
+                         AND r.data_set_sha256 IS DISTINCT FROM n.data_set_sha256) AS held
      FROM commitments c JOIN commitment_items i USING (commitment)
           LEFT JOIN instances n ON n.sop_instance_uid = i.sop_instance_uid
           LEFT JOIN studies s ON s.study = n.study
@@ -200,28 +218,40 @@ export function commitmentReads(db: Database) {
   });
 
   return {
-    due: (by: Date, limit: number): readonly CommitmentRow[] => due.all(by.getTime(), limit).map(toRow),
-    evidence: (commitmentId: string): readonly CommitmentEvidence[] => evidence.all(commitmentId).map(toEvidence),
-    items: (commitmentId: string): readonly CommitmentItem[] =>
-      items.all(commitmentId).map((row) => ({
+    *due(by: Date, limit: number): Script<readonly CommitmentRow[]> {
+      return (yield* due.all(by.getTime(), limit)).map(toRow);
+    },
+    *evidence(commitmentId: string): Script<readonly CommitmentEvidence[]> {
+      return (yield* evidence.all(commitmentId)).map(toEvidence);
+    },
+    *items(commitmentId: string): Script<readonly CommitmentItem[]> {
+      return (yield* items.all(commitmentId)).map((row) => ({
         sopClassUid: row.sop_class_uid,
         sopInstanceUid: row.sop_instance_uid,
         ...(row.failure_reason === null ? {} : { failureReason: row.failure_reason }),
-      })),
-    get(commitmentId: string) {
-      const row = one.get(commitmentId);
+      }));
+    },
+    *get(
+      commitmentId: string,
+    ): Script<(CommitmentRow & { readonly history: readonly CommitmentAttempt[] }) | undefined> {
+      const row = yield* one.get(commitmentId);
       if (row === undefined) return undefined;
       return {
         ...toRow(row),
-        history: history.all(commitmentId).map(({ attempt, started_at: startedAt, way, outcome, detail }) => ({
+        history: (yield* history.all(commitmentId)).map(({ attempt, started_at: startedAt, way, outcome, detail }) => ({
           ...{ attempt, startedAt, way, outcome },
           ...(detail === null ? {} : { detail }),
         })),
       };
     },
-    list: (page: Page & { readonly state?: CommitmentState }): readonly CommitmentRow[] =>
-      list(page, ['c.state = ?', page.state]).map(toRow),
-    backlog: () => backlog.all().map(({ source, state, commitments }) => ({ source, state, commitments })),
+    *list(page: Page & { readonly state?: CommitmentState }): Script<readonly CommitmentRow[]> {
+      return (yield* list(page, ['c.state = ?', page.state])).map(toRow);
+    },
+    *backlog(): Script<
+      readonly { readonly source: string; readonly state: CommitmentState; readonly commitments: number }[]
+    > {
+      return (yield* backlog.all()).map(({ source, state, commitments }) => ({ source, state, commitments }));
+    },
   };
 }
 

@@ -2,8 +2,9 @@
 import { HubError } from '../../../core/errors.ts';
 import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
 import type { Attributes, DueStudy, Page, Provenance, SeriesRow, StudyRow } from '../../../core/ledger.ts';
-import type { Database } from './driver.ts';
+import type { Database, Script } from './script.ts';
 import type { EventLog } from './events.ts';
+import { studyLock } from './locks.ts';
 import { openList } from './page.ts';
 
 type Due = DueStudy | { readonly studyInstanceUid: StudyInstanceUid; readonly signal: 'manual' };
@@ -18,7 +19,7 @@ export function studyWrites(db: Database, log: EventLog) {
     readonly timer_version: number;
     readonly due_at: number | null;
     readonly holds: number;
-  }>('SELECT * FROM studies WHERE study_instance_uid = ?');
+  }>(`SELECT * FROM studies WHERE study_instance_uid = ?${db.dialect.forUpdate}`);
   const open = db.query('UPDATE instances SET revision = ? WHERE study = ? AND revision IS NULL');
   const endSuperseded = db.query(
     `UPDATE superseded_instances SET revision = coalesce(revision, ?), ended_revision = ?
@@ -36,8 +37,9 @@ export function studyWrites(db: Database, log: EventLog) {
   );
 
   return {
-    complete(now: Date, due: Due): boolean {
-      const row = find.get(due.studyInstanceUid);
+    *complete(now: Date, due: Due): Script<boolean> {
+      yield* db.lock(studyLock(due.studyInstanceUid));
+      const row = yield* find.get(due.studyInstanceUid);
       if (row === undefined) {
         if (due.signal !== 'manual') return false;
         throw new HubError('resource.not-found', { studyInstanceUid: due.studyInstanceUid });
@@ -47,11 +49,11 @@ export function studyWrites(db: Database, log: EventLog) {
       if (due.signal !== 'manual' && row.timer_version !== due.version) return false;
 
       const revision = row.revision + 1;
-      open.run(revision, row.study);
-      endSuperseded.run(revision, revision, row.study);
-      close.run(revision, now.getTime(), row.study);
-      forget.run(due.studyInstanceUid);
-      log.publish(
+      yield* open.send(revision, row.study);
+      yield* endSuperseded.send(revision, revision, row.study);
+      yield* close.send(revision, now.getTime(), row.study);
+      yield* forget.send(due.studyInstanceUid);
+      yield* log.publish(
         {
           type: 'study.completed',
           stream: 'hub.ingest.v1',
@@ -60,7 +62,7 @@ export function studyWrites(db: Database, log: EventLog) {
           data: {
             studyInstanceUid: due.studyInstanceUid,
             revision,
-            instances: count.get(row.study, row.study, revision)?.instances ?? 0,
+            instances: (yield* count.get(row.study, row.study, revision))?.instances ?? 0,
             source: row.source,
             signal: due.signal,
             quietMs: row.quiet_ms,
@@ -103,7 +105,7 @@ export function studyReads(db: Database) {
     attributes: string;
   }>(
     // A constant goes into both halves of the view; a joined study would read every instance there is.
-    `WITH given (study, revision) AS (SELECT (SELECT study FROM studies WHERE study_instance_uid = ?), ?)
+    `WITH given (study, revision) AS (SELECT (SELECT study FROM studies WHERE study_instance_uid = ?), CAST(? AS BIGINT))
      SELECT s.series_instance_uid,
             coalesce((SELECT o.series_provenance FROM superseded_instances o
                       WHERE o.study = s.study AND o.series = s.series AND given.revision IS NOT NULL
@@ -114,32 +116,35 @@ export function studyReads(db: Database) {
                         AND (o.ended_revision IS NULL OR o.ended_revision > given.revision)
                       ORDER BY o.entry LIMIT 1), s.attributes) AS attributes,
             count(i.instance) FILTER (
-              WHERE CASE WHEN given.revision IS NULL THEN i.is_current
+              WHERE CASE WHEN given.revision IS NULL THEN i.is_current = 1
                     ELSE i.revision <= given.revision
                          AND (i.ended_revision IS NULL OR i.ended_revision > given.revision) END) AS instances
      FROM given, instance_versions i JOIN series s USING (series)
      WHERE i.study = (SELECT study FROM given)
-     GROUP BY i.series
+     GROUP BY s.series, given.revision
      HAVING given.revision IS NULL OR count(i.instance) FILTER (WHERE i.revision = given.revision) > 0
-     ORDER BY i.series`,
+     ORDER BY s.series`,
   );
 
   return {
-    get(study: StudyInstanceUid): StudyRow | undefined {
-      const row = one.get(study);
+    *get(study: StudyInstanceUid): Script<StudyRow | undefined> {
+      const row = yield* one.get(study);
       return row === undefined ? undefined : toStudy(row);
     },
-    series: (study: StudyInstanceUid, revision?: number): readonly SeriesRow[] =>
-      series.all(study, revision).map((row) => ({
+    *series(study: StudyInstanceUid, revision?: number): Script<readonly SeriesRow[]> {
+      return (yield* series.all(study, revision)).map((row) => ({
         seriesInstanceUid: row.series_instance_uid,
         instances: row.instances,
         provenance: JSON.parse(row.provenance) as Provenance,
         attributes: JSON.parse(row.attributes) as Attributes,
-      })),
-    list: (page: Page & { readonly state?: StudyRow['state'] }): readonly StudyRow[] =>
-      list(page, ['state = ?', page.state]).map(toStudy),
-    completedSince: (since: Date, page: Page): readonly StudyRow[] =>
-      list(page, ['completed_at >= ?', since.getTime()]).map(toStudy),
+      }));
+    },
+    *list(page: Page & { readonly state?: StudyRow['state'] }): Script<readonly StudyRow[]> {
+      return (yield* list(page, ['state = ?', page.state])).map(toStudy);
+    },
+    *completedSince(since: Date, page: Page): Script<readonly StudyRow[]> {
+      return (yield* list(page, ['completed_at >= ?', since.getTime()])).map(toStudy);
+    },
   };
 }
 

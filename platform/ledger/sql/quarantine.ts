@@ -4,18 +4,19 @@ import { ERRORS } from '../../../core/errors.ts';
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
 import type { NewQuarantine, Page, Provenance, QuarantineRow } from '../../../core/ledger.ts';
 import type { BlobRef } from '../../../core/store.ts';
-import type { Database } from './driver.ts';
+import type { Database, Script } from './script.ts';
 import type { EventLog } from './events.ts';
 import type { Intake, PreparedInstance } from './intake.ts';
+import { studyLock } from './locks.ts';
 import { openList } from './page.ts';
 
 /** Holding, inside the transactions of others. */
 export interface Holds {
-  hold(entry: NewQuarantine, now: Date): void;
+  hold(entry: NewQuarantine, now: Date): Script<void>;
   /** Gathers the instances that one `record` refuses: one entry an association and reason, one event a new entry. */
   gathering(now: Date): {
-    add(instance: PreparedInstance, outcome: 'conflict' | 'patient-mismatch'): void;
-    publish(): void;
+    add(instance: PreparedInstance, outcome: 'conflict' | 'patient-mismatch'): Script<void>;
+    publish(): Script<void>;
   };
 }
 
@@ -38,8 +39,8 @@ export function openHolds(db: Database, log: EventLog): Holds {
      WHERE study_instance_uid = ? AND reason = ? AND association_id = ? AND state = 'held'`,
   );
 
-  const create = (entry: NewQuarantine, now: Date, associationId?: string): boolean => {
-    const created = insert.run(
+  const create = function* (entry: NewQuarantine, now: Date, associationId?: string): Script<boolean> {
+    const created = yield* insert.run(
       entry.quarantineId,
       entry.stage,
       entry.reason,
@@ -53,17 +54,17 @@ export function openHolds(db: Database, log: EventLog): Holds {
     );
     if (created === 0) return false;
     for (const { blob, sizeBytes, sopInstanceUid } of entry.items) {
-      insertItem.run(entry.quarantineId, blob, sizeBytes, sopInstanceUid, undefined);
+      yield* insertItem.send(entry.quarantineId, blob, sizeBytes, sopInstanceUid, undefined);
     }
-    if (entry.holdsStudy && entry.studyInstanceUid !== undefined) holdStudy.run(entry.studyInstanceUid);
+    if (entry.holdsStudy && entry.studyInstanceUid !== undefined) yield* holdStudy.send(entry.studyInstanceUid);
     return true;
   };
-  const publish = (entry: NewQuarantine, instances: number, now: Date) => {
+  const publish = function* (entry: NewQuarantine, instances: number, now: Date): Script<void> {
     const { quarantineId, stage, reason, studyInstanceUid, runId, provenance } = entry;
     const correlationId =
-      (studyInstanceUid === undefined ? undefined : correlation.get(studyInstanceUid)?.correlation_id) ??
+      (studyInstanceUid === undefined ? undefined : (yield* correlation.get(studyInstanceUid))?.correlation_id) ??
       provenance?.associationId;
-    log.publish(
+    yield* log.publish(
       {
         type: 'study.quarantined',
         stream: 'hub.work.v1',
@@ -83,17 +84,17 @@ export function openHolds(db: Database, log: EventLog): Holds {
   };
 
   return {
-    hold(entry, now) {
+    *hold(entry, now) {
       // The same entry again: a caller that repeats after a crash.
-      if (create(entry, now)) publish(entry, entry.items.length, now);
+      if (yield* create(entry, now)) yield* publish(entry, entry.items.length, now);
     },
     gathering(now) {
       const fresh = new Map<string, { readonly entry: NewQuarantine; instances: number }>();
       return {
-        add(instance, outcome) {
+        *add(instance, outcome) {
           const reason = `dataset.${outcome}` as const;
           const { studyInstanceUid, associationId } = instance;
-          let id = openEntry.get(studyInstanceUid, reason, associationId)?.quarantine_id;
+          let id = (yield* openEntry.get(studyInstanceUid, reason, associationId))?.quarantine_id;
           if (id === undefined) {
             id = uuidv7();
             const entry: NewQuarantine = {
@@ -106,17 +107,17 @@ export function openHolds(db: Database, log: EventLog): Holds {
               provenance: provenanceOf(instance),
               holdsStudy: outcome === 'patient-mismatch',
             };
-            create(entry, now, associationId);
+            yield* create(entry, now, associationId);
             fresh.set(id, { entry, instances: 0 });
           }
           // A released mismatch is taken into its study; a UID that is taken can never be.
           const record = outcome === 'patient-mismatch' ? JSON.stringify(instance) : undefined;
-          insertItem.run(id, instance.blob, instance.sizeBytes, instance.sopInstanceUid, record);
+          yield* insertItem.send(id, instance.blob, instance.sizeBytes, instance.sopInstanceUid, record);
           const counted = fresh.get(id);
           if (counted !== undefined) counted.instances += 1;
         },
-        publish() {
-          for (const { entry, instances } of fresh.values()) publish(entry, instances, now);
+        *publish() {
+          for (const { entry, instances } of fresh.values()) yield* publish(entry, instances, now);
         },
       };
     },
@@ -127,7 +128,7 @@ export function quarantineWrites(
   db: Database,
   holds: Holds,
   intake: Intake,
-  replay: (runId: string, now: Date) => string,
+  replay: (runId: string, now: Date) => Script<string>,
 ) {
   const held = db.query<{
     readonly entry: number;
@@ -135,7 +136,7 @@ export function quarantineWrites(
     readonly run_id: string | null;
     readonly holds_study: 0 | 1;
   }>(
-    `SELECT entry, study_instance_uid, run_id, holds_study FROM quarantine WHERE quarantine_id = ? AND state = 'held'`,
+    `SELECT entry, study_instance_uid, run_id, holds_study FROM quarantine WHERE quarantine_id = ? AND state = 'held'${db.dialect.forUpdate}`,
   );
   const end = db.query('UPDATE quarantine SET state = ?, ended_at = ? WHERE entry = ?');
   const records = db.query<{ instance: string }>(
@@ -149,25 +150,29 @@ export function quarantineWrites(
   );
 
   return {
-    hold: (now: Date, entry: NewQuarantine): void => holds.hold(entry, now),
-    release(now: Date, quarantineId: string): boolean {
-      const row = held.get(quarantineId);
+    *hold(now: Date, entry: NewQuarantine): Script<void> {
+      if (entry.holdsStudy && entry.studyInstanceUid !== undefined) yield* db.lock(studyLock(entry.studyInstanceUid));
+      yield* holds.hold(entry, now);
+    },
+    *release(now: Date, quarantineId: string): Script<boolean> {
+      const row = yield* held.get(quarantineId);
       if (row === undefined) return false;
-      end.run(row.run_id === null ? 'released' : 'replayed', now.toISOString(), row.entry);
+      if (row.study_instance_uid !== null) yield* db.lock(studyLock(row.study_instance_uid));
+      yield* end.send(row.run_id === null ? 'released' : 'replayed', now.toISOString(), row.entry);
       const refused = holds.gathering(now);
-      for (const { instance } of records.all(row.entry)) {
+      for (const { instance } of yield* records.all(row.entry)) {
         // Written by `gathering` above, in the same shape.
         const prepared = JSON.parse(instance) as PreparedInstance;
-        intake.accept(prepared.studyInstanceUid, prepared.patientDigest);
+        yield* intake.accept(prepared.studyInstanceUid, prepared.patientDigest);
         // Its UID may have been taken meanwhile: then it is held for that, or retention would take it for done with.
-        if (intake.settle(prepared, now) === 'conflict') refused.add(prepared, 'conflict');
+        if ((yield* intake.settle(prepared, now)) === 'conflict') yield* refused.add(prepared, 'conflict');
       }
-      refused.publish();
+      yield* refused.publish();
       if (row.study_instance_uid !== null && row.holds_study === 1) {
-        releaseStudy.run(row.study_instance_uid);
-        makeDue.run(now.getTime(), row.study_instance_uid);
+        yield* releaseStudy.send(row.study_instance_uid);
+        yield* makeDue.send(now.getTime(), row.study_instance_uid);
       }
-      if (row.run_id !== null) replay(row.run_id, now);
+      if (row.run_id !== null) yield* replay(row.run_id, now);
       return true;
     },
   };
@@ -197,30 +202,35 @@ export function quarantineReads(db: Database) {
   const items = db.query<{ blob: BlobRef; size_bytes: number; sop_instance_uid: string | null }>(
     'SELECT blob, size_bytes, sop_instance_uid FROM quarantine_items WHERE entry = ? ORDER BY item',
   );
-  const toRow = (row: EntryRow): QuarantineRow => ({
-    quarantineId: row.quarantine_id,
-    stage: row.stage,
-    reason: row.reason,
-    detail: row.detail,
-    ...(row.study_instance_uid === null ? {} : { studyInstanceUid: row.study_instance_uid }),
-    ...(row.run_id === null ? {} : { runId: row.run_id }),
-    items: items.all(row.entry).map((item) => ({
-      blob: item.blob,
-      sizeBytes: item.size_bytes,
-      ...(item.sop_instance_uid === null ? {} : { sopInstanceUid: item.sop_instance_uid }),
-    })),
-    ...(row.provenance === null ? {} : { provenance: JSON.parse(row.provenance) as Provenance }),
-    holdsStudy: row.holds_study === 1,
-    state: row.state,
-    createdAt: row.created_at,
-  });
+  const toRow = function* (row: EntryRow): Script<QuarantineRow> {
+    return {
+      quarantineId: row.quarantine_id,
+      stage: row.stage,
+      reason: row.reason,
+      detail: row.detail,
+      ...(row.study_instance_uid === null ? {} : { studyInstanceUid: row.study_instance_uid }),
+      ...(row.run_id === null ? {} : { runId: row.run_id }),
+      items: (yield* items.all(row.entry)).map((item) => ({
+        blob: item.blob,
+        sizeBytes: item.size_bytes,
+        ...(item.sop_instance_uid === null ? {} : { sopInstanceUid: item.sop_instance_uid }),
+      })),
+      ...(row.provenance === null ? {} : { provenance: JSON.parse(row.provenance) as Provenance }),
+      holdsStudy: row.holds_study === 1,
+      state: row.state,
+      createdAt: row.created_at,
+    };
+  };
 
   return {
-    list: (page: Page & { readonly state?: QuarantineRow['state'] }): readonly QuarantineRow[] =>
-      list(page, ['state = ?', page.state]).map(toRow),
-    get(quarantineId: string): QuarantineRow | undefined {
-      const row = one.get(quarantineId);
-      return row === undefined ? undefined : toRow(row);
+    *list(page: Page & { readonly state?: QuarantineRow['state'] }): Script<readonly QuarantineRow[]> {
+      const rows: QuarantineRow[] = [];
+      for (const row of yield* list(page, ['state = ?', page.state])) rows.push(yield* toRow(row));
+      return rows;
+    },
+    *get(quarantineId: string): Script<QuarantineRow | undefined> {
+      const row = yield* one.get(quarantineId);
+      return row === undefined ? undefined : yield* toRow(row);
     },
   };
 }

@@ -9,8 +9,9 @@ import type {
   NewDelivery,
   Page,
 } from '../../../core/ledger.ts';
-import type { Database } from './driver.ts';
+import type { Database, Script } from './script.ts';
 import type { EventLog, SealedEvent } from './events.ts';
+import { WORK } from './locks.ts';
 import { openList } from './page.ts';
 
 /** What a claim answers; delivery and run are read by whoever asked. */
@@ -33,7 +34,7 @@ export function deliveryWrites(db: Database, log: EventLog) {
   );
   const ready = db.query<{ delivery: number }>(
     `SELECT delivery FROM deliveries WHERE state = 'pending' AND destination = ? AND ready_at <= ?
-     ORDER BY ready_at, delivery LIMIT ?`,
+     ORDER BY ready_at, delivery LIMIT ?${db.dialect.skipLocked}`,
   );
   const lease = db.query<{ delivery_id: string; run: number; fence: number; attempts: number }>(
     `UPDATE deliveries SET leased = 1, attempts = attempts + 1, fence = fence + 1, ready_at = ? WHERE delivery = ?
@@ -44,7 +45,7 @@ export function deliveryWrites(db: Database, log: EventLog) {
     `UPDATE deliveries SET ready_at = ? WHERE delivery_id = ? AND fence = ? AND leased = 1 AND state = 'pending'`,
   );
   const leased = db.query<{ delivery: number }>(
-    `SELECT delivery FROM deliveries WHERE delivery_id = ? AND fence = ? AND leased = 1 AND state = 'pending'`,
+    `SELECT delivery FROM deliveries WHERE delivery_id = ? AND fence = ? AND leased = 1 AND state = 'pending'${db.dialect.forUpdate}`,
   );
   const end = db.query('UPDATE deliveries SET state = ?, leased = 0, ready_at = ?, reason = ? WHERE delivery = ?');
   const back = db.query('UPDATE deliveries SET leased = 0, attempts = attempts - 1, ready_at = ? WHERE delivery = ?');
@@ -70,11 +71,12 @@ export function deliveryWrites(db: Database, log: EventLog) {
      WHERE d.delivery_id = ? AND (
        EXISTS (SELECT 1 FROM expired_runs e WHERE e.run = r.run)
        OR (EXISTS (SELECT 1 FROM expired_studies e WHERE e.study = r.study AND e.revision >= r.revision)
-           AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run = r.run AND instr(i.items, '"blob":"spool/') = 0)))`,
+           AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run = r.run
+                           AND i.items NOT LIKE '%"blob":"spool/%' AND i.items NOT LIKE '%"blob":"ingest/%')))`,
   );
 
-  const record = (delivery: number, attempt: DeliveryAttempt) =>
-    attempted.run(
+  const record = function* (delivery: number, attempt: DeliveryAttempt): Script<void> {
+    yield* attempted.send(
       delivery,
       attempt.attempt,
       attempt.startedAt,
@@ -84,53 +86,68 @@ export function deliveryWrites(db: Database, log: EventLog) {
       attempt.retry,
       attempt.detail,
     );
+  };
 
   return {
-    open(now: Date, inbox: InboxEntry, deliveries: readonly NewDelivery[]): 'recorded' | 'already' {
-      if (!log.enter(inbox, now)) return 'already';
+    *open(now: Date, inbox: InboxEntry, deliveries: readonly NewDelivery[]): Script<'recorded' | 'already'> {
+      if (!(yield* log.enter(inbox, now))) return 'already';
       for (const { deliveryId, runId, destination, partner, releasedStudyInstanceUid } of deliveries) {
-        if (knowsRun.get(runId) === undefined) throw new HubError('resource.not-found', { runId });
-        insert.run(deliveryId, runId, destination, partner, releasedStudyInstanceUid, now.toISOString(), now.getTime());
+        if ((yield* knowsRun.get(runId)) === undefined) throw new HubError('resource.not-found', { runId });
+        yield* insert.send(
+          deliveryId,
+          runId,
+          destination,
+          partner,
+          releasedStudyInstanceUid,
+          now.toISOString(),
+          now.getTime(),
+        );
       }
       return 'recorded';
     },
-    claim(
+    *claim(
       _now: Date,
       _owner: string,
       leaseMs: number,
       at: Date,
       limits: Readonly<Record<string, number>>,
-    ): readonly ClaimedDelivery[] {
-      return Object.entries(limits).flatMap(([destination, limit]) => {
-        const free = limit - (underWay.get(destination, at.getTime())?.deliveries ?? 0);
-        if (free <= 0) return [];
-        return ready.all(destination, at.getTime(), free).flatMap(({ delivery }) => {
-          const row = lease.get(at.getTime() + leaseMs, delivery);
-          const run = row === undefined ? undefined : runOf.get(row.run);
-          if (row === undefined || run === undefined) return [];
-          return [{ deliveryId: row.delivery_id, runId: run.run_id, fence: row.fence, attempt: row.attempts }];
-        });
-      });
+    ): Script<readonly ClaimedDelivery[]> {
+      const claimed: ClaimedDelivery[] = [];
+      // Two that count what is under way at the same moment would both find room for the last one.
+      yield* db.lock('claim deliveries');
+      yield* db.lock(WORK, 'shared');
+      for (const [destination, limit] of Object.entries(limits)) {
+        const free = limit - ((yield* underWay.get(destination, at.getTime()))?.deliveries ?? 0);
+        if (free <= 0) continue;
+        for (const { delivery } of yield* ready.all(destination, at.getTime(), free)) {
+          const row = yield* lease.get(at.getTime() + leaseMs, delivery);
+          const run = row === undefined ? undefined : yield* runOf.get(row.run);
+          if (row === undefined || run === undefined) continue;
+          claimed.push({ deliveryId: row.delivery_id, runId: run.run_id, fence: row.fence, attempt: row.attempts });
+        }
+      }
+      return claimed;
     },
-    renew: (_now: Date, deliveryId: string, fence: number, leaseMs: number, at: Date): boolean =>
-      renew.run(at.getTime() + leaseMs, deliveryId, fence) === 1,
-    succeed(
+    *renew(_now: Date, deliveryId: string, fence: number, leaseMs: number, at: Date): Script<boolean> {
+      return (yield* renew.run(at.getTime() + leaseMs, deliveryId, fence)) === 1;
+    },
+    *succeed(
       now: Date,
       deliveryId: string,
       fence: number,
       attempt: DeliveryAttempt,
       events: readonly SealedEvent[],
-    ): boolean {
-      const row = leased.get(deliveryId, fence);
+    ): Script<boolean> {
+      const row = yield* leased.get(deliveryId, fence);
       if (row === undefined) return false;
-      end.run('succeeded', now.getTime(), undefined, row.delivery);
-      record(row.delivery, attempt);
+      yield* end.send('succeeded', now.getTime(), undefined, row.delivery);
+      yield* record(row.delivery, attempt);
       // A replay of a done delivery is wanted because the peer has lost something: everything goes again.
-      forget.run(row.delivery);
-      log.append(events);
+      yield* forget.send(row.delivery);
+      yield* log.append(events);
       return true;
     },
-    fail(
+    *fail(
       now: Date,
       deliveryId: string,
       fence: number,
@@ -138,29 +155,31 @@ export function deliveryWrites(db: Database, log: EventLog) {
       delivered: readonly string[],
       retryAt: Date | undefined,
       events: readonly SealedEvent[],
-    ): boolean {
-      const row = leased.get(deliveryId, fence);
+    ): Script<boolean> {
+      const row = yield* leased.get(deliveryId, fence);
       if (row === undefined) return false;
       const reason = attempt.detail ?? attempt.code;
-      end.run(retryAt === undefined ? 'dead' : 'pending', (retryAt ?? now).getTime(), reason, row.delivery);
-      record(row.delivery, attempt);
-      for (const sopInstanceUid of delivered) keep.run(row.delivery, sopInstanceUid);
-      log.append(events);
+      yield* end.send(retryAt === undefined ? 'dead' : 'pending', (retryAt ?? now).getTime(), reason, row.delivery);
+      yield* record(row.delivery, attempt);
+      for (const sopInstanceUid of delivered) yield* keep.send(row.delivery, sopInstanceUid);
+      yield* log.append(events);
       return true;
     },
-    giveBack(_now: Date, deliveryId: string, fence: number, delivered: readonly string[], at: Date): boolean {
-      const row = leased.get(deliveryId, fence);
+    *giveBack(_now: Date, deliveryId: string, fence: number, delivered: readonly string[], at: Date): Script<boolean> {
+      const row = yield* leased.get(deliveryId, fence);
       if (row === undefined) return false;
-      back.run(at.getTime(), row.delivery);
-      for (const sopInstanceUid of delivered) keep.run(row.delivery, sopInstanceUid);
+      yield* back.send(at.getTime(), row.delivery);
+      for (const sopInstanceUid of delivered) yield* keep.send(row.delivery, sopInstanceUid);
       return true;
     },
-    replay(now: Date, deliveryId: string): boolean {
-      const gone = expired.get(deliveryId);
+    *replay(now: Date, deliveryId: string): Script<boolean> {
+      const gone = yield* expired.get(deliveryId);
       if (gone !== undefined) throw new HubError('study.expired', { studyInstanceUid: gone.study_instance_uid });
-      return again.run(now.getTime(), deliveryId) === 1;
+      return (yield* again.run(now.getTime(), deliveryId)) === 1;
     },
-    cancel: (now: Date, deliveryId: string): boolean => cancel.run(now.getTime(), deliveryId) === 1,
+    *cancel(now: Date, deliveryId: string): Script<boolean> {
+      return (yield* cancel.run(now.getTime(), deliveryId)) === 1;
+    },
   };
 }
 
@@ -228,19 +247,21 @@ export function deliveryReads(db: Database) {
   );
 
   return {
-    list: (
+    *list(
       page: Page & { readonly state?: DeliveryState; readonly destination?: string; readonly study?: string },
-    ): readonly DeliveryRow[] =>
-      list(
+    ): Script<readonly DeliveryRow[]> {
+      const rows = yield* list(
         page,
         ['d.state = ?', page.state],
         ['d.destination = ?', page.destination],
         [OF_STUDY, page.study, page.study],
-      ).map(toDelivery),
-    get(deliveryId: string): (DeliveryRow & { readonly history: readonly DeliveryAttempt[] }) | undefined {
-      const row = one.get(deliveryId);
+      );
+      return rows.map(toDelivery);
+    },
+    *get(deliveryId: string): Script<(DeliveryRow & { readonly history: readonly DeliveryAttempt[] }) | undefined> {
+      const row = yield* one.get(deliveryId);
       if (row === undefined) return undefined;
-      const attempts = history.all(row.delivery).map((attempt) => ({
+      const attempts = (yield* history.all(row.delivery)).map((attempt) => ({
         attempt: attempt.attempt,
         startedAt: attempt.started_at,
         durationMs: attempt.duration_ms,
@@ -251,15 +272,21 @@ export function deliveryReads(db: Database) {
       }));
       return { ...toDelivery(row), history: attempts };
     },
-    delivered: (deliveryId: string): readonly string[] =>
-      delivered.all(deliveryId).map(({ sop_instance_uid }) => sop_instance_uid),
+    *delivered(deliveryId: string): Script<readonly string[]> {
+      return (yield* delivered.all(deliveryId)).map(({ sop_instance_uid }) => sop_instance_uid);
+    },
     /** Other runs of the study, up to this revision, that went to the same destination; of earlier revisions, whether it has them. */
-    otherRuns: (deliveryId: string): readonly { readonly runId: string; readonly isDelivered: boolean }[] =>
-      other.all(deliveryId).map((row) => ({ runId: row.run_id, isDelivered: row.is_delivered === 1 })),
-    dead: () => dead.all().map(({ destination, deliveries }) => ({ destination, deliveries })),
-    waitingFor: (): readonly string[] => waitingFor.all().map(({ destination }) => destination),
-    nextDue(): Date | undefined {
-      const at = nextDue.get()?.ready_at ?? null;
+    *otherRuns(deliveryId: string): Script<readonly { readonly runId: string; readonly isDelivered: boolean }[]> {
+      return (yield* other.all(deliveryId)).map((row) => ({ runId: row.run_id, isDelivered: row.is_delivered === 1 }));
+    },
+    *dead(): Script<readonly { readonly destination: string; readonly deliveries: number }[]> {
+      return (yield* dead.all()).map(({ destination, deliveries }) => ({ destination, deliveries }));
+    },
+    *waitingFor(): Script<readonly string[]> {
+      return (yield* waitingFor.all()).map(({ destination }) => destination);
+    },
+    *nextDue(): Script<Date | undefined> {
+      const at = (yield* nextDue.get())?.ready_at ?? null;
       return at === null ? undefined : new Date(at);
     },
   };

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { HubError } from '../../../core/errors.ts';
 import { checkEvent, type EventType, type HubEvent, type PositionedEvent, type Stream } from '../../../core/events.ts';
 import type { InboxEntry, NewEvent } from '../../../core/ledger.ts';
-import type { Database, Statement } from './driver.ts';
+import type { Database, Script, Statement } from './script.ts';
 
 /** Checked, with its identity, ready to be bound to the INSERT. */
 export interface SealedEvent {
@@ -53,25 +53,25 @@ export function sealEvent(event: NewEvent, now: Date): SealedEvent {
 
 /** What the other groups need of the log inside their own transactions. */
 export interface EventLog {
-  append(events: readonly SealedEvent[]): void;
+  append(events: readonly SealedEvent[]): Script<void>;
   /** An event the ledger itself makes: checked here. Answers its ID. */
-  publish(event: NewEvent, now: Date): string;
+  publish(event: NewEvent, now: Date): Script<string>;
   /** False when the group has recorded the event before: nothing more must happen. */
-  enter(inbox: InboxEntry, now: Date): boolean;
+  enter(inbox: InboxEntry, now: Date): Script<boolean>;
 }
 
 export function openEventLog(db: Database): EventLog {
   // The same event again (a caller that repeats after a crash) is the same fact.
-  const insert = db.query(
+  const insert = db.appending(
     `INSERT INTO events (id, type, stream, key, time, correlation_id, causation_id, replay_of, data)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
   );
   const enter = db.query(
     'INSERT INTO inbox (group_name, event_id, recorded_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
   );
-  const append = (events: readonly SealedEvent[]) => {
+  const append = function* (events: readonly SealedEvent[]): Script<void> {
     for (const event of events) {
-      insert.run(
+      yield* insert.send(
         event.id,
         event.type,
         event.stream,
@@ -86,20 +86,22 @@ export function openEventLog(db: Database): EventLog {
   };
   return {
     append,
-    publish: (event, now) => {
+    *publish(event, now) {
       const sealed = sealEvent(event, now);
-      append([sealed]);
+      yield* append([sealed]);
       return sealed.id;
     },
-    enter: (inbox, now) => enter.run(inbox.group, inbox.eventId, now.getTime()) === 1,
+    *enter(inbox, now) {
+      return (yield* enter.run(inbox.group, inbox.eventId, now.getTime())) === 1;
+    },
   };
 }
 
 export function eventWrites(log: EventLog) {
   return {
-    append(now: Date, events: readonly SealedEvent[], inbox: InboxEntry | undefined): 'recorded' | 'already' {
-      if (inbox !== undefined && !log.enter(inbox, now)) return 'already';
-      log.append(events);
+    *append(now: Date, events: readonly SealedEvent[], inbox: InboxEntry | undefined): Script<'recorded' | 'already'> {
+      if (inbox !== undefined && !(yield* log.enter(inbox, now))) return 'already';
+      yield* log.append(events);
       return 'recorded';
     },
   };
@@ -110,12 +112,12 @@ export function eventReads(db: Database) {
   const head = db.query<{ head: number | null }>('SELECT max(position) AS head FROM events');
 
   return {
-    read(options: {
+    *read(options: {
       readonly streams: readonly Stream[];
       readonly after: number;
       readonly limit: number;
       readonly types?: readonly EventType[];
-    }): readonly PositionedEvent[] {
+    }): Script<readonly PositionedEvent[]> {
       const { streams, after, limit, types } = options;
       if (streams.length === 0 || types?.length === 0) return [];
       const shape = `${streams.length}/${types?.length ?? 0}`;
@@ -126,9 +128,11 @@ export function eventReads(db: Database) {
         statements.set(shape, statement);
       }
       const parameters = streams.flatMap((stream) => [stream, after, ...(types ?? []), limit]);
-      return statement.all(...parameters, limit).map(toEvent);
+      return (yield* statement.all(...parameters, limit)).map(toEvent);
     },
-    head: () => head.get()?.head ?? 0,
+    *head(): Script<number> {
+      return (yield* head.get())?.head ?? 0;
+    },
   };
 }
 
@@ -167,6 +171,6 @@ function toEvent(row: EventRow): PositionedEvent {
  */
 function readSql(streams: number, types: number): string {
   const ofType = types === 0 ? '' : ` AND type IN (${Array(types).fill('?').join(', ')})`;
-  const next = `SELECT * FROM (SELECT position FROM events WHERE stream = ? AND position > ?${ofType} ORDER BY position LIMIT ?)`;
+  const next = `SELECT * FROM (SELECT position FROM events WHERE stream = ? AND position > ?${ofType} ORDER BY position LIMIT ?) AS next`;
   return `SELECT * FROM events WHERE position IN (${Array(streams).fill(next).join(' UNION ALL ')}) ORDER BY position LIMIT ?`;
 }

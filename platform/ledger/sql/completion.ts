@@ -2,7 +2,7 @@
 import type { CommittedList, SourceAnswer } from '../../../core/completion.ts';
 import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
 import type { Attributes, CompletionFacts, DueStudy, Provenance, Release, SeriesRow } from '../../../core/ledger.ts';
-import type { Database } from './driver.ts';
+import type { Database, Script } from './script.ts';
 
 /** A study that gets an instance with every commit and has to be judged at each is judged as often as this. */
 const ARRIVAL_LOOK_MS = 1_000;
@@ -10,31 +10,32 @@ const ARRIVAL_LOOK_MS = 1_000;
 const FORGET_AFTER_MS = 86_400_000;
 
 export function completionWrites(db: Database) {
-  const versionOf = db.query<{ timer_version: number; due_at: number | null }>(
-    'SELECT timer_version, due_at FROM studies WHERE study_instance_uid = ?',
+  const postpone = db.query(
+    'UPDATE studies SET due_at = ? WHERE study_instance_uid = ? AND timer_version = ? AND due_at IS NOT NULL',
   );
-  const postpone = db.query('UPDATE studies SET due_at = ? WHERE study_instance_uid = ? AND timer_version = ?');
   // By the index of what is due: what is held becomes due with its release.
   const reconsider = db.query('UPDATE studies SET due_at = ? WHERE due_at IS NOT NULL AND holds = 0 AND due_at > ?');
   const looked = db.query(
     `INSERT INTO completion (study_instance_uid, at_arrival, looked_version, looked_at, told_at) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET look_at = NULL, at_arrival = excluded.at_arrival,
+     ON CONFLICT (study_instance_uid) DO UPDATE SET look_at = NULL, at_arrival = excluded.at_arrival,
        looked_version = excluded.looked_version, looked_at = excluded.looked_at`,
   );
   // A release of what was complete already, because all of it was a repeat, says nothing.
   const release = db.query(
     `INSERT INTO completion (study_instance_uid, look_at, released_at, released_by, told_at)
      SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM studies WHERE study_instance_uid = ? AND due_at IS NULL)
-     ON CONFLICT DO UPDATE SET look_at = min(coalesce(look_at, excluded.look_at), excluded.look_at),
+     ON CONFLICT (study_instance_uid) DO UPDATE SET
+       look_at = CASE WHEN completion.look_at < excluded.look_at THEN completion.look_at ELSE excluded.look_at END,
        released_at = excluded.released_at, released_by = excluded.released_by
-       WHERE released_at IS NULL OR released_at <= excluded.released_at`,
+       WHERE completion.released_at IS NULL OR completion.released_at <= excluded.released_at`,
   );
   const answered = db.query(
     `INSERT INTO completion (study_instance_uid, look_at, answer_version, answer_at, answer_attempts, answer_instances,
                              answer_failure, told_at)
      SELECT ?, 0, ?, ?, 1, ?, ?, ? WHERE EXISTS (SELECT 1 FROM studies WHERE study_instance_uid = ? AND due_at IS NOT NULL)
-     ON CONFLICT DO UPDATE SET look_at = 0, answer_at = excluded.answer_at,
-       answer_attempts = CASE WHEN answer_version = excluded.answer_version THEN answer_attempts + 1 ELSE 1 END,
+     ON CONFLICT (study_instance_uid) DO UPDATE SET look_at = 0, answer_at = excluded.answer_at,
+       answer_attempts = CASE WHEN completion.answer_version = excluded.answer_version
+                              THEN completion.answer_attempts + 1 ELSE 1 END,
        answer_version = excluded.answer_version, answer_instances = excluded.answer_instances,
        answer_failure = excluded.answer_failure`,
   );
@@ -44,31 +45,31 @@ export function completionWrites(db: Database) {
   );
 
   return {
-    postpone(
+    *postpone(
       now: Date,
       { studyInstanceUid, version }: Pick<DueStudy, 'studyInstanceUid' | 'version'>,
       until: Date | undefined,
       atArrival: boolean,
-    ): boolean {
-      const row = versionOf.get(studyInstanceUid);
-      if (row === undefined || row.due_at === null || row.timer_version !== version) return false;
+    ): Script<boolean> {
       // Never null, which would say that nothing is open: an arrival or an operator ends the wait.
-      postpone.run(until?.getTime() ?? NEVER, studyInstanceUid, version);
-      looked.run(studyInstanceUid, atArrival, version, now.getTime(), now.getTime());
+      if ((yield* postpone.run(until?.getTime() ?? NEVER, studyInstanceUid, version)) === 0) return false;
+      yield* looked.send(studyInstanceUid, atArrival, version, now.getTime(), now.getTime());
       return true;
     },
-    reconsider: (now: Date): void => void reconsider.run(now.getTime(), now.getTime()),
-    release(now: Date, releases: readonly Release[]): void {
+    *reconsider(now: Date): Script<void> {
+      yield* reconsider.send(now.getTime(), now.getTime());
+    },
+    *release(now: Date, releases: readonly Release[]): Script<void> {
       for (const { studyInstanceUid, releasedAt, releasedBy, lookAt } of releases) {
-        release.run(
+        yield* release.send(
           ...[studyInstanceUid, lookAt.getTime(), releasedAt.getTime(), releasedBy, now.getTime(), studyInstanceUid],
         );
       }
-      forget.run(now.getTime() - FORGET_AFTER_MS);
+      yield* forget.send(now.getTime() - FORGET_AFTER_MS);
     },
-    answered(now: Date, studyInstanceUid: StudyInstanceUid, answer: Omit<SourceAnswer, 'attempts'>): void {
+    *answered(now: Date, studyInstanceUid: StudyInstanceUid, answer: Omit<SourceAnswer, 'attempts'>): Script<void> {
       const { version, atMs, instances, failure } = answer;
-      answered.run(studyInstanceUid, version, atMs, instances, failure, now.getTime(), studyInstanceUid);
+      yield* answered.send(studyInstanceUid, version, atMs, instances, failure, now.getTime(), studyInstanceUid);
     },
   };
 }
@@ -112,7 +113,7 @@ export function completionReads(db: Database) {
        FROM completion c JOIN studies s USING (study_instance_uid)
        WHERE c.at_arrival = 1 AND c.looked_at <= ? AND c.looked_version <> s.timer_version
          AND s.due_at IS NOT NULL AND s.holds = 0
-     ) ORDER BY due_at LIMIT ?`,
+     ) AS some ORDER BY due_at LIMIT ?`,
   );
   const nextDue = db.query<{ at: number | null }>(
     `SELECT min(at) AS at FROM (
@@ -123,7 +124,7 @@ export function completionReads(db: Database) {
        UNION ALL
        SELECT min(c.looked_at) + ${ARRIVAL_LOOK_MS} FROM completion c JOIN studies s USING (study_instance_uid)
        WHERE c.at_arrival = 1 AND c.looked_version <> s.timer_version AND s.due_at IS NOT NULL AND s.holds = 0
-     )`,
+     ) AS times`,
   );
   const facts = db.query<FactsRow>(
     `SELECT s.study, s.source, s.timer_version, s.instances, s.last_received_at, c.released_at, c.released_by,
@@ -141,7 +142,7 @@ export function completionReads(db: Database) {
   }>(
     `SELECT s.series_instance_uid, s.provenance, s.attributes, count(*) AS instances,
             min(i.received_at) FILTER (WHERE i.revision IS NULL) AS began_at
-     FROM instances i JOIN series s USING (series) WHERE i.study = ? GROUP BY i.series ORDER BY i.series`,
+     FROM instances i JOIN series s ON s.series = i.series WHERE i.study = ? GROUP BY s.series ORDER BY s.series`,
   );
   // A long list may come in several requests: together they must name what came, and all they name must be here.
   const commitment = db.query<{
@@ -160,8 +161,8 @@ export function completionReads(db: Database) {
      HAVING count(*) > 0`,
   );
 
-  const received = (row: FactsRow) => {
-    const rows = series.all(row.study);
+  const received = function* (row: FactsRow): Script<Pick<CompletionFacts, 'beganAtMs' | 'series'>> {
+    const rows = yield* series.all(row.study);
     const began = rows.flatMap(({ began_at: at }) => (at === null ? [] : [Date.parse(at)]));
     return {
       beganAtMs: began.length === 0 ? Date.parse(row.last_received_at) : Math.min(...began),
@@ -173,28 +174,29 @@ export function completionReads(db: Database) {
       })),
     };
   };
-  const committed = (study: number): CommittedList | undefined => {
-    const row = commitment.get(study);
+  const committed = function* (study: number): Script<CommittedList | undefined> {
+    const row = yield* commitment.get(study);
     if (row === undefined) return undefined;
     const { transaction_uid: transactionUid, named, held, unnamed } = row;
     return { transactionUid, named, held, isWhole: held === named && unnamed === 0 };
   };
 
   return {
-    due: (now: Date, limit: number): readonly DueStudy[] =>
-      due.all(now.getTime(), now.getTime(), now.getTime() - ARRIVAL_LOOK_MS, limit).map((row) => ({
+    *due(now: Date, limit: number): Script<readonly DueStudy[]> {
+      return (yield* due.all(now.getTime(), now.getTime(), now.getTime() - ARRIVAL_LOOK_MS, limit)).map((row) => ({
         studyInstanceUid: row.study_instance_uid,
         version: row.timer_version,
         signal: now.getTime() >= row.force_at ? 'force' : 'quiet',
-      })),
-    nextDue(): Date | undefined {
-      const at = nextDue.get()?.at ?? null;
+      }));
+    },
+    *nextDue(): Script<Date | undefined> {
+      const at = (yield* nextDue.get())?.at ?? null;
       return at === null ? undefined : new Date(at);
     },
-    completionFacts(studyInstanceUid: StudyInstanceUid): CompletionFacts | undefined {
-      const row = facts.get(studyInstanceUid);
+    *completionFacts(studyInstanceUid: StudyInstanceUid): Script<CompletionFacts | undefined> {
+      const row = yield* facts.get(studyInstanceUid);
       if (row === undefined) return undefined;
-      const list = committed(row.study);
+      const list = yield* committed(row.study);
       const answer = answerOf(row);
       return {
         studyInstanceUid,
@@ -202,7 +204,7 @@ export function completionReads(db: Database) {
         version: row.timer_version,
         instances: row.instances,
         lastReceivedAtMs: Date.parse(row.last_received_at),
-        ...received(row),
+        ...(yield* received(row)),
         ...(row.is_partly_removed === 1 ? { isPartlyRemoved: true as const } : {}),
         ...(row.released_at === null ? {} : { releasedAtMs: row.released_at }),
         ...(row.released_by === null ? {} : { releasedBy: row.released_by }),

@@ -1,12 +1,12 @@
 /** Lists go from the newest row back; a page goes on after the row its caller saw last. */
 import { HubError } from '../../../core/errors.ts';
 import type { Page } from '../../../core/ledger.ts';
-import type { Database, Parameter, Statement } from './driver.ts';
+import type { Database, Parameter, Script, Statement } from './script.ts';
 
 /** A condition with its parameters; with an undefined parameter it does not apply. */
 type Condition = readonly [sql: string, ...parameters: readonly Parameter[]];
 
-type List<Row> = (page: Page, ...conditions: readonly Condition[]) => readonly Row[];
+type List<Row> = (page: Page, ...conditions: readonly Condition[]) => Script<readonly Row[]>;
 
 interface ListOptions {
   /** Up to, without, WHERE. */
@@ -25,10 +25,10 @@ export function openList<Row>(db: Database, { select, key, find }: ListOptions):
   const statements = new Map<string, Statement<Row>>();
   const keyOf = db.query<{ key: number }>(find);
 
-  return (page, ...conditions) => {
+  return function* (page, ...conditions) {
     const applied: Condition[] = conditions.filter(([, ...parameters]) => !parameters.includes(undefined));
     if (page.before !== undefined) {
-      const last = keyOf.get(page.before);
+      const last = yield* keyOf.get(page.before);
       if (last === undefined) {
         throw new HubError('request.invalid', { detail: 'the page goes on after a row that is not there' });
       }
@@ -41,6 +41,6 @@ export function openList<Row>(db: Database, { select, key, find }: ListOptions):
       statement = db.query<Row>(`${select}${where === '' ? '' : ` WHERE ${where}`} ORDER BY ${key} DESC LIMIT ?`);
       statements.set(where, statement);
     }
-    return statement.all(...applied.flatMap(([, ...parameters]) => parameters), page.limit);
+    return yield* statement.all(...applied.flatMap(([, ...parameters]) => parameters), page.limit);
   };
 }

@@ -1,6 +1,6 @@
 /** Bearer tokens: only digests of them are kept. */
 import type { Role, TokenRow } from '../../../core/ledger.ts';
-import type { Database } from './driver.ts';
+import type { Database, Script } from './script.ts';
 
 export type NewToken = Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & { readonly secretSha256: string };
 
@@ -15,10 +15,22 @@ export function tokenWrites(db: Database) {
   const used = db.query('UPDATE tokens SET last_used_at = ? WHERE token_id = ?');
 
   return {
-    create: (_now: Date, token: NewToken): void =>
-      void insert.run(token.tokenId, token.secretSha256, token.role, token.partner, token.createdAt, token.expiresAt),
-    revoke: (now: Date, tokenId: string): boolean => revoke.run(now.toISOString(), tokenId) === 1,
-    used: (now: Date, tokenId: string): void => void used.run(now.toISOString(), tokenId),
+    *create(_now: Date, token: NewToken): Script<void> {
+      yield* insert.send(
+        token.tokenId,
+        token.secretSha256,
+        token.role,
+        token.partner,
+        token.createdAt,
+        token.expiresAt,
+      );
+    },
+    *revoke(now: Date, tokenId: string): Script<boolean> {
+      return (yield* revoke.run(now.toISOString(), tokenId)) === 1;
+    },
+    *used(now: Date, tokenId: string): Script<void> {
+      yield* used.send(now.toISOString(), tokenId);
+    },
   };
 }
 
@@ -37,14 +49,16 @@ export function tokenReads(db: Database) {
   const list = db.query<TokenTableRow>('SELECT * FROM tokens ORDER BY created_at, token_id');
 
   return {
-    find(now: Date, secretSha256: string): TokenRow | undefined {
-      const row = usable.get(secretSha256);
+    *find(now: Date, secretSha256: string): Script<TokenRow | undefined> {
+      const row = yield* usable.get(secretSha256);
       if (row === undefined) return undefined;
       // Compared as times: an expiry may be written in another precision or zone than ours. One that is no time has passed.
       if (row.expires_at !== null && !(Date.parse(row.expires_at) > now.getTime())) return undefined;
       return toToken(row);
     },
-    list: (): readonly TokenRow[] => list.all().map(toToken),
+    *list(): Script<readonly TokenRow[]> {
+      return (yield* list.all()).map(toToken);
+    },
   };
 }
 

@@ -6,30 +6,34 @@ import { type SealedEvent, sealEvent } from './events.ts';
 import { prepareInstance } from './intake.ts';
 import type { Reads, Writes } from './operations.ts';
 import { prepareRun } from './runs.ts';
+import type { Script } from './script.ts';
 import { TOKEN_USE_RESOLUTION_MS } from './tokens.ts';
 
 interface LedgerPortOptions {
   readonly clock: Clock;
   readonly reads: Reads;
-  /** Runs a query; a failure becomes a rejection. */
-  readonly read: <Result>(query: () => Result) => Promise<Result>;
+  /** Runs a script that only reads; a failure becomes a rejection. */
+  readonly read: <Result>(query: () => Script<Result>) => Promise<Result>;
   /** Has the writer run an operation; resolves after its commit. */
   readonly call: (group: string, method: string, args: readonly unknown[]) => Promise<unknown>;
 }
 
 type Operation<Group extends keyof Writes, Method extends keyof Writes[Group]> = Extract<
   Writes[Group][Method],
-  (now: Date, ...args: never) => unknown
+  (now: Date, ...args: never) => Script<unknown>
 >;
 type Arguments<Group extends keyof Writes, Method extends keyof Writes[Group]> =
   Parameters<Operation<Group, Method>> extends readonly [Date, ...infer Rest] ? Rest : never;
+
+type ResultOf<Each extends (...args: never) => unknown> =
+  ReturnType<Each> extends Script<infer Result> ? Result : never;
 
 export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions): Omit<Ledger, 'onCommit' | 'close'> {
   const write = async <Group extends keyof Writes, Method extends keyof Writes[Group] & string>(
     group: Group,
     method: Method,
     ...args: Arguments<Group, Method>
-  ) => (await call(group, method, [clock.now(), ...args])) as ReturnType<Operation<Group, Method>>;
+  ) => (await call(group, method, [clock.now(), ...args])) as ResultOf<Operation<Group, Method>>;
   const seal = (events: readonly NewEvent[]): readonly SealedEvent[] => {
     const now = clock.now();
     return events.map((event) => sealEvent(event, now));
@@ -39,11 +43,11 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
    * A late instance brings its series along; what the destination has of an earlier revision, byte for byte, stays at home.
    * What went there with other bytes has to go, whatever it says to its UID.
    */
-  const sentBefore = (deliveryId: string, items: readonly RunItem[]) => {
+  const sentBefore = function* (deliveryId: string, items: readonly RunItem[]): Script<SentBefore> {
     const delivered = new Set<string>();
     const digests = new Map<string, Set<string>>();
-    for (const { runId, isDelivered } of reads.deliveries.otherRuns(deliveryId)) {
-      for (const item of reads.runs.get(runId)?.items ?? []) {
+    for (const { runId, isDelivered } of yield* reads.deliveries.otherRuns(deliveryId)) {
+      for (const item of (yield* reads.runs.get(runId))?.items ?? []) {
         if (item.kind !== 'instance') continue;
         if (isDelivered) delivered.add(identityOf(item));
         digests.set(item.sopInstanceUid, (digests.get(item.sopInstanceUid) ?? new Set()).add(item.sha256));
@@ -96,12 +100,14 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       async claim(owner, leaseMs, now, limit) {
         const claimed = await write('jobs', 'claim', owner, leaseMs, now, limit);
         // The working set can be a megabyte: it is read here, not copied from thread to thread.
-        return read(() =>
-          claimed.flatMap(({ runId, ...job }): readonly LeasedJob[] => {
-            const run = reads.runs.get(runId);
-            return run === undefined ? [] : [{ ...job, run }];
-          }),
-        );
+        return read(function* () {
+          const jobs: LeasedJob[] = [];
+          for (const { runId, ...job } of claimed) {
+            const run = yield* reads.runs.get(runId);
+            if (run !== undefined) jobs.push({ ...job, run });
+          }
+          return jobs;
+        });
       },
       renew: (jobId, fence, leaseMs, now) => write('jobs', 'renew', jobId, fence, leaseMs, now),
       finishStep: async (jobId, fence, { items, events }) =>
@@ -119,17 +125,19 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       open: (inbox, deliveries) => write('deliveries', 'open', inbox, deliveries),
       async claim(owner, leaseMs, now, limits) {
         const claimed = await write('deliveries', 'claim', owner, leaseMs, now, limits);
-        return read(() =>
-          claimed.flatMap(({ deliveryId, runId, fence, attempt }): readonly LeasedDelivery[] => {
-            const delivery = reads.deliveries.get(deliveryId);
-            const run = reads.runs.get(runId);
-            if (delivery === undefined || run === undefined) return [];
+        return read(function* () {
+          const leased: LeasedDelivery[] = [];
+          for (const { deliveryId, runId, fence, attempt } of claimed) {
+            const delivery = yield* reads.deliveries.get(deliveryId);
+            const run = yield* reads.runs.get(runId);
+            if (delivery === undefined || run === undefined) continue;
             const { history: _history, ...row } = delivery;
-            const before = sentBefore(deliveryId, run.items);
-            const delivered = [...reads.deliveries.delivered(deliveryId), ...before.delivered];
-            return [{ ...row, fence, attempt, items: run.items, delivered, revised: before.revised }];
-          }),
-        );
+            const before = yield* sentBefore(deliveryId, run.items);
+            const delivered = [...(yield* reads.deliveries.delivered(deliveryId)), ...before.delivered];
+            leased.push({ ...row, fence, attempt, items: run.items, delivered, revised: before.revised });
+          }
+          return leased;
+        });
       },
       renew: (deliveryId, fence, leaseMs, now) => write('deliveries', 'renew', deliveryId, fence, leaseMs, now),
       succeed: async (deliveryId, fence, attempt, events) =>
@@ -209,6 +217,12 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       revoke: (tokenId) => write('tokens', 'revoke', tokenId),
     },
   };
+}
+
+/** By SOP Instance UID. */
+interface SentBefore {
+  readonly delivered: readonly string[];
+  readonly revised: readonly string[];
 }
 
 /** The same instance with the same bytes. */

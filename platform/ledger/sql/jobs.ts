@@ -1,0 +1,135 @@
+/**
+ * Jobs: the steps of runs, leased. A lease that ends (its owner crashed or froze) is given to the next who asks, with
+ * a higher fence; whatever the first owner still brings back then bears an old fence and is refused.
+ */
+import { v7 as uuidv7 } from 'uuid';
+import type { NewQuarantine, RunStep } from '../../../core/ledger.ts';
+import { WORK } from './locks.ts';
+import type { Database, Script } from './script.ts';
+import type { EventLog, SealedEvent } from './events.ts';
+import type { Holds } from './quarantine.ts';
+
+/** What a claim answers; the run itself is read by whoever asked. */
+export interface ClaimedJob {
+  readonly jobId: string;
+  readonly runId: string;
+  readonly step: number;
+  readonly attempt: number;
+  readonly fence: number;
+  readonly failures: number;
+  readonly losses: number;
+}
+
+interface LeasedRow {
+  readonly job: number;
+  readonly run: number;
+  readonly step: number;
+  readonly attempt: number;
+}
+
+export function jobWrites(db: Database, log: EventLog, holds: Holds) {
+  // A running job whose lease has ended is ready again.
+  const ready = db.query<{ job: number }>(
+    `SELECT job FROM jobs WHERE state IN ('waiting', 'running') AND ready_at <= ? ORDER BY ready_at, job LIMIT ?${db.dialect.skipLocked}`,
+  );
+  const lease = db.query<{ job_id: string; run: number; step: number; attempt: number; fence: number }>(
+    `UPDATE jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1, ready_at = ? WHERE job = ?
+     RETURNING job_id, run, step, attempt, fence`,
+  );
+  // Ended without an outcome: given back. Not ended at all: whoever had it died.
+  const past = db.query<{ failures: number; losses: number }>(
+    `SELECT count(*) FILTER (WHERE outcome = 'retry') AS failures, count(*) FILTER (WHERE ended_at IS NULL) AS losses
+     FROM job_attempts WHERE job = ?`,
+  );
+  const begin = db.query('INSERT INTO job_attempts (job, attempt, owner, started_at) VALUES (?, ?, ?, ?)');
+  const runOf = db.query<{ run_id: string; steps: string }>('SELECT run_id, steps FROM runs WHERE run = ?');
+  const renew = db.query(`UPDATE jobs SET ready_at = ? WHERE job_id = ? AND fence = ? AND state = 'running'`);
+  const leased = db.query<LeasedRow>(
+    `SELECT job, run, step, attempt FROM jobs WHERE job_id = ? AND fence = ? AND state = 'running'${db.dialect.forUpdate}`,
+  );
+  const setJob = db.query('UPDATE jobs SET state = ?, ready_at = ? WHERE job = ?');
+  const end = db.query('UPDATE job_attempts SET ended_at = ?, outcome = ?, reason = ? WHERE job = ? AND attempt = ?');
+  const setRun = db.query('UPDATE runs SET state = ?, next_step = ? WHERE run = ?');
+  const setItems = db.query(
+    'INSERT INTO run_items (run, items) VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET items = excluded.items',
+  );
+  const insertJob = db.query(
+    `INSERT INTO jobs (job_id, run, step, processor, state, ready_at) VALUES (?, ?, ?, ?, 'waiting', ?)`,
+  );
+
+  const endAttempt = function* (
+    row: LeasedRow,
+    now: Date,
+    outcome?: 'done' | 'retry' | 'quarantined',
+    reason?: string,
+  ): Script<void> {
+    yield* end.send(now.toISOString(), outcome, reason, row.job, row.attempt);
+  };
+
+  return {
+    *claim(now: Date, owner: string, leaseMs: number, at: Date, limit: number): Script<readonly ClaimedJob[]> {
+      const claimed: ClaimedJob[] = [];
+      yield* db.lock(WORK, 'shared');
+      for (const { job } of yield* ready.all(at.getTime(), limit)) {
+        const row = yield* lease.get(at.getTime() + leaseMs, job);
+        const run = row === undefined ? undefined : yield* runOf.get(row.run);
+        if (row === undefined || run === undefined) continue;
+        const { failures = 0, losses = 0 } = (yield* past.get(job)) ?? {};
+        yield* begin.send(job, row.attempt, owner, now.toISOString());
+        yield* setRun.send('running', row.step, row.run);
+        const { job_id: jobId, step, attempt, fence } = row;
+        claimed.push({ jobId, runId: run.run_id, step, attempt, fence, failures, losses });
+      }
+      return claimed;
+    },
+    *renew(_now: Date, jobId: string, fence: number, leaseMs: number, at: Date): Script<boolean> {
+      return (yield* renew.run(at.getTime() + leaseMs, jobId, fence)) === 1;
+    },
+    /** @param items - JSON of the working set */
+    *finishStep(
+      now: Date,
+      jobId: string,
+      fence: number,
+      items: string,
+      events: readonly SealedEvent[],
+    ): Script<boolean> {
+      const row = yield* leased.get(jobId, fence);
+      if (row === undefined) return false;
+      yield* setJob.send('done', now.getTime(), row.job);
+      yield* endAttempt(row, now, 'done');
+      yield* setItems.send(row.run, items);
+      const next = row.step + 1;
+      const steps = JSON.parse((yield* runOf.get(row.run))?.steps ?? '[]') as readonly RunStep[];
+      const step = steps[next];
+      yield* setRun.send(step === undefined ? 'processed' : 'running', next, row.run);
+      if (step !== undefined) yield* insertJob.send(uuidv7(), row.run, next, step.processor, now.getTime());
+      yield* log.append(events);
+      return true;
+    },
+    *retryStep(now: Date, jobId: string, fence: number, retryAt: Date, reason: string): Script<boolean> {
+      const row = yield* leased.get(jobId, fence);
+      if (row === undefined) return false;
+      yield* setJob.send('waiting', retryAt.getTime(), row.job);
+      yield* setRun.send('waiting', row.step, row.run);
+      yield* endAttempt(row, now, 'retry', reason);
+      return true;
+    },
+    *giveBack(now: Date, jobId: string, fence: number, at: Date): Script<boolean> {
+      const row = yield* leased.get(jobId, fence);
+      if (row === undefined) return false;
+      yield* setJob.send('waiting', at.getTime(), row.job);
+      yield* setRun.send('waiting', row.step, row.run);
+      yield* endAttempt(row, now, undefined, 'given back');
+      return true;
+    },
+    *quarantine(now: Date, jobId: string, fence: number, entry: NewQuarantine): Script<boolean> {
+      const row = yield* leased.get(jobId, fence);
+      if (row === undefined) return false;
+      yield* setJob.send('quarantined', now.getTime(), row.job);
+      yield* setRun.send('quarantined', row.step, row.run);
+      yield* endAttempt(row, now, 'quarantined', entry.reason);
+      yield* holds.hold(entry, now);
+      return true;
+    },
+  };
+}

@@ -1,0 +1,27 @@
+/** Which transactions make work for somebody: whoever waits for work is told of them. */
+
+/** Calls that may have made work for somebody. The rest is book-keeping: to wake everybody for it would make the bus wake itself. */
+const MAKES_WORK: ReadonlySet<string> = new Set([
+  'instances.record',
+  'studies.complete',
+  'studies.release',
+  'studies.answered',
+  'commitments.decide',
+  'runs.open',
+  'runs.start',
+  'runs.replay',
+  'jobs.finishStep',
+  'jobs.retryStep',
+  'jobs.quarantine',
+  'deliveries.open',
+  'deliveries.succeed',
+  'deliveries.fail',
+  'deliveries.replay',
+  'quarantine.hold',
+  'quarantine.release',
+  'events.append',
+]);
+
+export function makesWork({ group, method }: { readonly group: string; readonly method: string }): boolean {
+  return MAKES_WORK.has(`${group}.${method}`);
+}
