@@ -31,8 +31,8 @@ export function renderFrame(
   return { width, height, channels: 1, pixels: grey(stored, presentation, asked) };
 }
 
-/** PS3.5 Section 8.1.1: what stands outside Bits Stored may be anything (old overlays). */
-function storedValues(samples: Uint8Array, description: PixelDescription): Float64Array {
+/** The numbers of a frame of one sample a pixel. PS3.5 Section 8.1.1: what stands outside Bits Stored may be anything (old overlays). */
+export function storedValues(samples: Uint8Array, description: PixelDescription): Float64Array {
   const { rows, columns, bitsAllocated, bitsStored, highBit, isSigned, isFloat } = description;
   const values = new Float64Array(rows * columns);
   const view = new DataView(samples.buffer, samples.byteOffset, samples.byteLength);

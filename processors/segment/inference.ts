@@ -1,27 +1,9 @@
-/**
- * Runs a network in a process of its own, one a job: native code that parses a file somebody else made gets no secret
- * from the environment, no working folder of ours, and an end by the clock. A crash there is a failed step here, never a dead hub.
- */
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { HubError } from '../../core/errors.ts';
+/** The network of a model by its manifest: a tensor of the shape it names goes in, one of the shape it promises comes out. */
 import type { Model } from './manifest.ts';
+import { openNetwork, type Pass } from './network.ts';
 
-export interface Inference {
-  /** Output values, channel-major as the network gives them. */
-  readonly output: Float32Array;
-  /** Time inside the network, without loading. */
-  readonly seconds: number;
-  /** `onnxruntime-node 1.30.0`. */
-  readonly runtime: string;
-}
-
-const CHILD = fileURLToPath(new URL('./inference-child.ts', import.meta.url));
-/** What the child prints before the tensor. */
-const MAX_HEAD_BYTES = 64 * 1024;
+/** Output values, channel-major as the network gives them. */
+export type Inference = Pass;
 
 /** An open network: one child, several passes, closed at the end of the job. */
 export interface InferenceSession {
@@ -35,168 +17,22 @@ export interface InferenceSession {
  *
  * @param signal - aborts by killing the child
  */
-export async function openInference(model: Model, signal: AbortSignal): Promise<InferenceSession> {
-  const folder = await mkdtemp(join(tmpdir(), 'hub-segment-'));
-  const [inputName] = Object.keys(model.manifest.network_data_format.inputs);
-  const [outputName] = Object.keys(model.manifest.network_data_format.outputs);
-  const child = spawn(
-    process.execPath,
-    [
-      '--disable-warning=ExperimentalWarning',
-      CHILD,
-      model.file,
-      model.manifest.onnx.sha256,
-      inputName ?? '',
-      outputName ?? '',
-    ],
+export async function openInference({ manifest, file }: Model, signal: AbortSignal): Promise<InferenceSession> {
+  const { inputs, outputs } = manifest.network_data_format;
+  const [[inputName, input] = ['', undefined]] = Object.entries(inputs);
+  const [[outputName, output] = ['', undefined]] = Object.entries(outputs);
+  const network = await openNetwork(
     {
-      cwd: folder, // empty: a path relative to the working folder finds nothing
-      env: {},
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe'], // the last is the child's lifeline: it ends when we do
+      name: manifest.name,
+      file,
+      sha256: manifest.onnx.sha256,
+      inputName,
+      outputName,
+      maxSeconds: manifest.limits.max_seconds,
     },
+    signal,
   );
-  const abort = (): void => {
-    child.kill('SIGKILL');
-  };
-  signal.addEventListener('abort', abort, { once: true });
-  if (signal.aborted) abort(); // while the folder was made
-  let errorText = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    if (errorText.length < 4096) errorText += chunk.toString('utf8');
-  });
-  child.stdin.on('error', () => undefined); // a dead child is reported by its exit, once
-  const reader = frames(child.stdout);
-  const exited = new Promise<void>((resolve) => {
-    child.once('close', () => {
-      resolve();
-    });
-    child.once('error', () => {
-      resolve();
-    });
-  });
-
-  /** The limit is for one answer: a study has as many passes as it has series. */
-  const receive = async (): Promise<Frame> => {
-    const late = new AbortController();
-    const deadline = setTimeout(() => {
-      late.abort();
-      child.kill('SIGKILL');
-    }, model.manifest.limits.max_seconds * 1000);
-    const next = await reader.next().finally(() => clearTimeout(deadline));
-    if (next.done === true) {
-      await exited;
-      if (signal.aborted) throw new HubError('processor.failed', { detail: 'aborted' });
-      if (late.signal.aborted)
-        throw new HubError('processor.timeout', {
-          model: model.manifest.name,
-          limitSeconds: model.manifest.limits.max_seconds,
-        });
-      throw new HubError('processor.failed', {
-        model: model.manifest.name,
-        detail: `the inference process ended: ${lastLine(errorText)}`,
-      });
-    }
-    if (next.value.head.error !== undefined)
-      throw new HubError('model.invalid', { model: model.manifest.name, detail: next.value.head.error });
-    return next.value;
-  };
-
-  const close = async (): Promise<void> => {
-    signal.removeEventListener('abort', abort);
-    child.stdin.end();
-    child.kill('SIGKILL');
-    await exited;
-    await rm(folder, { recursive: true, force: true });
-  };
-
-  try {
-    await receive(); // loaded
-  } catch (error) {
-    await close();
-    throw error;
-  }
-
-  return {
-    async run(input) {
-      const [spec] = Object.values(model.manifest.network_data_format.inputs);
-      const dims = [1, spec?.num_channels ?? 1, ...(spec?.spatial_shape ?? [])];
-      child.stdin.write(`${JSON.stringify({ dims })}\n`);
-      child.stdin.write(Buffer.from(input.buffer, input.byteOffset, input.byteLength));
-      const { head, body } = await receive();
-      checkOutput(model, head, body);
-      return { output: body, seconds: head.seconds ?? 0, runtime: head.runtime ?? '' };
-    },
-    close,
-  };
-}
-
-interface Frame {
-  readonly head: {
-    readonly error?: string;
-    readonly dims?: readonly number[];
-    readonly seconds?: number;
-    readonly runtime?: string;
-  };
-  readonly body: Float32Array;
-}
-
-/** What came out must be what the manifest promised, finite throughout; anything else is a wrong model, not a mask. */
-function checkOutput(model: Model, head: Frame['head'], body: Float32Array): void {
-  const [spec] = Object.values(model.manifest.network_data_format.outputs);
-  const expected = [1, spec?.num_channels ?? 0, ...(spec?.spatial_shape ?? [])];
-  if (JSON.stringify(head.dims) !== JSON.stringify(expected)) {
-    throw new HubError('model.invalid', {
-      model: model.manifest.name,
-      detail: `its output has the shape ${JSON.stringify(head.dims ?? [])}, the manifest says ${JSON.stringify(expected)}`,
-    });
-  }
-  if (!body.every((value) => Number.isFinite(value)))
-    throw new HubError('model.invalid', {
-      model: model.manifest.name,
-      detail: 'its output holds values that are not finite',
-    });
-}
-
-/** Frames on the pipe: one JSON line, then `4 × product(dims)` bytes when it has dims. */
-async function* frames(stream: AsyncIterable<Buffer>): AsyncGenerator<Frame> {
-  let head: Frame['head'] | undefined;
-  let pending: Buffer[] = [];
-  let size = 0;
-  let wanted = 0;
-  for await (const chunk of stream) {
-    pending.push(chunk);
-    size += chunk.length;
-    for (;;) {
-      if (head === undefined) {
-        const joined = Buffer.concat(pending);
-        const end = joined.indexOf(10);
-        if (end < 0) {
-          if (joined.length > MAX_HEAD_BYTES) return;
-          pending = [joined];
-          break;
-        }
-        head = parseHead(joined.subarray(0, end).toString('utf8'));
-        wanted = head.dims === undefined ? 0 : 4 * head.dims.reduce((a, b) => a * b, 1);
-        pending = [joined.subarray(end + 1)];
-        size = joined.length - end - 1;
-      }
-      if (size < wanted) break;
-      const joined = Buffer.concat(pending);
-      const body = new Float32Array(wanted / 4);
-      Buffer.from(body.buffer).set(joined.subarray(0, wanted));
-      yield { head, body };
-      head = undefined;
-      pending = [joined.subarray(wanted)];
-      size = joined.length - wanted;
-      if (size === 0) break;
-    }
-  }
-}
-
-function parseHead(line: string): Frame['head'] {
-  return JSON.parse(line) as Frame['head'];
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1)?.slice(0, 200) ?? 'no message';
+  const inputShape = [1, input?.num_channels ?? 1, ...(input?.spatial_shape ?? [])];
+  const outputShape = [1, output?.num_channels ?? 0, ...(output?.spatial_shape ?? [])];
+  return { run: (values) => network.run(values, inputShape, outputShape), close: () => network.close() };
 }
