@@ -36,9 +36,14 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./send.ts')).send,
   },
   deidentify: {
-    usage: ['IN OUT [--policy-file FILE] [--report FILE]'],
+    usage: ['IN OUT [--policy-file FILE] [--report FILE] [--report-page FILE]', '--public-key [--data DIR]'],
     about: 'de-identify a folder tree; ends with 3 when something was held back',
     load: async () => (await import('./deidentify.ts')).deidentify,
+  },
+  report: {
+    usage: ['verify FILE [--key FILE | --data DIR]'],
+    about: 'whether a de-identification report is as the hub signed it',
+    load: async () => (await import('./report.ts')).report,
   },
   qc: {
     usage: ['PATH [--json FILE] [--images DIR]'],

@@ -12,8 +12,10 @@ import { openSecret } from '../platform/data-folder.ts';
 import { compilePlan } from '../processors/deidentify/plan.ts';
 import type { Plan } from '../processors/deidentify/plan.ts';
 import { policySchema } from '../processors/deidentify/policy.ts';
+import { type HeldInReport, reportPage } from '../processors/deidentify/report-page.ts';
 import { reportOf } from '../processors/deidentify/report.ts';
 import type { DeidentificationReport } from '../processors/deidentify/report.ts';
+import { createReportSigner, SIGNING_PURPOSE } from '../processors/deidentify/signature.ts';
 import { deidentifyInstances } from '../processors/deidentify/study.ts';
 import type { ReleasedInstance } from '../processors/deidentify/instance.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
@@ -28,11 +30,13 @@ import { json, type Terminal, terminal } from './terminal.ts';
 const DEFAULT_DATA_FOLDER = './data';
 const OPTIONS = {
   'policy-file': { type: 'string', value: 'FILE', about: 'one entry of `policies:`; else the Basic Profile' },
-  report: { type: 'string', value: 'FILE', about: 'write what was done, as JSON without identifiers' },
+  report: { type: 'string', value: 'FILE', about: 'write what was done, as signed JSON without identifiers' },
+  'report-page': { type: 'string', value: 'FILE', about: 'write the same as an HTML page to print, a sheet a study' },
+  'public-key': { type: 'boolean', about: 'print the key that proves reports, and do nothing else' },
   data: {
     type: 'string',
     value: 'DIR',
-    about: 'where the key is, and is made on first use (./data), unless HUB_DEIDENTIFY_KEY holds it',
+    about: 'where the keys are, and are made on first use (./data), unless HUB_…_KEY holds them',
   },
   json: JSON_OPTION,
 } as const;
@@ -51,13 +55,14 @@ type Result =
 /** 0 when everything was released, 3 when something was quarantined, 1 when there was no DICOM file at all. */
 export async function deidentify(argv: readonly string[], to: Terminal = terminal): Promise<number> {
   const { values, positionals } = readArguments(argv, OPTIONS);
+  if (values['public-key'] === true) return sayPublicKey(values.data, to);
   const [input, output, third] = positionals;
   if (input === undefined || output === undefined || third !== undefined)
     throw new HubError('command.usage', { detail: 'from which folder, and into which?' });
   refuseNested(input, output);
   const plan = await readPlan(values['policy-file']);
   const files = await openLocalFiles(input);
-  const secret = await openSecret('deidentify', values.data ?? DEFAULT_DATA_FOLDER, processEnvironment());
+  const secret = await keyFor('deidentify', values.data);
 
   const { studies, results: damaged } = groupByStudy(files);
   await mkdir(output, { recursive: true });
@@ -67,8 +72,7 @@ export async function deidentify(argv: readonly string[], to: Terminal = termina
   const otherFiles = [...files.otherFiles, ...files.niftiFiles.map((file) => relative(input, file))];
 
   const summary = { policy: plan.policy, policyHash: plan.hash, tableEdition: plan.edition };
-  if (values.report !== undefined)
-    await writeFile(values.report, `${json({ ...summary, studies: results.map(withoutFiles) })}\n`);
+  await writeReports(values, { ...summary, studies: results.map((result) => withoutFiles(result)) });
   if (values.json === true) to.out(json({ ...summary, studies: results, otherFiles }));
   else sayResults(results, otherFiles, to);
   if (results.some(({ outcome }) => outcome === 'quarantined')) return EXIT.quarantined;
@@ -206,7 +210,35 @@ async function replaceFolder(from: string, to: string): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
-function withoutFiles(result: Result): Readonly<Record<string, unknown>> {
+interface ReportFiles {
+  readonly report?: string | undefined;
+  readonly 'report-page'?: string | undefined;
+  readonly data?: string | undefined;
+}
+
+/** Both say the same; the JSON is what is signed. */
+async function writeReports(
+  { report, 'report-page': page, data }: ReportFiles,
+  content: { readonly policy: string; readonly studies: readonly ReportedResult[] },
+): Promise<void> {
+  if (report === undefined && page === undefined) return;
+  const signed = createReportSigner(await keyFor(SIGNING_PURPOSE, data)).sign(content);
+  if (report !== undefined) await writeFile(report, `${json(signed)}\n`);
+  if (page !== undefined) await writeFile(page, reportPage(signed.studies, signed.signature));
+}
+
+async function sayPublicKey(data: string | undefined, to: Terminal): Promise<number> {
+  to.out(createReportSigner(await keyFor(SIGNING_PURPOSE, data)).publicKeyPem.trimEnd());
+  return EXIT.done;
+}
+
+async function keyFor(purpose: string, data: string | undefined): Promise<Uint8Array> {
+  return openSecret(purpose, data ?? DEFAULT_DATA_FOLDER, processEnvironment());
+}
+
+type ReportedResult = (DeidentificationReport & { readonly outcome: 'released' }) | HeldInReport;
+
+function withoutFiles(result: Result): ReportedResult {
   if (result.outcome === 'released') return { outcome: result.outcome, ...result.report };
   return { outcome: result.outcome, reason: result.reason, detail: result.detail, instances: result.files.length };
 }

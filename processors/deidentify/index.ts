@@ -5,7 +5,9 @@ import type { ArtefactItem, InstanceItem, StoredBlob } from '../../core/store.ts
 import { compilePlan } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { policySchema } from './policy.ts';
+import { reportPage } from './report-page.ts';
 import { reportOf } from './report.ts';
+import { createReportSigner, SIGNING_PURPOSE } from './signature.ts';
 import { deidentifyInstances } from './study.ts';
 import type { ReleasedStudy } from './study.ts';
 
@@ -48,11 +50,11 @@ async function run(context: ProcessorContext<Plan>): Promise<ProcessorResult> {
     return { outcome: 'held', reason, detail, sopInstanceUids: study.instances.map((one) => one.sopInstanceUid) };
   }
 
-  const report = await appendReport(context, study);
+  const [report, page] = await appendReport(context, study);
   return {
     outcome: 'done',
     // What was made before from identified data is passed on, but no partner gets it.
-    items: [...releasedItems(plan, instances, study), ...artefacts.map((item) => withoutRelease(item)), report],
+    items: [...releasedItems(plan, instances, study), ...artefacts.map((item) => withoutRelease(item)), report, page],
     events: [
       {
         type: 'study.deidentified',
@@ -92,17 +94,25 @@ function releasedItems(
   });
 }
 
-async function appendReport({ options: plan, pack }: ProcessorContext<Plan>, study: ReleasedStudy<StoredBlob>) {
-  const text = `${JSON.stringify(reportOf(plan, study), undefined, 2)}\n`;
-  const report: ArtefactItem = {
+/** The signed report and the same for people: both go to the partner with the study. */
+async function appendReport(
+  context: ProcessorContext<Plan>,
+  study: ReleasedStudy<StoredBlob>,
+): Promise<readonly [ArtefactItem, ArtefactItem]> {
+  const { options: plan, pack } = context;
+  const signed = createReportSigner(await context.secret(SIGNING_PURPOSE)).sign(reportOf(plan, study));
+  const append = async (name: string, mediaType: string, text: string): Promise<ArtefactItem> => ({
     kind: 'artefact',
     ...(await pack.append(Buffer.from(text, 'utf8'))),
-    name: 'deidentification/report.json',
-    mediaType: 'application/json',
+    name: `deidentification/${name}`,
+    mediaType,
     derivedBy: NAME,
     ...release(plan),
-  };
-  return report;
+  });
+  return [
+    await append('report.json', 'application/json', `${JSON.stringify(signed, undefined, 2)}\n`),
+    await append('report.html', 'text/html', reportPage([signed], signed.signature)),
+  ];
 }
 
 function withoutRelease({ releasedFor: _, ...item }: ArtefactItem): ArtefactItem {

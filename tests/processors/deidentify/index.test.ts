@@ -5,6 +5,7 @@ import { type ArtefactItem, formatBlobRef, type InstanceItem, type StoredBlob } 
 import { bytesAsSource } from '../../../core/bytes-as-source.ts';
 import { deidentify } from '../../../processors/deidentify/index.ts';
 import type { Plan } from '../../../processors/deidentify/plan.ts';
+import { createReportSigner, SIGNING_PURPOSE, verifyReport } from '../../../processors/deidentify/signature.ts';
 import { KEY } from '../../support/deidentified.ts';
 import { identity, pixels, sampleFile } from '../../support/dicom-samples.ts';
 import { silentLog } from '../../support/silent-log.ts';
@@ -17,8 +18,8 @@ describe('deidentify processor', () => {
     const result = await deidentify.run(context);
 
     if (result.outcome !== 'done') throw new Error(result.detail);
-    const [first, second, mosaic, report] = result.items;
-    expect(result.items.length).to.equal(4);
+    const [first, second, mosaic, report, page] = result.items;
+    expect(result.items.length).to.equal(5);
     expect(first).to.include({ kind: 'instance', releasedFor: 'kct', sopClassUid: '1.2.840.10008.5.1.4.1.1.4' });
     expect(first)
       .to.have.property('studyInstanceUid')
@@ -26,6 +27,9 @@ describe('deidentify processor', () => {
     expect(second).to.include({ derivedBy: 'segment', releasedFor: 'kct' });
     expect(mosaic).to.include({ kind: 'artefact', name: 'qc/mosaic.png' }).and.not.have.property('releasedFor');
     expect(report).to.include({ kind: 'artefact', name: 'deidentification/report.json', releasedFor: 'kct' });
+    expect(page).to.include({ kind: 'artefact', name: 'deidentification/report.html', releasedFor: 'kct' });
+    const signed: unknown = JSON.parse(Buffer.from(written.at(-2) ?? []).toString('utf8'));
+    expect(verifyReport(signed, createReportSigner(KEY).publicKeyPem)).to.equal('valid');
     const [event] = result.events;
     expect(event?.data).to.include({
       policy: 'kct',
@@ -105,7 +109,8 @@ function contextFor(files: readonly Uint8Array[]) {
       commit: () => Promise.reject(new TypeError('the runner does this')),
       abort: async () => undefined,
     },
-    secret: async (purpose) => (purpose === 'deidentify' ? KEY : Promise.reject(new TypeError(purpose))),
+    secret: async (purpose) =>
+      purpose === 'deidentify' || purpose === SIGNING_PURPOSE ? KEY : Promise.reject(new TypeError(purpose)),
     log: silentLog,
     signal: new AbortController().signal,
     progress: (fraction) => progress.push(fraction),
