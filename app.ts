@@ -4,6 +4,7 @@
  * there, and stops last.
  */
 import type { Catalogue as ApiCatalogue } from './api/ports.ts';
+import { reportKeyRouter } from './api/report-key.ts';
 import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './backstage.ts';
 import type { Environment } from './config/environment.ts';
@@ -37,6 +38,7 @@ import { createMetrics } from './platform/metrics.ts';
 import { openFileStore } from './platform/store/file.ts';
 import { threadsEnded } from './platform/threads/metrics.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
+import { createReportSigner, SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
 import { packNameOf, packOriginOf } from './processors/pack-name.ts';
 import { type Config, type Stage, STAGES } from './shapes.ts';
 
@@ -91,6 +93,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       { hubName: config.hub.name, cursorKey: await dataFolder.secret('feed') },
     );
 
+    const { publicKeyPem } = createReportSigner(await dataFolder.secret(SIGNING_PURPOSE));
+
     const thread = await startBackstage(options, dataFolder, ledger, metrics);
     if (thread !== undefined) undo.push(() => thread.stop(STOP_GRACE_MS));
 
@@ -131,6 +135,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
               },
             ]),
         { path: '/partner/v1/events', router: feed.router },
+        { path: '/partner/v1/report-key', router: reportKeyRouter(access, publicKeyPem) },
         {
           path: '/api/v1',
           router: createApiRouter({
