@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { decode } from 'fast-png';
+import { verifyReport } from '../../processors/deidentify/signature.ts';
 import { run } from '../support/child-process.ts';
 import { ended, eventsOf, feedOf, fetched, listed, reached, typesOf } from '../support/hub-api.ts';
 import type { SeenDelivery, SeenEvent, SeenStudy } from '../support/hub-api.ts';
@@ -208,6 +209,19 @@ describe('the journey of a study', function () {
         expect(height, path).to.be.greaterThan(47);
         expect(new Set(data).size, `${path}: shades`).to.be.greaterThan(8);
       }
+    });
+
+    it('is a report of the de-identification that the hub’s public key proves, and the same as a page', async () => {
+      const [report] = named(/deidentification\/report\.json$/);
+      const [page] = named(/deidentification\/report\.html$/);
+      const key = await hub.get('/partner/v1/report-key', token);
+
+      expect(key.headers.get('content-type')).to.match(/^application\/x-pem-file/);
+      const signed: unknown = JSON.parse(report?.bytes.toString() ?? '');
+      expect(verifyReport(signed, await key.text())).to.equal('valid');
+      expect(signed).to.include({ policy: 'kct', instances: study.files.length });
+      expect(page?.bytes.toString()).to.include('De-identification report');
+      expect((await hub.get('/partner/v1/report-key', '')).status).to.equal(401);
     });
 
     it('is a report of quality control with numbers', () => {
