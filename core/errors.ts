@@ -40,6 +40,65 @@ export const ERRORS = {
     title: 'Stored bytes are missing',
     remedy: 'The object store lost or changed a file: restore it from a backup.',
   },
+  // An object store of another machine's. None of these refuses a sender: what is received waits in the spool.
+  'store.unreachable': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'The object store does not answer',
+    remedy:
+      'Check that store.endpoint is up and can be reached; the hub tries again by itself, nothing is lost meanwhile.',
+  },
+  'store.bucket-full': {
+    dimse: 0xa700,
+    http: 507,
+    retry: 'transient',
+    title: 'The bucket takes no more',
+    remedy: 'Raise its quota or free space; what is received waits in the spool until then.',
+  },
+  'store.denied': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'The object store does not let the hub do this',
+    remedy:
+      'Give its key the rights that docs/operations.md lists: list, get, put, delete, and to abort multipart uploads.',
+  },
+  'store.credentials': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'The object store refuses the credentials',
+    remedy: 'Check store.credentials and the secrets it names, or the surroundings they are taken from.',
+  },
+  'store.bucket-missing': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'There is no such bucket',
+    remedy: 'Make the bucket, or check store.bucket and store.endpoint: the hub makes none.',
+  },
+  'store.wrong-region': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'The bucket is in another region',
+    remedy: 'Set store.region to the region of the bucket.',
+  },
+  'store.clock-skew': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'The clocks of hub and object store differ too much',
+    remedy: 'Set the clock of this machine, best by NTP: requests are signed with the time.',
+  },
+  'store.corrupted': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'Bytes changed on their way to the object store',
+    remedy: 'The hub sends them again by itself. If it goes on, look at the network and the memory of this machine.',
+  },
   'gateway.stopping': {
     dimse: 0xa700,
     http: 503,
@@ -403,6 +462,35 @@ export const ERRORS = {
     retry: 'transient',
     title: 'Another process uses the ledger',
     remedy: 'Stop the other hub that uses this data folder, or choose another folder with --data.',
+  },
+  'ledger.unreachable': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'The ledger database cannot be reached',
+    remedy:
+      'Look at the PostgreSQL server and the network between. The hub keeps what it receives and goes on by itself.',
+  },
+  'ledger.busy': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'The ledger database does not keep up',
+    remedy: "Look at the PostgreSQL server's load, locks and number of connections.",
+  },
+  'ledger.denied': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'permanent',
+    title: 'The ledger database does not let the hub in',
+    remedy: 'Check database, user, password, rights and certificates of the `ledger` section.',
+  },
+  'ledger.unsuitable': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'permanent',
+    title: 'The database cannot hold a ledger',
+    remedy: 'PostgreSQL 14 or newer, encoding UTF8, fsync on.',
   },
   'ledger.refused': {
     dimse: 0x0110,

@@ -46,6 +46,37 @@ export interface PackWriter {
   abort(): Promise<void>;
 }
 
+/** A pack as it looks from outside. */
+export interface PackEntry {
+  /** As in a reference. */
+  readonly pack: string;
+  readonly sizeBytes: number;
+  /** When it was made, or begun; never later than when it became visible. */
+  readonly madeAt: Date;
+}
+
+/** The packs of a store for whoever removes, verifies and counts them. */
+export interface PackShelf {
+  /** Committed packs whose names begin so, in the order of their names. @throws {HubError} `store.*` */
+  list(prefix: string): AsyncIterable<PackEntry>;
+  /** For good. Harmless when it is not there. */
+  remove(pack: string): Promise<void>;
+  /** Gives up packs that were begun before then and never committed. @returns how many */
+  removeUnfinished(before: Date): Promise<number>;
+}
+
+/** A store of another machine's that what was received is copied to. */
+export interface PackUploads {
+  /**
+   * A new pack of these bytes, or none: when it resolves, they survive the loss of this machine.
+   *
+   * @param pack - never used before
+   * @param body - of `sizeBytes` bytes; read once for each attempt
+   * @throws {HubError} `store.*`; then nothing has that name, or nobody will ever refer to it
+   */
+  upload(pack: string, sizeBytes: number, body: () => AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
+}
+
 /** What one run carries from step to step: the data sets, and the files made from them. */
 export type RunItem = InstanceItem | ArtefactItem;
 

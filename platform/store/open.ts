@@ -1,0 +1,45 @@
+/** The object store of the configuration. No state is shared: each thread opens its own. */
+import type { SecretReference } from '../../core/plugins.ts';
+import type { ObjectStore, PackShelf, PackUploads } from '../../core/store.ts';
+import { LOCAL_RESULTS, openFileShelf } from './file-shelf.ts';
+import { openFileStore } from './file.ts';
+import type { S3Options } from './s3/client.ts';
+
+export type StoreOptions = { readonly kind: 'file' } | ({ readonly kind: 's3' } & S3Options);
+
+export interface OpenStore {
+  readonly objects: ObjectStore;
+  readonly shelf: PackShelf;
+  /** Where `objects` puts packs of results: in front of their names, with its slash. */
+  readonly results: string;
+  /** Where what was received is copied to; absent where the spool itself is the store. */
+  readonly uploads: PackUploads | undefined;
+  close(): Promise<void>;
+}
+
+/** @param dataDir - as `openDataFolder` makes it. Asks nobody: a store that is down is met by whoever reads or writes. */
+export async function openStore(
+  options: StoreOptions,
+  dataDir: string,
+  secret: (reference: SecretReference) => string,
+): Promise<OpenStore> {
+  const local = openFileStore(dataDir);
+  switch (options.kind) {
+    case 'file':
+      return {
+        objects: local,
+        shelf: openFileShelf(dataDir),
+        results: LOCAL_RESULTS,
+        uploads: undefined,
+        close: () => Promise.resolve(),
+      };
+    case 's3': {
+      // A third of a second and 20 MB that a hub on one machine need not spend.
+      const { openS3Store, RESULTS } = await import('./s3/store.ts');
+      const store = openS3Store(options, local, secret);
+      return { objects: store, shelf: store, results: RESULTS, uploads: store, close: () => store.close() };
+    }
+    default:
+      return options satisfies never;
+  }
+}
