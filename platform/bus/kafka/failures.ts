@@ -40,9 +40,10 @@ export function toBusError(error: unknown, fields: ErrorFields = {}): HubError {
   return new HubError(found ?? 'bus.failed', { ...fields, detail: links.at(-1)?.message }, error);
 }
 
-/** No answer from whoever was asked: the connection may be dead without anybody knowing. */
-export function isTimeout(error: unknown): boolean {
-  return causesOf(error).some(({ name }) => name === 'KafkaJSRequestTimeoutError');
+/** Whether kafkajs would try again by itself: what is not is for a person to mend. */
+export function isPassing(error: unknown): boolean {
+  const links = causesOf(error);
+  return links.some(({ name }) => name === 'KafkaJSNumberOfRetriesExceeded') || links.at(-1)?.isRetriable === true;
 }
 
 interface Link {
@@ -50,17 +51,19 @@ interface Link {
   readonly message: string;
   readonly type: string | undefined;
   readonly code: string | undefined;
+  readonly isRetriable: boolean;
 }
 
 /** An error, what caused it, and what stands side by side in it, from the outside in. */
 function causesOf(error: unknown, depth = 0): readonly Link[] {
   if (!(error instanceof Error) || depth === MAX_DEPTH) return [];
-  const { type, code, errors } = error as Error & { type?: unknown; code?: unknown; errors?: unknown };
+  const { type, code, errors, retriable } = parseFields(error);
   const link: Link = {
     name: error.name,
     message: error.message,
     type: typeof type === 'string' ? type : undefined,
     code: typeof code === 'string' ? code : undefined,
+    isRetriable: retriable === true,
   };
   const beside = Array.isArray(errors) ? errors.flatMap((each) => causesOf(each, depth + 1)) : [];
   return [link, ...beside, ...causesOf(error.cause, depth + 1)];
@@ -76,4 +79,9 @@ function pick(links: readonly Link[], of: (link: Link) => ErrorCode | undefined)
     if (code !== undefined) return code;
   }
   return undefined;
+}
+
+/** What kafkajs and Node add to an error. */
+function parseFields(error: Error) {
+  return error as Error & Partial<Record<'type' | 'code' | 'errors' | 'retriable', unknown>>;
 }

@@ -41,7 +41,7 @@ export const byNumber: PartitionAssigner = ({ cluster }) => ({
   }),
   assign: ({ members, topics }) => {
     const memberIds = members.map(({ memberId }) => memberId).toSorted();
-    const assignment = new Map(memberIds.map((id) => [id, {} as Record<string, number[]>]));
+    const assignment = new Map<string, Record<string, number[]>>(memberIds.map((id) => [id, {}]));
     for (const topic of topics) {
       for (const { partitionId } of cluster.findTopicPartitionMetadata(topic)) {
         const owned = assignment.get(memberIds[partitionId % memberIds.length] ?? '');
