@@ -44,6 +44,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   helmet: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
   'node:sqlite': ['platform/ledger/'],
   'onnxruntime-node': ['processors/segment/'],
+  pg: ['platform/ledger/postgres/'],
   'prom-client': ['platform/metrics.ts'],
   winston: ['platform/logger.ts'],
   yaml: ['config/'],

@@ -113,7 +113,7 @@ export function completionReads(db: Database) {
        FROM completion c JOIN studies s USING (study_instance_uid)
        WHERE c.at_arrival = 1 AND c.looked_at <= ? AND c.looked_version <> s.timer_version
          AND s.due_at IS NOT NULL AND s.holds = 0
-     ) AS some ORDER BY due_at LIMIT ?`,
+     ) AS judged ORDER BY due_at LIMIT ?`,
   );
   const nextDue = db.query<{ at: number | null }>(
     `SELECT min(at) AS at FROM (
