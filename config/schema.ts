@@ -6,6 +6,7 @@
 import * as z from 'zod';
 import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
 import { duration } from '../core/quantities.ts';
+import { bus, partnerKafka } from './bus.ts';
 import { completion, routeCompletion } from './completion.ts';
 import { dimse } from './dimse.ts';
 import { entryName } from './entries.ts';
@@ -13,6 +14,7 @@ import { watchedFolder } from './folders.ts';
 import { http } from './http.ts';
 import { destinationSchema, stepSchema } from './plugin-entries.ts';
 import { disk, retention, sameUid, spool } from './storage.ts';
+import { node, ownNode, store } from './store.ts';
 import { onlyKind, unavailableKey } from './unavailable.ts';
 
 /** What `policies` entries have for the configuration; the rest is the deidentify processor's. */
@@ -61,6 +63,7 @@ const partner = z.strictObject({
   name: entryName,
   description: z.string().max(200).optional(),
   contact: z.string().max(200).optional(),
+  kafka: partnerKafka.optional(),
 });
 export const modelEntry = z.strictObject({ name: entryName, path: z.string().min(1) });
 
@@ -81,7 +84,14 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
   });
   return z
     .strictObject({
-      hub: z.strictObject({ name: entryName.default('hub'), data: z.string().min(1).default('./data') }).prefault({}),
+      hub: z
+        .strictObject({
+          name: entryName.default('hub'),
+          data: z.string().min(1).default('./data'),
+          node: node.optional(),
+        })
+        .prefault({})
+        .transform((hub) => ({ ...hub, node: hub.node ?? ownNode() })),
       log: z
         .strictObject({
           level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
@@ -95,9 +105,9 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
       routes: z.array(route).default([]),
       models: z.array(modelEntry).default([]),
       processors: processing.prefault({}),
-      bus: onlyKind('embedded', 'kafka').prefault({}),
+      bus,
       ledger: onlyKind('sqlite', 'postgres').prefault({}),
-      store: onlyKind('file', 's3').prefault({}),
+      store,
       pulls: unavailableKey,
     })
     .transform(({ pulls: _pulls, policies, ...rest }) => ({
