@@ -6,6 +6,7 @@ import { benchMemory } from './memory.ts';
 import { benchProcessing } from './processing.ts';
 import { benchStow } from './stow.ts';
 import { benchSustained } from './sustained.ts';
+import { benchTextDetection } from './text-detection.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   ingest: async (args) => benchCStore(INGEST, args),
@@ -17,6 +18,7 @@ const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<v
   flat: benchFlat,
   memory: benchMemory,
   processing: benchProcessing,
+  'text-detection': benchTextDetection,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -45,7 +45,7 @@ interface Row {
   /** Fixed words. */
   readonly reason: string;
   readonly remedy: Remedy;
-  holds(header: Part10Header): boolean;
+  readonly holds: (header: Part10Header) => boolean;
 }
 
 const lacks = (keyword: string) => ({

@@ -199,8 +199,10 @@ function edgesOf(commands: readonly opentype.PathCommand[]): readonly Edge[] {
       case 'Z':
         line(start.x, start.y);
         break;
+      case 'C':
+        throw new TypeError('a cubic outline is in no TrueType font');
       default:
-        throw new TypeError(`an outline of another kind: ${command.type}`);
+        command satisfies never;
     }
   }
   return edges;
