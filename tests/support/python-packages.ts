@@ -37,6 +37,11 @@ export async function pythonWith(requirements: readonly string[]): Promise<Comma
   return python;
 }
 
+/** A program that such packages brought with them. @param python - as `pythonWith` gave it */
+export function pythonProgram(python: Command, name: string): Command {
+  return { path: join(python.env['PYTHONPATH'] ?? '', 'bin', name), env: python.env };
+}
+
 async function must(command: Command, args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await run(command, args, { timeoutMs: FETCH_TIMEOUT_MS });
   if (code === 0) return stdout;
