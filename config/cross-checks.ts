@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import type { Catalogue, DestinationOptions } from '../core/plugins.ts';
 import { suggest } from '../core/suggestion.ts';
+import { reportKafkaPartners } from './bus-checks.ts';
 import { reportDimse } from './dimse-checks.ts';
 import { reportWatchedFolders } from './folder-checks.ts';
 import type { Finding } from './mistakes.ts';
@@ -28,6 +29,7 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
   reportFolders(raw, report);
   reportWatchedFolders(raw, report);
   reportUnknownPartners(raw, report);
+  reportKafkaPartners(raw, report);
   reportTimeLimits(raw, shapes, report);
   reportRoutes(raw, shapes, report);
   return findings;

@@ -69,7 +69,7 @@ describe('hub check', () => {
     expect(out).to.deep.equal([]);
     expect(err).to.deep.equal([
       `${file}:1 /hub/name: a name has lower-case letters, digits and hyphens, at most 64, and begins with no hyphen`,
-      `${file}:2 /bus/kind: kafka is not available in this version; only embedded is`,
+      `${file}:2 /bus/brokers: missing: the brokers`,
       `${file}: 2 mistakes`,
     ]);
   });

@@ -199,7 +199,38 @@ describe('loadConfig', () => {
     [
       'another bus',
       'bus: { kind: kafka, brokers: [a] }\n',
-      'hub.yaml:1 /bus/kind: kafka is not available in this version; only embedded is',
+      'hub.yaml:1 /bus/brokers/0: not a broker like kafka-1.example.org:9092',
+    ],
+    ['a bus without brokers', 'bus: { kind: kafka }\n', 'hub.yaml:1 /bus/brokers: missing: the brokers'],
+    [
+      'brokers of a bus without any',
+      'bus: { kind: embedded, brokers: [kafka:9092] }\n',
+      'hub.yaml:1 /bus/brokers: belongs to kind: kafka',
+    ],
+    [
+      'a password in the clear',
+      'bus: { kind: kafka, brokers: [kafka:9092], sasl: { mechanism: plain, username: hub, password: { env: P } } }\n',
+      'hub.yaml:1 /bus/sasl/mechanism: plain sends the password in the clear: only with tls',
+    ],
+    [
+      'half a certificate',
+      'bus: { kind: kafka, brokers: [kafka:9093], tls: { key: { file: k } } }\n',
+      'hub.yaml:1 /bus/tls: certificate and key belong together',
+    ],
+    [
+      'a topic for a partner of a hub without Kafka',
+      'partners: [{ name: kct, kafka: {} }]\n',
+      'hub.yaml:1 /partners/0/kafka: belongs to bus: { kind: kafka }',
+    ],
+    [
+      'two partners who are one in Kafka',
+      'bus: { kind: kafka, brokers: [kafka:9092] }\npartners:\n  - { name: a, kafka: { user: x } }\n  - { name: b, kafka: { user: x } }\n',
+      "hub.yaml:4 /partners/1/kafka: the user x is a's, who could then read these events",
+    ],
+    [
+      "consumer groups of a partner that are the hub's",
+      'bus: { kind: kafka, brokers: [kafka:9092] }\npartners: [{ name: hub, kafka: {} }]\n',
+      "hub.yaml:2 /partners/0/kafka: consumer groups hub.… are also the hub itself's: give it another groupPrefix",
     ],
     [
       'another ledger',
@@ -207,7 +238,7 @@ describe('loadConfig', () => {
       'hub.yaml:1 /ledger/kind: postgres is not available in this version; only sqlite is',
     ],
     ['another store', 'store: { kind: s3 }\n', 'hub.yaml:1 /store/bucket: missing: the bucket'],
-    ['a bus nobody heard of', 'bus: { kind: rabbit }\n', 'hub.yaml:1 /bus/kind: not only embedded'],
+    ['a bus nobody heard of', 'bus: { kind: rabbit }\n', 'hub.yaml:1 /bus/kind: not one of embedded, kafka'],
     [
       'client certificates that nobody could check',
       'gateway: { dimse: { tls: { certificate: { file: c }, key: { file: k } } } }\n',

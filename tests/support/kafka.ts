@@ -130,7 +130,8 @@ async function isUp(broker: string, { users, tls }: KafkaPeerOptions, port: numb
   try {
     await admin.connect();
     // There is a controller, and a broker that is not fenced.
-    return (await admin.describeCluster()).brokers.length === 1 && (await admin.listTopics()) !== undefined;
+    await admin.listTopics();
+    return (await admin.describeCluster()).brokers.length === 1;
   } catch {
     // Not yet.
     return false;

@@ -155,7 +155,10 @@ export class KafkaGroup {
       retry: { ...IMPATIENT, retries: 3, restartOnFailure: () => Promise.resolve(false) },
     });
     const ended = new Promise<void>((resolve, reject) => {
-      this.#end = (error) => (error === undefined ? resolve() : reject(error));
+      this.#end = (error) => {
+        if (error === undefined) resolve();
+        else reject(error instanceof Error ? error : new TypeError("not an error", { cause: error }));
+      };
     });
     // Failed before anybody waits for it.
     ended.catch(() => undefined);
@@ -259,12 +262,13 @@ export class KafkaGroup {
   }
 
   async #onBatch(payload: EachBatchPayload): Promise<void> {
-    const { batch, heartbeat, resolveOffset, isRunning, isStale, commitOffsetsIfNecessary } = payload;
+    const { batch } = payload;
+    const heartbeat = () => payload.heartbeat();
     const assignment = this.#assignment;
     const stream = this.options.streams.find((each) => each === batch.topic);
     const first = batch.messages[0];
     if (assignment === undefined || stream === undefined || first === undefined) return;
-    const goesOn = () => this.#has(assignment.numbers) && isRunning() && !isStale();
+    const goesOn = () => this.#has(assignment.numbers) && payload.isRunning() && !payload.isStale();
     await this.#alive(assignment.ready, heartbeat);
     const place = `${batch.topic}/${String(batch.partition)}`;
     // Offsets have no gaps in these topics: neither transactions nor compaction. What is missing the ledger has.
@@ -272,20 +276,20 @@ export class KafkaGroup {
       await this.#alive(this.#lanes.catchUp([batch.partition], goesOn), heartbeat);
     const messages = await this.#read(batch, stream);
     const events = messages.flatMap(({ event }) => event ?? []);
-    let cut: unknown;
+    let cut: Error | undefined;
     const reached = this.#lanes.take(batch.partition, stream, events, () => cut === undefined && goesOn());
     await this.#alive(reached, heartbeat).catch((error: unknown) => {
-      cut = error;
+      cut = error instanceof Error ? error : new TypeError("not an error", { cause: error });
     });
     const upTo = await reached;
     const open = messages.findIndex(({ event }) => event !== undefined && event.position > upTo);
     const done = open === -1 ? messages.at(-1) : messages[open - 1];
     if (done !== undefined) {
-      resolveOffset(done.offset);
+      payload.resolveOffset(done.offset);
       const next = BigInt(done.offset) + 1n;
       assignment.expected.set(place, next);
       // After the ledger: a crash in between brings the batch again, and the lane knows that it has had it.
-      await commitOffsetsIfNecessary({
+      await payload.commitOffsetsIfNecessary({
         topics: [{ topic: batch.topic, partitions: [{ partition: batch.partition, offset: String(next) }] }],
       });
     }

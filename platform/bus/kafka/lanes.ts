@@ -3,6 +3,7 @@
  * group; its place is a position in the ledger's log, kept in the ledger: everything of the lane up to there is handled
  * or parked. What Kafka brings below it is a repeat; what Kafka lost the ledger still has.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HubStream, PositionedEvent } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
@@ -224,10 +225,8 @@ export class Lanes {
       } catch (error) {
         log.warn('bus group waits for the ledger', { group, error });
         const delayMs = nextDelayMs({ attempts: Infinity, ...retry }, failures, Math.random()) ?? retry.maxDelayMs;
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, delayMs);
-          signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-        });
+        // Rejects when it is told to stop: then there is nothing to wait for.
+        await delay(delayMs, undefined, { signal }).catch(() => undefined);
       }
     }
     return undefined;
