@@ -259,9 +259,7 @@ class Corpus {
           case 2:
             return [{ tag, vr, value: '' }];
           default:
-            return /^(?:AE|CS|LO|LT|PN|SH|ST|UC|UT)$/.test(vr)
-              ? [{ tag, vr, value: pick(random, vr === 'PN' ? ['J', 'VX'] : ['Q', 'ZJ', 'XQ1']) }]
-              : [];
+            return /^(?:AE|CS|LO|LT|PN|SH|ST|UC|UT)$/.test(vr) ? [{ tag, vr, value: this.#planter.shortValue() }] : [];
         }
       },
     );

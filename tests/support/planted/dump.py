@@ -9,10 +9,12 @@ hexadecimal (of long ones a digest), `text` what pydicom decodes them to; sequen
 
 import hashlib
 import json
+import os
 import sys
 import warnings
 
 from pydicom import config, dcmread
+from pydicom.datadict import add_dict_entries, dictionary_has_tag
 from pydicom.dataelem import RawDataElement
 
 warnings.simplefilter("ignore")
@@ -21,12 +23,26 @@ TEXT = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", 
 
 
 def main():
+    learn_younger_attributes()
     for path in sys.argv[1:]:
         data_set = dcmread(path, force=True)
         elements = []
         walk(data_set.file_meta, "", elements)
         walk(data_set, "", elements)
         print(json.dumps({"file": path, "elements": elements}))
+
+
+def learn_younger_attributes():
+    """What PS3.6 got after this pydicom: in implicit VR it would be read as one lump of bytes."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "../../../core/dicom/dictionary.json"), encoding="utf-8") as file:
+        rows = [row.split(" ") for row in json.load(file)["rows"]]
+    younger = {}
+    for tag, vrs, vm, keyword in rows:
+        number = int(tag, 16)
+        if not dictionary_has_tag(number) and "|" not in vrs:
+            younger[number] = (vrs, vm, keyword, "", keyword)
+    add_dict_entries(younger)
 
 
 def walk(data_set, path, elements):

@@ -104,6 +104,8 @@ export function expectationOf(
 /** Inside a sequence that gets another value nothing has to stay, and nothing that says something may. */
 function replacedBy(own: Expectation, element: Dumped): Expectation {
   if (own === 'renamed') return 'renamed';
+  // What an option names by itself it may keep wherever it stands.
+  if (own === 'kept' && byTag.has(element.path.slice(-8))) return 'optional';
   return element.text !== undefined && /QZ/i.test(element.text) ? 'changed' : own === 'kept' ? 'free' : own;
 }
 
@@ -122,16 +124,19 @@ function listed(element: Dumped, row: Row, policy: ExaminedPolicy): Expectation 
   const options = policy.options ?? [];
   const says = (name: string) => (options.includes(name) ? row.options[COLUMNS[name] ?? ''] : undefined);
   const isStated = row.vr === null || row.vr.includes(element.vr);
+  // A row younger than the other parser's dictionary, in implicit VR: nobody says what it is.
+  const isUnknown = element.vr === 'UN' || element.vr === '??';
   // Two options disagree on eleven rows: a device's date that was kept would give the distance away.
-  if (says('retain-longitudinal-modified-dates') === 'C')
-    return element.vr === 'DA' || element.vr === 'DT'
-      ? 'shifted'
-      : element.vr === 'TM'
-        ? timeKept(element)
-        : isStated
-          ? 'free'
-          : 'changed';
+  if (says('retain-longitudinal-modified-dates') === 'C') {
+    if (DATES.has(element.vr)) return moved(element);
+    return isStated || isUnknown ? 'free' : 'changed';
+  }
   if (options.some((name) => says(name) === 'K')) return element.vr === 'SQ' || isStated ? 'kept' : 'changed';
+  // A word so short says nothing, and a cleaner may take it for a number or a plane.
+  if (says('clean-descriptors') === 'C' && (element.text ?? '').trim().length <= 3 && element.vr !== 'SQ')
+    return 'free';
+  // Cleaning a sequence is cleaning what is in it, or taking it away.
+  if (element.vr === 'SQ' && says('clean-descriptors') === 'C') return 'optional';
   if (row.basic === 'X') return element.vr === 'SQ' ? 'gone' : says('clean-descriptors') === 'C' ? 'changed' : 'gone';
   // A sequence of references goes, or stays with new UIDs, as the IOD has it.
   if (row.basic === 'X/Z/U*' && element.vr === 'SQ') return 'optional';
@@ -144,7 +149,7 @@ function unlisted(element: Dumped, tag: string, policy: ExaminedPolicy): Expecta
   if (DATES.has(element.vr)) {
     if (options.includes('retain-longitudinal-full-dates')) return 'kept';
     if (!options.includes('retain-longitudinal-modified-dates')) return 'changed';
-    return element.vr === 'TM' ? timeKept(element) : 'shifted';
+    return moved(element);
   }
   if (element.vr === 'PN') return 'changed';
   // An attribute younger than the other parser's dictionary, without a VR of its own.
@@ -154,9 +159,10 @@ function unlisted(element: Dumped, tag: string, policy: ExaminedPolicy): Expecta
   return options.includes('retain-uids') ? 'kept' : 'renamed';
 }
 
-/** Days move and the time of day stays; what is no time does not. */
-function timeKept({ text }: Dumped): Expectation {
-  return /^[\d:. \\]*$/.test(text ?? '') ? 'kept' : 'changed';
+/** Days move and the time of day stays; what is neither does not. */
+function moved({ vr, text }: Dumped): Expectation {
+  if (vr === 'TM') return /^[\d:. \\]*$/.test(text ?? '') ? 'kept' : 'changed';
+  return /^(?:\d{8}[\d.+-]*)?$/.test((text ?? '').trim()) ? 'shifted' : 'changed';
 }
 
 function ofPrivate(element: Dumped, tag: string, policy: ExaminedPolicy): Expectation {
@@ -168,13 +174,14 @@ function ofPrivate(element: Dumped, tag: string, policy: ExaminedPolicy): Expect
     rule.creator === creator.trim() &&
     rule.group.toUpperCase() === tag.slice(0, 4) &&
     rule.element.toUpperCase() === tag.slice(6) &&
-    rule.vr === element.vr;
+    (rule.vr === element.vr || element.vr === 'UN');
   const rule = policy.privateAllow?.find(isMeant);
   if (rule !== undefined) {
     const fits = rule.pattern === undefined || new RegExp(`^(?:${rule.pattern})$`, 'u').test(element.text ?? '');
+    if (element.vr === 'UN') return 'optional';
     return fits ? 'kept' : 'gone';
   }
   const isSafe =
     policy.options?.includes('retain-safe-private') === true && safePrivate.rows.some((row) => isMeant(row));
-  return !isSafe ? 'gone' : NUMBERS.has(element.vr) ? 'kept' : 'gone';
+  return !isSafe ? 'gone' : NUMBERS.has(element.vr) ? 'kept' : element.vr === 'UN' ? 'optional' : 'gone';
 }

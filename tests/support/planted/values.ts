@@ -13,6 +13,7 @@ export class Planter {
   readonly #uidBase: string;
   #uids = 0;
   #ages = 0;
+  #shorts = 0;
 
   constructor(random: Random, seed: number) {
     this.random = random;
@@ -39,6 +40,17 @@ export class Planter {
     const two = (number: number) => String(number).padStart(2, '0');
     const fraction = String(100_000 + integer(this.random, 899_999));
     return `${two(integer(this.random, 24))}${two(integer(this.random, 60))}${two(1 + integer(this.random, 59))}.${fraction}`;
+  }
+
+  /** One to three characters, each once: what is kept must not be equal to what is removed. */
+  shortValue(): string {
+    this.#shorts += 1;
+    if (this.#shorts <= LETTERS.length) return LETTERS[this.#shorts - 1] ?? '';
+    return this.#shorts
+      .toString(36)
+      .toUpperCase()
+      .padStart(3, 'Z')
+      .slice(this.#shorts % 2);
   }
 
   /** A value for anything but a sequence. */
