@@ -160,7 +160,14 @@ export async function startHub(options: HubOptions): Promise<Hub> {
               { name: 'folders', check: () => gateway.checkFolders(), isAdvisory: true },
             ]),
         ...(thread === undefined ? [] : [{ name: 'backstage', check: () => thread.check() }]),
+        ...(thread === undefined || config.bus.kind === 'embedded'
+          ? []
+          : [
+              { name: 'bus', check: () => thread.checkConditions('degraded'), isAdvisory: true },
+              { name: 'consumers', check: () => thread.checkConditions('not-ready') },
+            ]),
       ],
+      alive: thread === undefined ? [] : [{ name: 'consumers', check: () => thread.checkConditions('dead') }],
       renderMetrics: async () => metrics.render(thread === undefined ? [] : [await thread.values()]),
       log,
     });

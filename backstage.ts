@@ -5,19 +5,19 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { busChoice } from './bus-choice.ts';
 import { type Environment, readSecret } from './config/environment.ts';
 import { startDispatcher } from './connectors/dispatcher.ts';
 import { startFeedProjector } from './connectors/feed/projector.ts';
 import { openDestination } from './connectors/registry.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, EventBus, Logger, Metrics } from './core/ports.ts';
-import { openEmbeddedBus } from './platform/bus/embedded.ts';
-import { busMetrics } from './platform/bus/metrics.ts';
+import { type OpenedBus, openBus } from './platform/bus/open.ts';
 import { openDataFolder } from './platform/data-folder.ts';
 import { attachSqliteLedger } from './platform/ledger/sqlite/client.ts';
 import { createMetrics } from './platform/metrics.ts';
 import { openFileStore } from './platform/store/file.ts';
-import { runInThread, type ThreadStages } from './platform/threads/inside.ts';
+import { runInThread, type StageCondition, type ThreadStages } from './platform/threads/inside.ts';
 import { yieldToReceiving } from './platform/threads/priority.ts';
 import { processors, resolveStep } from './processors/registry.ts';
 import { startRunner } from './processors/runner.ts';
@@ -65,8 +65,8 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
   const { ledgerFile } = await openDataFolder(told.dataDir, told.env);
   const ledger = attachSqliteLedger({ file: ledgerFile, port: told.ledgerPort, clock });
   const metrics = createMetrics({ log, withProcess: false });
-  const bus = openEmbeddedBus({ ledger, log, clock });
-  busMetrics(metrics, bus);
+  const opened = openBus(busChoice(told.config, told.env), { ledger, log, clock, metrics });
+  const { bus } = opened;
   const owner = `${hostname()}:${String(process.pid)}:${randomUUID()}`;
   /** Undone from the last to the first, whether the hub stops or the start fails halfway. */
   const undo: ((graceMs: number) => Promise<void>)[] = [() => ledger.close(), () => bus.stop()];
@@ -81,7 +81,14 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
     await stop(0);
     throw error;
   }
-  return { stop, metrics: () => metrics.values() };
+  return { stop, metrics: () => metrics.values(), conditions: () => conditionsOf(opened.problems()) };
+}
+
+/** What a probe makes of a problem of the bus. */
+const SEVERITY = { degraded: 'degraded', crashed: 'not-ready', stalled: 'dead' } as const;
+
+function conditionsOf(problems: ReturnType<OpenedBus['problems']>): readonly StageCondition[] {
+  return problems.map(({ severity, error }) => ({ name: 'bus', severity: SEVERITY[severity], error }));
 }
 
 async function startConnectors(ports: Ports, { config, env, dataDir }: BackstageOrder, owner: string) {

@@ -15,10 +15,22 @@ export interface ReadinessCheck {
 /** A check that hangs is a check that fails: an orchestrator's own time-out is rarely longer. */
 const CHECK_TIMEOUT_MS = 3_000;
 
-export function healthRouter(checks: readonly ReadinessCheck[], log: Logger): Router {
+/** @param alive - what must hold for this process to be of use at all: whoever asks ends it when something does not */
+export function healthRouter(
+  checks: readonly ReadinessCheck[],
+  log: Logger,
+  alive: readonly ReadinessCheck[] = [],
+): Router {
   const router = Router();
-  router.get('/live', (_request, response) => {
-    response.json({ status: 'live' });
+  router.get('/live', async (_request, response) => {
+    const results = await Promise.all(alive.map((check) => perform(check)));
+    const problems = results.filter(({ problem }) => problem !== undefined);
+    if (problems.length === 0) {
+      response.json({ status: 'live' });
+      return;
+    }
+    log.error('not alive', { checks: problems });
+    response.status(503).json({ status: 'dead', checks: problems });
   });
   router.get('/ready', async (_request, response) => {
     const results = await Promise.all(checks.map((check) => perform(check)));

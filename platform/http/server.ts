@@ -24,6 +24,8 @@ export interface HttpServerOptions {
   readonly ownSocketPath?: string;
   readonly routers: readonly { readonly path: string; readonly router: RequestHandler }[];
   readonly checks: readonly ReadinessCheck[];
+  /** For the liveness probe. */
+  readonly alive?: readonly ReadinessCheck[];
   readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   /** How fast a body has to come. */
   readonly bodyProgress?: BodyProgress;
@@ -82,7 +84,7 @@ function createApp(options: HttpServerOptions): Express {
   app.set('query parser', 'simple');
   app.set('etag', false);
   app.use(requestIds, helmet(HELMET_OPTIONS));
-  app.use('/health', healthRouter(options.checks, options.log));
+  app.use('/health', healthRouter(options.checks, options.log, options.alive));
   app.get('/metrics', async (_request, response) => {
     const { contentType, body } = await options.renderMetrics();
     response.setHeader('Content-Type', contentType);

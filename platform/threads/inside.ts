@@ -1,16 +1,26 @@
 /** The inside of a thread that runs stages of the hub: starts them, speaks for them, stops them. */
 import type { MessagePort } from 'node:worker_threads';
+import type { HubError } from '../../core/errors.ts';
 import { packError } from '../../core/packed-error.ts';
 import type { LogFields, Logger } from '../../core/ports.ts';
 import { loggable, loggableText } from '../log-fields.ts';
 import type { MetricValues } from '../metrics.ts';
-import { type FromThread, type LogLevel, parseToThread } from './messages.ts';
+import { type Condition, type FromThread, type LogLevel, parseToThread } from './messages.ts';
 
 /** What runs in the thread. */
 export interface ThreadStages {
   metrics(): Promise<MetricValues>;
+  /** What is not as it should be, now. Asked for every second. */
+  conditions?(): readonly StageCondition[];
   stop(graceMs: number): Promise<void>;
 }
+
+/** As a stage knows it. */
+export interface StageCondition extends Omit<Condition, 'error'> {
+  readonly error: HubError;
+}
+
+const CONDITIONS_EVERY_MS = 1_000;
 
 /** Starts the stages, tells the main thread, and serves it until it says stop. A thread's entry calls this once, with its `parentPort`. */
 export async function runInThread(port: MessagePort, start: (log: Logger) => Promise<ThreadStages>): Promise<void> {
@@ -23,6 +33,7 @@ export async function runInThread(port: MessagePort, start: (log: Logger) => Pro
     port.close();
     return;
   }
+  const asking = reportConditions(stages, say);
   port.on('message', (received: unknown) => {
     const message = parseToThread(received);
     switch (message.kind) {
@@ -30,6 +41,7 @@ export async function runInThread(port: MessagePort, start: (log: Logger) => Pro
         void stages.metrics().then((values) => say({ kind: 'metrics', id: message.id, values }));
         return;
       case 'stop':
+        clearInterval(asking);
         void stages.stop(message.graceMs).then(() => {
           say({ kind: 'stopped' });
           port.close();
@@ -40,6 +52,19 @@ export async function runInThread(port: MessagePort, start: (log: Logger) => Pro
     }
   });
   say({ kind: 'started' });
+}
+
+/** Said when it changes: a probe must not wait for a thread that is busy. */
+function reportConditions(stages: ThreadStages, say: (message: FromThread) => void): NodeJS.Timeout | undefined {
+  if (stages.conditions === undefined) return undefined;
+  const look = stages.conditions.bind(stages);
+  let last = '[]';
+  return setInterval(() => {
+    const conditions = look().map((each) => ({ ...each, error: packError(each.error) }));
+    const now = JSON.stringify(conditions);
+    if (now !== last) say({ kind: 'conditions', conditions });
+    last = now;
+  }, CONDITIONS_EVERY_MS);
 }
 
 /** Lines are written by the main thread; an error is made plain here, where its class is still known. */

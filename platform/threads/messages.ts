@@ -5,6 +5,15 @@ import type { MetricValues } from '../metrics.ts';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
+/** Something in a thread that is not as it should be, for the probes. */
+export interface Condition {
+  /** `bus`, … */
+  readonly name: string;
+  readonly error: PackedError;
+  /** `degraded`: shown. `not-ready`: nothing new is sent to this hub. `dead`: a restart may help. */
+  readonly severity: 'degraded' | 'not-ready' | 'dead';
+}
+
 export type ToThread =
   { readonly kind: 'metrics'; readonly id: number } | { readonly kind: 'stop'; readonly graceMs: number };
 
@@ -13,6 +22,7 @@ export type FromThread =
   | { readonly kind: 'refused'; readonly error: PackedError }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
   | { readonly kind: 'metrics'; readonly id: number; readonly values: MetricValues }
+  | { readonly kind: 'conditions'; readonly conditions: readonly Condition[] }
   | { readonly kind: 'stopped' };
 
 /** Both ends are ours and of one version: a message is what its sender says. */

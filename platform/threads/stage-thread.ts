@@ -9,7 +9,7 @@ import { unpackError } from '../../core/packed-error.ts';
 import type { Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import type { MetricValues } from '../metrics.ts';
-import { parseFromThread, type ToThread } from './messages.ts';
+import { type Condition, parseFromThread, type ToThread } from './messages.ts';
 
 export interface StageThreadOptions {
   readonly name: string;
@@ -38,6 +38,7 @@ export class StageThread {
   #isStopping = false;
   #onStopped: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
+  #conditions: readonly Condition[] = [];
 
   private constructor(options: StageThreadOptions) {
     this.#options = options;
@@ -55,6 +56,12 @@ export class StageThread {
     return this.#worker === undefined
       ? Promise.reject(new HubError('internal.unexpected', { thread: this.#options.name }))
       : Promise.resolve();
+  }
+
+  /** For a probe; resolves while the stages know of nothing that severe. @throws {HubError} the first of them */
+  checkConditions(severity: Condition['severity']): Promise<void> {
+    const found = this.#conditions.find((condition) => condition.severity === severity);
+    return found === undefined ? Promise.resolve() : Promise.reject(unpackError(found.error));
   }
 
   /** What the stages count; nothing when they do not answer in time. */
@@ -121,6 +128,9 @@ export class StageThread {
           case 'metrics':
             this.#waiting.get(message.id)?.(message.values);
             return;
+          case 'conditions':
+            this.#conditions = message.conditions;
+            return;
           case 'stopped':
             this.#onStopped?.();
             return;
@@ -140,6 +150,7 @@ export class StageThread {
     });
     worker.once('exit', (exitCode) => {
       this.#worker = undefined;
+      this.#conditions = [];
       for (const answer of [...this.#waiting.values()]) answer([]);
       if (this.#isStopping) return;
       if (performance.now() - startedMs > RESTART.maxDelayMs) this.#failures = 0;

@@ -9,7 +9,9 @@ export interface KafkaConnection {
   /** `host:port`, any of which leads to the others. */
   readonly brokers: readonly string[];
   /** PEM texts; empty: the authorities the system trusts, no certificate of ours. */
-  readonly tls?: { readonly ca?: string; readonly certificate?: string; readonly key?: string } | undefined;
+  readonly tls?:
+    | { readonly ca?: string | undefined; readonly certificate?: string | undefined; readonly key?: string | undefined }
+    | undefined;
   readonly sasl?: KafkaCredentials | undefined;
   /** How sockets are opened, for whoever wants to cut them. */
   readonly socketFactory?: ISocketFactory | undefined;

@@ -157,7 +157,7 @@ export class KafkaGroup {
     const ended = new Promise<void>((resolve, reject) => {
       this.#end = (error) => {
         if (error === undefined) resolve();
-        else reject(error instanceof Error ? error : new TypeError("not an error", { cause: error }));
+        else reject(error instanceof Error ? error : new TypeError('not an error', { cause: error }));
       };
     });
     // Failed before anybody waits for it.
@@ -279,7 +279,7 @@ export class KafkaGroup {
     let cut: Error | undefined;
     const reached = this.#lanes.take(batch.partition, stream, events, () => cut === undefined && goesOn());
     await this.#alive(reached, heartbeat).catch((error: unknown) => {
-      cut = error instanceof Error ? error : new TypeError("not an error", { cause: error });
+      cut = error instanceof Error ? error : new TypeError('not an error', { cause: error });
     });
     const upTo = await reached;
     const open = messages.findIndex(({ event }) => event !== undefined && event.position > upTo);

@@ -1,0 +1,43 @@
+/** The bus of the configuration. */
+import type { Ledger } from '../../core/ledger.ts';
+import type { Clock, EventBus, Logger, Metrics } from '../../core/ports.ts';
+import { openEmbeddedBus } from './embedded.ts';
+import { type BusProblem, type KafkaBusOptions, openKafkaBus } from './kafka/bus.ts';
+import { busMetrics, kafkaMetrics } from './metrics.ts';
+
+export type BusChoice =
+  | { readonly kind: 'embedded' }
+  | ({ readonly kind: 'kafka' } & Omit<KafkaBusOptions, 'ledger' | 'log' | 'clock' | 'counts'>);
+
+export interface BusPorts {
+  readonly ledger: Ledger;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+/** A bus, and what is wrong with it: nothing ever is with one that is part of the ledger. */
+export interface OpenedBus {
+  readonly bus: EventBus;
+  problems(): readonly BusProblem[];
+}
+
+export function openBus(choice: BusChoice, { ledger, log, clock, metrics }: BusPorts): OpenedBus {
+  switch (choice.kind) {
+    case 'embedded': {
+      const bus = openEmbeddedBus({ ledger, log, clock });
+      busMetrics(metrics, bus);
+      return { bus, problems: () => [] };
+    }
+    case 'kafka': {
+      const { kind: _, ...options } = choice;
+      const kafka = kafkaMetrics(metrics);
+      const bus = openKafkaBus({ ...options, ledger, log: log.child({ bus: 'kafka' }), clock, counts: kafka.counts });
+      kafka.observe(bus);
+      busMetrics(metrics, bus);
+      return { bus, problems: () => bus.problems() };
+    }
+    default:
+      return choice satisfies never;
+  }
+}
