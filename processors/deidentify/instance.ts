@@ -1,5 +1,4 @@
 /** One instance, from its stored bytes to de-identified bytes with proof. */
-import { createHash } from 'node:crypto';
 import {
   parseSeriesInstanceUid,
   parseSopClassUid,
@@ -7,15 +6,17 @@ import {
   parseStudyInstanceUid,
 } from '../../core/identifiers.ts';
 import { encodingOf, requireTransferSyntax } from '../../core/dicom/data-set.ts';
-import { deflateDataSet, inflateDataSet } from '../../core/dicom/inflate.ts';
 import { checkPixelData, fileMeta, fragments, readHeader } from '../../core/dicom/part10.ts';
 import type { Part10Header } from '../../core/dicom/part10.ts';
 import { patientDigest } from '../../core/dicom/patient.ts';
 import type { ByteSource } from '../../core/store.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import type { ElementPath } from './decision.ts';
+import { bodyOf } from './body.ts';
 import { hiddenText } from './compressed-pixels.ts';
-import { holdReason } from './hold-reasons.ts';
+import { changesFor, UNTOUCHED, withClaims } from './pixels/claims.ts';
+import type { AttributeChange, PixelClaims, PixelCleaner } from './pixels/cleaning.ts';
+import { decidePixels } from './pixels/decision-table.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 import { rewriteHeader } from './rewrite.ts';
 import type { Rewritten } from './rewrite.ts';
@@ -24,7 +25,6 @@ import { verifyOutput } from './verify.ts';
 
 /** Emptying what was found can uncover nothing new, so two rounds settle it; a third says something else is wrong. */
 const VERIFICATION_ROUNDS = 3;
-const CHUNK_BYTES = 1024 * 1024;
 /** Compressed pixel data is looked through in memory. */
 const COMPRESSED_LIMIT_BYTES = 512 * 1024 * 1024;
 
@@ -47,11 +47,13 @@ export interface ReleasedInstance {
   readonly transferSyntaxUid: string;
   readonly tally: Tally;
   readonly searchedBytes: number;
+  /** What was done to its pixels; all of it nothing where the policy touches none. */
+  readonly pixels: PixelClaims;
   /** The file, once; pixel bytes are copied from the source, which must stay open. */
   readonly body: AsyncIterable<Uint8Array>;
   /**
-   * Once `body` was read: true when the bytes behind its header are the pixel bytes of the source, which is read once
-   * more for it.
+   * Once `body` was read: true when the pixels behind its header are those of the source, which is read once more for
+   * it, outside of what was blanked.
    */
   isPixelDataEqual(): Promise<boolean>;
 }
@@ -63,28 +65,40 @@ export interface OriginalIdentity {
   readonly patient: string;
 }
 
-/** @throws {HubError} `dataset.unreadable`, `dataset.uid-invalid` and their kin when the source is no sound instance */
+/**
+ * @param cleaner - absent where only the reasons are wanted: what comes out then must not be written
+ * @throws {HubError} `dataset.unreadable`, `dataset.uid-invalid` and their kin when the source is no sound instance
+ */
 export async function deidentifyInstance(
   source: ByteSource,
   plan: CompiledPlan,
   pseudonyms: Pseudonyms,
+  cleaner: PixelCleaner | undefined,
+  signal: AbortSignal,
 ): Promise<InstanceOutcome> {
   const header = await readHeader(source);
-  const reason = holdReason(header, plan.plan);
-  if (reason !== undefined) return { outcome: 'held', reason, original: identityIfAny(header) };
+  // By the header alone first: what is held for it is not worth a look at its pixels.
+  const decided = decidePixels(header, plan.plan);
+  if (decided.decision === 'hold') return { outcome: 'held', reason: decided.reason, original: identityIfAny(header) };
   const original = identityOf(header);
   const pixelDataEnd = await checkPixelData(source, header);
   const hidden = await textInPixelData(source, header);
   if (hidden !== undefined) return { outcome: 'held', reason: hidden, original };
 
-  const proven = rewriteAndVerify(header, plan, pseudonyms);
+  const cleaned = (await cleaner?.clean({ source, header }, signal)) ?? UNTOUCHED;
+  if (cleaned.outcome === 'held') return { outcome: 'held', reason: cleaned.reason, original };
+
+  const claimed = withClaims(plan, cleaned.claims);
+  const changes = changesFor(cleaned);
+  const proven = rewriteAndVerify(header, claimed, pseudonyms, changes);
   if (typeof proven === 'string') return { outcome: 'held', reason: proven, original };
 
   const uid = (value: string) => (plan.has('retain-uids') ? value : pseudonyms.uid(value));
   const sopInstanceUid = uid(original.sopInstanceUid);
   const sopClassUid = parseSopClassUid(header.dataSet.string('SOPClassUID'));
-  const meta = fileMeta({ sopClassUid, sopInstanceUid, transferSyntaxUid: header.transferSyntaxUid });
-  const body = bodyOf(source, header, meta, proven.bytes, pixelDataEnd);
+  const transferSyntaxUid = cleaned.outcome === 'cleaned' ? cleaned.transferSyntaxUid : header.transferSyntaxUid;
+  const meta = fileMeta({ sopClassUid, sopInstanceUid, transferSyntaxUid });
+  const body = bodyOf({ source, header }, { meta, dataSet: proven.bytes, pixelDataEnd, cleaned });
   return {
     outcome: 'released',
     original,
@@ -92,9 +106,10 @@ export async function deidentifyInstance(
     seriesInstanceUid: uid(parseSeriesInstanceUid(header.dataSet.string('SeriesInstanceUID'))),
     sopInstanceUid,
     sopClassUid,
-    transferSyntaxUid: header.transferSyntaxUid,
+    transferSyntaxUid,
     tally: proven.tally,
     searchedBytes: proven.searchedBytes,
+    pixels: cleaned.claims,
     body: body.chunks,
     isPixelDataEqual: body.isPixelDataEqual,
   };
@@ -105,11 +120,12 @@ function rewriteAndVerify(
   header: Part10Header,
   plan: CompiledPlan,
   pseudonyms: Pseudonyms,
+  changes: readonly AttributeChange[],
 ): (Rewritten & { readonly searchedBytes: number }) | string {
   const encoding = encodingOf(requireTransferSyntax(header.transferSyntaxUid));
   const blanked = new Set<ElementPath>();
   for (let round = 0; round < VERIFICATION_ROUNDS; round++) {
-    const rewritten = rewriteHeader(header, plan, pseudonyms, blanked);
+    const rewritten = rewriteHeader(header, plan, pseudonyms, blanked, changes);
     const { findings, faults, searchedBytes } = verifyOutput(rewritten.bytes, encoding, rewritten.known, plan);
     const [fault] = faults;
     if (fault !== undefined) return `the output has a fault: ${fault}`;
@@ -119,52 +135,6 @@ function rewriteAndVerify(
     for (const { path } of findings) blanked.add(path);
   }
   return 'a removed value could not be taken out of the output';
-}
-
-interface Body {
-  readonly chunks: AsyncIterable<Uint8Array>;
-  readonly isPixelDataEqual: () => Promise<boolean>;
-}
-
-/** Header as rewritten, pixel data as it is in the source; what stands behind the pixel data is left out. */
-function bodyOf(
-  source: ByteSource,
-  header: Part10Header,
-  meta: Uint8Array,
-  dataSet: Uint8Array,
-  pixelDataEnd: number,
-): Body {
-  const start = header.pixelData?.elementOffset ?? pixelDataEnd;
-  if (header.inflated !== undefined) return deflatedBody(meta, dataSet, header.inflated.subarray(start, pixelDataEnd));
-  let written: string | undefined;
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    const hash = createHash('sha256');
-    yield Buffer.concat([meta, dataSet]);
-    if (pixelDataEnd > start)
-      for await (const chunk of source.stream(start, pixelDataEnd - start)) {
-        hash.update(chunk);
-        yield chunk;
-      }
-    written = hash.digest('hex');
-  }
-  const isPixelDataEqual = async () => {
-    const hash = createHash('sha256');
-    // Read again, by position: a source that ended early or moved shows here.
-    for (let at = start; at < pixelDataEnd; at += CHUNK_BYTES)
-      hash.update(await source.read(at, Math.min(CHUNK_BYTES, pixelDataEnd - at)));
-    return hash.digest('hex') === written;
-  };
-  return { chunks: chunks(), isPixelDataEqual };
-}
-
-function deflatedBody(meta: Uint8Array, dataSet: Uint8Array, pixels: Uint8Array): Body {
-  const deflated = deflateDataSet(Buffer.concat([dataSet, pixels]));
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    yield meta;
-    yield deflated;
-  }
-  const isPixelDataEqual = async () => Buffer.compare(inflateDataSet(deflated).subarray(dataSet.length), pixels) === 0;
-  return { chunks: chunks(), isPixelDataEqual };
 }
 
 async function textInPixelData(source: ByteSource, header: Part10Header): Promise<string | undefined> {

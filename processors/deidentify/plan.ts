@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto';
 import { lookup } from '../../core/dicom/dictionary.ts';
 import { HubError } from '../../core/errors.ts';
+import type { PixelPolicy } from './pixels/cleaning.ts';
+import { pixelPolicyOf } from './pixels/pixel-policy.ts';
 import { OVERRIDE_ACTIONS, PROFILE_OPTIONS } from './policy.ts';
 import type { Policy, PrivateElementRule, ProfileOption } from './policy.ts';
 import { PROFILE_ROWS, SAFE_PRIVATE_ROWS, TABLE_EDITION, TABLES_DIGEST } from './tables.ts';
@@ -24,6 +26,7 @@ export interface Plan {
   readonly actions: readonly PlannedRow[];
   readonly privateRules: readonly PrivateElementRule[];
   readonly classes: readonly string[];
+  readonly pixels: PixelPolicy;
 }
 
 export interface PlannedRow {
@@ -46,7 +49,10 @@ export function compilePlan(policy: Policy): Plan {
   const actions = plannedRows(options, policy.overrides);
   const privateRules = privateRulesOf(policy, options);
   const classes = [...new Set(policy.classes)].toSorted();
-  const decided = { ENGINE_VERSION, TABLES_DIGEST, options, actions, privateRules, classes };
+  const pixels = pixelPolicyOf(policy.pixels, options, (detail) => {
+    throw new HubError('config.invalid', { detail: `policy ${policy.name}: ${detail}` });
+  });
+  const decided = { ENGINE_VERSION, TABLES_DIGEST, options, actions, privateRules, classes, pixels };
   return Object.freeze({
     policy: policy.name,
     partner: policy.partner,
@@ -56,6 +62,7 @@ export function compilePlan(policy: Policy): Plan {
     actions,
     privateRules,
     classes,
+    pixels,
   });
 }
 

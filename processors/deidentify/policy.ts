@@ -1,11 +1,12 @@
 /** One entry of `policies:`: what a partner may see, in the words of PS3.15 Annex E. */
 import * as z from 'zod';
 import { lookup } from '../../core/dicom/dictionary.ts';
+import { pixelPolicySchema } from './pixels/pixel-policy.ts';
 
 /** The options of PS3.15 Table E.1-1, with the code that says so in the output (PS3.16 CID 7050). */
 export const PROFILE_OPTIONS = {
-  'clean-pixel-data': { code: '113101', column: undefined, isAvailable: false },
-  'clean-recognizable-visual-features': { code: '113102', column: undefined, isAvailable: false },
+  'clean-pixel-data': { code: '113101', column: undefined, isAvailable: true },
+  'clean-recognizable-visual-features': { code: '113102', column: undefined, isAvailable: true },
   'clean-graphics': { code: '113103', column: 'cleanGraphics', isAvailable: false },
   'clean-structured-content': { code: '113104', column: 'cleanStructuredContent', isAvailable: false },
   'clean-descriptors': { code: '113105', column: 'cleanDescriptors', isAvailable: true },
@@ -92,6 +93,9 @@ export const policySchema = z.strictObject({
     .array(z.string().regex(/^[0-9.]{1,64}$/, 'a UID'))
     .default([])
     .describe('SOP Class UIDs to process that are otherwise held: secondary capture, ultrasound, private classes.'),
+  pixels: pixelPolicySchema
+    .prefault({})
+    .describe('What happens to text and faces in pictures (PS3.15 Sections E.3.1 and E.3.2).'),
   whenUnsure: z
     .literal('quarantine')
     .default('quarantine')

@@ -113,7 +113,7 @@ function countRow(action: string, attributes: number, values: number): string {
 }
 
 function pixelWords(pixelData: string): string {
-  return pixelData === 'unchanged' ? 'unchanged, compared by digest' : pixelData;
+  return pixelData === 'unchanged' ? 'unchanged, compared by digest' : 'cleaned; unchanged outside of what was blanked';
 }
 
 function list(values: readonly string[]): string {

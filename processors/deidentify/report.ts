@@ -1,6 +1,7 @@
 /** What was done to one study, for whoever has to account for it: counts and names of attributes, never a value. */
 import { keywordOf } from '../../core/dicom/dictionary.ts';
 import { formatTag } from '../../core/dicom/tags.ts';
+import type { PixelReport } from './pixels/pixel-sums.ts';
 import type { Plan } from './plan.ts';
 import type { ReleasedStudy } from './study.ts';
 
@@ -23,11 +24,13 @@ export interface DeidentificationReport {
     readonly count: number;
   }[];
   readonly privateKept: readonly string[];
+  readonly pixels: PixelReport;
   readonly verification: {
     readonly instances: number;
     readonly searchedBytes: number;
     readonly valuesFound: 0;
-    readonly pixelData: 'unchanged';
+    /** Cleaned: some pixels of some instances were blanked, and nothing else changed. */
+    readonly pixelData: 'unchanged' | 'cleaned';
     /** Attributes outside the table that repeated a removed value and were emptied. */
     readonly blanked: readonly string[];
   };
@@ -41,6 +44,7 @@ export function reportOf(plan: Plan, study: ReleasedStudy<unknown>): Deidentific
     action,
     count,
   }));
+  const pixels = study.pixels.report();
   return {
     version: 1,
     policy: plan.policy,
@@ -54,11 +58,12 @@ export function reportOf(plan: Plan, study: ReleasedStudy<unknown>): Deidentific
     counts: study.tally.byAction(),
     attributes,
     privateKept: [...study.tally.keptPrivate].toSorted(),
+    pixels,
     verification: {
       instances: study.instances.length,
       searchedBytes: study.searchedBytes,
       valuesFound: 0,
-      pixelData: 'unchanged',
+      pixelData: pixels.instancesBlanked === 0 ? 'unchanged' : 'cleaned',
       blanked: attributes.filter(({ action }) => action === 'blanked').map(({ keyword }) => keyword),
     },
   };

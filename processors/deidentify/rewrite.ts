@@ -14,6 +14,7 @@ import { Decider, hexOf } from './decision.ts';
 import type { Decision, ElementPath, Scope } from './decision.ts';
 import { KnownValues } from './known-values.ts';
 import { existingCodes, MARKER_TAGS, methodBytes, temporalInformation, writeMethodCodes } from './markers.ts';
+import type { AttributeChange } from './pixels/cleaning.ts';
 import { keptPrivate } from './private-elements.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 import { Tally } from './tally.ts';
@@ -28,14 +29,16 @@ export interface Rewritten {
 
 /**
  * @param blanked - places whose values the verification pass wants gone; see verify.ts
+ * @param changes - at the top level, written whatever the walk would decide: what cleaned pixels ask for
  */
 export function rewriteHeader(
   header: Part10Header,
   plan: CompiledPlan,
   pseudonyms: Pseudonyms,
   blanked: ReadonlySet<ElementPath>,
+  changes: readonly AttributeChange[] = [],
 ): Rewritten {
-  const rewriter = new Rewriter(header, plan, pseudonyms, blanked);
+  const rewriter = new Rewriter(header, plan, pseudonyms, blanked, changes);
   return rewriter.run();
 }
 
@@ -47,8 +50,19 @@ class Rewriter {
   readonly #known = new KnownValues();
   readonly #tally = new Tally();
   readonly #decider: Decider;
+  readonly #changes: ReadonlyMap<number, AttributeChange>;
+  /** Of what is written whether it was there or not; ascending. */
+  readonly #markerTags: readonly number[];
 
-  constructor(header: Part10Header, plan: CompiledPlan, pseudonyms: Pseudonyms, blanked: ReadonlySet<ElementPath>) {
+  constructor(
+    header: Part10Header,
+    plan: CompiledPlan,
+    pseudonyms: Pseudonyms,
+    blanked: ReadonlySet<ElementPath>,
+    changes: readonly AttributeChange[],
+  ) {
+    this.#changes = new Map(changes.map((change) => [change.tag, change]));
+    this.#markerTags = [...new Set([...MARKER_TAGS, ...this.#changes.keys()])].toSorted((one, other) => one - other);
     this.#header = header;
     this.#plan = plan;
     this.#blanked = blanked;
@@ -64,7 +78,7 @@ class Rewriter {
 
   #item(item: Item, scope: Scope): void {
     const kept = keptPrivate(item, this.#plan);
-    const markers = scope.isTopLevel ? [...MARKER_TAGS] : [];
+    const markers = scope.isTopLevel ? [...this.#markerTags] : [];
     // Neighbours that stay are copied together.
     let runStart = -1;
     let runEnd = -1;
@@ -77,7 +91,7 @@ class Rewriter {
         flush();
         this.#marker(markers.shift() ?? 0, undefined, item.encoding, scope);
       }
-      if (scope.isTopLevel && MARKER_TAGS.includes(element.tag)) {
+      if (scope.isTopLevel && this.#markerTags.includes(element.tag)) {
         flush();
         if (markers[0] === element.tag) this.#marker(markers.shift() ?? 0, element, item.encoding, scope);
         continue;
@@ -161,6 +175,11 @@ class Rewriter {
 
   #marker(tag: number, existing: Element | undefined, encoding: Encoding, scope: Scope): void {
     const { plan } = this.#plan;
+    const change = this.#changes.get(tag);
+    if (change !== undefined) {
+      if (change.value !== undefined) this.#writer.element(tag, change.vr, change.value, encoding);
+      return;
+    }
     if (tag === TAG.PatientIdentityRemoved) this.#writer.element(tag, 'CS', 'YES', encoding);
     else if (tag === TAG.LongitudinalTemporalInformationModified)
       this.#writer.element(tag, 'CS', temporalInformation(plan), encoding);

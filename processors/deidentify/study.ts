@@ -7,6 +7,9 @@ import type { ByteSource } from '../../core/store.ts';
 import { compileLookups } from './compiled-plan.ts';
 import { deidentifyInstance } from './instance.ts';
 import type { HeldInstance, OriginalIdentity, ReleasedInstance } from './instance.ts';
+import { createPixelCleaner } from './pixels/cleaner.ts';
+import type { PixelCleaner } from './pixels/cleaning.ts';
+import { PixelSums } from './pixels/pixel-sums.ts';
 import type { Plan } from './plan.ts';
 import { createPseudonyms } from './pseudonyms.ts';
 import { Tally } from './tally.ts';
@@ -35,6 +38,7 @@ export interface ReleasedStudy<Written> {
   readonly instances: readonly { readonly instance: ReleasedInstance; readonly written: Written }[];
   readonly tally: Tally;
   readonly searchedBytes: number;
+  readonly pixels: PixelSums;
 }
 
 export interface HeldStudy {
@@ -55,11 +59,26 @@ export async function deidentifyInstances<Written>(
   instances: readonly StudyInstance[],
   options: StudyOptions<Written>,
 ): Promise<StudyOutcome<Written>> {
+  const cleaner = createPixelCleaner(options.plan);
+  try {
+    await cleaner.survey(instances, options.signal);
+    return await releaseAll(instances, options, cleaner);
+  } finally {
+    await cleaner.close();
+  }
+}
+
+async function releaseAll<Written>(
+  instances: readonly StudyInstance[],
+  options: StudyOptions<Written>,
+  cleaner: PixelCleaner,
+): Promise<StudyOutcome<Written>> {
   const plan = compileLookups(options.plan);
   const pseudonyms = createPseudonyms(options.secret, options.plan.partner ?? options.plan.policy);
   const released: { instance: ReleasedInstance; written: Written }[] = [];
   const held: { code: string; sopInstanceUid: string; reason: string }[] = [];
   const tally = new Tally();
+  const pixels = new PixelSums();
   let first: OriginalIdentity | undefined;
   let searchedBytes = 0;
 
@@ -68,7 +87,9 @@ export async function deidentifyInstances<Written>(
     const source = await open();
     try {
       const hold = (code: string, reason: string) => held.push({ code, sopInstanceUid, reason });
-      const result = await examine(() => deidentifyInstance(source, plan, pseudonyms));
+      // Once the study is held, the rest is asked for its reasons only: nothing more is cleaned.
+      const cleaning = held.length === 0 ? cleaner : undefined;
+      const result = await examine(() => deidentifyInstance(source, plan, pseudonyms, cleaning, options.signal));
       first ??= result.original;
       const mismatch = mismatchOf(first, result.original);
       if (mismatch !== undefined) hold(mismatch, 'another patient or study than the rest');
@@ -78,6 +99,7 @@ export async function deidentifyInstances<Written>(
         if (!(await result.isPixelDataEqual())) hold('policy.unsafe', 'pixel data changed on the way');
         released.push({ instance: result, written });
         tally.merge(result.tally);
+        pixels.add(result.pixels);
         searchedBytes += result.searchedBytes;
       }
     } finally {
@@ -99,6 +121,7 @@ export async function deidentifyInstances<Written>(
     instances: released,
     tally,
     searchedBytes,
+    pixels,
   };
 }
 

@@ -2,6 +2,7 @@
 import { HubError } from '../../../core/errors.ts';
 import type { ByteSource } from '../../../core/store.ts';
 import { isEmptyMask, type FrameMask } from './blanking.ts';
+import { UNTOUCHED } from './claims.ts';
 import type { CleaningOutcome, PixelClaims, PixelCleaner, PixelPolicy, Region, StoredImage } from './cleaning.ts';
 import { decidePixels, isPicture, type DecidingPolicy } from './decision-table.ts';
 import { createFaceSurvey, type FaceFinding, type FaceSurvey } from './faces/face-survey.ts';
@@ -39,7 +40,7 @@ class StudyCleaner implements PixelCleaner {
   async clean(image: StoredImage, signal: AbortSignal): Promise<CleaningOutcome> {
     const decided = decidePixels(image.header, this.#policy);
     if (decided.decision === 'hold') return { outcome: 'held', reason: decided.reason };
-    if (image.header.pixelData === undefined) return { outcome: 'untouched', claims: NOTHING_CLAIMED };
+    if (image.header.pixelData === undefined) return UNTOUCHED;
     try {
       return await this.#cleanPixels(image, decided.suspicion, signal);
     } catch (error) {
@@ -94,15 +95,6 @@ class StudyCleaner implements PixelCleaner {
     }
   }
 }
-
-const NOTHING_CLAIMED: PixelClaims = {
-  isFreeOfText: false,
-  isFreeOfFaces: false,
-  framesBlanked: 0,
-  regionsBlanked: 0,
-  textsFound: 0,
-  isDefaced: false,
-};
 
 type Work = Pick<PixelClaims, 'isFreeOfText' | 'framesBlanked' | 'regionsBlanked' | 'textsFound'>;
 const EMPTY: Work = { isFreeOfText: false, framesBlanked: 0, regionsBlanked: 0, textsFound: 0 };
