@@ -6,7 +6,7 @@ import type { AttributeChange, PixelClaims, PixelsCleaned, PixelsUntouched } fro
 const TEXT_OPTION = 'clean-pixel-data';
 const FACE_OPTION = 'clean-recognizable-visual-features';
 
-export const NOTHING_CLAIMED: PixelClaims = {
+const NOTHING_CLAIMED: PixelClaims = {
   isFreeOfText: false,
   isFreeOfFaces: false,
   framesBlanked: 0,

@@ -24,7 +24,7 @@ const OVERLAP = 192;
 const NETWORK_STEP = 32;
 
 /** A picture that is large already has letters that are. */
-export function enlargementOf({ width, height }: Picture): number {
+function enlargementOf({ width, height }: Picture): number {
   return Math.min(MAX_ENLARGEMENT, Math.max(1, TILE / Math.max(width, height)));
 }
 

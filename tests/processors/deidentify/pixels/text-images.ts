@@ -3,7 +3,7 @@
  * head, with every pixel of ink known. For the detector's recall and precision, in its test and its benchmark.
  */
 import { createRequire } from 'node:module';
-import opentype from 'opentype.js';
+import { loadSync, type Font, type PathCommand } from 'opentype.js';
 import { seeded } from '../../../support/seeded.ts';
 
 export interface TextStyle {
@@ -124,12 +124,12 @@ function someText(random: () => number): string {
   }
 }
 
-const fonts = new Map<string, opentype.Font>();
-function fontOf(name: keyof typeof FONTS): opentype.Font {
+const fonts = new Map<string, Font>();
+function fontOf(name: keyof typeof FONTS): Font {
   const known = fonts.get(name);
   if (known !== undefined) return known;
   const path = createRequire(import.meta.url).resolve(`dejavu-fonts-ttf/ttf/${FONTS[name]}`);
-  const font = opentype.loadSync(path);
+  const font = loadSync(path);
   fonts.set(name, font);
   return font;
 }
@@ -170,7 +170,7 @@ interface Edge {
   readonly y1: number;
 }
 
-function edgesOf(commands: readonly opentype.PathCommand[]): readonly Edge[] {
+function edgesOf(commands: readonly PathCommand[]): readonly Edge[] {
   const edges: Edge[] = [];
   let at = { x: 0, y: 0 };
   let start = at;
