@@ -27,6 +27,7 @@ import { openReceived } from './spool/byte-sources.ts';
 import { openSpoolFolder, type SpoolFiles } from './spool/files.ts';
 import { SpoolPump } from './spool/pump.ts';
 import type { Reception } from './spool/reception.ts';
+import { openRemote, type Remote, type RemoteOptions, type RemoteStore } from './spool/remote.ts';
 import { openSpool, type Spool } from './spool/spool.ts';
 import { StudyWatcher, type Waiting } from './study-watcher.ts';
 
@@ -39,6 +40,8 @@ export interface GatewayPorts {
   readonly files?: SpoolFiles;
   /** Removes packs of results that the ledger has given up; how many. */
   readonly removeResults?: () => Promise<number>;
+  /** Where what was received is copied to; absent where the spool itself is the store. */
+  readonly remote?: RemoteStore;
 }
 
 export interface GatewayOptions {
@@ -54,6 +57,8 @@ export interface GatewayOptions {
   readonly disk?: Partial<DiskLimits>;
   /** Absent: nothing is ever removed. */
   readonly retention?: RetentionOptions;
+  /** For `remote`. */
+  readonly shipping?: RemoteOptions;
   readonly spool?: {
     readonly segmentBytes?: number;
     readonly maxInFlightBytes?: number;
@@ -104,22 +109,36 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
   const metrics = gatewayMetrics(ports.metrics);
   const arrivals = new Arrivals();
   const rules = completionRules(options.completion);
+  const positions = await ports.ledger.instances.spoolPositions();
+  const { ledger, clock } = ports;
+  let isOpen: (segment: string) => boolean = () => true;
+  const remote =
+    ports.remote === undefined || options.shipping === undefined
+      ? undefined
+      : openRemote(
+          { ledger, files, log, clock, store: ports.remote, isOpen: (segment) => isOpen(segment) },
+          options.shipping,
+          new Map(positions.map(({ segment, offset }) => [segment, offset])),
+        );
   const pump = new SpoolPump({
-    ledger: ports.ledger,
+    ledger,
     files,
     log,
-    clock: ports.clock,
+    clock,
     metrics,
     completionOf: (source) => rules.timerOf(source),
     onRecorded: (instance) => arrivals.forget(identityOf(instance)),
+    ...(remote === undefined
+      ? {}
+      : { shipping: remote.shipping, onTold: (segment, offset) => remote.segments.told(segment, offset) }),
   });
-  const positions = await ports.ledger.instances.spoolPositions();
   const { spool, unrecorded } = await openSpool(
     files,
     positions,
     { ...DEFAULT_SPOOL, ...options.spool, disk: { ...DEFAULT_DISK, ...options.disk } },
     log,
   );
+  isOpen = (segment) => spool.isOpen(segment);
   if (unrecorded.length > 0) log.info('spool holds instances the ledger does not know', { records: unrecorded.length });
   await resume(unrecorded, arrivals, pump);
   return new RunningGateway({ ...ports, log }, options, {
@@ -130,7 +149,8 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
     metrics,
     rules,
     sameUidOf: (source) => options.sameUid?.sources?.[source] ?? options.sameUid?.rule ?? 'quarantine',
-    openReceived: async (blob) => openReceived(files, blob),
+    openReceived: async (blob) => ports.remote?.objects.open(blob) ?? openReceived(files, blob),
+    remote,
     retention:
       options.retention === undefined
         ? undefined
@@ -143,6 +163,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
               nextName: spool.nextName,
               isOpen: (segment) => spool.isOpen(segment),
               removeResults: ports.removeResults ?? (() => Promise.resolve(0)),
+              ...(remote === undefined ? {} : { sweepPacks: remote.sweep }),
             },
             options.retention,
           ),
@@ -151,7 +172,12 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
 
 class RunningGateway implements Gateway {
   readonly stowRouter: ReturnType<typeof stowRouter>;
-  readonly #inner: { readonly spool: Spool; readonly pump: SpoolPump; readonly retention: Retention | undefined };
+  readonly #inner: {
+    readonly spool: Spool;
+    readonly pump: SpoolPump;
+    readonly retention: Retention | undefined;
+    readonly remote: Remote | undefined;
+  };
   readonly #dimse: Dimse | undefined;
   readonly #watcher: StudyWatcher;
   readonly #batches: Batches;
@@ -169,6 +195,7 @@ class RunningGateway implements Gateway {
       readonly pump: SpoolPump;
       readonly arrivals: Arrivals;
       readonly retention: Retention | undefined;
+      readonly remote: Remote | undefined;
       readonly metrics: GatewayMetrics;
       readonly rules: Rules;
     } & Pick<IngestPorts, 'headers' | 'sameUidOf' | 'openReceived'>,
@@ -301,5 +328,6 @@ class RunningGateway implements Gateway {
     await this.#inner.retention?.stop();
     await this.#inner.spool.close();
     await this.#inner.pump.stop(Math.max(0, deadlineMs - (performance.now() - startedMs)));
+    await this.#inner.remote?.segments.stop();
   }
 }

@@ -31,6 +31,8 @@ export interface RetentionPorts {
   readonly isOpen: (segment: string) => boolean;
   /** Packs of results that were given up. @returns how many */
   readonly removeResults: () => Promise<number>;
+  /** Packs of received objects in an object store of another machine's that nothing needs. @returns how many */
+  readonly sweepPacks?: () => Promise<number>;
 }
 
 /** The hub has enough to do when it begins. */
@@ -63,10 +65,13 @@ export class Retention {
   /** One look. @throws {HubError} what ledger or disk say; what was done by then stands */
   async look(): Promise<void> {
     const expired = await this.#expire();
-    const results = await this.#ports.removeResults();
     const isForEver = this.#options.receivedMs === undefined && this.#options.quarantineMs === undefined;
     const { removed, compacted } = isForEver ? NOTHING : await this.#removeSegments();
-    if (removed + compacted + results + expired.studies.length + expired.runs + expired.quarantineEntries === 0) return;
+    // Last: a store that is down must not keep the local disk full.
+    const results = await this.#ports.removeResults();
+    const packs = (await this.#ports.sweepPacks?.()) ?? 0;
+    if (removed + compacted + results + packs + expired.studies.length + expired.runs + expired.quarantineEntries === 0)
+      return;
     this.#ports.log.info('what was delivered and old enough was removed', {
       studies: expired.studies.length,
       runs: expired.runs,
@@ -74,6 +79,7 @@ export class Retention {
       segmentsRemoved: removed,
       segmentsCompacted: compacted,
       resultPacksRemoved: results,
+      ...(packs === 0 ? {} : { packsRemoved: packs }),
     });
   }
 

@@ -4,18 +4,20 @@
  */
 import { headerAttributes } from '../../core/dicom/attributes.ts';
 import { readHeader } from '../../core/dicom/part10.ts';
-import { HubError, toHubError, type ErrorCode } from '../../core/errors.ts';
+import { toHubError } from '../../core/errors.ts';
 import type { Attributes, CompletionRule, Ledger, SameUidRule, StoredInstance } from '../../core/ledger.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import { parseBlobRef } from '../../core/store.ts';
 import type { GatewayMetrics } from '../metrics.ts';
+import { isOfDiskOrSystem, reasonOf } from './blame.ts';
 import { fileSource } from './byte-sources.ts';
 import type { SpoolFiles } from './files.ts';
 import { quarantineEntry, refusedEntry, storedInstance } from './ledger-entries.ts';
 import { SEGMENT_MAGIC, type Description } from './record.ts';
 import type { SpooledRecord } from './recovery.ts';
-import { errorCode } from './storage-failure.ts';
+import type { Shipping } from './shipping.ts';
+import { waited } from './waited.ts';
 
 /** Header values are kept for so many records at most; the pump reads those of the others from the segment. */
 const MAX_KEPT_ATTRIBUTES = 2_000;
@@ -41,12 +43,18 @@ export interface PumpPorts {
   readonly completionOf: (source: string) => CompletionRule;
   /** Called for each instance the ledger knows from now on. */
   readonly onRecorded: (description: InstanceDescription) => void;
+  /** Absent where the spool itself is the store; otherwise the ledger is told of what this has shipped. */
+  readonly shipping?: Pick<Shipping, 'add' | 'hurry' | 'stop'>;
+  /** The ledger knows the segment up to there. */
+  readonly onTold?: (segment: string, offset: number) => void;
 }
 
 export type InstanceDescription = Extract<Description, { kind: 'instance' }>;
 
 interface Pending extends SpooledRecord {
   attributes?: Attributes;
+  /** As the ledger is told of it: where it lies in the object store. */
+  told?: SpooledRecord;
 }
 
 export class SpoolPump {
@@ -63,6 +71,9 @@ export class SpoolPump {
   /** Smaller while a record is searched that the ledger refuses. */
   #maxBatch = MAX_BATCH;
   #pendingBytes = 0;
+  /** Records in front of the queue that the ledger may be told of. */
+  #ready = 0;
+  #onReady: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
   constructor(ports: PumpPorts) {
@@ -113,9 +124,12 @@ export class SpoolPump {
   /** Waits until the ledger knows everything, at most `deadlineMs`; the rest is told after the next start. */
   async stop(deadlineMs: number): Promise<void> {
     this.#hurry.abort();
+    this.#ports.shipping?.hurry();
     const given = new AbortController();
     await Promise.race([this.#running, waited(deadlineMs, given.signal)]);
     this.#stopping.abort();
+    this.#ports.shipping?.stop();
+    this.#onReady();
     // A ledger that hangs must not keep the hub from stopping: what it was not told is in the spool.
     await Promise.race([this.#running, waited(STOP_GRACE_MS, given.signal)]);
     given.abort();
@@ -126,12 +140,27 @@ export class SpoolPump {
     this.#pendingBytes += record.sizeBytes;
     const { sopInstanceUid } = record.description;
     if (sopInstanceUid !== undefined) this.#uids.set(sopInstanceUid, (this.#uids.get(sopInstanceUid) ?? 0) + 1);
+    const { shipping } = this.#ports;
+    if (shipping === undefined) this.#ready += 1;
+    else {
+      shipping.add(record, (told) => {
+        record.told = told;
+        this.#ready += 1;
+        this.#onReady();
+      });
+    }
   }
 
   async #run(): Promise<void> {
     let failures = 0;
     while (this.#queue.length > 0 && !this.#stopping.signal.aborted) {
-      if (this.#backlog === 0 && this.#queue.length < this.#maxBatch) await waited(LINGER_MS, this.#hurry.signal);
+      if (this.#ready === 0) {
+        await new Promise<void>((resolve) => (this.#onReady = resolve));
+        continue;
+      }
+      // What was shipped had its company.
+      const mayLinger = this.#backlog === 0 && this.#ports.shipping === undefined;
+      if (mayLinger && this.#queue.length < this.#maxBatch) await waited(LINGER_MS, this.#hurry.signal);
       const batch = this.#nextBatch();
       try {
         await this.#record(batch);
@@ -165,8 +194,9 @@ export class SpoolPump {
   /** The longest run of one segment, so that one position says how far it got. */
   #nextBatch(): readonly Pending[] {
     const segment = this.#queue[0]?.segment;
-    const end = this.#queue.slice(0, this.#maxBatch).findIndex((record) => record.segment !== segment);
-    return this.#queue.slice(0, end === -1 ? this.#maxBatch : end);
+    const most = Math.min(this.#maxBatch, this.#ready);
+    const end = this.#queue.slice(0, most).findIndex((record) => record.segment !== segment);
+    return this.#queue.slice(0, end === -1 ? most : end);
   }
 
   /**
@@ -189,7 +219,7 @@ export class SpoolPump {
       await this.#record(batch);
     } catch (again) {
       if (isOfDiskOrSystem(again)) return false;
-      const entry = refusedEntry(record, again);
+      const entry = refusedEntry(record.told ?? record, again);
       try {
         await ledger.quarantine.hold(entry);
         await ledger.instances.record([], { segment: record.segment, offset: record.endOffset });
@@ -220,15 +250,16 @@ export class SpoolPump {
     }[] = [];
     const descriptions: InstanceDescription[] = [];
     for (const record of batch) {
-      const { description } = record;
+      const told = record.told ?? record;
+      const { description } = told;
       if (description.kind === 'quarantine') {
         // Before the position: a crash between the two repeats the entry, whose id makes the repeat harmless.
-        await this.#ports.ledger.quarantine.hold(quarantineEntry(record, description));
+        await this.#ports.ledger.quarantine.hold(quarantineEntry(told, description));
       } else {
         const attributes = record.attributes ?? (await this.#attributesOf(record));
         const completion = this.#ports.completionOf(description.provenance.source);
         const { sameUid = 'quarantine' } = description;
-        instances.push({ instance: storedInstance(record, description, attributes), completion, sameUid });
+        instances.push({ instance: storedInstance(told, description, attributes), completion, sameUid });
         descriptions.push(description);
       }
     }
@@ -236,7 +267,12 @@ export class SpoolPump {
       segment: last.segment,
       offset: last.endOffset,
     });
-    for (const { description } of batch) {
+    for (const record of batch) {
+      const { description } = record.told ?? record;
+      // Found damaged on its way: nothing waits for it any more.
+      if (description.kind === 'quarantine' && record.description.kind === 'instance') {
+        this.#ports.onRecorded(record.description);
+      }
       if (description.kind === 'quarantine') this.#ports.metrics.quarantined.increment({ reason: description.reason });
     }
     for (const [n, description] of descriptions.entries()) {
@@ -253,6 +289,9 @@ export class SpoolPump {
 
   #done(batch: readonly Pending[]): void {
     this.#queue.splice(0, batch.length);
+    this.#ready -= batch.length;
+    const last = batch.at(-1);
+    if (last !== undefined) this.#ports.onTold?.(last.segment, last.endOffset);
     this.#backlog = Math.max(0, this.#backlog - batch.length);
     if (this.#backlog === 0) this.#onBacklogTold();
     for (const record of batch) {
@@ -274,34 +313,4 @@ export class SpoolPump {
       await file.close();
     }
   }
-}
-
-/** True for what passes or is for the operator to mend: no record is to blame for it. */
-function isOfDiskOrSystem(error: unknown): boolean {
-  return OF_DISK_OR_SYSTEM.has(toHubError(error).code) || OF_DISK_OR_SYSTEM.has(errorCode(error));
-}
-
-const OF_DISK_OR_SYSTEM: ReadonlySet<string> = new Set([
-  ...(['store.full', 'store.failed', 'ledger.locked'] satisfies ErrorCode[]),
-  ...['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'],
-]);
-
-/** Never a value of the record: a constraint's name, a code. */
-function reasonOf(error: unknown): string {
-  return error instanceof HubError && error.cause instanceof Error
-    ? `${error.message}: ${error.cause.message}`
-    : String(error);
-}
-
-async function waited(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }
