@@ -10,7 +10,7 @@ import { EVENTS, type EventType, wireType } from '../core/events.ts';
 import type { MetricDefinition, Metrics } from '../core/ports.ts';
 import { deliveryMetrics } from '../connectors/metrics.ts';
 import { gatewayMetrics } from '../gateway/metrics.ts';
-import { busMetrics } from '../platform/bus/metrics.ts';
+import { busMetrics, kafkaMetrics } from '../platform/bus/metrics.ts';
 import { threadsEnded } from '../platform/threads/metrics.ts';
 import { processorMetrics } from '../processors/metrics.ts';
 import { routerMetrics } from '../routers/metrics.ts';
@@ -112,6 +112,7 @@ function definedMetrics(): readonly { readonly kind: string; readonly definition
   };
   gatewayMetrics(registry);
   busMetrics(registry, { lag: () => Promise.resolve([]) });
+  kafkaMetrics(registry);
   routerMetrics(registry);
   processorMetrics(registry);
   deliveryMetrics(registry);

@@ -110,6 +110,12 @@ export const ALERT_CASES: readonly AlertCase[] = [
     because: 'two replicas that each say 200 seconds are not 400',
   },
   {
+    alert: 'HubBusDown',
+    fires: { series: { [`hub_bus_up{${FIRST}}`]: '1x5 0x60', [`hub_bus_up{${SECOND}}`]: '1x5 0x60' }, at: '20m' },
+    quiet: { series: { [`hub_bus_up{${FIRST}}`]: '1x60', [`hub_bus_up{${SECOND}}`]: '1x5 0x60' }, at: '20m' },
+    because: 'one replica is being started, and another publishes',
+  },
+  {
     alert: 'HubStudiesParked',
     fires: {
       series: { [`hub_bus_parked_keys{${FIRST},group="router",stream="hub.ingest.v1"}`]: '0x5 1x60' },
