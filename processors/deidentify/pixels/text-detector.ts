@@ -42,6 +42,16 @@ export async function openTextDetector(signal: AbortSignal): Promise<TextDetecto
   return { find: (picture) => find(network, picture), close: () => network.close() };
 }
 
+/**
+ * A bright ring is an O to the network, and the rim of a head through its scalp a P, as large as the picture. Nobody writes
+ * names in letters of a quarter of it.
+ */
+const MAX_LINE_SHARE = 0.25;
+
+function isLine({ width, height }: Region, picture: Picture): boolean {
+  return Math.min(width, height) <= MAX_LINE_SHARE * Math.min(picture.width, picture.height);
+}
+
 async function find(network: Network, picture: Picture): Promise<readonly Region[]> {
   const found: Region[] = [];
   for (const tile of tilesOf(picture)) {
@@ -49,7 +59,7 @@ async function find(network: Network, picture: Picture): Promise<readonly Region
     const { output } = await network.run(tensorOf(picture, tile), dims, [1, 1, tile.height, tile.width]);
     for (const box of textBoxes(output, tile.width, tile.height)) {
       const region = inPicture(box, tile, picture);
-      if (region !== undefined) found.push(region);
+      if (region !== undefined && isLine(region, picture)) found.push(region);
     }
   }
   return found;

@@ -1,10 +1,11 @@
 /** Looks for text in every frame of an instance, and again where it was blanked: what is still found then is held. */
+import type { PixelDescription } from '../../../pixels/description.ts';
 import { presentationOf } from '../../../pixels/presentation.ts';
 import { blankFrame, fillOf } from './blanking.ts';
 import type { Region } from './cleaning.ts';
 import { FramesUnfit, type FrameReader } from './frame-reader.ts';
 import type { TextDetector } from './text-detector.ts';
-import { textPicture } from './text-picture.ts';
+import { painted, textPicture } from './text-picture.ts';
 
 /** What is blanked can uncover fainter text, which the stretched grey values then show; a third time says something else. */
 const ROUNDS = 3;
@@ -61,10 +62,12 @@ async function searchFrame(
   let fresh = known;
   for (let round = 0; round < ROUNDS; round++) {
     blankFrame(samples, shown, { regions: fresh }, fill);
-    fresh = await detector.find(textPicture({ ...decoded, samples }, shown, presentation));
+    // Stretched anew: without glaring letters fainter ones show.
+    const picture = textPicture({ ...decoded, samples }, shown, presentation);
+    fresh = await detector.find(painted(picture, [...known, ...found]));
     if (fresh.length === 0) return found;
     found.push(...fresh);
-    if (areaOf(found) > MAX_BLANKED_SHARE * description.rows * description.columns)
+    if (areaOf(found, description) > MAX_BLANKED_SHARE)
       throw new FramesUnfit('a frame that is mostly text');
   }
   throw new FramesUnfit('text is still found where it was blanked');
@@ -79,9 +82,12 @@ function presentationFor({ image }: FrameReader, frame: number) {
   }
 }
 
-/** An upper bound: rectangles may overlap. */
-function areaOf(regions: readonly Region[]): number {
-  return regions.reduce((sum, { width, height }) => sum + width * height, 0);
+/** As a share of the frame; what several rectangles cover counts once. */
+function areaOf(regions: readonly Region[], { rows, columns }: PixelDescription): number {
+  const covered = new Uint8Array(rows * columns);
+  for (const { x, y, width, height } of regions)
+    for (let row = y; row < y + height; row++) covered.fill(1, row * columns + x, row * columns + x + width);
+  return covered.reduce((sum, one) => sum + one, 0) / covered.length;
 }
 
 /** What stands at one place in two frames is written over all of them, also where one frame hides it from the detector. */
