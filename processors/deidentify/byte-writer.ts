@@ -23,6 +23,11 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Takes back everything from `length` on. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length);
+  }
+
   bytes(source: Uint8Array): void {
     this.#reserve(source.length);
     this.#bytes.set(source, this.#length);

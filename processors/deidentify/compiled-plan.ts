@@ -1,6 +1,6 @@
 /** A plan with its look-ups built: made once a run, not frozen into the configuration. */
-import type { Plan, PlannedRow } from './plan.ts';
-import type { PrivateElementRule, ProfileOption } from './policy.ts';
+import type { Plan, PlannedPrivateRule, PlannedRow } from './plan.ts';
+import type { ProfileOption } from './policy.ts';
 
 export interface CompiledPlan {
   readonly plan: Plan;
@@ -10,7 +10,7 @@ export interface CompiledPlan {
   privateRule(creator: string, group: number, elementByte: number): CompiledPrivateRule | undefined;
 }
 
-export interface CompiledPrivateRule extends PrivateElementRule {
+export interface CompiledPrivateRule extends PlannedPrivateRule {
   /** Matches a whole value. */
   readonly expression: RegExp | undefined;
 }

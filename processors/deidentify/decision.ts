@@ -1,48 +1,74 @@
 /** What becomes of one element: the table's action, or a rule by kind, in the order in which they bind. */
 import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
 import { isPrivate, keywordOf, lookup } from '../../core/dicom/dictionary.ts';
-import type { Element } from '../../core/dicom/element.ts';
+import type { DataSet } from '../../core/dicom/data-set.ts';
+import type { Element, Item } from '../../core/dicom/element.ts';
 import type { Part10Header } from '../../core/dicom/part10.ts';
 import { TAG } from '../../core/dicom/tags.ts';
+import { isKnownVr } from '../../core/dicom/walker.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import { iodKindOf, ONLY_WITH, resolveCode } from './attribute-types.ts';
 import type { IodKind } from './attribute-types.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
+import { contentAction, hasReferencesByPlace } from './content-items.ts';
+import type { ContentAction } from './content-items.ts';
+import { cleanedText, isPublicCode } from './descriptions.ts';
 import { blankFor, dummyFor } from './dummies.ts';
+import { isCurveOrOverlay, keptGraphics } from './graphics.ts';
 import type { PlannedRow } from './plan.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
-import { tokensOf } from './safe-words.ts';
+import { isSafeWords, tokensOf } from './safe-words.ts';
 import type { ActionDone } from './tally.ts';
-import { cleanedText, isInstanceUid, shiftedValue, uidValues } from './value-rules.ts';
+import { isInstanceUid, shiftedValue, uidValues } from './value-rules.ts';
 
 /** Identifies an element by its place: `00400275/0/00080050`. */
 export type ElementPath = string;
+
+/**
+ * What a sequence around an element makes of it:
+ * - `replaced`: the structure stays, none of its texts and numbers do
+ * - `cleaned`: texts down to harmless words, codes of public schemes as they are
+ * - `graphics`: annotations, whose texts are cleaned
+ * - `content`: content items, each with an action of its own
+ */
+export type Mode = 'open' | 'replaced' | 'cleaned' | 'graphics' | 'content';
 
 /** Where in the data set the walk is. */
 export interface Scope {
   readonly characterSets: readonly string[];
   readonly path: ElementPath;
   readonly isTopLevel: boolean;
-  /** Inside a sequence that is replaced: its structure stays, none of its texts and numbers do. */
-  readonly isReplaced: boolean;
+  readonly mode: Mode;
+  /** Of the content item the element stands in. */
+  readonly content: ContentAction | undefined;
+  /** The item is a code of a public scheme. */
+  readonly isPublicCode: boolean;
 }
 
 /** What to do with one element: its bytes, its items, nothing, or another value. */
 export type Decision =
-  | { readonly kind: 'keep' | 'enter' | 'replace-items' }
+  | { readonly kind: 'keep' }
+  /** `orElse`: when none of its items has anything left. */
+  | { readonly kind: 'enter'; readonly mode: Mode; readonly orElse?: Decision }
   | { readonly kind: 'drop'; readonly done: ActionDone | undefined }
   | { readonly kind: 'value'; readonly value: string | Uint8Array; readonly done: ActionDone };
 
 const KEEP: Decision = { kind: 'keep' };
-const ENTER: Decision = { kind: 'enter' };
 const REMOVE: Decision = { kind: 'drop', done: 'removed' };
 const EMPTY: Decision = { kind: 'value', value: '', done: 'emptied' };
 
-/** PS3.15 Table E.1-1 rows with masks: curves 50xx and overlays 60xx, whole groups, so that no half module stays. */
-function isCurveOrOverlay(tag: number): boolean {
-  const family = tag >>> 24;
-  return family === 0x50 || family === 0x60;
-}
+const CLEANED_VRS = new Set(['CS', 'LO', 'LT', 'SH', 'ST', 'UC', 'UT']);
+/** Names of places and institutions beside the names of people. */
+const OWN = new Set([
+  'InstitutionName',
+  'InstitutionAddress',
+  'InstitutionalDepartmentName',
+  'PatientAddress',
+  'StationName',
+]);
+
+/** Where the value of a content item stands (PS3.3 Table C.17.3-7). */
+const CONTENT_VALUES = new Set<number>([TAG.TextValue, TAG.PersonName, TAG.Date, TAG.Time, TAG.DateTime, TAG.UID]);
 
 /** Decides for one instance: its IOD, its patient, and what the verification pass wants gone are given. */
 export class Decider {
@@ -54,6 +80,8 @@ export class Decider {
   readonly #patientPseudonym: string;
   readonly #shiftDays: number;
   readonly #ownTokens: ReadonlySet<string>;
+  readonly #graphics: ReadonlySet<number>;
+  readonly #hasReferencesByPlace: boolean;
 
   constructor(
     { dataSet }: Part10Header,
@@ -70,11 +98,9 @@ export class Decider {
     const id = dataSet.string('PatientID') ?? '';
     this.#patientPseudonym = pseudonyms.patientId(issuer, id);
     this.#shiftDays = pseudonyms.shiftDays(issuer, id);
-    this.#ownTokens = new Set(
-      ['PatientName', 'PatientID', 'AccessionNumber', 'ReferringPhysicianName', 'OperatorsName', 'InstitutionName']
-        .flatMap((keyword) => dataSet.strings(keyword))
-        .flatMap((text) => tokensOf(text)),
-    );
+    this.#ownTokens = ownTokensOf(dataSet, plan);
+    this.#graphics = plan.has('clean-graphics') ? keptGraphics(dataSet.item) : new Set();
+    this.#hasReferencesByPlace = plan.has('clean-structured-content') && hasReferencesByPlace(dataSet.item);
   }
 
   /** @param privateName - of a private element that may stay; empty for the creator of its block */
@@ -85,7 +111,8 @@ export class Decider {
     if (isPrivate(tag)) return this.#decidePrivate(element, scope, privateName);
     const row = this.#plan.action(tag);
     if (row !== undefined) return this.#listed(element, row, scope);
-    if (isCurveOrOverlay(tag) || tag >>> 16 >= 0xfffa) return REMOVE;
+    if (isCurveOrOverlay(tag)) return scope.isTopLevel && this.#graphics.has(tag) ? KEEP : REMOVE;
+    if (tag >>> 16 >= 0xfffa) return REMOVE;
     // Command, file meta and directory groups have no place in a data set.
     if (tag >>> 16 <= 0x0006) return REMOVE;
     if (this.#blanked.size > 0 && this.#blanked.has(scope.path + hexOf(tag)))
@@ -93,20 +120,38 @@ export class Decider {
     return this.#unlisted(element, scope);
   }
 
+  /** The scope of one item of a sequence that is entered; `undefined` when the item goes. */
+  enterItem(item: Item, inner: Scope): Scope | undefined {
+    const scope = { ...inner, content: undefined, isPublicCode: inner.mode === 'cleaned' && isPublicCode(item) };
+    if (inner.mode !== 'content') return scope;
+    const content = contentAction(item, this.#plan);
+    if (content !== 'remove') return { ...scope, content };
+    return this.#hasReferencesByPlace ? { ...scope, mode: 'replaced' } : undefined;
+  }
+
   #decidePrivate(element: Element, scope: Scope, name: string | undefined): Decision {
-    if (name === undefined || scope.isReplaced || this.#blanked.has(scope.path + hexOf(element.tag)))
+    if (name === undefined || scope.mode === 'replaced' || this.#blanked.has(scope.path + hexOf(element.tag)))
       return { kind: 'drop', done: 'private-removed' };
-    return element.items === undefined ? KEEP : ENTER;
+    return element.items === undefined ? KEEP : { kind: 'enter', mode: scope.mode };
   }
 
   #listed(element: Element, row: PlannedRow, scope: Scope): Decision {
+    if (scope.content !== undefined && CONTENT_VALUES.has(element.tag))
+      return this.#contentValue(element, row, scope, scope.content);
+    if (scope.mode === 'graphics' && element.tag === TAG.UnformattedTextValue)
+      return this.#clean(element, scope) ?? this.#basic(element, row, scope);
     switch (row.action) {
       case 'shift':
         return this.#shift(element) ?? this.#basic(element, row, scope);
       case 'descriptor':
-        return this.#clean(element, scope) ?? this.#basic(element, row, scope);
+        return this.#clean(element, scope, this.#basic(element, row, scope)) ?? this.#basic(element, row, scope);
+      case 'graphics':
+      case 'content':
+        return element.items === undefined
+          ? this.#basic(element, row, scope)
+          : { kind: 'enter', mode: row.action, orElse: row.basic === 'Z' ? EMPTY : REMOVE };
       case 'K':
-        return this.#retain(element);
+        return this.#retain(element, row, scope);
       case 'X':
       case 'Z':
       case 'D':
@@ -122,29 +167,49 @@ export class Decider {
     }
   }
 
-  #retain(element: Element): Decision {
-    if (element.items !== undefined) return ENTER;
-    return element.vr === 'UN' ? REMOVE : KEEP;
+  /** Kept is what is of its attribute's VR: what was sent with another one is not what the table speaks of. */
+  #retain(element: Element, row: PlannedRow, scope: Scope): Decision {
+    if (element.items !== undefined) return { kind: 'enter', mode: scope.mode };
+    if (element.vr === 'UN') return REMOVE;
+    const isStated = element.encodedVr === undefined || element.encodedVr === 'UN' || row.vrs.includes(element.vr);
+    return isStated || row.basic === 'K' ? KEEP : this.#basic(element, row, scope);
+  }
+
+  #contentValue(element: Element, row: PlannedRow, scope: Scope, content: ContentAction): Decision {
+    const basic = () => this.#basic(element, row, scope);
+    if (element.tag === TAG.UID) return this.#plan.has('retain-uids') ? KEEP : this.#newUids(element);
+    switch (content) {
+      case 'keep':
+        return this.#retain(element, row, scope);
+      case 'clean':
+        return this.#clean(element, scope) ?? basic();
+      case 'shift':
+        return this.#shift(element) ?? basic();
+      case 'replace':
+      case 'remove':
+        return basic();
+      default:
+        return content satisfies never;
+    }
   }
 
   #basic(element: Element, row: PlannedRow, scope: Scope): Decision {
     const isEmpty = element.items === undefined ? element.value.length === 0 : element.items.length === 0;
-    const isOfAnimal = this.#isOfAnimal;
     const code = resolveCode(row.basic, row.keyword, {
       iod: this.#iod,
       isTopLevel: scope.isTopLevel,
-      isOfAnimal,
+      isOfAnimal: this.#isOfAnimal,
       isEmpty,
     });
     if (code === 'X' || code === 'C') return REMOVE;
-    if (code === 'K') return this.#retain(element);
+    if (code === 'K') return this.#retain(element, row, scope);
     // What cannot be read as its VR cannot be replaced by a value of it.
     if (element.vr === 'UN' && row.keyword !== 'SelectorUNValue') return REMOVE;
     if (element.items !== undefined) {
       if (code === 'Z') return isEmpty ? KEEP : EMPTY;
-      return code === 'U' ? ENTER : { kind: 'replace-items' };
+      return { kind: 'enter', mode: code === 'U' ? scope.mode : 'replaced' };
     }
-    if (element.vr === 'UI') return this.#newUids(element);
+    if (element.vr === 'UI' || (code === 'U' && row.vrs.includes('UI'))) return this.#newUids(element);
     const pseudonym = isEmpty ? undefined : this.#pseudonym(element, scope);
     if (pseudonym !== undefined) return { kind: 'value', value: pseudonym, done: 'pseudonym' };
     if (code === 'Z') return isEmpty ? KEEP : EMPTY;
@@ -185,18 +250,23 @@ export class Decider {
     return element.vr === 'TM' || element.vr === 'SH' ? KEEP : { kind: 'value', value, done: 'shifted' };
   }
 
-  #clean(element: Element, scope: Scope): Decision | undefined {
-    if (element.items !== undefined || element.vr === 'UN') return undefined;
-    const text = decodeText(element.value, scope.characterSets);
-    const cleaned = cleanedText(text, this.#ownTokens);
-    const limit = element.vr === 'SH' || element.vr === 'CS' ? 16 : 64;
-    return cleaned === '' ? undefined : { kind: 'value', value: cleaned.slice(0, limit).trim(), done: 'cleaned' };
+  /** @param orElse - what becomes of a sequence that has nothing harmless in it */
+  #clean(element: Element, scope: Scope, orElse: Decision = REMOVE): Decision | undefined {
+    if (element.items !== undefined) return { kind: 'enter', mode: 'cleaned', orElse };
+    if (!CLEANED_VRS.has(element.vr)) return undefined;
+    const text = withoutPadding(decodeText(element.value, scope.characterSets));
+    const cleaned = cleanedText(text, this.#ownTokens, element.vr);
+    if (cleaned === '') return undefined;
+    return cleaned === text ? KEEP : { kind: 'value', value: cleaned, done: 'cleaned' };
   }
 
   #unlisted(element: Element, scope: Scope): Decision {
     const { vr, value } = element;
     if (this.#hasLostItsCondition(element.tag)) return REMOVE;
-    if (element.items !== undefined) return ENTER;
+    if (element.items !== undefined)
+      return scope.mode === 'cleaned'
+        ? { kind: 'enter', mode: 'cleaned', orElse: REMOVE }
+        : { kind: 'enter', mode: scope.mode };
     switch (vr) {
       case 'UN':
         return REMOVE;
@@ -220,22 +290,41 @@ export class Decider {
       case 'OB':
         // An attribute PS3.6 did not have when the dictionary was made cannot be trusted with text.
         if (keywordOf(element.tag) === undefined) return REMOVE;
-        return scope.isReplaced && value.length > 0 ? this.#replaced(element) : KEEP;
+        return this.#inMode(element, scope);
+      case 'CS':
       case 'DS':
       case 'IS':
       case 'OW':
-        return scope.isReplaced && value.length > 0 ? this.#replaced(element) : KEEP;
+        return this.#inMode(element, scope);
       case 'OD':
       case 'OF':
       case 'OL':
       case 'OV':
         // Bytes that nobody looks at as text, in a sequence of which nothing is to be read.
-        return scope.isReplaced && value.length > 0 ? EMPTY : KEEP;
-      case 'CS':
-        // Codes such as Value Type hold a structure together; what is no code goes.
-        return scope.isReplaced && !/^[A-Z0-9 _\\]*$/.test(latin1(value).replaceAll('\0', ' ')) ? REMOVE : KEEP;
+        return value.length > 0 && (scope.mode === 'replaced' || scope.mode === 'cleaned') ? EMPTY : KEEP;
       default:
+        return isKnownVr(vr) ? KEEP : REMOVE;
+    }
+  }
+
+  /** Of text and numbers: what the sequence around them leaves of them. */
+  #inMode(element: Element, scope: Scope): Decision {
+    const { vr, value } = element;
+    if (value.length === 0) return KEEP;
+    switch (scope.mode) {
+      case 'replaced':
+        // Codes such as Value Type hold a structure together; what is no word of the standard goes.
+        if (vr !== 'CS') return this.#replaced(element);
+        return isSafeWords(latin1(value)) ? KEEP : REMOVE;
+      case 'cleaned':
+        if (scope.isPublicCode || vr === 'DS' || vr === 'IS') return KEEP;
+        return this.#clean(element, scope) ?? REMOVE;
+      case 'open':
+      case 'graphics':
+      case 'content':
         return KEEP;
+      default:
+        return scope.mode satisfies never;
     }
   }
 
@@ -254,6 +343,24 @@ export class Decider {
     const shifted = this.#plan.has('retain-longitudinal-modified-dates') ? this.#shift(element) : undefined;
     return shifted ?? this.#replaced(element);
   }
+}
+
+/** Words of the instance's own identifiers, wherever they stand: no description keeps them. */
+function ownTokensOf(dataSet: DataSet, plan: CompiledPlan): ReadonlySet<string> {
+  if (!plan.plan.actions.some(({ action }) => action === 'descriptor' || action === 'graphics' || action === 'content'))
+    return new Set();
+  const tokens = new Set<string>();
+  const visit = (item: DataSet) => {
+    for (const element of item.elements) {
+      for (const inner of element.items ?? []) visit(inner);
+      const row = plan.action(element.tag);
+      const isOwn = element.vr === 'PN' || (row !== undefined && (row.role === 'identifier' || OWN.has(row.keyword)));
+      if (isOwn && element.value.length < 1024)
+        for (const token of tokensOf(item.textValues(element).join(' '))) tokens.add(token);
+    }
+  };
+  visit(dataSet);
+  return tokens;
 }
 
 /** As tags stand in an `ElementPath`. */

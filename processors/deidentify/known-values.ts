@@ -1,18 +1,30 @@
 /** What was removed or changed in one instance, as patterns to look for in its output. */
 import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
+import { withoutPadding } from '../../core/padding.ts';
 import { isDummy } from './dummies.ts';
-import { isSafeText } from './safe-words.ts';
+import { isSafeText, isSafeWords } from './safe-words.ts';
+import { codesIn, pairsOfName, spellingsOfDate, spellingsOfIdentifier, spellingsOfTime } from './spellings.ts';
 
 /**
- * - `text`: an identifier, a description, or a part of a name: found anywhere when long, as a whole word when short
- * - `uid`: found in any text, between characters that are no part of a UID
- * - `digits`: a date or time, found between characters that are no digits
+ * How a pattern has to stand in a text to be meant:
+ * - `anywhere`: long enough to be found inside other words
+ * - `word`: between characters that are no letters or digits
+ * - `name`: between characters that are no letters: `aino2`
+ * - `number`: between characters that are no digits, zeros in front aside: `0001234`
+ * - `digits`: a date or time, between characters that are no digits
+ * - `uid`: between characters that are no part of a UID
  */
-export type PatternKind = 'text' | 'uid' | 'digits';
+export type PatternKind = 'anywhere' | 'word' | 'name' | 'number' | 'digits' | 'uid';
 
-/** Shorter values are found in everything and prove nothing. */
+/** What a removed text was for: an identifier is looked for in pieces, of a description single words prove nothing. */
+export type Role = 'identifier' | 'description' | 'other';
+
+/** Shorter values are found in everything and prove nothing; see `shortValues` for identifiers. */
 const SHORTEST_TEXT = 4;
 const SHORTEST_NAME = 3;
+/** From here on a value is not part of a longer word by chance. */
+const SHORTEST_ANYWHERE = 6;
+const SHORTEST_NUMBER = 5;
 /** A removed report text: its beginning is enough to recognise a copy. */
 const LONGEST_PATTERN = 256;
 /** An instance with more distinct identifiers than this is not searched in bounded time; see `isOverflown`. */
@@ -20,28 +32,31 @@ const PATTERN_LIMIT = 200_000;
 
 const TEXT_VRS = new Set(['AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UR', 'UT']);
 const CHARSET_VRS = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
+/** Scripts without spaces between words: two characters are a name (PS3.5 Section 6.2.1, ideographic and phonetic groups). */
+const IDEOGRAPHIC = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+$/u;
 
 export class KnownValues {
   readonly patterns = new Map<string, PatternKind>();
+  /** Two and three characters: a value that is exactly this repeats it, a word inside another value does not. */
+  readonly shortValues = new Set<string>();
   /** More than can be searched for: the instance cannot be proven clean. */
   isOverflown = false;
   readonly #seen = new Set<string>();
 
-  /** @param vr - decides how the value is split and searched; numbers and ages are too common to search for */
-  add(vr: string, value: Uint8Array, characterSets: readonly string[]): void {
-    if (value.length < SHORTEST_NAME || value.length > 1_000_000) return;
-    if (vr === 'UI' || vr === 'DA' || vr === 'DT' || vr === 'TM') {
-      const raw = latin1(value);
-      if (this.#isNew(vr, raw)) for (const one of raw.split('\\')) this.#addCoded(vr, trimmed(one));
+  /** @param vr - decides how the value is split and searched; numbers are too common to search for */
+  add(vr: string, value: Uint8Array, characterSets: readonly string[], role: Role = 'other'): void {
+    if (value.length < 2 || value.length > 1_000_000) return;
+    const raw = latin1(value);
+    if (!this.#isNew(`${vr}${role}`, raw)) return;
+    if (vr === 'UI' || vr === 'DA' || vr === 'DT' || vr === 'TM' || vr === 'AS') {
+      for (const one of raw.split('\\')) this.#addCoded(vr, trimmed(one));
       return;
     }
     if (!TEXT_VRS.has(vr)) return;
-    const raw = latin1(value);
-    if (!this.#isNew(vr, raw)) return;
     const text = CHARSET_VRS.has(vr) ? decodeText(value, characterSets) : raw;
+    if (vr === 'PN') this.#addNames(text);
     const parts = vr === 'LT' || vr === 'ST' || vr === 'UT' ? [text, ...text.split(/[\r\n]+/)] : text.split('\\');
-    for (const part of parts) this.#addText(trimmed(part));
-    if (vr === 'PN') for (const part of text.split(/[\\^=, ]+/)) this.#addName(trimmed(part));
+    for (const part of parts) this.#addText(trimmed(part), vr === 'PN' ? 'other' : role);
   }
 
   /** A UID that got a new one. */
@@ -51,65 +66,112 @@ export class KnownValues {
 
   #addCoded(vr: string, value: string): void {
     if (value === '' || isDummy(value)) return;
-    if (vr === 'UI') this.addUid(value);
-    else if (vr === 'TM') this.#addTime(value);
-    else {
-      this.#addDate(value.replaceAll('.', '').slice(0, 8));
-      if (vr === 'DT' && value.length > 8) this.#put(value.toLowerCase(), 'digits');
+    switch (vr) {
+      case 'UI':
+        // What is no UID although it says so is a text like another.
+        if (/^[\d.]+$/.test(value)) this.addUid(value);
+        else this.#addText(value, 'identifier');
+        return;
+      case 'TM':
+        for (const one of spellingsOfTime(value)) this.#put(one, 'digits');
+        return;
+      case 'AS':
+        this.#put(value.toLowerCase(), 'word');
+        return;
+      default: {
+        const date = value.replaceAll('.', '').slice(0, 8);
+        for (const one of spellingsOfDate(date)) this.#put(one, /^\D/.test(one) ? 'word' : 'digits');
+        if (vr === 'DT' && value.length > 8) {
+          this.#put(value.toLowerCase(), 'digits');
+          for (const one of spellingsOfTime(value.slice(8, 14))) this.#put(one, 'digits');
+        }
+      }
     }
   }
 
-  /** As the standard, ISO 8601 and people in several countries write it. */
-  #addDate(value: string): void {
-    const [, year, month, day] = /^(\d{4})(\d{2})(\d{2})$/.exec(value) ?? [];
-    if (year === undefined || month === undefined || day === undefined || isDummy(value)) return;
-    this.#put(value, 'digits');
-    this.#put(`${year}-${month}-${day}`, 'digits');
-    this.#put(`${year}/${month}/${day}`, 'digits');
-    for (const separator of ['.', '/', '-']) {
-      this.#put([day, month, year].join(separator), 'digits');
-      this.#put([month, day, year].join(separator), 'digits');
+  #addText(text: string, role: Role): void {
+    if (isDummy(text.toLowerCase()) || !/[\p{L}\p{N}]/u.test(text)) return;
+    if (role === 'description') for (const code of codesIn(text)) this.#addIdentifier(code);
+    if (role === 'identifier') this.#addIdentifier(text);
+    else if (text.length >= SHORTEST_TEXT && !isSafeText(text)) this.#putText(normalised(text));
+  }
+
+  #addIdentifier(text: string): void {
+    if (isSafeWords(text)) return;
+    const whole = normalised(text);
+    if (whole.length < SHORTEST_TEXT) {
+      if (whole.length < 2 || /^\d+$/.test(whole)) return;
+      this.shortValues.add(whole);
+      if (/\p{L}/u.test(whole) && /\p{N}/u.test(whole)) this.#put(whole, 'word');
+      return;
     }
+    for (const spelling of spellingsOfIdentifier(whole))
+      if (spelling.length >= SHORTEST_TEXT && !isSafeWords(spelling)) this.#putText(spelling);
   }
 
-  #addTime(value: string): void {
-    const [, hour, minute, second] = /^(\d{2})(\d{2})(\d{2})(?:\.\d+)?$/.exec(value) ?? [];
-    if (hour === undefined || minute === undefined || second === undefined || /^[0.]+$/.test(value)) return;
-    this.#put(value, 'digits');
-    this.#put(`${hour}:${minute}:${second}`, 'digits');
-    this.#put(`${hour}${minute}${second}`, 'digits');
-  }
-
-  #addText(text: string): void {
-    if (text.length < SHORTEST_TEXT || isDummy(text.toLowerCase()) || isSafeText(text)) return;
-    // A punctuation pattern such as `----` is no identifier.
-    if (/[\p{L}\p{N}]/u.test(text)) this.#put(normalised(text), 'text');
+  /** Values, component groups and components: PS3.5 Section 6.2.1. Each part by itself, and two together. */
+  #addNames(text: string): void {
+    for (const group of text.split(/[\\=]/)) {
+      const parts = group.split(/[\^, ]+/).map((part) => trimmed(part));
+      const components = parts.filter((part) => part !== '' && !isDummy(part.toLowerCase()));
+      for (const component of components) this.#addName(component);
+      if (components.length > 1)
+        for (const pair of pairsOfName(components.map((one) => normalised(one)))) this.#addPair(pair);
+    }
   }
 
   #addName(name: string): void {
-    if (name.length < SHORTEST_NAME && !/[^\0-\x7f]/.test(name)) return;
-    if (name.length < 2 || isDummy(name.toLowerCase()) || isSafeText(name)) return;
-    this.#put(normalised(name), 'text');
+    if (isSafeWords(name) || !/[\p{L}\p{N}]/u.test(name)) return;
+    const whole = normalised(name);
+    const isIdeographic = IDEOGRAPHIC.test(name);
+    if (name.length < (isIdeographic ? 2 : SHORTEST_NAME)) {
+      if (name.length === 2) this.shortValues.add(whole);
+    } else if (/^\d+$/.test(whole)) this.#putText(whole);
+    else this.#put(whole, isIdeographic || whole.length >= SHORTEST_ANYWHERE ? 'anywhere' : 'name');
+  }
+
+  #addPair(pair: string): void {
+    if (isSafeText(pair)) return;
+    const isOneWord = pair.length >= SHORTEST_ANYWHERE && /^\p{L}+$/u.test(pair);
+    if (isOneWord || IDEOGRAPHIC.test(pair)) this.#put(pair, 'anywhere');
+    else if (pair.length >= SHORTEST_TEXT) this.#put(pair, 'name');
+  }
+
+  #putText(text: string): void {
+    if (!/^\d+$/.test(text)) this.#put(text, text.length >= SHORTEST_ANYWHERE ? 'anywhere' : 'word');
+    else if (text.length < SHORTEST_NUMBER) this.#put(text, 'word');
+    else {
+      const number = text.replace(/^0+/, '');
+      this.#put(number.length >= SHORTEST_TEXT ? number : text, 'number');
+    }
   }
 
   #put(pattern: string, kind: PatternKind): void {
+    const key = pattern.slice(0, LONGEST_PATTERN);
+    const known = this.patterns.get(key);
+    // The kind that finds more stays.
+    if (known === 'anywhere' || (known !== undefined && kind === 'digits')) return;
     if (this.patterns.size >= PATTERN_LIMIT) this.isOverflown = true;
-    else this.patterns.set(pattern.slice(0, LONGEST_PATTERN), kind);
+    else this.patterns.set(key, kind);
   }
 
-  #isNew(vr: string, raw: string): boolean {
-    const key = `${vr}${raw}`;
+  #isNew(kind: string, raw: string): boolean {
+    const key = `${kind}/${raw}`;
     if (this.#seen.has(key)) return false;
     this.#seen.add(key);
     return true;
   }
 }
 
-/** Both sides of a comparison: compatibility forms composed, lower case. */
+/** Both sides of a comparison: compatibility forms, without accents and invisible characters, lower case. */
 export function normalised(text: string): string {
-  return (/^[\0-\x7f]*$/.test(text) ? text : text.normalize('NFKC')).toLowerCase();
+  if (/^[\x01-\x7f]*$/.test(text)) return text.toLowerCase();
+  return text
+    .normalize('NFKD')
+    .replaceAll(/[\p{M}\p{Cf}\0]/gu, '')
+    .toLowerCase();
 }
 
 function trimmed(text: string): string {
-  return text.replace(/^[\0\s]+|[\0\s]+$/g, '');
+  return withoutPadding(text.trim(), 'spaces and NULs').trim();
 }

@@ -6,10 +6,9 @@ import { withoutTrailingPadding } from '../../core/padding.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { Plan } from './plan.ts';
 import { PROFILE_OPTIONS } from './policy.ts';
-import cid7050 from './tables/cid7050.json' with { type: 'json' };
+import { METHOD_MEANINGS } from './tables.ts';
 
 const BASIC_PROFILE_CODE = '113100';
-const meanings = new Map(cid7050.codes.map(({ code, meaning }) => [code, meaning]));
 
 /** In ascending order, all at the top level. */
 export const MARKER_TAGS: readonly number[] = [
@@ -47,6 +46,13 @@ export function methodBytes(plan: Plan, existing: Uint8Array | undefined): Uint8
   return Buffer.from([...(before === '' ? [] : [before]), ...missing].join('\\'), 'latin1');
 }
 
+/** What a value of (0012,0063) says besides what `methodBytes` added. */
+export function methodBefore(plan: Plan, value: Uint8Array): Uint8Array {
+  const ours = methodValues(plan);
+  const values = withoutTrailingPadding(latin1(value)).split('\\');
+  return Buffer.from(values.filter((one) => !ours.includes(one)).join('\\'), 'latin1');
+}
+
 /** Writes the items of (0012,0064) that `existing` has not. */
 export function writeMethodCodes(
   writer: ByteWriter,
@@ -59,7 +65,7 @@ export function writeMethodCodes(
     const item = writer.open(TAG.Item, undefined, false, encoding);
     writer.element(TAG.CodeValue, 'SH', code, encoding);
     writer.element(TAG.CodingSchemeDesignator, 'SH', 'DCM', encoding);
-    writer.element(TAG.CodeMeaning, 'LO', meanings.get(code) ?? code, encoding);
+    writer.element(TAG.CodeMeaning, 'LO', METHOD_MEANINGS.get(code) ?? code, encoding);
     writer.close(item, TAG.ItemDelimitationItem);
   }
 }

@@ -2,18 +2,23 @@
 import { createHash } from 'node:crypto';
 import { lookup } from '../../core/dicom/dictionary.ts';
 import { HubError } from '../../core/errors.ts';
+import { contradictionsOf } from './contradictions.ts';
+import type { Role } from './known-values.ts';
 import type { PixelPolicy } from './pixels/cleaning.ts';
 import { pixelPolicyOf } from './pixels/pixel-policy.ts';
 import { OVERRIDE_ACTIONS, PROFILE_OPTIONS } from './policy.ts';
-import type { Policy, PrivateElementRule, ProfileOption } from './policy.ts';
+import type { Policy, ProfileOption } from './policy.ts';
+import { privateList, readsCsaHeader } from './private-lists.ts';
 import { PROFILE_ROWS, SAFE_PRIVATE_ROWS, TABLE_EDITION, TABLES_DIGEST } from './tables.ts';
 import type { ActionCode, ProfileRow } from './tables.ts';
 
 /** Changes to how codes are carried out change what a hash stands for. */
-const ENGINE_VERSION = 1;
+const ENGINE_VERSION = 2;
+/** Attributes whose values name one patient, animal, study, device or order. */
+const IDENTIFIERS = /IDs?$|Identifier$|Number(?:ImagingServiceRequest)?$|Identification$|Locator$|PhoneNumbers?$/;
 
-/** `shift` and `descriptor` are the two ways a C can be carried out; the rest is as in PS3.15 Table E.1-1a. */
-export type PlannedAction = Exclude<ActionCode, 'C'> | 'shift' | 'descriptor';
+/** `shift`, `descriptor`, `graphics` and `content` are the ways a C can be carried out; the rest is as in PS3.15 Table E.1-1a. */
+export type PlannedAction = Exclude<ActionCode, 'C'> | 'shift' | 'descriptor' | 'graphics' | 'content';
 
 /** Plain data: survives structured cloning. */
 export interface Plan {
@@ -24,35 +29,58 @@ export interface Plan {
   /** SHA-256 over everything that decides the output but the key. */
   readonly hash: string;
   readonly actions: readonly PlannedRow[];
-  readonly privateRules: readonly PrivateElementRule[];
+  readonly privateRules: readonly PlannedPrivateRule[];
+  /** Numbers that analysis needs are read from the Siemens CSA header and written beside it. */
+  readonly readsCsaHeader: boolean;
   readonly classes: readonly string[];
   readonly pixels: PixelPolicy;
+  /** SHA-256 of the key this policy was made for; not part of `hash`. */
+  readonly keyDigest: string | undefined;
+}
+
+/** A private element that stays, by the creator of its block. */
+export interface PlannedPrivateRule {
+  readonly creator: string;
+  readonly group: string;
+  readonly element: string;
+  readonly vr: string;
+  readonly pattern?: string | undefined;
+  /** Only while every word of it is one that scanners write. */
+  readonly isSafeTextOnly?: boolean;
 }
 
 export interface PlannedRow {
   readonly tag: number;
   readonly keyword: string;
   readonly action: PlannedAction;
-  /** What `shift` and `descriptor` fall back to where a value cannot be cleaned. */
+  /** What a C falls back to where a value cannot be cleaned. */
   readonly basic: Exclude<ActionCode, 'C'>;
-  /** A text a person wrote to describe, rather than an identifier: its single words prove nothing. */
-  readonly isDescriptor: boolean;
+  /** VRs of the attribute: what was sent with another one is not kept as it is. */
+  readonly vrs: readonly string[];
+  readonly role: Role;
 }
 
 const MODIFIED_DATES = 'retain-longitudinal-modified-dates';
-const FULL_DATES = 'retain-longitudinal-full-dates';
 
-/** @throws {HubError} `config.invalid` when options contradict each other or are not available */
+/** @throws {HubError} `config.invalid` when the policy contradicts itself */
 export function compilePlan(policy: Policy): Plan {
   const options = [...new Set(policy.options)].toSorted();
-  refuseContradictions(policy.name, options);
+  refuseContradictions(policy);
   const actions = plannedRows(options, policy.overrides);
-  const privateRules = privateRulesOf(policy, options);
-  const classes = [...new Set(policy.classes)].toSorted();
-  const pixels = pixelPolicyOf(policy.pixels, options, (detail) => {
-    throw new HubError('config.invalid', { detail: `policy ${policy.name}: ${detail}` });
-  });
-  const decided = { ENGINE_VERSION, TABLES_DIGEST, options, actions, privateRules, classes, pixels };
+  const lists = policy.privateAllow.filter((entry) => typeof entry === 'string');
+  const decided = {
+    ENGINE_VERSION,
+    TABLES_DIGEST,
+    options,
+    actions,
+    privateRules: privateRulesOf(policy, options),
+    readsCsaHeader: readsCsaHeader(lists),
+    classes: [...new Set(policy.classes)].toSorted(),
+    pixels: pixelPolicyOf(policy.pixels, options, (detail) => {
+      throw new HubError('config.invalid', { detail: `policy ${policy.name}: ${detail}` });
+    }),
+  };
+  const { privateRules, readsCsaHeader: readsCsa, classes, pixels } = decided;
   return Object.freeze({
     policy: policy.name,
     partner: policy.partner,
@@ -61,19 +89,18 @@ export function compilePlan(policy: Policy): Plan {
     hash: createHash('sha256').update(JSON.stringify(decided)).digest('hex'),
     actions,
     privateRules,
+    readsCsaHeader: readsCsa,
     classes,
     pixels,
+    keyDigest: policy.keyDigest,
   });
 }
 
-function refuseContradictions(policy: string, options: readonly ProfileOption[]): void {
+function refuseContradictions(policy: Policy): void {
   const refuse = (detail: string) => {
-    throw new HubError('config.invalid', { detail: `policy ${policy}: ${detail}` });
+    throw new HubError('config.invalid', { detail: `policy ${policy.name}: ${detail}` });
   };
-  for (const option of options)
-    if (!PROFILE_OPTIONS[option].isAvailable) refuse(`the option ${option} is not available yet`);
-  if (options.includes(FULL_DATES) && options.includes(MODIFIED_DATES))
-    refuse(`${FULL_DATES} and ${MODIFIED_DATES} contradict each other`);
+  for (const { message } of contradictionsOf(policy)) refuse(message);
 }
 
 function plannedRows(options: readonly ProfileOption[], overrides: Policy['overrides']): readonly PlannedRow[] {
@@ -82,21 +109,31 @@ function plannedRows(options: readonly ProfileOption[], overrides: Policy['overr
     // Masks (curves, overlays) and private attributes are rules of the walk, not single tags.
     if (!/^[0-9A-F]{8}$/.test(row.tag)) continue;
     const basic = row.basic === 'C' ? 'X' : row.basic;
+    const keyword = row.keyword ?? row.name.replaceAll(/[^A-Za-z]/g, '');
     rows.set(Number.parseInt(row.tag, 16), {
       tag: Number.parseInt(row.tag, 16),
-      keyword: row.keyword ?? row.name.replaceAll(/[^A-Za-z]/g, ''),
+      keyword,
       action: actionOf(row, basic, options),
       basic,
-      isDescriptor: row.options['cleanDescriptors'] !== undefined,
+      vrs: row.vr ?? [],
+      role: roleOf(row, keyword),
     });
   }
   for (const [keyword, word] of Object.entries(overrides)) {
-    const tag = lookup(keyword)?.tag;
-    if (tag === undefined) throw new HubError('config.invalid', { detail: `no such attribute: ${keyword}` });
+    const entry = lookup(keyword);
+    if (entry === undefined) throw new HubError('config.invalid', { detail: `no such attribute: ${keyword}` });
+    const { tag, vr } = entry;
     const action = OVERRIDE_ACTIONS[word];
-    rows.set(tag, { tag, keyword, action, basic: action, isDescriptor: rows.get(tag)?.isDescriptor ?? false });
+    const before = rows.get(tag);
+    rows.set(tag, { tag, keyword, action, basic: action, vrs: before?.vrs ?? [vr], role: before?.role ?? 'other' });
   }
   return [...rows.values()].toSorted((one, other) => one.tag - other.tag);
+}
+
+/** What a removed value is searched for as. Names are told by their VR. */
+function roleOf(row: ProfileRow, keyword: string): Role {
+  if (row.options['cleanDescriptors'] !== undefined) return 'description';
+  return IDENTIFIERS.test(keyword) ? 'identifier' : 'other';
 }
 
 /**
@@ -106,22 +143,30 @@ function plannedRows(options: readonly ProfileOption[], overrides: Policy['overr
 function actionOf(row: ProfileRow, basic: PlannedAction, options: readonly ProfileOption[]): PlannedAction {
   const says = (option: ProfileOption) => {
     const column = PROFILE_OPTIONS[option].column;
-    return column === undefined ? undefined : row.options[column];
+    return column === undefined || !options.includes(option) ? undefined : row.options[column];
   };
-  if (options.includes(MODIFIED_DATES) && says(MODIFIED_DATES) === 'C') return 'shift';
+  if (says(MODIFIED_DATES) === 'C') return 'shift';
   if (options.some((option) => says(option) === 'K')) return 'K';
-  if (options.includes('clean-descriptors') && says('clean-descriptors') === 'C') return 'descriptor';
-  // A C that is not about dates or descriptors (AE titles, allergies) has no cleaner: the profile's own code is safer.
+  if (says('clean-structured-content') === 'C') return 'content';
+  if (says('clean-graphics') === 'C') return 'graphics';
+  if (says('clean-descriptors') === 'C' || says('retain-patient-characteristics') === 'C') return 'descriptor';
+  // An AE title names a machine of a network; nothing in it could be left of similar meaning (device identity, C).
   return basic;
 }
 
-function privateRulesOf(policy: Policy, options: readonly ProfileOption[]): readonly PrivateElementRule[] {
+/** The policy's own entries come first and go before the standard's. */
+function privateRulesOf(policy: Policy, options: readonly ProfileOption[]): readonly PlannedPrivateRule[] {
   const safe = options.includes('retain-safe-private') ? SAFE_PRIVATE_ROWS.flatMap((row) => safeRule(row)) : [];
-  return [...policy.privateAllow, ...safe];
+  const own = policy.privateAllow.filter((entry) => typeof entry !== 'string');
+  const lists = policy.privateAllow.flatMap((entry) => (typeof entry === 'string' ? privateList(entry) : []));
+  return [...own, ...lists, ...safe];
 }
 
-/** Of Table E.3.10-1 only what cannot hold free text: PS3.15 Section E.3.10 does not vouch for what vendors write. */
-function safeRule({ creator, group, element, vr }: (typeof SAFE_PRIVATE_ROWS)[number]): readonly PrivateElementRule[] {
+/**
+ * Of Table E.3.10-1 numbers and codes as they are, texts while every word of them is one of a scanner's (PS3.15 Section
+ * E.3.10 does not vouch for what vendors write), bytes never.
+ */
+function safeRule({ creator, group, element, vr }: (typeof SAFE_PRIVATE_ROWS)[number]): readonly PlannedPrivateRule[] {
   switch (vr) {
     case 'CS':
     case 'DS':
@@ -134,6 +179,10 @@ function safeRule({ creator, group, element, vr }: (typeof SAFE_PRIVATE_ROWS)[nu
     case 'US':
     case 'SQ':
       return [{ creator, group, element, vr }];
+    case 'LO':
+    case 'SH':
+    case 'ST':
+      return [{ creator, group, element, vr, isSafeTextOnly: true }];
     default:
       return [];
   }

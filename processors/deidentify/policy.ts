@@ -2,25 +2,26 @@
 import * as z from 'zod';
 import { lookup } from '../../core/dicom/dictionary.ts';
 import { pixelPolicySchema } from './pixels/pixel-policy.ts';
+import { contradictionsOf } from './contradictions.ts';
+import { isPrivateListName, PRIVATE_LIST_NAMES } from './private-lists.ts';
 
 /** The options of PS3.15 Table E.1-1, with the code that says so in the output (PS3.16 CID 7050). */
 export const PROFILE_OPTIONS = {
-  'clean-pixel-data': { code: '113101', column: undefined, isAvailable: true },
-  'clean-recognizable-visual-features': { code: '113102', column: undefined, isAvailable: true },
-  'clean-graphics': { code: '113103', column: 'cleanGraphics', isAvailable: false },
-  'clean-structured-content': { code: '113104', column: 'cleanStructuredContent', isAvailable: false },
-  'clean-descriptors': { code: '113105', column: 'cleanDescriptors', isAvailable: true },
-  'retain-longitudinal-full-dates': { code: '113106', column: 'retainLongitudinalFullDates', isAvailable: true },
+  'clean-pixel-data': { code: '113101', column: undefined },
+  'clean-recognizable-visual-features': { code: '113102', column: undefined },
+  'clean-graphics': { code: '113103', column: 'cleanGraphics' },
+  'clean-structured-content': { code: '113104', column: 'cleanStructuredContent' },
+  'clean-descriptors': { code: '113105', column: 'cleanDescriptors' },
+  'retain-longitudinal-full-dates': { code: '113106', column: 'retainLongitudinalFullDates' },
   'retain-longitudinal-modified-dates': {
     code: '113107',
     column: 'retainLongitudinalModifiedDates',
-    isAvailable: true,
   },
-  'retain-patient-characteristics': { code: '113108', column: 'retainPatientCharacteristics', isAvailable: true },
-  'retain-device-identity': { code: '113109', column: 'retainDeviceIdentity', isAvailable: true },
-  'retain-uids': { code: '113110', column: 'retainUIDs', isAvailable: true },
-  'retain-safe-private': { code: '113111', column: undefined, isAvailable: true },
-  'retain-institution-identity': { code: '113112', column: 'retainInstitutionIdentity', isAvailable: true },
+  'retain-patient-characteristics': { code: '113108', column: 'retainPatientCharacteristics' },
+  'retain-device-identity': { code: '113109', column: 'retainDeviceIdentity' },
+  'retain-uids': { code: '113110', column: 'retainUIDs' },
+  'retain-safe-private': { code: '113111', column: undefined },
+  'retain-institution-identity': { code: '113112', column: 'retainInstitutionIdentity' },
 } as const satisfies Record<string, { code: string; column: string | undefined; isAvailable: boolean }>;
 
 export type ProfileOption = keyof typeof PROFILE_OPTIONS;
@@ -51,6 +52,7 @@ const hex = (digits: number) =>
 
 /** Text and bytes can hold anything; these VRs can not. */
 const PRIVATE_VRS = ['CS', 'DS', 'IS', 'FD', 'FL', 'SL', 'SS', 'SV', 'UL', 'US', 'UV', 'LO', 'SH', 'SQ'] as const;
+const TEXTUAL_VRS = new Set<string>(['CS', 'DS', 'IS', 'LO', 'SH']);
 
 const privateElementSchema = z
   .strictObject({
@@ -67,21 +69,29 @@ const privateElementSchema = z
     if ((entry.vr === 'LO' || entry.vr === 'SH') && entry.pattern === undefined)
       complain('pattern', 'a text needs a pattern that says what it may hold');
     if (entry.pattern !== undefined && !isPattern(entry.pattern)) complain('pattern', 'not a regular expression');
+    if (entry.pattern !== undefined && !TEXTUAL_VRS.has(entry.vr))
+      complain('pattern', `values of ${entry.vr} are no text that could match`);
   });
+
+/** `siemens-mr-diffusion`: elements that come with the hub. */
+const privateListSchema = z
+  .string()
+  .refine(isPrivateListName, `no such list of private elements; one of ${PRIVATE_LIST_NAMES.join(', ')}`);
 
 /** What an override may say: the action codes of PS3.15 Table E.1-1a in words. */
 export const OVERRIDE_ACTIONS = { keep: 'K', remove: 'X', empty: 'Z', replace: 'D', 'new-uid': 'U' } as const;
 
-/** One entry of `policies:`. */
-export const policySchema = z.strictObject({
+const policyEntry = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'letters, digits, dot, dash and underscore'),
   profile: z.literal('basic').describe('Basic Application Level Confidentiality Profile, PS3.15 Section E.2.'),
   partner: z.string().min(1).max(64).optional().describe('For whom it releases; without it, the partner of that name.'),
   options: z.array(optionSchema).default([]),
   privateAllow: z
-    .array(privateElementSchema)
+    .array(z.union([privateListSchema, privateElementSchema]))
     .default([])
-    .describe('Private elements to keep besides those of an option.'),
+    .describe(
+      'Private elements to keep besides those of an option: lists that come with the hub by name, or one by one.',
+    ),
   overrides: z
     .record(
       z.string().refine((keyword) => lookup(keyword) !== undefined, 'not a keyword of PS3.6'),
@@ -93,6 +103,11 @@ export const policySchema = z.strictObject({
     .array(z.string().regex(/^[0-9.]{1,64}$/, 'a UID'))
     .default([])
     .describe('SOP Class UIDs to process that are otherwise held: secondary capture, ultrasound, private classes.'),
+  keyDigest: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'a SHA-256 as 64 lower-case hexadecimal digits')
+    .optional()
+    .describe('SHA-256 of the key. With another key nothing is released: names would not fit those given before.'),
   pixels: pixelPolicySchema
     .prefault({})
     .describe('What happens to text and faces in pictures (PS3.15 Sections E.3.1 and E.3.2).'),
@@ -102,8 +117,14 @@ export const policySchema = z.strictObject({
     .describe('The whole study is held; there is no other choice.'),
 });
 
-export type Policy = z.infer<typeof policySchema>;
-export type PrivateElementRule = Policy['privateAllow'][number];
+export type Policy = z.infer<typeof policyEntry>;
+export type PrivateElementRule = z.infer<typeof privateElementSchema>;
+
+/** One entry of `policies:`. */
+export const policySchema = policyEntry.superRefine((policy, context) => {
+  for (const { path, message } of contradictionsOf(policy))
+    context.addIssue({ code: 'custom', path, message, input: policy });
+});
 
 function isProfileOption(name: string): name is ProfileOption {
   return Object.hasOwn(PROFILE_OPTIONS, name);

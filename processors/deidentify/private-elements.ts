@@ -4,6 +4,7 @@ import { isPrivate } from '../../core/dicom/dictionary.ts';
 import type { Element, Item } from '../../core/dicom/element.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import type { CompiledPlan, CompiledPrivateRule } from './compiled-plan.ts';
+import { isSafeText } from './safe-words.ts';
 
 export interface KeptPrivate {
   /** Elements to keep, and the Private Creators of their blocks. */
@@ -48,7 +49,8 @@ function mayStay(element: Element, rule: CompiledPrivateRule): boolean {
   const values = latin1(element.value)
     .split('\\')
     .map((value) => withoutPadding(value));
-  return values.every((value) => hasForm(rule.vr, value) && (rule.expression?.test(value) ?? true));
+  const isSafe = (value: string) => rule.isSafeTextOnly !== true || value === '' || isSafeText(value);
+  return values.every((value) => hasForm(rule.vr, value) && isSafe(value) && (rule.expression?.test(value) ?? true));
 }
 
 function hasForm(vr: string, value: string): boolean {

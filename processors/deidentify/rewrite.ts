@@ -20,6 +20,10 @@ import type { Pseudonyms } from './pseudonyms.ts';
 import { Tally } from './tally.ts';
 import { isInstanceUid, uidValues } from './value-rules.ts';
 
+const OPEN = { mode: 'open', content: undefined, isPublicCode: false } as const;
+
+const DATES = new Set(['DA', 'DT', 'TM']);
+
 export interface Rewritten {
   /** The data set up to the pixel data, in the encoding of the source. */
   readonly bytes: Uint8Array;
@@ -72,7 +76,7 @@ class Rewriter {
 
   run(): Rewritten {
     const { item, characterSets } = this.#header.dataSet;
-    this.#item(item, { characterSets, path: '', isTopLevel: true, isReplaced: false });
+    this.#item(item, { characterSets, path: '', isTopLevel: true, ...OPEN });
     return { bytes: this.#writer.written(), known: this.#known, tally: this.#tally };
   }
 
@@ -135,11 +139,7 @@ class Rewriter {
         this.#writer.element(element.tag, writableVr(element), decision.value, encoding);
         return;
       case 'enter':
-        this.#sequence(element, encoding, scope);
-        return;
-      case 'replace-items':
-        this.#tally.add(element.tag, 'replaced');
-        this.#sequence(element, encoding, { ...scope, isReplaced: true });
+        this.#enter(element, decision, encoding, scope);
         return;
       case 'keep':
         return;
@@ -148,28 +148,59 @@ class Rewriter {
     }
   }
 
-  #sequence(element: Element, encoding: Encoding, scope: Scope): void {
+  #enter(element: Element, decision: Decision & { readonly kind: 'enter' }, encoding: Encoding, scope: Scope): void {
+    if (decision.mode === 'replaced' && scope.mode !== 'replaced') this.#tally.add(element.tag, 'replaced');
+    const start = this.#writer.length;
+    const hadItems = (element.items ?? []).length > 0;
+    const hasAnything = this.#sequence(element, encoding, { ...scope, mode: decision.mode });
+    if (hasAnything || !hadItems || decision.orElse === undefined) return;
+    this.#writer.truncate(start);
+    this.#carryOut(element, decision.orElse, encoding, scope);
+  }
+
+  /** @returns whether any of its items has anything in it */
+  #sequence(element: Element, encoding: Encoding, scope: Scope): boolean {
     const open = this.#writer.open(
       element.tag,
       encoding.explicit ? (element.encodedVr ?? 'SQ') : undefined,
       element.undefinedLength,
       encoding,
     );
-    (element.items ?? []).forEach((item, index) => {
+    let hasAnything = false;
+    let written = 0;
+    for (const item of element.items ?? []) {
+      const before = this.#writer.length;
+      const inner = this.#decider.enterItem(item, this.#inner(item, element.tag, written, scope));
+      if (inner === undefined) {
+        this.#tally.add(element.tag, 'removed');
+        for (const one of item.elements) this.#remember(one, scope.characterSets, isPrivate(one.tag));
+        continue;
+      }
       const header = this.#writer.open(TAG.Item, undefined, item.undefinedLength, item.encoding);
-      this.#item(item, this.#inner(item, element.tag, index, scope));
-      this.#writer.close(header, TAG.ItemDelimitationItem);
-    });
+      const start = this.#writer.length;
+      this.#item(item, inner);
+      const isEmpty = this.#writer.length === start;
+      // An item that had something and has nothing left is no content item and no code any more.
+      if (isEmpty && item.elements.length > 0 && (scope.mode === 'cleaned' || scope.mode === 'content'))
+        this.#writer.truncate(before);
+      else {
+        this.#writer.close(header, TAG.ItemDelimitationItem);
+        written += 1;
+      }
+      hasAnything ||= !isEmpty;
+    }
     this.#writer.close(open, TAG.SequenceDelimitationItem, element.encodedVr !== 'UN' && encoding.bigEndian);
+    return hasAnything;
   }
 
+  /** @param index - of the item in the output: the verification pass counts there */
   #inner(item: Item, tag: number, index: number, scope: Scope): Scope {
     const own = item.elements.find((element) => element.tag === TAG.SpecificCharacterSet);
     return {
+      ...scope,
       characterSets: own === undefined ? scope.characterSets : parseCharacterSets(own.value),
       path: this.#blanked.size === 0 ? '' : `${scope.path}${hexOf(tag)}/${index}/`,
       isTopLevel: false,
-      isReplaced: scope.isReplaced,
     };
   }
 
@@ -211,9 +242,18 @@ class Rewriter {
     }
     // Private texts repeat harmless public ones (coil and sequence names); people's names are no such.
     if (isPrivateElement && element.vr !== 'PN') return;
+    const row = this.#plan.action(element.tag);
     if (element.vr === 'UI') {
+      // A UID that may stay is no secret where it stands once more.
+      if (this.#plan.has('retain-uids')) return;
       for (const uid of uidValues(element.value)) if (isInstanceUid(element.tag, uid)) this.#known.addUid(uid);
-    } else this.#known.add(element.vr, element.value, characterSets);
+      return;
+    }
+    const isDate = DATES.has(element.vr);
+    if (isDate && row?.action === 'K') return;
+    // What the table does not call identifying (codes and their meanings in a sequence that goes) is met elsewhere too.
+    const isListed = row !== undefined && (element.vr !== 'CS' || row.role === 'identifier');
+    if (element.vr === 'PN' || isDate || isListed) this.#known.add(element.vr, element.value, characterSets, row?.role);
   }
 }
 

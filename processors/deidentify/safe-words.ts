@@ -30,11 +30,22 @@ mr solutions united imaging uih fujifilm hologic carestream agfa fuji esaote neu
 magnetom trio triotim verio skyra prisma vida sola lumina aera avanto espree symphony signa discovery architect premier optima
 achieva ingenia ambition elition intera gyroscan paravision syngo
 radiology hospital clinic department university institute imaging center centre laboratory research mri
-iso_ir derived mixed mosaic dcm sct srt ucum ln umls
+iso ir derived mixed mosaic dcm sct srt ucum ln umls snm3
+ar bi bmd cr ct cta ctp dg dx ecg eeg eps es fa fs gm hc hd io iol ivoct ivus kex key ko ls lp mg mr nm oct op opt opv ot
+pr pt px reg resp rf rg rtdose rtimage rtplan rtrecord rtstruct sc seg sm smr sr srf st tg us va xa xc
+monochrome1 monochrome2 rgb palette color ybr
+`;
+/** What the standard enumerates where a code string says what an object is made of. */
+const DEFINED_TERMS = `
+container contains concept has obs context acq mod properties inferred selected separate continuous complete partial
+verified unverified preliminary draft tcoord scoord scoord3d composite waveform uidref pname num code datetime date time
+point multipoint multisegment begin polyline polygon circle ellipse ellipsoid ellipse interpolated closed pixel display
+volume closed_planar closed_nonplanar open_planar open_nonplanar binary fractional labelmap manual semiautomatic automatic
+yes no none unknown other quantity identical uniform reordered identity matched
 `;
 
 /** Tokens as `tokensOf` makes them. */
-const safeWords = new Set(WORDS.split(/\s+/).filter((word) => word !== ''));
+const safeWords = new Set(`${WORDS} ${DEFINED_TERMS}`.split(/[\s_]+/).filter((word) => word !== ''));
 // The names of attributes are no secret: a code meaning `Patient Position` is one of them.
 for (const tag of allTags())
   for (const word of (keywordOf(tag) ?? '').split(/(?=[A-Z][a-z])/))
@@ -48,13 +59,24 @@ export function tokensOf(text: string): readonly string[] {
     .filter((token) => token !== '');
 }
 
-/** A word of the list, or too short or too numeric to identify: up to three digits, with up to two letters as a unit. */
-export function isSafeToken(token: string): boolean {
-  return safeWords.has(token) || /^\d{1,3}[a-z]{0,2}$/.test(token) || token.length === 1;
+/** A word of the list, in lower case. */
+export function isSafeWord(token: string): boolean {
+  return safeWords.has(token);
 }
 
-/** True when every token is safe and there is one. */
+/** A word of the list, or too short to identify: one or two digits, three with a unit. */
+function isSafeToken(token: string): boolean {
+  return safeWords.has(token) || /^(?:\d{1,2}[a-z]{0,2}|\d{3}[a-z]{1,2})$/.test(token) || token.length === 1;
+}
+
+/** True when every token is safe and one of them is a word: `123-45-678` is a number somebody has. */
 export function isSafeText(text: string): boolean {
   const tokens = tokensOf(text);
-  return tokens.length > 0 && tokens.every((token) => isSafeToken(token));
+  return tokens.some((token) => safeWords.has(token)) && tokens.every((token) => isSafeToken(token));
+}
+
+/** True when it is made of words of the list and nothing else: what even an identifier may be. */
+export function isSafeWords(text: string): boolean {
+  const tokens = tokensOf(text);
+  return tokens.length > 0 && tokens.every((token) => safeWords.has(token));
 }

@@ -10,7 +10,7 @@ interface Needle {
 
 export class PatternSearch {
   readonly #table = new Uint8Array(1 << TABLE_BITS);
-  /** By hash of the first four bytes; patterns of three bytes by themselves. */
+  /** By hash of the first four bytes; patterns of fewer bytes by themselves. */
   readonly #needles = new Map<number, Needle[]>();
   readonly #short: Needle[] = [];
 
@@ -51,22 +51,42 @@ export class PatternSearch {
     const end = offset + bytes.length;
     if (end > text.length) return;
     for (let i = 0; i < bytes.length; i++) if (text[offset + i] !== bytes[i]) return;
-    if (stands(kind, bytes.length, text[offset - 1] ?? 0, text[end] ?? 0)) onHit(offset, kind);
+    if (stands(kind, text, offset, end)) onHit(offset, kind);
   }
 }
 
 /** Whether the neighbours let it stand for itself. */
-function stands(kind: PatternKind, length: number, before: number, after: number): boolean {
+function stands(kind: PatternKind, text: Uint8Array, start: number, end: number): boolean {
+  const before = text[start - 1] ?? 0;
+  const after = text[end] ?? 0;
   switch (kind) {
-    case 'uid':
-      return !isUidByte(before) && !isUidByte(after);
+    case 'anywhere':
+      return true;
+    case 'word':
+      return !isWordByte(before) && !isWordByte(after);
+    case 'name':
+      return !isLetter(before) && !isLetter(after);
     case 'digits':
       return !isDigit(before) && !isDigit(after);
-    case 'text':
-      return length >= 6 || (!isWordByte(before) && !isWordByte(after));
+    case 'number':
+      return !isDigit(beforeZeros(text, start)) && !isDigit(after);
+    case 'uid':
+      return !isUidByte(before) && (!isUidByte(after) || endsSentence(text, end));
     default:
       return kind satisfies never;
   }
+}
+
+/** `0001234` is the number 1234. */
+function beforeZeros(text: Uint8Array, start: number): number {
+  let at = start - 1;
+  while (text[at] === 0x30) at -= 1;
+  return text[at] ?? 0;
+}
+
+/** A full stop behind a UID in prose. */
+function endsSentence(text: Uint8Array, end: number): boolean {
+  return text[end] === 0x2e && !isDigit(text[end + 1] ?? 0);
 }
 
 function hashAt(bytes: Uint8Array, offset: number): number {
@@ -86,6 +106,10 @@ function isUidByte(byte: number): boolean {
   return isDigit(byte) || byte === 0x2e;
 }
 
+function isLetter(byte: number): boolean {
+  return (byte >= 0x61 && byte <= 0x7a) || byte >= 0x80;
+}
+
 function isWordByte(byte: number): boolean {
-  return isDigit(byte) || (byte >= 0x61 && byte <= 0x7a) || byte >= 0x80;
+  return isDigit(byte) || isLetter(byte);
 }

@@ -5,6 +5,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
+import cid7050 from './tables/cid7050.json' with { type: 'json' };
+import structuredContent from './tables/clean-structured-content.json' with { type: 'json' };
 import confidentialityProfile from './tables/confidentiality-profile.json' with { type: 'json' };
 import registeredUids from './tables/registered-uids.json' with { type: 'json' };
 import safePrivate from './tables/safe-private.json' with { type: 'json' };
@@ -13,6 +15,8 @@ import safePrivate from './tables/safe-private.json' with { type: 'json' };
 const DIGESTS = {
   profile: 'fe5fb4057bf4497f5a044712699c30d86f2505ca1039002e8dcc582984741241',
   safePrivate: '0622acc883fd686f87cdd134a7b0bfe9f3da6d32c437b3a9c8cc9930a72173cc',
+  structuredContent: '20a0e21ded56f7592274641b430f4b881ad68cb10fc8131afa6981f98af0dd3b',
+  methodCodes: 'd28566b521d70354629dcdd71ef56dcec08fe4332c61871322061c3466ce8e2f',
   registeredUids: '49c1c32bc7c4d26fa80c9348e4022c9c05be7195edd30f52bc66e7c7380af142',
 } as const;
 
@@ -46,6 +50,25 @@ export const PROFILE_ROWS: readonly ProfileRow[] = z
 export const SAFE_PRIVATE_ROWS: readonly SafePrivateRow[] = z
   .array(safePrivateRow)
   .parse(checked(safePrivate.rows, DIGESTS.safePrivate, 'safe-private.json'));
+
+const structuredContentRow = z.object({
+  code: z.string(),
+  scheme: z.string(),
+  valueType: z.string(),
+  basic: z.enum(['X', 'D', 'X/D']),
+  options: z.record(z.string(), z.enum(['K', 'C'])),
+});
+export type StructuredContentRow = z.infer<typeof structuredContentRow>;
+
+/** Table E.3.4-1. */
+export const STRUCTURED_CONTENT_ROWS: readonly StructuredContentRow[] = z
+  .array(structuredContentRow)
+  .parse(checked(structuredContent.rows, DIGESTS.structuredContent, 'clean-structured-content.json'));
+
+/** PS3.16 CID 7050: what the markers say, by code. */
+export const METHOD_MEANINGS: ReadonlyMap<string, string> = new Map(
+  checked(cid7050.codes, DIGESTS.methodCodes, 'cid7050.json').map(({ code, meaning }) => [code, meaning]),
+);
 
 const registered = new Set(Object.keys(checked(registeredUids.uids, DIGESTS.registeredUids, 'registered-uids.json')));
 /** PS3.6 Table A-3: context group UIDs, more than a thousand. */

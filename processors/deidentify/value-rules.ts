@@ -3,7 +3,6 @@ import { latin1 } from '../../core/dicom/character-sets.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { withoutTrailingPadding } from '../../core/padding.ts';
 import { shiftDate, shiftDateTime } from './dates.ts';
-import { isSafeToken, tokensOf } from './safe-words.ts';
 import { isRegisteredUid } from './tables.ts';
 
 /** UIDs that name classes and encodings, private ones included: they say what a thing is, not which. */
@@ -12,20 +11,21 @@ const CLASS_UID_TAGS = new Set<number>([
   TAG.RelatedGeneralSOPClassUID,
   TAG.OriginalSpecializedSOPClassUID,
   TAG.SOPClassesInStudy,
-  TAG.StoredInstanceTransferSyntaxUID,
   TAG.ReferencedSOPClassUID,
   TAG.SOPClassesSupported,
   TAG.AvailableTransferSyntaxUID,
-  TAG.FlowTransferSyntaxUID,
   TAG.MACCalculationTransferSyntaxUID,
   TAG.EncryptedContentTransferSyntaxUID,
   TAG.PertinentSOPClassesInStudy,
   TAG.PertinentSOPClassesInSeries,
 ]);
 
+/** Code systems registered with HL7: they name a vocabulary. */
+const CODE_SYSTEM = /^2\.16\.840\.1\.113883\.6\.\d+$/;
+
 /** True when the UID is to be replaced. */
 export function isInstanceUid(tag: number, uid: string): boolean {
-  return uid !== '' && !CLASS_UID_TAGS.has(tag) && !isRegisteredUid(uid);
+  return uid !== '' && !CLASS_UID_TAGS.has(tag) && !isRegisteredUid(uid) && !CODE_SYSTEM.test(uid);
 }
 
 /** The values of a UI element; padding is NUL, in some files a space. */
@@ -35,14 +35,14 @@ export function uidValues(value: Uint8Array): readonly string[] {
     .map((uid) => uid.replaceAll('\0', ' ').trim());
 }
 
-/** `undefined` when the value cannot be shifted by its VR: it is no date. */
+/** `undefined` when it cannot be shifted by its VR: it is no date, or has no day that could move. */
 export function shiftedValue(vr: string, value: Uint8Array, days: number): string | undefined {
   const values = withoutTrailingPadding(latin1(value)).split('\\');
   switch (vr) {
     case 'DA':
-      return values.map((one) => shiftDate(one, days)).join('\\');
+      return allShifted(values, (one) => shiftDate(one, days));
     case 'DT':
-      return values.map((one) => shiftDateTime(one, days)).join('\\');
+      return allShifted(values, (one) => shiftDateTime(one, days));
     case 'TM':
       // Time of day stays: the shift is of whole days.
       return values.every((one) => /^[\d:.\- ]*$/.test(one)) ? values.join('\\') : undefined;
@@ -54,9 +54,7 @@ export function shiftedValue(vr: string, value: Uint8Array, days: number): strin
   }
 }
 
-/** A description with only its safe words left, none of them part of the patient's own identifiers. */
-export function cleanedText(text: string, ownTokens: ReadonlySet<string>): string {
-  return tokensOf(text)
-    .filter((token) => isSafeToken(token) && !ownTokens.has(token))
-    .join(' ');
+function allShifted(values: readonly string[], shift: (value: string) => string): string | undefined {
+  const shifted = values.map((one) => (one.trim() === '' ? '' : shift(one)));
+  return shifted.some((one, index) => one === '' && values[index]?.trim() !== '') ? undefined : shifted.join('\\');
 }

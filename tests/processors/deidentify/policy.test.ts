@@ -32,6 +32,11 @@ describe('de-identification policy', () => {
       { privateAllow: [{ creator: 'X', group: '0019', element: '01', vr: 'LO', pattern: '(' }] },
     ],
     ['Invalid option', { privateAllow: [{ creator: 'X', group: '0019', element: '01', vr: 'OB' }] }],
+    [
+      'no text that could match',
+      { privateAllow: [{ creator: 'X', group: '0019', element: '01', vr: 'US', pattern: '1' }] },
+    ],
+    ['no such list of private elements', { privateAllow: ['siemens-everything'] }],
     ['not a keyword', { overrides: { PatientNmae: 'keep' } }],
     ['Invalid input', { profile: 'none' }],
     ['Invalid input', { whenUnsure: 'release' }],
@@ -44,18 +49,40 @@ describe('de-identification policy', () => {
     });
   }
 
-  it('refuses options that contradict each other or are not available, by name', () => {
-    const dates = ['retain-longitudinal-full-dates', 'retain-longitudinal-modified-dates'];
+  const contradictions: readonly (readonly [string, string, Readonly<Record<string, unknown>>])[] = [
+    [
+      '/options/1',
+      'contradict each other: dates are either kept or moved',
+      { options: ['retain-longitudinal-full-dates', 'retain-longitudinal-modified-dates'] },
+    ],
+    ['/overrides/SOPInstanceUID', 'names the instance', { overrides: { SOPInstanceUID: 'keep' } }],
+    ['/overrides/SpecificCharacterSet', 'how to read it', { overrides: { SpecificCharacterSet: 'remove' } }],
+    ['/overrides/PatientIdentityRemoved', 'written by the hub', { overrides: { PatientIdentityRemoved: 'remove' } }],
+    ['/overrides/StationName', 'is no UID', { overrides: { StationName: 'new-uid' } }],
+    [
+      '/overrides/FrameOfReferenceUID',
+      'contradict each other',
+      { options: ['retain-uids'], overrides: { FrameOfReferenceUID: 'new-uid' } },
+    ],
+    [
+      '/privateAllow/1',
+      'is named before',
+      {
+        privateAllow: [
+          { creator: 'X', group: '0019', element: '0a', vr: 'IS' },
+          { creator: 'X', group: '0019', element: '0A', vr: 'DS' },
+        ],
+      },
+    ],
+  ];
+  for (const [place, message, over] of contradictions) {
+    it(`refuses what contradicts itself, with place and reason: ${JSON.stringify(over)}`, () => {
+      const issues = policySchema.safeParse({ name: 'test', profile: 'basic', ...over }).error?.issues ?? [];
 
-    expect(() => compilePlan(policy({ options: dates }))).to.throw(HubError, 'contradict');
-    for (const option of [
-      'clean-pixel-data',
-      'clean-graphics',
-      'clean-structured-content',
-      'clean-recognizable-visual-features',
-    ])
-      expect(() => compilePlan(policy({ options: [option] }))).to.throw(HubError, 'not available yet');
-  });
+      expect(issues.map(({ path }) => `/${path.map(String).join('/')}`)).to.deep.equal([place]);
+      expect(issues[0]?.message).to.include(message);
+    });
+  }
 
   it('has one hash for one set of decisions', () => {
     const hash = (over: Readonly<Record<string, unknown>>) => compilePlan(policy(over)).hash;
@@ -158,7 +185,7 @@ describe('options of the profile', () => {
 
     const { dataSet } = await releasedFile(file, { options: ['clean-descriptors'] });
 
-    expect(dataSet.string('SeriesDescription')).to.equal('t1 mprage 1mm');
+    expect(dataSet.string('SeriesDescription')).to.equal('T1 MPRAGE 1mm');
     expect(dataSet.has('ProtocolName')).to.equal(false);
   });
 

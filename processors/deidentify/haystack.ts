@@ -1,0 +1,214 @@
+/** The values of an output, one behind the other, each with its element: what the verification pass searches. */
+import { decodeText, latin1, parseCharacterSets } from '../../core/dicom/character-sets.ts';
+import { isPrivate } from '../../core/dicom/dictionary.ts';
+import type { Element, Item } from '../../core/dicom/element.ts';
+import { TAG } from '../../core/dicom/tags.ts';
+import { withoutPadding } from '../../core/padding.ts';
+import type { CompiledPlan } from './compiled-plan.ts';
+import { layersOfBytes, layersOfText } from './hidden-layers.ts';
+import { normalised } from './known-values.ts';
+import type { KnownValues, PatternKind } from './known-values.ts';
+import { methodBefore } from './markers.ts';
+import { keptPrivate } from './private-elements.ts';
+import { PatternSearch } from './search.ts';
+import { uidValues } from './value-rules.ts';
+
+/** Searched as text. Dates and times are among them: what is kept of them may be no date. */
+const TEXT_VRS = new Set(['AE', 'AS', 'CS', 'DA', 'DT', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UC', 'UR', 'UT']);
+const DATE_VRS = new Set(['DA', 'DT', 'TM']);
+const CHARSET_VRS = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT', 'UN']);
+/** Searched as bytes; wide characters are found without their zero bytes. */
+const BYTE_VRS = new Set(['OB', 'OW', 'UN']);
+/** Two letters may be a code of the standard there; so may they in what the policy keeps by name. */
+const CODE_VRS = new Set(['CS', 'DA', 'DT', 'TM', 'AS']);
+/** A stretch of letters in a value of numbers: somebody wrote a text with the wrong VR. */
+const LETTERS_IN_NUMBERS = 4;
+/** Larger values are images and tables of numbers: they are searched as they are, not unpacked. */
+const UNPACKED_LIMIT_BYTES = 8 * 1024 * 1024;
+
+export class Haystack {
+  readonly faults: string[] = [];
+  readonly #known: KnownValues;
+  readonly #plan: CompiledPlan;
+  #bytes: Uint8Array;
+  #length = 0;
+  readonly #starts: number[] = [];
+  readonly #elements: Element[] = [];
+  readonly #hits = new Set<Element>();
+
+  constructor(capacity: number, known: KnownValues, plan: CompiledPlan) {
+    this.#bytes = new Uint8Array(capacity + 1024);
+    this.#known = known;
+    this.#plan = plan;
+  }
+
+  get searchedBytes(): number {
+    return this.#length;
+  }
+
+  addItem(item: Item, inherited: readonly string[]): void {
+    const own = item.elements.find(({ tag }) => tag === TAG.SpecificCharacterSet);
+    const characterSets = own === undefined ? inherited : parseCharacterSets(own.value);
+    const allowed = item.elements.some(({ tag }) => isPrivate(tag))
+      ? keptPrivate(item, this.#plan).elements
+      : undefined;
+    for (const element of item.elements) {
+      if ((element.tag & 0xffff) === 0) this.faults.push('a group length');
+      if (isPrivate(element.tag) && allowed?.has(element) !== true) this.faults.push('a private element not allowed');
+      if (element.items === undefined) this.#addValue(element, characterSets);
+      else for (const inner of element.items) this.addItem(inner, characterSets);
+    }
+  }
+
+  search(): readonly Element[] {
+    const search = new PatternSearch(this.#known.patterns);
+    search.run(this.#bytes.subarray(0, this.#length), (offset, kind) => {
+      const element = this.#elementAt(offset);
+      if (element !== undefined && isMeant(element.vr, kind)) this.#hits.add(element);
+    });
+    return [...this.#hits];
+  }
+
+  #addValue(element: Element, characterSets: readonly string[]): void {
+    const { vr, value } = element;
+    if (value.length < 2) return;
+    if (vr === 'DS' || vr === 'IS') this.#addNumbers(element);
+    else if (vr === 'UI') this.#addUids(element);
+    else if (TEXT_VRS.has(vr)) this.#addText(element, characterSets);
+    else if (BYTE_VRS.has(vr)) this.#addBytes(element, characterSets);
+    else if (hasLetters(value)) this.#append(element, lowerCase(value));
+  }
+
+  /** A number that is, as a whole, an identifier or a date; within other numbers anything can be found. */
+  #addNumbers(element: Element): void {
+    const text = latin1(element.value);
+    for (const one of text.split('\\')) if (this.#isIdentifier(one.trim())) this.#hits.add(element);
+    if (/[a-df-zA-DF-Z]|[eE]{2}/.test(text)) this.#append(element, lowerCase(element.value));
+  }
+
+  #isIdentifier(number: string): boolean {
+    if (!/^\d+$/.test(number)) return false;
+    const kind = this.#known.patterns.get(number.replace(/^0+/, '')) ?? this.#known.patterns.get(number);
+    return (
+      ((kind === 'number' || kind === 'anywhere') && number.length >= 6) || (kind === 'digits' && number.length === 8)
+    );
+  }
+
+  /** Class UIDs too, which the walk lets stand: a sender may have put an instance's into one. */
+  #addUids(element: Element): void {
+    const uids = uidValues(element.value);
+    for (const uid of uids) if (this.#known.patterns.get(uid) === 'uid') this.#hits.add(element);
+    if (uids.some((uid) => !/^[\d.]*$/.test(uid))) this.#append(element, lowerCase(element.value));
+  }
+
+  #addText(element: Element, characterSets: readonly string[]): void {
+    const { vr } = element;
+    // The hash of the plan has digits in it, as times of day have.
+    const value =
+      element.tag === TAG.DeidentificationMethod ? methodBefore(this.#plan.plan, element.value) : element.value;
+    const isAscii = this.#appendFolded(element, value);
+    const text = isAscii || !CHARSET_VRS.has(vr) ? latin1(value) : decodeText(value, characterSets);
+    if (!isAscii) {
+      this.#appendText(element, text);
+      // Written in another character set than the data set says.
+      this.#appendText(element, Buffer.from(value).toString('utf8'));
+      this.#appendText(element, latin1(value));
+    }
+    for (const layer of layersOfText(text)) this.#appendText(element, layer);
+    if (this.#known.shortValues.size > 0 && !CODE_VRS.has(vr) && this.#plan.action(element.tag) === undefined)
+      for (const one of text.split('\\'))
+        if (this.#known.shortValues.has(normalised(withoutPadding(one)))) this.#hits.add(element);
+  }
+
+  #addBytes(element: Element, characterSets: readonly string[]): void {
+    const { vr, value } = element;
+    if (CHARSET_VRS.has(vr)) this.#appendText(element, decodeText(value, characterSets));
+    const lower = lowerCase(value);
+    this.#append(element, lower);
+    if (lower.includes(0))
+      this.#append(
+        element,
+        lower.filter((byte) => byte !== 0),
+      );
+    if (value.length > UNPACKED_LIMIT_BYTES) return;
+    if (value.some((byte) => byte >= 0x80)) this.#appendText(element, Buffer.from(value).toString('utf8'));
+    for (const layer of layersOfBytes(value)) this.#appendText(element, layer);
+    if (vr !== 'OW') for (const layer of layersOfText(latin1(value))) this.#appendText(element, layer);
+  }
+
+  /** Appends in lower case while it is ASCII. @returns false, with nothing appended, where it is not */
+  #appendFolded(element: Element, value: Uint8Array): boolean {
+    this.#reserve(value.length + 1);
+    const start = this.#length;
+    const end = valueEnd(value);
+    for (let i = 0; i < end; i++) {
+      const byte = value[i] ?? 0;
+      // Escape sequences begin other character sets; zero bytes stand between wide characters.
+      if (byte >= 0x80 || byte === 0x1b || byte === 0) return false;
+      this.#bytes[start + i] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+    }
+    this.#finish(element, start, end);
+    return true;
+  }
+
+  #appendText(element: Element, text: string): void {
+    this.#append(element, Buffer.from(normalised(text), 'utf8'));
+  }
+
+  #append(element: Element, text: Uint8Array): void {
+    this.#reserve(text.length + 1);
+    this.#bytes.set(text, this.#length);
+    this.#finish(element, this.#length, text.length);
+  }
+
+  #finish(element: Element, start: number, length: number): void {
+    this.#starts.push(start);
+    this.#elements.push(element);
+    // A zero byte between values: no pattern holds one.
+    this.#bytes[start + length] = 0;
+    this.#length = start + length + 1;
+  }
+
+  #reserve(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#length + more, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+
+  #elementAt(offset: number): Element | undefined {
+    let low = 0;
+    let high = this.#starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return this.#elements[low];
+  }
+}
+
+/** Dates and times are looked for where people write: not in bytes that may be anything, and not where dates belong. */
+function isMeant(vr: string, kind: PatternKind): boolean {
+  return kind !== 'digits' || (vr !== 'OW' && !DATE_VRS.has(vr));
+}
+
+function valueEnd(value: Uint8Array): number {
+  let end = value.length;
+  while (end > 0 && value[end - 1] === 0) end -= 1;
+  return end;
+}
+
+function lowerCase(value: Uint8Array): Uint8Array {
+  return Buffer.from(latin1(value).toLowerCase(), 'latin1');
+}
+
+function hasLetters(value: Uint8Array): boolean {
+  let run = 0;
+  for (const byte of value) {
+    const lower = byte | 0x20;
+    run = lower >= 0x61 && lower <= 0x7a ? run + 1 : 0;
+    if (run >= LETTERS_IN_NUMBERS) return true;
+  }
+  return false;
+}

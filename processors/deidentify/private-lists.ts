@@ -1,0 +1,173 @@
+/**
+ * Private elements that diffusion and functional analysis need, by maker: numbers and short codes, nothing that a person
+ * writes. What Table E.3.10-1 has of them is in there too, so that a list is whole by itself. Documented in the
+ * conformance statement, as PS3.15 Section E.3.10 demands.
+ */
+import type { PrivateElementRule } from './policy.ts';
+
+type Row = readonly [element: string, vr: PrivateElementRule['vr'], pattern?: string];
+interface Block {
+  readonly creator: string;
+  readonly group: string;
+  readonly rows: readonly Row[];
+}
+
+const SIEMENS_DIFFUSION: Block = {
+  creator: 'SIEMENS MR HEADER',
+  group: '0019',
+  rows: [
+    ['0C', 'IS'], // b-value
+    ['0D', 'CS', 'NONE|DIRECTIONAL|ISOTROPIC'], // diffusion directionality
+    ['0E', 'FD'], // diffusion gradient direction
+    ['27', 'FD'], // B matrix
+  ],
+};
+const SIEMENS_FUNCTIONAL: Block = {
+  creator: 'SIEMENS MR HEADER',
+  group: '0019',
+  rows: [
+    ['0A', 'US'], // images in mosaic
+    ['28', 'FD'], // bandwidth per pixel, phase encode
+    ['29', 'FD'], // acquisition times of the slices of a mosaic
+  ],
+};
+
+/** By the name a policy gives; the elements of the enhanced objects stand in a sequence per frame, whose items are entered. */
+const LISTS = {
+  'siemens-mr-diffusion': [SIEMENS_DIFFUSION],
+  'siemens-mr-functional': [SIEMENS_FUNCTIONAL],
+  'siemens-mr-enhanced': [
+    {
+      creator: 'SIEMENS MR SDS 01',
+      group: '0021',
+      rows: [
+        ['FE', 'SQ'], // shared by all frames
+        ['1C', 'IS', '[01]'], // phase encode direction positive
+        ['33', 'IS'], // phase encoding lines
+        ['42', 'IS'], // real dwell time, ns
+        ['48', 'IS'],
+        ['49', 'IS'], // reference lines
+        ['53', 'FD'], // bandwidth per pixel, phase encode
+      ],
+    },
+    {
+      creator: 'SIEMENS MR SDI 02',
+      group: '0021',
+      rows: [
+        ['FE', 'SQ'], // per frame
+        ['04', 'DS'], // seconds after the start of the series: slice timing
+        ['1C', 'IS', '[01]'],
+        ['42', 'IS'],
+        ['53', 'FD'],
+        ['88', 'DS'], // slice location
+      ],
+    },
+  ],
+  'ge-mr-diffusion': [
+    { creator: 'GEMS_PARM_01', group: '0043', rows: [['39', 'IS']] }, // b-value first
+    {
+      creator: 'GEMS_ACQU_01',
+      group: '0019',
+      rows: [
+        ['BB', 'DS'],
+        ['BC', 'DS'],
+        ['BD', 'DS'], // diffusion direction
+        ['E0', 'DS'], // number of directions
+      ],
+    },
+  ],
+  'ge-mr-functional': [
+    {
+      creator: 'GEMS_PARM_01',
+      group: '0043',
+      rows: [
+        ['2C', 'SS'], // effective echo spacing, µs
+        ['83', 'DS'], // acceleration factors
+      ],
+    },
+    {
+      creator: 'GEMS_RELA_01',
+      group: '0021',
+      rows: [['4F', 'SS']], // locations in acquisition
+    },
+  ],
+  'philips-mr-diffusion': [
+    {
+      creator: 'Philips Imaging DD 001',
+      group: '2001',
+      rows: [
+        ['03', 'FL'], // b-factor
+        ['04', 'CS', '[A-Z]{0,4}'], // diffusion direction
+        ['0A', 'IS'], // slice number
+      ],
+    },
+    {
+      creator: 'Philips MR Imaging DD 001',
+      group: '2005',
+      rows: [
+        ['B0', 'FL'],
+        ['B1', 'FL'],
+        ['B2', 'FL'], // diffusion gradient: right–left, anterior–posterior, foot–head
+      ],
+    },
+    {
+      creator: 'Philips MR Imaging DD 005',
+      group: '2005',
+      rows: [
+        ['12', 'IS'],
+        ['13', 'IS'], // numbers of b-value and gradient orientation
+      ],
+    },
+  ],
+  'philips-mr-functional': [
+    {
+      creator: 'Philips Imaging DD 001',
+      group: '2001',
+      rows: [
+        ['0A', 'IS'], // slice number
+        ['13', 'SL'], // EPI factor
+        ['18', 'SL'], // number of slices
+        ['22', 'FL'], // water-fat shift
+        ['81', 'IS'], // number of dynamic scans
+      ],
+    },
+  ],
+  'philips-mr-scaling': [
+    {
+      creator: 'Philips MR Imaging DD 001',
+      group: '2005',
+      rows: [
+        ['0D', 'FL'],
+        ['0E', 'FL'], // scale intercept and slope
+      ],
+    },
+  ],
+} as const satisfies Readonly<Record<string, readonly Block[]>>;
+
+export type PrivateListName = keyof typeof LISTS;
+
+/** What `privateAllow` may name. */
+export const PRIVATE_LIST_NAMES: readonly string[] = Object.keys(LISTS);
+
+export function isPrivateListName(name: string): name is PrivateListName {
+  return Object.hasOwn(LISTS, name);
+}
+
+/** The rules a name stands for. */
+export function privateList(name: PrivateListName): readonly PrivateElementRule[] {
+  const blocks: readonly Block[] = LISTS[name];
+  return blocks.flatMap(({ creator, group, rows }) =>
+    rows.map(([element, vr, pattern]) => ({
+      creator,
+      group,
+      element,
+      vr,
+      ...(pattern === undefined ? {} : { pattern }),
+    })),
+  );
+}
+
+/** Lists whose numbers are also read from the CSA header, which itself is never copied; see csa-header.ts. */
+export function readsCsaHeader(names: readonly PrivateListName[]): boolean {
+  return names.includes('siemens-mr-diffusion') || names.includes('siemens-mr-functional');
+}
