@@ -22,7 +22,7 @@ export const PROFILE_OPTIONS = {
   'retain-uids': { code: '113110', column: 'retainUIDs' },
   'retain-safe-private': { code: '113111', column: undefined },
   'retain-institution-identity': { code: '113112', column: 'retainInstitutionIdentity' },
-} as const satisfies Record<string, { code: string; column: string | undefined; isAvailable: boolean }>;
+} as const satisfies Record<string, { code: string; column: string | undefined }>;
 
 export type ProfileOption = keyof typeof PROFILE_OPTIONS;
 
