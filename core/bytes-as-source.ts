@@ -5,7 +5,8 @@ import type { ByteSource } from './store.ts';
 export function bytesAsSource(bytes: Uint8Array): ByteSource {
   return rangedSource(
     bytes.length,
-    (offset, length) => Promise.resolve(bytes.slice(offset, offset + length)),
+    // A Buffer's own `slice` is a view: whoever reads may write into what it was given.
+    (offset, length) => Promise.resolve(Uint8Array.prototype.slice.call(bytes, offset, offset + length)),
     () => Promise.resolve(),
   );
 }
