@@ -1,0 +1,313 @@
+/** Small instances, one for each thing that de-identification must do; each knows what its output has to be like. */
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import {
+  BIG_ENDIAN,
+  element,
+  encapsulated,
+  EXPLICIT,
+  identity,
+  pixels,
+  type SampleElement,
+  sampleFile,
+} from '../dicom-samples.ts';
+import { encodeText } from './text-encoding.ts';
+
+/** Found in Latin-1, upper and lower case alike. */
+export interface Probe {
+  readonly about: string;
+  readonly files: readonly Uint8Array[];
+  readonly policy?: Readonly<Record<string, unknown>>;
+  readonly outcome: 'released' | 'held';
+  readonly absent?: readonly (string | Uint8Array)[];
+  readonly present?: readonly string[];
+}
+
+const SECRET = 'Qzkvlmt';
+const MAKER: readonly SampleElement[] = [{ tag: 0x00190010, vr: 'LO', value: 'MAKER' }];
+const numbers = { creator: 'MAKER', group: '0019', element: '01', vr: 'IS' };
+const words = { creator: 'MAKER', group: '0019', element: '02', vr: 'LO', pattern: 'coil [0-9]+' };
+const tree = { creator: 'MAKER', group: '0019', element: '03', vr: 'SQ' };
+
+/** Each default-deny rule, by what would stay without it. */
+const WALK: readonly Probe[] = [
+  gone('a private element', { tag: 0x00091001, vr: 'LO', value: SECRET }),
+  gone('a private sequence', { tag: 0x00091001, vr: 'SQ', value: [[element('EchoTime', SECRET)]] }),
+  released(
+    'a group length',
+    [{ tag: 0x00080000, vr: 'UL', value: new Uint8Array(4) }],
+    [Uint8Array.of(8, 0, 0, 0, 0x55, 0x4c)],
+  ),
+  gone('an overlay', { tag: 0x60003000, vr: 'OW', value: SECRET }),
+  gone('a curve', { tag: 0x50001500, vr: 'LO', value: SECRET }),
+  gone('an attribute of the directory', { tag: 0x00041130, vr: 'CS', value: SECRET }),
+  // At the top nothing behind the pixel data is read at all.
+  gone(
+    'an attribute of a group beyond all groups',
+    element('DerivationCodeSequence', [[{ tag: 0xfffc1000, vr: 'FD', value: `${SECRET}x` }]]),
+  ),
+  gone('what nobody knows, as UN', { tag: 0x00188888, vr: 'UN', value: SECRET }),
+  gone('what PS3.6 does not have', { tag: 0x00188888, vr: 'LO', value: SECRET }),
+  gone('a name outside of the table', element('EvaluatorName', SECRET)),
+  gone('a date outside of the table', element('SecondaryReviewDate', '19370203')),
+  gone('a UID outside of the table', element('ReferencedColorPaletteInstanceUID', '1.9.8.7.6')),
+  gone('what an unlisted sequence holds', element('DerivationCodeSequence', [[element('PatientComments', SECRET)]])),
+  gone(
+    'what a listed sequence that stays holds',
+    element('ReferencedPatientPhotoSequence', [[element('PatientComments', SECRET)]]),
+  ),
+  gone(
+    'text in a sequence that is replaced',
+    element('PersonIdentificationCodeSequence', [[element('CodeMeaning', SECRET)]]),
+  ),
+  gone(
+    'a code in a sequence that is replaced',
+    element('PersonIdentificationCodeSequence', [[element('ScanningSequence', SECRET.toUpperCase())]]),
+  ),
+  gone(
+    'numbers that are text in a sequence that is replaced',
+    element('PersonIdentificationCodeSequence', [[{ tag: 0x00640009, vr: 'OF', value: `${SECRET}x` }]]),
+  ),
+  { ...released('what is kept', [element('ReceiveCoilName', SECRET)]), present: [SECRET] },
+  {
+    ...released('a UID of the standard', [element('FrameOfReferenceUID', '1.2.840.10008.1.4.1.1')]),
+    present: ['1.2.840.10008.1.4.1.1'],
+  },
+  {
+    ...released('a code in a replaced sequence that holds it together', [
+      element('ContentSequence', [[element('ValueType', 'CONTAINER')]]),
+    ]),
+    present: ['CONTAINER'],
+  },
+  {
+    ...released('UN in big endian where a device is retained', []),
+    files: [sampleFile([...identity(), { ...element('DeviceSerialNumber', SECRET), statedVr: 'UN' }], BIG_ENDIAN)],
+    policy: { options: ['retain-device-identity'] },
+    absent: [SECRET],
+  },
+  gone(
+    'another VR where a device is retained',
+    { ...element('StationName', SECRET), vr: 'OB' },
+    {
+      options: ['retain-device-identity'],
+    },
+  ),
+  gone('what a retained sequence holds', element('InstitutionCodeSequence', [[element('PatientComments', SECRET)]]), {
+    options: ['retain-institution-identity'],
+  }),
+];
+
+const PRIVATE: readonly Probe[] = [
+  kept(
+    'a private element the policy names',
+    [...MAKER, { tag: 0x00191001, vr: 'IS', value: '4711' }],
+    ['4711'],
+    numbers,
+  ),
+  away(
+    'another maker in the same place',
+    [
+      { tag: 0x00190010, vr: 'LO', value: 'MAKES' },
+      { tag: 0x00191001, vr: 'IS', value: '4711' },
+    ],
+    '4711',
+    numbers,
+  ),
+  away(
+    'the block of another maker beside',
+    [...MAKER, { tag: 0x00190011, vr: 'LO', value: 'MAKES' }, { tag: 0x00191101, vr: 'IS', value: '4711' }],
+    '4711',
+    numbers,
+  ),
+  away('another element of the maker', [...MAKER, { tag: 0x00191009, vr: 'LO', value: SECRET }], SECRET, numbers),
+  away(
+    'a private text that is not what the policy says',
+    [...MAKER, { tag: 0x00191002, vr: 'LO', value: `coil 4 ${SECRET}` }],
+    SECRET,
+    words,
+  ),
+  away(
+    'one value of many that is not',
+    [...MAKER, { tag: 0x00191002, vr: 'LO', value: `coil 4\\${SECRET}` }],
+    SECRET,
+    words,
+  ),
+  away('a private element of another VR', [...MAKER, { tag: 0x00191001, vr: 'UT', value: '4711' }], '4711', numbers),
+  away('a private number that is none', [...MAKER, { tag: 0x00191001, vr: 'IS', value: SECRET }], SECRET, numbers),
+  away(
+    'what a private sequence holds',
+    [...MAKER, { tag: 0x00191003, vr: 'SQ', value: [[element('PatientComments', SECRET)]] }],
+    SECRET,
+    tree,
+  ),
+  away(
+    'a private element in a replaced sequence',
+    [element('PersonIdentificationCodeSequence', [[...MAKER, { tag: 0x00191001, vr: 'IS', value: '4711' }]])],
+    '4711',
+    numbers,
+  ),
+];
+
+/** Each normalisation of the verification pass, by the spelling only it sees through. */
+const SPELLED: readonly Probe[] = [
+  repeated('a family name', 'seen by Kanariala'),
+  repeated('a name in upper case', 'KANARIALA'),
+  repeated('a short name in a text', 'Aino, second try'),
+  repeated('two short names as one word', 'LiWei', [element('PatientName', 'Li^Wei')]),
+  {
+    ...repeated('a name of two letters, alone', 'Qj', [element('PatientName', 'Qj^Kanariala')]),
+    absent: [Buffer.from('LO\x02\0Qj', 'latin1')],
+  },
+  repeated('the phonetic group of a name', 'of Tamadani', [element('PatientName', 'Wang^Xiao=Tamadani^Alla')]),
+  repeated('a patient ID inside a word', 'xRAT-0815-Xy'),
+  ...['', '-', '_', ' ', '.', '/'].map((separator) =>
+    repeated(`an ID joined by "${separator}"`, ['KX', '1384', 'D'].join(separator), [
+      element('AccessionNumber', separator === '-' ? 'KX_1384_D' : 'KX-1384-D'),
+    ]),
+  ),
+  repeated('a number without its zeros', 'no 7361529', [element('AccessionNumber', '0007361529')]),
+  repeated('a number with fewer zeros', 'no 07361529', [element('AccessionNumber', '0007361529')]),
+  repeated('a code in the middle of a description', 'see WXK98765', [
+    element('StudyDescription', 'brain of WXK98765 again'),
+  ]),
+  repeated('one line of a text', 'koodinimi ruskavarpu', [element('PatientComments', 'brain\r\nKoodinimi Ruskavarpu')]),
+  ...[
+    '19370203',
+    '1937-02-03',
+    '1937/02/03',
+    '1937.02.03',
+    '03.02.1937',
+    '03/02/1937',
+    '03-02-1937',
+    '02.03.1937',
+    '3.2.1937',
+    '3/2/1937',
+    '2-3-1937',
+  ].map((text) => repeated(`a date as ${text}`, text, BORN())),
+  ...['03-Feb-1937', '3 February 1937', 'Feb 3, 1937', 'February 03 1937', '3. February 1937', '03 Feb 1937'].map(
+    (text) => repeated(`a date as ${text}`, text, BORN()),
+  ),
+  repeated('a date and time', 'at 19370203101112.123456', [element('AcquisitionDateTime', '19370203101112.123456')]),
+  repeated('the time of a date and time', 'at 10:11:12', [element('AcquisitionDateTime', '19370203101112.123456')]),
+  repeated('a time of day', 'at 175741', [element('StudyTime', '175741.25')]),
+  repeated('a time with colons', 'at 17:57:41', [element('StudyTime', '175741.25')]),
+  repeated('an age', 'aged 091Y', [element('PatientAge', '091Y')]),
+  repeated('a UID in a text', 'of 1.2.999.1 and'),
+  repeated('a UID at the end of a sentence', 'It was 1.2.999.1.'),
+  repeated('a name that stood in a private element', 'of Wxvarpu', [{ tag: 0x00091001, vr: 'PN', value: 'Wxvarpu' }]),
+  repeated('a name percent-encoded', 'x=%4Banariala%20'),
+  repeated('a name escaped as in JSON', '\\u004banariala'),
+  repeated('a name with a character entity', '&#75;anariala'),
+  repeated('a name in base64', Buffer.from('name Kanariala').toString('base64')),
+  repeated('a name in hexadecimal', Buffer.from('name Kanariala').toString('hex')),
+  inBytes('a name in a deflated stream', deflateSync('there is Kanariala in it')),
+  inBytes('a name in a gzip stream', gzipSync('there is Kanariala in it')),
+  inBytes('a name in a zip entry', zipEntry('there is Kanariala in it')),
+  inBytes('a name in wide characters', Buffer.from('xxKanariala', 'utf16le')),
+  inBytes('a name in upper case in bytes', Buffer.from('....KANARIALA')),
+  only(
+    'a name in a value of numbers',
+    { ...element('CardiacRRIntervalSpecified', Buffer.from('Kanariala x')), vr: 'FD' },
+    'Kanariala',
+  ),
+  only('an ID as a number', element('SeriesNumber', '73615290'), '73615290', [element('AccessionNumber', '73615290')]),
+  only('an ID as a number with a zero in front', element('SeriesNumber', '073615290'), '73615290', [
+    element('AccessionNumber', '73615290'),
+  ]),
+  only('an instance UID among the classes', element('RelatedGeneralSOPClassUID', '1.2.999.1'), '1.2.999.1'),
+  foreign('an accent left out', 'ISO_IR 100', 'Mükkinön', Buffer.from('of Mukkinon')),
+  foreign('an accent typed by itself', 'ISO_IR 192', 'Mükkinön', Buffer.from('of Mu\u0308kkino\u0308n')),
+  foreign('letters of full width', 'ISO_IR 192', 'Wxvarpu', Buffer.from('of Ｗｘｖａｒｐｕ')),
+  foreign('letters in upper case that ASCII lacks', 'ISO_IR 144', 'Жаннетта', encodeText('С ЖАННЕТТА', 'ISO_IR 144')),
+  foreign('a name in GB18030', 'GB18030', '王小东', encodeText('x 王小东', 'GB18030')),
+  foreign('a name in UTF-8 where GB18030 is said', 'GB18030', '王小东', Buffer.from('x 王小东', 'utf8')),
+  foreign(
+    'a name in Latin-1 where UTF-8 is said',
+    'ISO_IR 192',
+    'Mükkinön',
+    Buffer.from('of M\xfckkin\xf6n', 'latin1'),
+  ),
+];
+
+const HELD: readonly Probe[] = [
+  held(
+    'a value the policy keeps that repeats a removed one',
+    [sampleFile([...identity(), element('StationName', 'KANARIALA'), ...pixels()])],
+    { options: ['retain-device-identity'] },
+  ),
+  held('secondary capture', [sampleFile([...identity({ sopClass: '1.2.840.10008.5.1.4.1.1.7' }), ...pixels()])]),
+  held('a comment in compressed pixels', [
+    Buffer.concat([
+      sampleFile(identity(), { ...EXPLICIT, transferSyntaxUid: '1.2.840.10008.1.2.4.50' }),
+      encapsulated([Buffer.from('ffd8fffe000a4b616e617269ffda000801010000003f001234ffd9', 'hex')]),
+    ]),
+  ]),
+  held(
+    'two patients in one study',
+    ['R-1', 'R-2'].map((patientId, index) =>
+      sampleFile([...identity({ patientId, instance: `1.2.999.3.${index}` }), ...pixels()]),
+    ),
+  ),
+];
+
+export const PROBES: readonly Probe[] = [...WALK, ...PRIVATE, ...SPELLED, ...HELD];
+
+function BORN(): readonly SampleElement[] {
+  return [element('PatientBirthDate', '19370203')];
+}
+
+function released(about: string, elements: readonly SampleElement[], absent: Probe['absent'] = []): Probe {
+  const given = new Set(elements.map(({ tag }) => tag));
+  const base = [...identity(), ...pixels()].filter(({ tag }) => !given.has(tag));
+  return { about, files: [sampleFile([...base, ...elements])], outcome: 'released', absent };
+}
+
+function gone(about: string, one: SampleElement, policy: Readonly<Record<string, unknown>> = {}): Probe {
+  return { ...released(about, [one], [SECRET, '19370203', '1.9.8.7.6']), policy };
+}
+
+function kept(about: string, elements: readonly SampleElement[], present: readonly string[], rule: unknown): Probe {
+  return { ...released(about, elements), present, policy: { privateAllow: [rule] } };
+}
+
+function away(about: string, elements: readonly SampleElement[], absent: string, rule: unknown): Probe {
+  return { ...released(about, elements, [absent]), policy: { privateAllow: [rule] } };
+}
+
+/** In the one attribute outside of the table that the probe has. */
+function repeated(about: string, text: string, more: readonly SampleElement[] = []): Probe {
+  return released(about, [...more, element('ManufacturerModelName', text)], [text]);
+}
+
+function only(about: string, one: SampleElement, absent: string, more: readonly SampleElement[] = []): Probe {
+  return released(about, [...more, one], [absent]);
+}
+
+function inBytes(about: string, bytes: Uint8Array): Probe {
+  return released(about, [element('ICCProfile', bytes)], [bytes]);
+}
+
+function foreign(about: string, set: string, family: string, text: Uint8Array): Probe {
+  const elements = [
+    element('SpecificCharacterSet', set),
+    element('PatientName', encodeText(family, set)),
+    element('ManufacturerModelName', text),
+  ];
+  return released(about, elements, [text]);
+}
+
+function held(about: string, files: readonly Uint8Array[], policy: Readonly<Record<string, unknown>> = {}): Probe {
+  return { about, files, policy, outcome: 'held' };
+}
+
+/** Local file header and deflated content (APPNOTE.TXT 4.3.7), the rest is not needed to read it. */
+function zipEntry(text: string): Uint8Array {
+  const content = deflateRawSync(text);
+  const header = Buffer.alloc(31);
+  header.write('PK\x03\x04', 0, 'latin1');
+  header.writeUInt16LE(8, 8);
+  header.writeUInt32LE(content.length, 18);
+  header.writeUInt32LE(text.length, 22);
+  header.writeUInt16LE(1, 26);
+  header.write('a', 30);
+  return Buffer.concat([header, content]);
+}
