@@ -90,6 +90,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'what holds space and why; received instances as files; damage; a ledger that was lost',
     load: async () => (await import('./store.ts')).store,
   },
+  partners: {
+    usage: ['acls [--config FILE]'],
+    about: 'what to set up in Kafka, so that each partner reads its own topic and nothing else',
+    load: async () => (await import('./partners.ts')).partners,
+  },
   token: {
     usage: ['create --role ROLE [--partner NAME]', 'list', 'revoke ID'],
     about: 'who may use the HTTP doors',

@@ -1,5 +1,5 @@
 /** How far each group is behind, and how late: alert on the seconds. And whether Kafka is there. */
-import type { EventBus, Metrics } from '../../core/ports.ts';
+import type { BusLag, EventBus, Metrics } from '../../core/ports.ts';
 import type { KafkaBus, KafkaCounts } from './kafka/bus.ts';
 
 export function busMetrics(metrics: Metrics, bus: Pick<EventBus, 'lag'>): void {
@@ -18,14 +18,28 @@ export function busMetrics(metrics: Metrics, bus: Pick<EventBus, 'lag'>): void {
     help: 'Studies whose events wait because a handler failed on one of them.',
     labels: ['group', 'stream'],
   });
-  events.collect(async () => {
-    for (const lag of await bus.lag()) {
-      const labels = { group: lag.group, stream: lag.stream };
-      events.set(labels, lag.events);
-      seconds.set(labels, lag.seconds);
-      parked.set(labels, lag.parkedKeys);
-    }
-  });
+  const rows = together(() => bus.lag());
+  // Each by itself: a gauge that another one sets would show what it was at the scrape before.
+  for (const [gauge, of] of [
+    [events, (lag: BusLag) => lag.events],
+    [seconds, (lag: BusLag) => lag.seconds],
+    [parked, (lag: BusLag) => lag.parkedKeys],
+  ] as const) {
+    gauge.collect(async () => {
+      for (const lag of await rows()) gauge.set({ group: lag.group, stream: lag.stream }, of(lag));
+    });
+  }
+}
+
+/** Gauges of one scrape ask once. */
+function together<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asking: Promise<T> | undefined;
+  return () => {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  };
 }
 
 /** What only a bus through Kafka has: counted while it runs, looked at once it is open. */
@@ -68,11 +82,12 @@ export function kafkaMetrics(metrics: Metrics): { readonly counts: KafkaCounts; 
     },
     observe(bus) {
       up.collect(() => up.set({}, bus.problems().length === 0 ? 1 : 0));
+      const rows = together(() => bus.waiting());
       waiting.collect(async () => {
-        for (const { relay, events, seconds } of await bus.waiting()) {
-          waiting.set({ relay }, events);
-          oldest.set({ relay }, seconds);
-        }
+        for (const { relay, events } of await rows()) waiting.set({ relay }, events);
+      });
+      oldest.collect(async () => {
+        for (const row of await rows()) oldest.set({ relay: row.relay }, row.seconds);
       });
     },
   };

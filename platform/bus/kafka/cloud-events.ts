@@ -34,7 +34,8 @@ export function toMessage(event: PositionedEvent, hubName: string): OutgoingMess
   const { data, datacontenttype: _, ...attributes } = toCloudEvent(event, hubName);
   const headers: Record<string, string> = { [CONTENT_TYPE]: JSON_TYPE };
   for (const [name, value] of Object.entries(attributes)) headers[PREFIX + name] = String(value);
-  headers[PREFIX + POSITION] = String(event.position);
+  // To a partner it would say how much happens that is not theirs.
+  if (!event.stream.startsWith('partner.')) headers[PREFIX + POSITION] = String(event.position);
   return {
     key: event.key,
     value: JSON.stringify(data),

@@ -26,6 +26,8 @@ export interface GroupTimings {
   readonly maxWaitMs: number;
   /** Without a fetch or a heartbeat for so long it stands still. */
   readonly stallMs: number;
+  /** Between two looks whether the topics are still those it reads. */
+  readonly lookMs: number;
 }
 
 export const TIMINGS: GroupTimings = {
@@ -34,6 +36,7 @@ export const TIMINGS: GroupTimings = {
   rebalanceMs: 60_000,
   maxWaitMs: 1_000,
   stallMs: 60_000,
+  lookMs: 30_000,
 };
 
 export interface GroupOptions {
@@ -69,6 +72,8 @@ interface Assignment {
   readonly ready: Promise<void>;
   /** Offset that comes next, by topic and partition; another one is a hole. */
   readonly expected: Map<string, bigint>;
+  /** What this member told the brokers, by topic and partition. */
+  readonly committed: Map<string, bigint>;
 }
 
 const MAX_BYTES_PER_PARTITION = 1_048_576;
@@ -88,6 +93,7 @@ export class KafkaGroup {
   #problem: GroupProblem | undefined;
   #lastSignMs = performance.now();
   #failures = 0;
+  #lookAtMs = 0;
   #end: ((error: unknown) => void) | undefined;
   #ended: Promise<unknown> = Promise.resolve();
 
@@ -204,6 +210,7 @@ export class KafkaGroup {
     this.#take({
       numbers,
       expected,
+      committed: new Map(),
       ready: this.#lanes
         .settled()
         .then(() => this.#lanes.assign(numbers))
@@ -214,14 +221,14 @@ export class KafkaGroup {
   }
 
   async #takeUpAgain(numbers: readonly number[]): Promise<void> {
-    const { expected = new Map<string, bigint>() } = this.#assignment ?? {};
+    const { expected, committed } = this.#assignment ?? { expected: new Map(), committed: new Map() };
     // A list of its own: what goes on under the old one is over.
     const again = [...numbers];
     const ready = this.#lanes
       .settled()
       .then(() => this.#lanes.assign(again))
       .then(() => this.#lanes.catchUp(again, () => this.#has(again)));
-    this.#take({ numbers: again, expected, ready });
+    this.#take({ numbers: again, expected, committed, ready });
     await ready;
   }
 
@@ -287,11 +294,12 @@ export class KafkaGroup {
     if (done !== undefined) {
       payload.resolveOffset(done.offset);
       const next = BigInt(done.offset) + 1n;
-      assignment.expected.set(place, next);
       // After the ledger: a crash in between brings the batch again, and the lane knows that it has had it.
       await payload.commitOffsetsIfNecessary({
         topics: [{ topic: batch.topic, partitions: [{ partition: batch.partition, offset: String(next) }] }],
       });
+      assignment.expected.set(place, next);
+      assignment.committed.set(place, next);
     }
     if (cut !== undefined) throw cut;
   }
@@ -340,11 +348,16 @@ export class KafkaGroup {
       this.#keeping.arm();
       const assignment = this.#assignment;
       try {
-        if (assignment !== undefined) {
-          await assignment.ready;
+        // What it fails with ends the consumer.
+        const isReady = await assignment?.ready.then(
+          () => true,
+          () => false,
+        );
+        if (assignment !== undefined && isReady === true) {
           if (await this.#lanes.isMoved()) await this.#takeUpAgain(assignment.numbers);
           else await this.#lanes.retryDue(() => this.#has(assignment.numbers));
           this.#findStall();
+          await this.#findLoss(assignment);
         }
       } catch (error) {
         this.options.log.warn('bus group waits for the ledger', { error });
@@ -362,6 +375,27 @@ export class KafkaGroup {
       silentSeconds: Math.round(silentMs / 1000),
     });
     this.#end?.(error);
+  }
+
+  /**
+   * A topic that was deleted takes the group's offsets with it. Made anew it begins at 0, and a consumer that goes on at
+   * its old offset passes over what comes first without a word: it is made anew too, and asks the ledger.
+   */
+  async #findLoss(assignment: Assignment): Promise<void> {
+    const { offsets, groupId, streams, timings } = this.options;
+    if (performance.now() < this.#lookAtMs) return;
+    this.#lookAtMs = performance.now() + timings.lookMs;
+    // Not to be had: then the consumer has its own trouble.
+    const known = await offsets.of(groupId, streams).catch(() => undefined);
+    for (const [topic, rows] of known ?? []) {
+      for (const { partition, committed, high } of rows) {
+        const here = assignment.committed.get(`${topic}/${String(partition)}`);
+        if (here === undefined || !this.#has(assignment.numbers)) continue;
+        if (committed !== undefined && committed >= here && committed <= high) continue;
+        this.#end?.(new HubError('bus.topic-missing', { topic, advice: `${topic} was deleted or cut short` }));
+        return;
+      }
+    }
   }
 
   async #failed(error: unknown): Promise<void> {

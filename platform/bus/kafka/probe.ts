@@ -3,6 +3,7 @@
  * the rest; a web server then looks like a network that is slow.
  */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { HubError } from '../../../core/errors.ts';
 import { type KafkaConnection, openTls } from './client.ts';
 
@@ -26,8 +27,10 @@ export async function whyNotKafka(
   try {
     const answer = await ask(socket, tls !== undefined);
     if (answer === undefined || isKafka(answer)) return undefined;
-    const advice =
-      answer[0] === TLS_ALERT ? `${broker} speaks TLS: set bus.tls` : `${broker} is something else than a Kafka broker`;
+    const wantsTls =
+      tls === undefined && (answer[0] === TLS_ALERT || (answer.length === 0 && (await shakesHands(host, port))));
+    if (answer.length === 0 && !wantsTls) return undefined;
+    const advice = wantsTls ? `${broker} speaks TLS: set bus.tls` : `${broker} is something else than a Kafka broker`;
     return new HubError('bus.not-kafka', { broker, advice });
   } catch {
     // Not reachable, or TLS that fails: kafkajs says that well enough.
@@ -37,7 +40,7 @@ export async function whyNotKafka(
   }
 }
 
-/** The first bytes of the answer to ApiVersions version 0; undefined when there are none. */
+/** The first bytes of the answer to ApiVersions version 0; none when it hangs up, undefined when it says nothing. */
 async function ask(socket: Socket, isTls: boolean): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
@@ -52,12 +55,26 @@ async function ask(socket: Socket, isTls: boolean): Promise<Buffer | undefined> 
       const all = Buffer.concat(parts);
       if (all.length >= 8 || all[0] === TLS_ALERT) end(all);
     });
-    socket.once('close', () => end(parts.length === 0 ? undefined : Buffer.concat(parts)));
+    socket.once('close', () => end(Buffer.concat(parts)));
     socket.once('error', (error) => {
       clearTimeout(timer);
       reject(error);
     });
   });
+}
+
+/** Whatever its certificate: nothing is said to it. */
+async function shakesHands(host: string, port: number): Promise<boolean> {
+  const socket = connectTls({ host, port, rejectUnauthorized: false });
+  try {
+    return await new Promise<boolean>((resolve) => {
+      socket.setTimeout(PATIENCE_MS, () => resolve(false));
+      socket.once('secureConnect', () => resolve(true));
+      for (const end of ['error', 'close']) socket.once(end, () => resolve(false));
+    });
+  } finally {
+    socket.destroy();
+  }
 }
 
 function isKafka(answer: Buffer): boolean {

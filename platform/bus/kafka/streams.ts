@@ -26,7 +26,8 @@ const CREATE_MS = 15_000;
 
 /** @throws {HubError} `bus.…` when a topic is not as it has to be, or nobody can say */
 export async function ensureStreams(kafka: Kafka, streams: readonly Stream[], rules: TopicRules): Promise<void> {
-  const admin = kafka.admin({ retry: IMPATIENT });
+  // A topic that was just made is known to one broker after the other.
+  const admin = kafka.admin({ retry: { ...IMPATIENT, retries: 4 } });
   try {
     await admin.connect();
     const there = new Set(await admin.listTopics());

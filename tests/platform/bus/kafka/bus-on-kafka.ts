@@ -12,7 +12,14 @@ import { silentLog } from '../../../support/silent-log.ts';
 
 export const RETRY = { firstDelayMs: 20, maxDelayMs: 100 };
 /** A member that is gone is missed in a second, not in half a minute. */
-export const TIMINGS = { sessionMs: 1_500, heartbeatMs: 300, rebalanceMs: 3_000, maxWaitMs: 200, stallMs: 60_000 };
+export const TIMINGS = {
+  sessionMs: 1_500,
+  heartbeatMs: 300,
+  rebalanceMs: 3_000,
+  maxWaitMs: 200,
+  stallMs: 60_000,
+  lookMs: 500,
+};
 export const PARTITIONS = 6;
 
 /** Few partitions: what is tested is what happens in them, and one broker has to make them for each test. */
