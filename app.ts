@@ -67,6 +67,7 @@ export interface Hub {
 const STOP_GRACE_MS = 10_000;
 const BACKSTAGE = new URL('./backstage.ts', import.meta.url);
 const PIXEL_WORKER = new URL('./pixel-worker.ts', import.meta.url);
+const DIGEST_WORKER = new URL('./digest-worker.ts', import.meta.url);
 const clock: Clock = { now: () => new Date() };
 
 /** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */
@@ -100,7 +101,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
     const gateway = stages.has('gateway')
       ? await openGateway(
-          { ledger, log, metrics, clock, removeResults: () => removeExpiredPacks(ledger, dataFolder) },
+          {
+            ...{ ledger, log, metrics, clock },
+            digestWorker: DIGEST_WORKER,
+            removeResults: () => removeExpiredPacks(ledger, dataFolder),
+          },
           await gatewayOptions(config, env, dataFolder.path),
         )
       : undefined;

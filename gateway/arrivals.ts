@@ -4,6 +4,7 @@
  *
  * Bound: one entry an unrecorded instance, some 300 bytes; the disk reserve limits how many there can be.
  */
+import assert from 'node:assert/strict';
 import {
   isUid,
   parseSopInstanceUid,
@@ -12,13 +13,19 @@ import {
   type StudyInstanceUid,
 } from '../core/identifiers.ts';
 
-/** What identifies an instance's place and content. */
+/** What identifies an instance's place, and its content where that was looked at. */
 export interface Arrival {
   readonly studyInstanceUid: StudyInstanceUid;
   readonly seriesInstanceUid: SeriesInstanceUid;
   readonly sopInstanceUid: SopInstanceUid;
-  readonly dataSetSha256: string;
   readonly patientDigest: string;
+  /** Left out where nothing has its UID: the digest costs more than all else, and there is nothing to compare. */
+  readonly dataSetSha256?: string | undefined;
+}
+
+/** What an arrival is once it is durable. */
+export interface Durable {
+  readonly dataSetSha256: () => Promise<string>;
 }
 
 /** `same` carries the promise that decides whether the earlier arrival is durable. */
@@ -51,7 +58,10 @@ export interface Known {
 }
 
 interface Pending extends Arrival {
-  readonly durable: Promise<unknown>;
+  dataSetSha256: string | undefined;
+  /** The record's own; the pump says by it what the ledger knows. */
+  readonly description: object;
+  readonly durable: Promise<Durable>;
   /** It was let in as a later version of what was there. */
   readonly isRevision: boolean;
 }
@@ -64,13 +74,34 @@ export class Arrivals {
     { readonly patientDigest: string; readonly durable: Set<Promise<unknown>> }
   >();
 
+  /** False while something that waits under this UID has to be read before another can be told from it. */
+  isComparable(sopInstanceUid: SopInstanceUid): boolean {
+    const waiting = this.#instances.get(sopInstanceUid) ?? [];
+    return waiting.every(({ dataSetSha256 }) => dataSetSha256 !== undefined);
+  }
+
+  /**
+   * Reads what waits under this UID, as soon as it is durable; what does not become so is not compared with anything.
+   *
+   * @throws what reading it failed of
+   */
+  async makeComparable(sopInstanceUid: SopInstanceUid): Promise<void> {
+    for (const pending of this.#instances.get(sopInstanceUid) ?? []) {
+      const durable = await pending.durable.catch(() => undefined);
+      if (durable !== undefined) pending.dataSetSha256 ??= await durable.dataSetSha256();
+    }
+  }
+
+  /** Where something waits under its UID, or is known, the arrival's digest is given, and all that waits is comparable. */
   judge(arrival: Arrival, known: Known): Verdict {
     // The ledger's word counts first: what waits here may be a copy that it is going to refuse.
     const waiting = this.#instances.get(arrival.sopInstanceUid) ?? [];
     const pending = known.dataSetSha256 === undefined ? waiting : waiting.filter(({ isRevision }) => isRevision);
+    const isUnique = waiting.length === 0 && known.dataSetSha256 === undefined;
+    assert(isUnique || (arrival.dataSetSha256 !== undefined && this.isComparable(arrival.sopInstanceUid)));
     const own = pending.find(({ dataSetSha256 }) => dataSetSha256 === arrival.dataSetSha256);
     if (own !== undefined) return { kind: 'same', durable: own.durable };
-    if (known.dataSetSha256 === arrival.dataSetSha256) return { kind: 'same', durable: Promise.resolve() };
+    if (!isUnique && known.dataSetSha256 === arrival.dataSetSha256) return { kind: 'same', durable: Promise.resolve() };
     const current = pending.at(-1);
     const against = current?.dataSetSha256 ?? known.dataSetSha256;
     const isOtherPatient = this.#isOtherPatient(arrival, known);
@@ -84,19 +115,21 @@ export class Arrivals {
   }
 
   /**
+   * @param description - of its record: `forget` knows it by this object
    * @param durable - a repeat that comes meanwhile is as good as this
    * @param isRevision - it may take the place of another content of its UID
    */
-  add(arrival: Arrival, durable: Promise<unknown>, isRevision = false): void {
+  add(arrival: Arrival, description: object, durable: Promise<Durable>, isRevision = false): void {
     const waiting = this.#instances.get(arrival.sopInstanceUid);
     if (waiting !== undefined && !isRevision) return;
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, dataSetSha256, patientDigest } = arrival;
-    const pending = {
+    const pending: Pending = {
       studyInstanceUid,
       seriesInstanceUid,
       sopInstanceUid,
       dataSetSha256,
       patientDigest,
+      description,
       durable,
       isRevision,
     };
@@ -117,17 +150,22 @@ export class Arrivals {
   }
 
   /** The ledger knows it now, or it did not become durable. */
-  forget(arrival: Pick<Arrival, 'studyInstanceUid' | 'sopInstanceUid' | 'dataSetSha256'>): void {
-    const waiting = this.#instances.get(arrival.sopInstanceUid);
-    const rest = waiting?.filter(({ dataSetSha256 }) => dataSetSha256 !== arrival.dataSetSha256);
+  forget(description: { readonly sopInstanceUid: string }): void {
+    const sopInstanceUid = parseSopInstanceUid(description.sopInstanceUid);
+    const waiting = this.#instances.get(sopInstanceUid);
+    const pending = waiting?.find((one) => one.description === description);
     // A refused copy with other bytes was never added; it must not take the first one's entry away.
-    if (waiting === undefined || rest === undefined || rest.length === waiting.length) return;
-    if (rest.length === 0) this.#instances.delete(arrival.sopInstanceUid);
-    else this.#instances.set(arrival.sopInstanceUid, rest);
-    const study = this.#studies.get(arrival.studyInstanceUid);
+    if (waiting === undefined || pending === undefined) return;
+    if (waiting.length === 1) this.#instances.delete(sopInstanceUid);
+    else
+      this.#instances.set(
+        sopInstanceUid,
+        waiting.filter((one) => one !== pending),
+      );
+    const study = this.#studies.get(pending.studyInstanceUid);
     if (study === undefined) return;
-    for (const pending of waiting) if (!rest.includes(pending)) study.durable.delete(pending.durable);
-    if (study.durable.size === 0) this.#studies.delete(arrival.studyInstanceUid);
+    study.durable.delete(pending.durable);
+    if (study.durable.size === 0) this.#studies.delete(pending.studyInstanceUid);
   }
 
   #isOtherPatient(arrival: Arrival, known: Known): boolean {

@@ -19,11 +19,13 @@ import { reportDisk } from './disk-metrics.ts';
 import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
 import type { Offer } from './offer.ts';
 import { type Refusal, Refusals } from './refusals.ts';
-import { identityOf, resume } from './resume.ts';
+import { resume } from './resume.ts';
 import { Retention, type RetentionOptions } from './retention.ts';
 import { type SourceSeen, SourcesSeen } from './sources-seen.ts';
 import type { DiskLimits } from './spool/disk-guard.ts';
 import { openReceived } from './spool/byte-sources.ts';
+import { DigestThread } from './spool/digest-thread.ts';
+import { type Digester, digesterHere } from './spool/digester.ts';
 import { openSpoolFolder, type SpoolFiles } from './spool/files.ts';
 import { SpoolPump } from './spool/pump.ts';
 import type { Reception } from './spool/reception.ts';
@@ -38,6 +40,8 @@ export interface GatewayPorts {
   readonly clock: Clock;
   /** The real folder unless a test watches or breaks it. */
   readonly files?: SpoolFiles;
+  /** Entry of a thread for digests: it calls `serveDigests`. Absent: they are made in the thread of the doors. */
+  readonly digestWorker?: URL;
   /** Removes packs of results that the ledger has given up; how many. */
   readonly removeResults?: () => Promise<number>;
   /** Where what was received is copied to; absent where the spool itself is the store. */
@@ -105,7 +109,10 @@ const DOORS_SHARE = 0.6;
  */
 export async function openGateway(ports: GatewayPorts, options: GatewayOptions): Promise<Gateway> {
   const log = ports.log.child({ stage: 'gateway' });
-  const files = ports.files ?? (await openSpoolFolder(join(options.dataDir, 'spool')));
+  const folder = join(options.dataDir, 'spool');
+  const files = ports.files ?? (await openSpoolFolder(folder));
+  const digester =
+    ports.digestWorker === undefined ? digesterHere(files) : new DigestThread(ports.digestWorker, folder);
   const metrics = gatewayMetrics(ports.metrics);
   const arrivals = new Arrivals();
   const rules = completionRules(options.completion);
@@ -116,18 +123,19 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
     ports.remote === undefined || options.shipping === undefined
       ? undefined
       : openRemote(
-          { ledger, files, log, clock, store: ports.remote, isOpen: (segment) => isOpen(segment) },
+          { ledger, files, digester, log, clock, store: ports.remote, isOpen: (segment) => isOpen(segment) },
           options.shipping,
           new Map(positions.map(({ segment, offset }) => [segment, offset])),
         );
   const pump = new SpoolPump({
     ledger,
     files,
+    digester,
     log,
     clock,
     metrics,
     completionOf: (source) => rules.timerOf(source),
-    onRecorded: (instance) => arrivals.forget(identityOf(instance)),
+    onRecorded: (instance) => arrivals.forget(instance),
     ...(remote === undefined
       ? {}
       : { shipping: remote.shipping, onTold: (segment, offset) => remote.segments.told(segment, offset) }),
@@ -144,6 +152,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
   return new RunningGateway({ ...ports, log }, options, {
     spool,
     pump,
+    digester,
     arrivals,
     headers: new HeaderReader(),
     metrics,
@@ -175,6 +184,7 @@ class RunningGateway implements Gateway {
   readonly #inner: {
     readonly spool: Spool;
     readonly pump: SpoolPump;
+    readonly digester: Digester;
     readonly retention: Retention | undefined;
     readonly remote: Remote | undefined;
   };
@@ -193,6 +203,7 @@ class RunningGateway implements Gateway {
     inner: {
       readonly spool: Spool;
       readonly pump: SpoolPump;
+      readonly digester: Digester;
       readonly arrivals: Arrivals;
       readonly retention: Retention | undefined;
       readonly remote: Remote | undefined;
@@ -329,5 +340,6 @@ class RunningGateway implements Gateway {
     await this.#inner.spool.close();
     await this.#inner.pump.stop(Math.max(0, deadlineMs - (performance.now() - startedMs)));
     await this.#inner.remote?.segments.stop();
+    await this.#inner.digester.close();
   }
 }

@@ -2,11 +2,12 @@
  * The one way into the hub. All doors stream their bytes into a reception of the spool and then call `ingest`; what it
  * returns, they may acknowledge.
  */
+import assert from 'node:assert/strict';
 import { HubError, toHubError, type ErrorCode } from '../core/errors.ts';
 import type { SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid } from '../core/identifiers.ts';
 import type { Attributes, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
-import type { Arrivals, Known } from './arrivals.ts';
+import type { Arrivals, Durable, Known } from './arrivals.ts';
 import { examine } from './examine.ts';
 import type { Examined } from './header/describe.ts';
 import type { HeaderReader } from './header/header-reader.ts';
@@ -15,7 +16,7 @@ import type { Offer } from './offer.ts';
 import { quarantineDescription } from './quarantine.ts';
 import { conflictError, settleConflict, type SameUidPorts, type Settlement } from './same-uid.ts';
 import type { SpoolPump } from './spool/pump.ts';
-import type { ReceivedObject, Reception } from './spool/reception.ts';
+import { type Committed, digestFrom, type ReceivedObject, type Reception } from './spool/reception.ts';
 import type { Description } from './spool/record.ts';
 
 export interface IngestPorts extends Pick<SameUidPorts, 'sameUidOf' | 'openReceived'> {
@@ -90,8 +91,8 @@ async function validate(
   } catch (error) {
     const refusal = toHubError(error);
     if (offer.isKeptBySender === true) throw refusal;
-    const { dataSetSha256 } = object;
-    await store(reception, quarantineDescription(offer, refusal, { dataSetSha256, receivedAt: now(hub) }), hub);
+    const { dataSetCrc32 } = object;
+    await store(reception, quarantineDescription(offer, refusal, { dataSetCrc32, receivedAt: now(hub) }), hub);
     const { associationId } = offer.provenance;
     hub.log.warn('instance refused, a copy is in quarantine', { code: refusal.code, ...refusal.fields, associationId });
     throw refusal;
@@ -106,12 +107,20 @@ async function commit(
   hub: IngestPorts,
 ): Promise<'stored' | 'same' | 'revised'> {
   const { attributes: _, ...identity } = instance;
-  const arrival = { ...identity, dataSetSha256: object.dataSetSha256 };
+  const { sopInstanceUid } = identity;
+  let dataSetSha256: string | undefined;
   const rule = hub.sameUidOf(offer.provenance.source);
   /** What a conflict with a certain content comes to: finding out takes time, in which another may come. */
   let settled: { readonly against: string; readonly settlement: Settlement } | undefined;
   for (;;) {
     const known = await askLedger(instance, hub);
+    const isUnique = known.dataSetSha256 === undefined && !hub.arrivals.has(sopInstanceUid);
+    if (!isUnique && (dataSetSha256 === undefined || !hub.arrivals.isComparable(sopInstanceUid))) {
+      dataSetSha256 ??= await object.dataSetSha256();
+      await hub.arrivals.makeComparable(sopInstanceUid);
+      continue; // That took time, in which another may have come, or the ledger heard of it.
+    }
+    const arrival = { ...identity, dataSetSha256 };
     // From here to `arrivals.add` nothing waits: two copies that come at once cannot both be new.
     const verdict = hub.arrivals.judge(arrival, known);
     if (verdict.kind === 'same') {
@@ -126,16 +135,16 @@ async function commit(
     if (verdict.kind === 'conflict' && settled?.against !== verdict.against) {
       // A version has to follow something, and a rejection something that stays: if that fails, this one is the first.
       if (verdict.pending !== undefined && !(await isFulfilled(verdict.pending.durable))) continue;
-      const settlement = await settleConflict(arrival, object.source, rule, verdict, hub);
+      const settlement = await settleConflict(compared(arrival), object.source, rule, verdict, hub);
       settled = { against: verdict.against, settlement };
       continue;
     }
     let settlement = verdict.kind === 'conflict' ? settled?.settlement : undefined;
     if (settlement === 'same') return 'same';
     // What no record tells a later storage commitment is kept after all.
-    if (settlement === 'reject' && !(await isNoted(arrival, offer, hub))) settlement = 'quarantine';
+    if (settlement === 'reject' && !(await isNoted(compared(arrival), offer, hub))) settlement = 'quarantine';
     if (settlement === 'reject') {
-      const { studyInstanceUid, sopInstanceUid } = arrival;
+      const { studyInstanceUid } = arrival;
       const { associationId } = offer.provenance;
       hub.log.warn('instance rejected, nothing of it is kept', { studyInstanceUid, sopInstanceUid, associationId });
       throw conflictError('reject');
@@ -146,17 +155,18 @@ async function commit(
       kind: 'instance',
       provenance: offer.provenance,
       receivedAt: now(hub),
-      ...arrival,
+      dataSetCrc32: object.dataSetCrc32,
+      ...identity,
       // The ledger decides again, and by this, whatever the configuration says by then.
       ...((isTaken || settlement === 'patient-mismatch') && rule !== 'quarantine' ? { sameUid: rule } : {}),
     };
     const durable = store(reception, description, hub, instance.attributes);
     if (isTaken) {
-      hub.arrivals.add(arrival, durable, isRevision);
+      hub.arrivals.add(arrival, description, durable, isRevision);
       try {
         await durable;
       } catch (error) {
-        hub.arrivals.forget(arrival);
+        hub.arrivals.forget(description);
         throw error;
       }
       return isRevision ? 'revised' : 'stored';
@@ -172,12 +182,34 @@ async function store(
   description: Description,
   hub: IngestPorts,
   attributes?: Attributes,
-): Promise<void> {
+): Promise<Durable> {
   const committed = await reception.commit(description);
   // Nothing may come between: a durable record the pump does not know of would be passed over by the next position.
   hub.pump.add({ ...committed, description }, attributes);
   const { door, source } = description.provenance;
   hub.metrics.bytes.increment({ door, source }, committed.sizeBytes);
+  return { dataSetSha256: async () => readDigest(committed, hub) };
+}
+
+async function readDigest(
+  { blob, sizeBytes, dataSetBytes }: Committed,
+  { openReceived }: IngestPorts,
+): Promise<string> {
+  const stored = await openReceived(blob);
+  try {
+    return await digestFrom(stored, sizeBytes - dataSetBytes);
+  } finally {
+    await stored.close();
+  }
+}
+
+/** Where there is a conflict something was compared. */
+function compared<Of extends { readonly dataSetSha256?: string | undefined }>(
+  arrival: Of,
+): Of & { readonly dataSetSha256: string } {
+  const { dataSetSha256 } = arrival;
+  assert(dataSetSha256 !== undefined);
+  return { ...arrival, dataSetSha256 };
 }
 
 /** A ledger that is down or slow costs the sender a moment, not the acknowledgement: the pump's record decides later. */

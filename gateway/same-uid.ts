@@ -26,7 +26,7 @@ export type Settlement = 'same' | 'revise' | 'reject' | 'quarantine' | 'patient-
  * @param conflict - what it is in the way of is durable, or recorded
  */
 export async function settleConflict(
-  arrival: Arrival & { readonly transferSyntaxUid: string },
+  arrival: Arrival & { readonly transferSyntaxUid: string; readonly dataSetSha256: string },
   source: ByteSource,
   rule: SameUidRule,
   conflict: Conflict,

@@ -27,6 +27,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'backstage.ts', mayImport: [...WIRED, 'shapes.ts', 'bus-choice.ts'] },
   { name: 'worker.ts', mayImport: WIRED },
   { name: 'pixel-worker.ts', mayImport: ['pixels', 'platform'] },
+  { name: 'digest-worker.ts', mayImport: ['gateway', 'platform'] },
   { name: 'demo', mayImport: ['core'] },
   { name: 'cli', mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'demo'] },
   { name: 'main.ts', mayImport: ['core', 'cli'] },

@@ -89,7 +89,8 @@ async function converse(worker: Worker, source: ByteSource, deflatedFrom: number
       switch (message.kind) {
         case 'read':
           source.read(message.offset, message.length).then(
-            (bytes) => tell({ kind: 'bytes', bytes }),
+            // Its own: what is sent of a larger buffer takes all of that along.
+            (bytes) => tell({ kind: 'bytes', bytes: bytes.slice() }),
             (error: unknown) => tell({ kind: 'unreadable', error: packError(error) }),
           );
           return;

@@ -4,9 +4,12 @@ import { rangedSource } from '../../core/ranged-source.ts';
 import { type BlobRef, type ByteSource, parseBlobRef } from '../../core/store.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 
-/** Over memory that the caller keeps until it is done with the source. */
+/** Over memory that the caller keeps until it is done with the source, and with what it has read: most of it is not copied. */
 export function blockSource(parts: readonly Uint8Array[], sizeBytes: number): ByteSource {
-  return rangedSource(sizeBytes, (offset, length) => Promise.resolve(copyOf(parts, offset, length)), leaveOpen);
+  const [first = new Uint8Array(0)] = parts;
+  const read = (offset: number, length: number): Uint8Array =>
+    offset + length <= first.length ? first.subarray(offset, offset + length) : copyOf(parts, offset, length);
+  return rangedSource(sizeBytes, (offset, length) => Promise.resolve(read(offset, length)), leaveOpen);
 }
 
 /** Over a range of an open segment, which the source does not close. */

@@ -5,9 +5,10 @@
  * Bound: some 500 bytes of memory a record.
  */
 import { HubError } from '../../core/errors.ts';
+import { digested, type RecordPlace } from './content.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { SEGMENT_MAGIC, type Description } from './record.ts';
-import { placeOf, readHead, type RecordPlace } from './recovery.ts';
+import { placeOf, readHead } from './recovery.ts';
 
 export interface CatalogueEntry {
   readonly segment: string;
@@ -86,21 +87,48 @@ async function* recordsOf(segment: string, file: SpoolFile, sizeBytes: number): 
 
 export type InstanceEntry = CatalogueEntry & { readonly description: Extract<Description, { kind: 'instance' }> };
 
+/** SHA-256 of an entry's data set, read once; of one whose segment is gone, nothing. */
+export type DigestOf = (entry: InstanceEntry) => Promise<string>;
+
+export function digestReader(files: Pick<Reading, 'openForReading'>): DigestOf {
+  const known = new Map<InstanceEntry, string>();
+  return async (entry) => {
+    const digest = known.get(entry) ?? entry.description.dataSetSha256 ?? (await readDigest(files, entry));
+    known.set(entry, digest);
+    return digest;
+  };
+}
+
+async function readDigest(files: Pick<Reading, 'openForReading'>, entry: InstanceEntry): Promise<string> {
+  const file = await openIfThere(files, entry.segment);
+  try {
+    return file === undefined ? '' : (await digested(file, entry.place, entry.description)).dataSetSha256;
+  } finally {
+    await file?.close();
+  }
+}
+
 export function isInstance(entry: CatalogueEntry): entry is InstanceEntry {
   return entry.description?.kind === 'instance';
 }
 
 /**
- * The content that each SOP Instance UID stands for now, by the rules of the ledger: the first one stays, unless a later
- * one was let in as its next version.
+ * The content that a SOP Instance UID stands for now where several records have it, by the rules of the ledger: the first
+ * one stays, unless a later one was let in as its next version.
  *
  * @param entries - as they were received
- * @returns digest of the data set by UID
+ * @returns digest of the data set by UID; a UID that is not there has one record
  */
-export function currentContents(entries: readonly CatalogueEntry[]): ReadonlyMap<string, string> {
+export async function currentContents(
+  entries: readonly CatalogueEntry[],
+  digestOf: DigestOf,
+): Promise<ReadonlyMap<string, string>> {
   const current = new Map<string, { readonly digest: string; readonly series: string; readonly seen: Set<string> }>();
-  for (const { description } of entries.filter(isInstance)) {
-    const { sopInstanceUid, studyInstanceUid, seriesInstanceUid, dataSetSha256: digest, sameUid } = description;
+  const byUid = Map.groupBy(entries.filter(isInstance), ({ description }) => description.sopInstanceUid);
+  const several = [...byUid.values()].filter((some) => some.length > 1).flat();
+  for (const entry of several) {
+    const { sopInstanceUid, studyInstanceUid, seriesInstanceUid, sameUid } = entry.description;
+    const digest = await digestOf(entry);
     const series = `${studyInstanceUid} ${seriesInstanceUid}`;
     const known = current.get(sopInstanceUid);
     if (known === undefined) current.set(sopInstanceUid, { digest, series, seen: new Set([digest]) });

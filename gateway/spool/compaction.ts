@@ -13,9 +13,10 @@
  */
 import type { Ledger } from '../../core/ledger.ts';
 import { type BlobRef, formatBlobRef } from '../../core/store.ts';
+import { isAsReceived, type RecordPlace } from './content.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { SEGMENT_MAGIC } from './record.ts';
-import { digestsOf, placeOf, readHead, type RecordPlace } from './recovery.ts';
+import { placeOf, readHead } from './recovery.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -103,5 +104,5 @@ async function copyRecord(
   const copy = await placeOf(target, to, to + length);
   const head = copy === undefined ? undefined : await readHead(target, to, copy);
   if (copy === undefined || head === undefined) return false;
-  return (await digestsOf(target, copy)).dataSet === head.description.dataSetSha256;
+  return isAsReceived(target, copy, head.description);
 }

@@ -2,13 +2,21 @@
  * Copies received instances out of the segments as plain Part 10 files, `STUDY/SERIES/INSTANCE.dcm`, byte for byte. It
  * asks nothing but the segments, so it works beside a running hub, without one, and without a ledger.
  */
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HubError } from '../../core/errors.ts';
 import { fileSource } from './byte-sources.ts';
-import { type Catalogue, currentContents, type InstanceEntry, isInstance, openIfThere } from './catalogue.ts';
+import {
+  type Catalogue,
+  currentContents,
+  type DigestOf,
+  digestReader,
+  type InstanceEntry,
+  isInstance,
+  openIfThere,
+} from './catalogue.ts';
+import { ContentCheck } from './content.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { storageFailure } from './storage-failure.ts';
 
@@ -51,7 +59,8 @@ export async function exportInstances(
   const quarantined = entries.filter(
     ({ description }) => description?.kind === 'quarantine' && isWanted(description.studyInstanceUid),
   ).length;
-  const current = currentContents(entries);
+  const digestOf = digestReader(files);
+  const current = await currentContents(entries, digestOf);
   const counts = { written: 0, already: 0, otherContents: 0, besides: 0 };
   const damaged: { studyInstanceUid: string; sopInstanceUid: string }[] = [];
   const folders = new Set<string>();
@@ -65,8 +74,9 @@ export async function exportInstances(
       for (const entry of ofSegment) {
         if (options.signal?.aborted === true) throw new HubError('command.interrupted');
         const { description } = entry;
-        const isCurrent = current.get(description.sopInstanceUid) === description.dataSetSha256;
-        const { path, isBeside } = await freePath(file, entry, options.out, isCurrent);
+        const digest = current.get(description.sopInstanceUid);
+        const isCurrent = digest === undefined || digest === (await digestOf(entry));
+        const { path, isBeside } = await freePath(file, entry, { out: options.out, isCurrent, digestOf });
         // A repeat that was taken while the ledger was not asked: the same content once more.
         const outcome = seen.has(path) ? 'repeat' : await copyOut(file, entry, path, folders);
         if (outcome !== 'damaged') seen.add(path);
@@ -100,22 +110,21 @@ export async function exportInstances(
 async function freePath(
   file: SpoolFile,
   entry: InstanceEntry,
-  out: string,
-  isCurrent: boolean,
+  { out, isCurrent, digestOf }: { readonly out: string; readonly isCurrent: boolean; readonly digestOf: DigestOf },
 ): Promise<{ readonly path: string; readonly isBeside: boolean }> {
-  for (const path of isCurrent ? [pathOf(out, entry, true), pathOf(out, entry, false)] : [pathOf(out, entry, false)]) {
-    const isTaken = (await lstat(path).catch(() => undefined)) !== undefined;
-    if (!isTaken || (await isThere(file, entry, path)))
-      return { path, isBeside: isCurrent && path !== pathOf(out, entry, true) };
-  }
-  throw new HubError('resource.conflict', { detail: `${pathOf(out, entry, false)} is there and something else` });
+  const isFree = async (path: string) =>
+    (await lstat(path).catch(() => undefined)) === undefined || (await isThere(file, entry, path));
+  const own = pathOf(out, entry);
+  if (isCurrent && (await isFree(own))) return { path: own, isBeside: false };
+  const path = pathOf(out, entry, `.${(await digestOf(entry)).slice(0, DIGITS_OF_DIGEST)}`);
+  if (await isFree(path)) return { path, isBeside: isCurrent };
+  throw new HubError('resource.conflict', { detail: `${path} is there and something else` });
 }
 
 /** UIDs are digits and dots: they cannot leave the folder. */
-function pathOf(out: string, { description }: InstanceEntry, isCurrent: boolean): string {
-  const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, dataSetSha256 } = description;
-  const name = isCurrent ? sopInstanceUid : `${sopInstanceUid}.${dataSetSha256.slice(0, DIGITS_OF_DIGEST)}`;
-  return join(out, studyInstanceUid, seriesInstanceUid, `${name}.dcm`);
+function pathOf(out: string, { description }: InstanceEntry, which = ''): string {
+  const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = description;
+  return join(out, studyInstanceUid, seriesInstanceUid, `${sopInstanceUid}${which}.dcm`);
 }
 
 async function copyOut(
@@ -132,12 +141,12 @@ async function copyOut(
     for (const name of [path, dirname(path), ...(made === undefined ? [] : [made])]) folders.add(dirname(name));
     // Never through a link: what it points at is not ours.
     const target = await open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
-    const digest = createHash('sha256');
+    const check = new ContentCheck(entry.description);
     try {
       let at = bodyOffset;
       for await (const chunk of fileSource(file, bodyOffset, entry.sizeBytes).stream()) {
         await target.writeFile(chunk);
-        digest.update(chunk.subarray(Math.max(0, Math.min(chunk.length, dataSetOffset - at))));
+        check.update(chunk.subarray(Math.max(0, Math.min(chunk.length, dataSetOffset - at))));
         at += chunk.length;
       }
       // A name is given to bytes that are on the disk: after a power cut no file is there that is not whole.
@@ -145,7 +154,7 @@ async function copyOut(
     } finally {
       await target.close();
     }
-    if (digest.digest('hex') !== entry.description.dataSetSha256) {
+    if (!check.holds()) {
       await rm(temporary);
       return 'damaged';
     }
@@ -162,14 +171,16 @@ async function isThere(file: SpoolFile, entry: InstanceEntry, path: string): Pro
   try {
     const { bodyOffset, dataSetOffset } = entry.place;
     if ((await target.stat()).size !== entry.sizeBytes) return false;
-    const prefix = Buffer.alloc(dataSetOffset - bodyOffset);
-    await target.read(prefix, 0, prefix.length, 0);
-    const expected = await fileSource(file, bodyOffset, prefix.length).read(0, prefix.length);
-    const digest = createHash('sha256');
-    for await (const chunk of target.createReadStream({ start: prefix.length, autoClose: false })) {
-      digest.update(chunk as Buffer);
+    const check = new ContentCheck(entry.description);
+    let at = bodyOffset;
+    for await (const chunk of fileSource(file, bodyOffset, entry.sizeBytes).stream()) {
+      const there = Buffer.alloc(chunk.length);
+      await target.read(there, 0, there.length, at - bodyOffset);
+      if (!there.equals(chunk)) return false;
+      check.update(chunk.subarray(Math.max(0, Math.min(chunk.length, dataSetOffset - at))));
+      at += chunk.length;
     }
-    return prefix.equals(expected) && digest.digest('hex') === entry.description.dataSetSha256;
+    return check.holds();
   } finally {
     await target.close();
   }

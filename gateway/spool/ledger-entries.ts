@@ -9,6 +9,7 @@ import {
 } from '../../core/identifiers.ts';
 import type { Attributes, NewQuarantine, Provenance, StoredInstance } from '../../core/ledger.ts';
 import { quarantineIdOf } from '../quarantine.ts';
+import type { ContentDigests } from './content.ts';
 import type { Description } from './record.ts';
 import type { SpooledRecord } from './recovery.ts';
 
@@ -16,6 +17,7 @@ import type { SpooledRecord } from './recovery.ts';
 export function storedInstance(
   record: SpooledRecord,
   description: Extract<Description, { kind: 'instance' }>,
+  { sha256, dataSetSha256 }: ContentDigests,
   attributes: Attributes,
 ): StoredInstance {
   return {
@@ -27,8 +29,8 @@ export function storedInstance(
     transferSyntaxUid: parseTransferSyntaxUid(description.transferSyntaxUid),
     blob: record.blob,
     sizeBytes: record.sizeBytes,
-    sha256: record.sha256,
-    dataSetSha256: description.dataSetSha256,
+    sha256,
+    dataSetSha256,
     receivedAt: description.receivedAt,
     patientDigest: description.patientDigest,
     attributes,

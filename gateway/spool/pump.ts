@@ -12,8 +12,10 @@ import { parseBlobRef } from '../../core/store.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { isOfDiskOrSystem, reasonOf } from './blame.ts';
 import { fileSource } from './byte-sources.ts';
+import type { Digester } from './digester.ts';
 import type { SpoolFiles } from './files.ts';
 import { quarantineEntry, refusedEntry, storedInstance } from './ledger-entries.ts';
+import { asFound, digestsOf, type ReadRecord, readRecords } from './read-records.ts';
 import { SEGMENT_MAGIC, type Description } from './record.ts';
 import type { SpooledRecord } from './recovery.ts';
 import type { Shipping } from './shipping.ts';
@@ -22,6 +24,8 @@ import { waited } from './waited.ts';
 /** Header values are kept for so many records at most; the pump reads those of the others from the segment. */
 const MAX_KEPT_ATTRIBUTES = 2_000;
 const MAX_BATCH = 200;
+/** What is told together is read together: more of it would keep what came first waiting. */
+const MAX_BATCH_BYTES = 256 * 1024 * 1024;
 /**
  * How long a record waits for company. The ledger's commit and the spool's sync wait for each other in the file
  * system's journal: a commit an instance would make each acknowledgement several times slower.
@@ -37,6 +41,7 @@ const STOP_GRACE_MS = 1_000;
 export interface PumpPorts {
   readonly ledger: Pick<Ledger, 'instances' | 'quarantine'>;
   readonly files: SpoolFiles;
+  readonly digester: Digester;
   readonly log: Logger;
   readonly clock: Clock;
   readonly metrics: Pick<GatewayMetrics, 'quarantined'>;
@@ -51,7 +56,7 @@ export interface PumpPorts {
 
 export type InstanceDescription = Extract<Description, { kind: 'instance' }>;
 
-interface Pending extends SpooledRecord {
+interface Pending extends ReadRecord {
   attributes?: Attributes;
   /** As the ledger is told of it: where it lies in the object store. */
   told?: SpooledRecord;
@@ -195,7 +200,10 @@ export class SpoolPump {
   #nextBatch(): readonly Pending[] {
     const segment = this.#queue[0]?.segment;
     const most = Math.min(this.#maxBatch, this.#ready);
-    const end = this.#queue.slice(0, most).findIndex((record) => record.segment !== segment);
+    let bytes = 0;
+    const end = this.#queue
+      .slice(0, most)
+      .findIndex((record, n) => record.segment !== segment || ((bytes += record.sizeBytes) > MAX_BATCH_BYTES && n > 0));
     return this.#queue.slice(0, end === -1 ? most : end);
   }
 
@@ -243,6 +251,8 @@ export class SpoolPump {
   async #record(batch: readonly Pending[]): Promise<void> {
     const last = batch.at(-1);
     if (last === undefined) return;
+    const received = batch.filter(({ description }) => description.kind === 'instance');
+    await readRecords(received, this.#ports.digester);
     const instances: {
       readonly instance: StoredInstance;
       readonly completion: CompletionRule;
@@ -250,16 +260,17 @@ export class SpoolPump {
     }[] = [];
     const descriptions: InstanceDescription[] = [];
     for (const record of batch) {
-      const told = record.told ?? record;
+      const told = asTold(record);
       const { description } = told;
       if (description.kind === 'quarantine') {
         // Before the position: a crash between the two repeats the entry, whose id makes the repeat harmless.
         await this.#ports.ledger.quarantine.hold(quarantineEntry(told, description));
       } else {
+        const digests = digestsOf(record);
         const attributes = record.attributes ?? (await this.#attributesOf(record));
         const completion = this.#ports.completionOf(description.provenance.source);
         const { sameUid = 'quarantine' } = description;
-        instances.push({ instance: storedInstance(told, description, attributes), completion, sameUid });
+        instances.push({ instance: storedInstance(told, description, digests, attributes), completion, sameUid });
         descriptions.push(description);
       }
     }
@@ -268,9 +279,16 @@ export class SpoolPump {
       offset: last.endOffset,
     });
     for (const record of batch) {
-      const { description } = record.told ?? record;
+      const { description } = asTold(record);
       // Found damaged on its way: nothing waits for it any more.
       if (description.kind === 'quarantine' && record.description.kind === 'instance') {
+        if (record.told === undefined) {
+          const { segment, endOffset } = record;
+          this.#ports.log.error('a record of the spool is damaged, what is left of it is quarantined', {
+            segment,
+            endOffset,
+          });
+        }
         this.#ports.onRecorded(record.description);
       }
       if (description.kind === 'quarantine') this.#ports.metrics.quarantined.increment({ reason: description.reason });
@@ -313,4 +331,9 @@ export class SpoolPump {
       await file.close();
     }
   }
+}
+
+/** What the ledger is told: where the record lies now; of one that is not what was received, that. */
+function asTold(record: Pending): SpooledRecord {
+  return record.told ?? asFound(record);
 }

@@ -9,11 +9,12 @@ import { parseStudyInstanceUid } from '../../core/identifiers.ts';
 import type { CompletionRule, Ledger, SameUidRule, StoredInstance } from '../../core/ledger.ts';
 import { damagedDescription, quarantineIdOf } from '../quarantine.ts';
 import { fileSource } from './byte-sources.ts';
+import { digested } from './content.ts';
 import { type Catalogue, type CatalogueEntry, openIfThere } from './catalogue.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { quarantineEntry, storedInstance } from './ledger-entries.ts';
 import { SEGMENT_MAGIC } from './record.ts';
-import { digestsOf, spooled } from './recovery.ts';
+import { spooled } from './recovery.ts';
 
 export interface RebuildPorts {
   readonly files: Pick<SpoolFiles, 'openForReading'>;
@@ -76,7 +77,7 @@ export async function rebuildLedger(
       if (read.description.kind === 'instance') {
         const { source } = read.description.provenance;
         batch.push({
-          instance: storedInstance(read, read.description, read.attributes),
+          instance: storedInstance(read, read.description, read.digests, read.attributes),
           completion: ports.completionOf(source),
           sameUid: read.description.sameUid ?? 'quarantine',
         });
@@ -115,17 +116,23 @@ function heldStudy(study: string) {
 
 async function readEntry(file: SpoolFile, entry: CatalogueEntry) {
   const { segment, offset, place, description } = entry;
-  const { whole, dataSet } = await digestsOf(file, place);
-  if (description === undefined || dataSet !== description.dataSetSha256) {
+  const digests = await digested(file, place, description ?? {});
+  if (description === undefined || !digests.isAsReceived) {
     const error = new HubError('store.missing', { detail: 'changed on the disk' });
-    const damaged = damagedDescription(`${segment}#${String(offset)}`, error, dataSet, description);
-    return { ...spooled(segment, place, whole, damaged), description: damaged, attributes: {}, isDamaged: true };
+    const damaged = damagedDescription(`${segment}#${String(offset)}`, error, digests.dataSetSha256, description);
+    return {
+      ...spooled(segment, place, damaged, digests),
+      digests,
+      description: damaged,
+      attributes: {},
+      isDamaged: true,
+    };
   }
   const attributes =
     description.kind === 'instance'
       ? headerAttributes((await readHeader(fileSource(file, place.bodyOffset, entry.sizeBytes))).dataSet)
       : {};
-  return { ...spooled(segment, place, whole, description), description, attributes, isDamaged: false };
+  return { ...spooled(segment, place, description, digests), digests, description, attributes, isDamaged: false };
 }
 
 /** One segment open at a time; records of one lie together nearly always. */

@@ -3,7 +3,8 @@
  * they are appended whole, large ones go to a segment of their own while they arrive. Nothing is kept of an object that
  * is not committed.
  */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { HubError } from '../../core/errors.ts';
 import { formatBlobRef, type BlobRef, type ByteSource } from '../../core/store.ts';
 import { BLOCK_BYTES, type BlockPool } from './blocks.ts';
@@ -32,8 +33,10 @@ export interface Committed {
   readonly segment: string;
   readonly endOffset: number;
   readonly blob: BlobRef;
+  /** Of the Part 10 bytes, whose end is that of the record. */
   readonly sizeBytes: number;
-  readonly sha256: string;
+  /** How many of the last bytes are the data set. */
+  readonly dataSetBytes: number;
 }
 
 /** An object with all its bytes, not yet durable. */
@@ -41,24 +44,27 @@ export interface ReceivedObject {
   /** Of the Part 10 bytes, prefix included. */
   readonly sizeBytes: number;
   readonly dataSetBytes: number;
-  readonly dataSetSha256: string;
-  /** The Part 10 bytes, until `commit` or `abandon`. */
+  readonly dataSetCrc32: number;
+  /** Made when it is asked for: an acknowledgement needs none where there is nothing to compare with. Before `commit`. */
+  readonly dataSetSha256: () => Promise<string>;
+  /** The Part 10 bytes, until `commit` or `abandon`; so are the bytes that are read from it. */
   readonly source: ByteSource;
 }
 
 export class Reception {
   readonly #prefix: Uint8Array;
   readonly #ports: ReceptionPorts;
-  readonly #dataSetHash = createHash('sha256');
+  #dataSetCrc32 = 0;
+  /** The prefix, then the data set. */
   #blocks: Buffer[] = [];
   /** Bytes used of the last block. */
   #used = BLOCK_BYTES;
   #dataSetBytes = 0;
   #own: OwnSegment | undefined;
-  /** Of prefix and data set; only kept while the bytes go by for large objects, which are not read twice. */
-  #wholeHash: Hash | undefined;
   #refusal: HubError | undefined;
   #isAbandoned = false;
+  /** The prefix is in the blocks. */
+  #isBegun = false;
 
   /**
    * @param refusal - the object is refused before it comes: its bytes are taken from the sender and forgotten
@@ -83,8 +89,9 @@ export class Reception {
     const exhaustion = this.#own === undefined ? undefined : this.#ports.exhaustion();
     if (exhaustion !== undefined) this.#refuse(exhaustion);
     if (this.#refusal !== undefined || this.#isAbandoned) return true;
-    this.#dataSetHash.update(bytes);
-    this.#wholeHash?.update(bytes);
+    this.#dataSetCrc32 = crc32(bytes, this.#dataSetCrc32);
+    if (!this.#isBegun) this.#copy(this.#prefix);
+    this.#isBegun = true;
     this.#copy(bytes);
     if (this.#own !== undefined) this.#handOver(false);
     else if (this.#dataSetBytes > SHARED_SEGMENT_MAX_BYTES || this.#isInTheWay) this.#moveToOwnSegment();
@@ -108,7 +115,6 @@ export class Reception {
       throw this.#refusal ?? new HubError('store.failed', { reason: 'abandoned' });
     }
     const sizeBytes = this.#prefix.length + this.#dataSetBytes;
-    const dataSetSha256 = this.#dataSetHash.digest('hex');
     if (this.#own !== undefined) {
       this.#handOver(true);
       try {
@@ -117,14 +123,18 @@ export class Reception {
         await this.abandon();
         throw storageFailure(error);
       }
-      const source = fileSource(this.#own.file, this.#own.bodyOffset, sizeBytes);
-      return { sizeBytes, dataSetBytes: this.#dataSetBytes, dataSetSha256, source };
+      return this.#received(sizeBytes, fileSource(this.#own.file, this.#own.bodyOffset, sizeBytes));
     }
+    return this.#received(sizeBytes, blockSource(this.#contents(), sizeBytes));
+  }
+
+  #received(sizeBytes: number, source: ByteSource): ReceivedObject {
     return {
       sizeBytes,
       dataSetBytes: this.#dataSetBytes,
-      dataSetSha256,
-      source: blockSource(this.#contents(), sizeBytes),
+      dataSetCrc32: this.#dataSetCrc32,
+      dataSetSha256: async () => digestFrom(source, this.#prefix.length),
+      source,
     };
   }
 
@@ -155,17 +165,11 @@ export class Reception {
 
   async #commitShared(description: Description): Promise<Committed> {
     const head = encodeRecordHead(description, this.#prefix, this.#dataSetBytes);
-    const durable = this.#ports.log.append([head, ...this.#contents()]);
-    // The disk works now; the second digest costs the sender nothing.
-    const whole = createHash('sha256');
-    for (const part of this.#contents()) whole.update(part);
-    const sha256 = whole.digest('hex');
-    const { segment, offset, endOffset } = await durable;
-    return this.#committed(segment, offset + head.length, endOffset, sha256);
+    const { segment, offset, endOffset } = await this.#ports.log.append([head, ...this.#contents()]);
+    return this.#committed(segment, offset + head.length, endOffset);
   }
 
   async #commitOwn(own: OwnSegment, description: Description): Promise<Committed> {
-    const sha256 = this.#wholeHash?.digest('hex') ?? '';
     try {
       const head = (reserved: number) => encodeRecordHead(description, this.#prefix, this.#dataSetBytes, reserved);
       await own.commit(head);
@@ -176,19 +180,20 @@ export class Reception {
     }
     this.#own = undefined;
     const sizeBytes = this.#prefix.length + this.#dataSetBytes;
-    return this.#committed(own.name, own.bodyOffset, own.bodyOffset + sizeBytes, sha256);
+    return this.#committed(own.name, own.bodyOffset, own.bodyOffset + sizeBytes);
   }
 
-  #committed(segment: string, bodyOffset: number, endOffset: number, sha256: string): Committed {
+  #committed(segment: string, bodyOffset: number, endOffset: number): Committed {
     const sizeBytes = this.#prefix.length + this.#dataSetBytes;
     const blob = formatBlobRef(`spool/${segment}`, bodyOffset, sizeBytes);
-    return { segment, endOffset, blob, sizeBytes, sha256 };
+    return { segment, endOffset, blob, sizeBytes, dataSetBytes: this.#dataSetBytes };
   }
 
   /** The Part 10 bytes as they lie in memory. */
   #contents(): Uint8Array[] {
     const last = this.#blocks.length - 1;
-    return [this.#prefix, ...this.#blocks.map((block, n) => (n === last ? block.subarray(0, this.#used) : block))];
+    if (last === -1) return [this.#prefix];
+    return this.#blocks.map((block, n) => (n === last ? block.subarray(0, this.#used) : block));
   }
 
   /**
@@ -216,10 +221,7 @@ export class Reception {
   }
 
   #moveToOwnSegment(): void {
-    this.#wholeHash = createHash('sha256');
-    for (const part of this.#contents()) this.#wholeHash.update(part);
     this.#own = this.#ports.createOwnSegment();
-    this.#own.write([Buffer.from(this.#prefix)], () => undefined);
     this.#handOver(false);
   }
 
@@ -246,4 +248,11 @@ export class Reception {
     this.#used = BLOCK_BYTES;
     this.#ports.pool.give(blocks);
   }
+}
+
+/** SHA-256 of what stands behind `offset`, as hex. */
+export async function digestFrom(source: ByteSource, offset: number): Promise<string> {
+  const digest = createHash('sha256');
+  for await (const chunk of source.stream(offset)) digest.update(chunk);
+  return digest.digest('hex');
 }

@@ -6,14 +6,16 @@
  *   record   = header JSON prefix data-set           prefix: preamble and file meta information, written by the hub
  *   header   = magic u32 | JSON length u32 | prefix length u32 | data set length u64 | CRC-32 u32    (little endian)
  *
- * The CRC covers the header, the JSON and the prefix; the SHA-256 in the JSON covers the data set. A record whose
- * checksums hold was written to its last byte.
+ * The CRC covers the header, the JSON and the prefix; the one in the JSON covers the data set. A record whose checksums
+ * hold was written to its last byte. Format 1 has the data set's SHA-256 in its place, and is read like format 2: a
+ * digest that no peer can forge costs more than all else an acknowledgement needs, and none is needed for it. It is made
+ * from the record, for the ledger, which tells contents and promises by it.
  */
 import { crc32 } from 'node:zlib';
 import * as z from 'zod';
 
 /** First bytes of every segment. */
-export const SEGMENT_MAGIC = Buffer.from('HUB SPOOL 000001');
+export const SEGMENT_MAGIC = Buffer.from('HUB SPOOL 000002');
 export const HEADER_BYTES = 24;
 /** Room kept in front of an object that is written while its description is not known yet. */
 export const RESERVED_BYTES = 4096;
@@ -30,7 +32,16 @@ const provenance = z.strictObject({
   calledAeTitle: z.string().optional(),
   associationId: z.string(),
 });
-const common = { provenance, receivedAt: z.string(), dataSetSha256: z.string().regex(/^[0-9a-f]{64}$/) };
+const common = {
+  provenance,
+  receivedAt: z.string(),
+  dataSetCrc32: z.int().min(0).max(0xffff_ffff).optional(),
+  /** Format 1. */
+  dataSetSha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+};
 const descriptionSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('instance'),
@@ -54,6 +65,10 @@ const descriptionSchema = z.discriminatedUnion('kind', [
     sopInstanceUid: uid.optional(),
   }),
 ]);
+const writtenSchema = descriptionSchema.refine(
+  ({ dataSetCrc32, dataSetSha256 }) => dataSetCrc32 !== undefined || dataSetSha256 !== undefined,
+  'nothing says what its data set was',
+);
 
 /** What a record says about its object. `quarantine`: refused content, kept for whoever looks into it. */
 export type Description = z.infer<typeof descriptionSchema>;
@@ -116,7 +131,7 @@ export function decodeLengths(
 export function decodeRecordHead(head: Buffer, prefix: Uint8Array): RecordHeader | undefined {
   const lengths = decodeLengths(head);
   if (lengths === undefined || head.readUInt32LE(20) !== checksum(head, prefix)) return undefined;
-  const description = descriptionSchema.parse(JSON.parse(head.toString('utf8', HEADER_BYTES)));
+  const description = writtenSchema.parse(JSON.parse(head.toString('utf8', HEADER_BYTES)));
   return {
     description,
     prefixLength: lengths.prefixLength,

@@ -3,13 +3,12 @@
  * A record that was cut off was never acknowledged: writing and syncing take turns, so nothing acknowledged follows it,
  * and it goes. A record that others follow was written once and changed since: it is quarantined, and they stay.
  */
-import { createHash } from 'node:crypto';
 import { HubError } from '../../core/errors.ts';
 import type { SpoolPosition } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
 import { formatBlobRef } from '../../core/store.ts';
 import { damagedDescription } from '../quarantine.ts';
-import { fileSource } from './byte-sources.ts';
+import { type ContentDigests, digested, type Guard, type RecordPlace } from './content.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import type { Committed } from './reception.ts';
 import {
@@ -26,6 +25,8 @@ const REWRITE_BYTES = 1024 * 1024;
 /** An object of the spool and what is said about it. */
 export interface SpooledRecord extends Committed {
   readonly description: Description;
+  /** Known when a recovery has read it. */
+  readonly digests?: ContentDigests;
 }
 
 /**
@@ -133,10 +134,10 @@ async function readDamaged(
     return undefined;
   }
   const head = await readHead(file, offset, place);
-  const { whole, dataSet } = await digestsOf(file, place);
+  const found = await digested(file, place, NO_GUARD);
   const error = new HubError('store.missing', { detail: 'changed on the disk before the ledger knew it' });
-  const description = damagedDescription(`${segment}#${offset}`, error, dataSet, head?.description);
-  return spooled(segment, place, whole, description);
+  const description = damagedDescription(`${segment}#${offset}`, error, found.dataSetSha256, head?.description);
+  return spooled(segment, place, description, found);
 }
 
 /** The record at `offset`, or undefined when it is not whole. */
@@ -149,16 +150,11 @@ async function readRecord(
   const place = await placeOf(file, offset, sizeBytes);
   const head = place === undefined ? undefined : await readHead(file, offset, place);
   if (place === undefined || head === undefined) return undefined;
-  const { whole, dataSet } = await digestsOf(file, place);
-  return dataSet === head.description.dataSetSha256 ? spooled(segment, place, whole, head.description) : undefined;
+  const found = await digested(file, place, head.description);
+  return found.isAsReceived ? spooled(segment, place, head.description, found) : undefined;
 }
 
-export interface RecordPlace {
-  /** Of the Part 10 bytes. */
-  readonly bodyOffset: number;
-  readonly dataSetOffset: number;
-  readonly endOffset: number;
-}
+const NO_GUARD: Guard = {};
 
 /** Where a record's header says that its parts are; undefined when that is not in the file. */
 export async function placeOf(file: SpoolFile, offset: number, sizeBytes: number): Promise<RecordPlace | undefined> {
@@ -175,24 +171,18 @@ export async function readHead(file: SpoolFile, offset: number, place: RecordPla
   return decodeRecordHead(await readAt(file, offset, place.bodyOffset - offset), prefix);
 }
 
-export async function digestsOf(
-  file: SpoolFile,
-  { bodyOffset, dataSetOffset, endOffset }: RecordPlace,
-): Promise<{ readonly whole: string; readonly dataSet: string }> {
-  const whole = createHash('sha256').update(await readAt(file, bodyOffset, dataSetOffset - bodyOffset));
-  const dataSet = createHash('sha256');
-  for await (const chunk of fileSource(file, dataSetOffset, endOffset - dataSetOffset).stream()) {
-    whole.update(chunk);
-    dataSet.update(chunk);
-  }
-  return { whole: whole.digest('hex'), dataSet: dataSet.digest('hex') };
-}
-
-export function spooled(segment: string, place: RecordPlace, sha256: string, description: Description): SpooledRecord {
-  const { bodyOffset, endOffset } = place;
+export function spooled(
+  segment: string,
+  place: RecordPlace,
+  description: Description,
+  { sha256, dataSetSha256, prefixCrc32 }: ContentDigests,
+): SpooledRecord {
+  const { bodyOffset, dataSetOffset, endOffset } = place;
   const sizeBytes = endOffset - bodyOffset;
   const blob = formatBlobRef(`spool/${segment}`, bodyOffset, sizeBytes);
-  return { description, segment, endOffset, blob, sizeBytes, sha256 };
+  const dataSetBytes = endOffset - dataSetOffset;
+  const digests = { sha256, dataSetSha256, prefixCrc32 };
+  return { description, segment, endOffset, blob, sizeBytes, dataSetBytes, digests };
 }
 
 async function readAt(file: SpoolFile, position: number, length: number): Promise<Buffer> {

@@ -11,15 +11,18 @@
  *
  * The name of a pack is never used twice, not even for the same records: so no attempt meets what one before it left.
  */
-import { createHash, type Hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { HubError, toHubError } from '../../core/errors.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import { formatBlobRef, type PackUploads, parseBlobRef } from '../../core/store.ts';
 import { damagedDescription } from '../quarantine.ts';
 import { fileSource } from './byte-sources.ts';
+import { ObjectCheck } from './content.ts';
+import type { Digester } from './digester.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { packName } from './pack-name.ts';
+import { digestsOf, type ReadRecord, readRecords } from './read-records.ts';
 import { SEGMENT_MAGIC } from './record.ts';
 import type { SpooledRecord } from './recovery.ts';
 import { storageFailure } from './storage-failure.ts';
@@ -45,12 +48,13 @@ export interface ShippingOptions {
 export interface ShippingPorts {
   readonly uploads: PackUploads;
   readonly files: Pick<SpoolFiles, 'openForReading'>;
+  readonly digester: Digester;
   readonly log: Logger;
   readonly clock: Clock;
 }
 
 interface Waiting {
-  readonly record: SpooledRecord;
+  readonly record: ReadRecord;
   /** @param told - the record as it lies in the store */
   readonly onShipped: (told: SpooledRecord) => void;
 }
@@ -85,7 +89,7 @@ export class Shipping {
   }
 
   /** In the order of their segment. `onShipped` is called in the order of `add`. */
-  add(record: SpooledRecord, onShipped: Waiting['onShipped']): void {
+  add(record: ReadRecord, onShipped: Waiting['onShipped']): void {
     this.#waiting.push({ record, onShipped });
     this.#startRuns();
   }
@@ -171,11 +175,15 @@ export class Shipping {
     const { segment, from, to, items } = run;
     const signal = this.#stopping.signal;
     const pack = packName({ node: this.#options.node, segment, from, to, mark: randomBytes(6).toString('hex') });
-    let digests: readonly string[] = [];
+    await readRecords(
+      items.map(({ record }) => record),
+      this.#ports.digester,
+    );
+    let areAsRead: readonly boolean[] = [];
     const file = await openSegment(this.#ports.files, segment);
     try {
       const sizeBytes = SEGMENT_MAGIC.length + to - from;
-      const body = () => readRun(file, run, (read) => (digests = read));
+      const body = () => readRun(file, run, (read) => (areAsRead = read));
       await this.#ports.uploads.upload(pack, sizeBytes, body, signal);
     } finally {
       await file.close();
@@ -183,11 +191,11 @@ export class Shipping {
     return items.map(({ record }, n) => {
       const { offset, length } = parseBlobRef(record.blob);
       const blob = formatBlobRef(pack, SEGMENT_MAGIC.length + offset - from, length);
-      if (digests[n] === record.sha256) return { ...record, blob };
+      if (areAsRead[n] === true) return { ...record, blob };
       // The disk changed it since it was received. It is copied as it is, for somebody to look at; its sender has its Success.
       this.#ports.log.error('a record of the spool is damaged, what is left of it is quarantined', { segment, offset });
       const error = new HubError('store.missing', { detail: 'changed on the disk before it was in the object store' });
-      const { dataSetSha256 } = record.description;
+      const { dataSetSha256 } = digestsOf(record);
       return {
         ...record,
         blob,
@@ -229,39 +237,37 @@ export class Shipping {
   }
 }
 
-/** The bytes of a run as a segment of their own, and the digest of each object as it was read. */
+/** The bytes of a run as a segment of their own, and of each object whether its bytes were those that were digested. */
 async function* readRun(
   file: SpoolFile,
   { from, to, items }: Run,
-  onDigests: (digests: readonly string[]) => void,
+  onRead: (areAsRead: readonly boolean[]) => void,
 ): AsyncGenerator<Uint8Array> {
   yield SEGMENT_MAGIC;
-  const places = items.map(({ record }) => parseBlobRef(record.blob));
-  const digests: string[] = [];
-  let hash: Hash | undefined;
+  const places = items.map(({ record }) => ({
+    ...parseBlobRef(record.blob),
+    check: new ObjectCheck(record.sizeBytes - record.dataSetBytes, record.description, digestsOf(record)),
+  }));
+  const areAsRead: boolean[] = [];
   let at = from;
   for await (const chunk of fileSource(file, from, to - from).stream()) {
     for (let done = 0; done < chunk.length;) {
-      const place = places[digests.length];
+      const place = places[areAsRead.length];
       if (place === undefined) break;
       const position = at + done;
       // Between two objects stands the head of the second one.
       if (position < place.offset) done += Math.min(chunk.length - done, place.offset - position);
       else {
-        hash ??= createHash('sha256');
         const some = chunk.subarray(done, done + place.offset + place.length - position);
-        hash.update(some);
+        place.check.update(some);
         done += some.length;
       }
-      if (at + done === place.offset + place.length) {
-        digests.push((hash ?? createHash('sha256')).digest('hex'));
-        hash = undefined;
-      }
+      if (at + done === place.offset + place.length) areAsRead.push(place.check.holds());
     }
     at += chunk.length;
     yield chunk;
   }
-  onDigests(digests);
+  onRead(areAsRead);
 }
 
 async function openSegment(files: ShippingPorts['files'], segment: string): Promise<SpoolFile> {

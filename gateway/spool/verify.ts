@@ -1,7 +1,7 @@
-/** Reads every byte of the spool again and compares it with the digests that were written with it. */
+/** Reads every byte of the spool again and compares it with the checksums that were written with it. */
 import { type Catalogue, type CatalogueEntry, openIfThere } from './catalogue.ts';
+import { isAsReceived } from './content.ts';
 import type { SpoolFiles } from './files.ts';
-import { digestsOf } from './recovery.ts';
 
 export interface Damage {
   readonly segment: string;
@@ -37,7 +37,7 @@ export async function verifySpool(
     try {
       for (const entry of ofSegment.toSorted((one, other) => one.offset - other.offset)) {
         const { description } = entry;
-        const isWhole = (await digestsOf(file, entry.place)).dataSet === description?.dataSetSha256;
+        const isWhole = description !== undefined && (await isAsReceived(file, entry.place, description));
         if (!isWhole) damage.push(damageOf(entry));
         records += 1;
         bytes += entry.place.endOffset - entry.offset;

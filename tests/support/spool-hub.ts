@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { fileMeta } from '../../core/dicom/part10.ts';
-import { parseSopInstanceUid, parseStudyInstanceUid } from '../../core/identifiers.ts';
+import { parseStudyInstanceUid } from '../../core/identifiers.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import { type InstanceItem, parseBlobRef } from '../../core/store.ts';
 import { Arrivals } from '../../gateway/arrivals.ts';
@@ -12,6 +12,8 @@ import { HeaderReader } from '../../gateway/header/header-reader.ts';
 import { ingest } from '../../gateway/ingest.ts';
 import { gatewayMetrics } from '../../gateway/metrics.ts';
 import { Retention } from '../../gateway/retention.ts';
+import { openReceived } from '../../gateway/spool/byte-sources.ts';
+import { digesterHere } from '../../gateway/spool/digester.ts';
 import { openSpoolFolder, type SpoolFiles } from '../../gateway/spool/files.ts';
 import { SpoolPump } from '../../gateway/spool/pump.ts';
 import { openSpool, type Spool } from '../../gateway/spool/spool.ts';
@@ -36,9 +38,12 @@ export class SpoolHub {
   readonly #arrivals = new Arrivals();
   readonly #metrics = gatewayMetrics(createMetrics());
 
-  static async open(dataDir: string, { segmentBytes = SEGMENT_BYTES } = {}): Promise<SpoolHub> {
+  static async open(
+    dataDir: string,
+    { segmentBytes = SEGMENT_BYTES, wrap = (files: SpoolFiles) => files } = {},
+  ): Promise<SpoolHub> {
     const ledger = await openSqliteLedger({ file: join(dataDir, 'ledger.db') });
-    const files = await openSpoolFolder(join(dataDir, 'spool'));
+    const files = wrap(await openSpoolFolder(join(dataDir, 'spool')));
     const { spool, unrecorded } = await openSpool(
       files,
       await ledger.instances.spoolPositions(),
@@ -63,17 +68,12 @@ export class SpoolHub {
     this.#pump = new SpoolPump({
       ledger,
       files,
+      digester: digesterHere(files),
       log: silentLog,
       clock: { now: () => new Date() },
       metrics: this.#metrics,
       completionOf: () => ({ quietMs: DAY_MS, forceMs: DAY_MS }),
-      onRecorded: ({ studyInstanceUid, sopInstanceUid, dataSetSha256 }) => {
-        this.#arrivals.forget({
-          studyInstanceUid: parseStudyInstanceUid(studyInstanceUid),
-          sopInstanceUid: parseSopInstanceUid(sopInstanceUid),
-          dataSetSha256,
-        });
-      },
+      onRecorded: (description) => this.#arrivals.forget(description),
     });
   }
 
@@ -96,7 +96,7 @@ export class SpoolHub {
         clock: { now: () => new Date() },
         log: silentLog,
         sameUidOf: () => 'quarantine',
-        openReceived: async () => Promise.reject(new Error('not compared here')),
+        openReceived: async (blob) => openReceived(this.#files, blob),
       },
     ).catch((error: unknown) => {
       // The sender is told; what is kept is looked at below.

@@ -4,6 +4,7 @@ import { formatBlobRef } from '../../../core/store.ts';
 import { gatewayMetrics } from '../../../gateway/metrics.ts';
 import { quarantineDescription } from '../../../gateway/quarantine.ts';
 import type { SpoolFiles } from '../../../gateway/spool/files.ts';
+import { digesterHere } from '../../../gateway/spool/digester.ts';
 import { SpoolPump } from '../../../gateway/spool/pump.ts';
 import type { SpooledRecord } from '../../../gateway/spool/recovery.ts';
 import { createMetrics } from '../../../platform/metrics.ts';
@@ -47,6 +48,7 @@ describe('what a recovery finds', () => {
           },
         },
         files: spool,
+        digester: digesterHere(spool),
         log: silentLog,
         clock: { now: () => new Date() },
         metrics: gatewayMetrics(createMetrics()),
@@ -66,9 +68,9 @@ function record(n: number): SpooledRecord {
     endOffset: n * 100,
     blob: formatBlobRef(`spool/${segment}`, (n - 1) * 100, 100),
     sizeBytes: 100,
-    sha256: '0'.repeat(64),
+    dataSetBytes: 100,
     description: quarantineDescription(offer, new HubError('dataset.unreadable'), {
-      dataSetSha256: '0'.repeat(64),
+      dataSetCrc32: 0,
       receivedAt: '2026-01-01T00:00:00.000Z',
     }),
   };

@@ -1,6 +1,7 @@
 import { appendFile, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { expect } from 'chai';
 import { openSpoolFolder, type SpoolFile, type SpoolFiles } from '../../../gateway/spool/files.ts';
 import type { Committed, Reception } from '../../../gateway/spool/reception.ts';
@@ -30,7 +31,7 @@ describe('the spool', function () {
     folder = join(root.path, String((number += 1)));
   });
 
-  it('keeps an object where its reference says, with its digests', async () => {
+  it('keeps an object where its reference says', async () => {
     const { spool } = await opened(folder);
 
     const small = await stored(spool.receive(PREFIX), bytes(5000, 1));
@@ -45,8 +46,8 @@ describe('the spool', function () {
     ] as const) {
       const whole = Buffer.concat([PREFIX, content]);
       expect(await atReference(folder, committed)).to.satisfy((kept: Buffer) => kept.equals(whole));
-      expect(committed.sha256).to.equal(createHash('sha256').update(whole).digest('hex'));
       expect(committed.sizeBytes).to.equal(whole.length);
+      expect(committed.dataSetBytes).to.equal(content.length);
     }
     expect(small.segment).to.equal(next.segment);
     expect(large.segment).to.not.equal(small.segment);
@@ -258,9 +259,33 @@ describe('the spool', function () {
 
       const { unrecorded } = await opened(folder);
 
-      expect(unrecorded.map(({ description: _, ...record }) => record)).to.deep.equal(committed);
+      expect(unrecorded.map(({ description: _, digests: __, ...record }) => record)).to.deep.equal(committed);
       expect(unrecorded[0]?.description).to.deep.equal(described(bytes(5000, 1)));
+      expect(unrecorded[0]?.digests).to.deep.equal({
+        sha256: sha256(Buffer.concat([PREFIX, bytes(5000, 1)])),
+        dataSetSha256: sha256(bytes(5000, 1)),
+        prefixCrc32: crc32(PREFIX),
+      });
       await spool.close();
+    });
+
+    it('reads records of format 1, which have a SHA-256 in place of the checksum, and knows when they are not whole', async () => {
+      const { spool } = await opened(folder);
+      const written = await stored(spool.receive(PREFIX), bytes(5000, 1), describedInFormat1);
+      const changed = await stored(spool.receive(PREFIX), bytes(5000, 2), describedInFormat1);
+      await stored(spool.receive(PREFIX), bytes(5000, 3), describedInFormat1);
+      await spool.close();
+      await flipBit(join(folder, changed.segment), changed.endOffset - 3);
+
+      const { unrecorded } = await opened(folder);
+
+      expect(unrecorded.map(({ description }) => description.kind)).to.deep.equal([
+        'instance',
+        'quarantine',
+        'instance',
+      ]);
+      expect(unrecorded[0]).to.deep.include({ blob: written.blob, description: describedInFormat1(bytes(5000, 1)) });
+      expect(unrecorded[0]?.digests?.dataSetSha256).to.equal(sha256(bytes(5000, 1)));
     });
 
     it('gives only what is behind the ledger’s position', async () => {
@@ -482,10 +507,10 @@ async function opened(
   return openSpool(wrap?.(files) ?? files, [], { ...OPTIONS, ...options }, silentLog);
 }
 
-async function stored(reception: Reception, content: Buffer): Promise<Committed> {
+async function stored(reception: Reception, content: Buffer, describe = described): Promise<Committed> {
   await pushAll(reception, content);
   await reception.finish();
-  return reception.commit(described(content));
+  return reception.commit(describe(content));
 }
 
 async function pushAll(reception: Reception, content: Buffer): Promise<void> {
@@ -499,7 +524,7 @@ function described(content: Buffer): Description {
     kind: 'instance',
     provenance: { door: 'dimse', source: 'pv-7t', associationId: 'a' },
     receivedAt: '2026-11-20T10:00:00.000Z',
-    dataSetSha256: createHash('sha256').update(content).digest('hex'),
+    dataSetCrc32: crc32(content),
     studyInstanceUid: '1.2.3',
     seriesInstanceUid: '1.2.3.4',
     sopInstanceUid: '1.2.3.4.5',
@@ -507,6 +532,15 @@ function described(content: Buffer): Description {
     transferSyntaxUid: '1.2.840.10008.1.2.1',
     patientDigest: 'f'.repeat(64),
   };
+}
+
+function describedInFormat1(content: Buffer): Description {
+  const { dataSetCrc32: _, ...description } = described(content);
+  return { ...description, dataSetSha256: sha256(content) };
+}
+
+function sha256(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
 }
 
 function bytes(length: number, seed: number): Buffer {

@@ -1,0 +1,126 @@
+/** What the bytes of a record are, and whether they are still those that were received. */
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import type { SpoolFile } from './files.ts';
+import type { Description } from './record.ts';
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** Where the parts of a record are in its segment. */
+export interface RecordPlace {
+  /** Of the Part 10 bytes. */
+  readonly bodyOffset: number;
+  readonly dataSetOffset: number;
+  readonly endOffset: number;
+}
+
+/** What the record says its data set is: a CRC-32, or the SHA-256 of format 1. */
+export type Guard = Pick<Description, 'dataSetCrc32' | 'dataSetSha256'>;
+
+/** Lower-case hex, as the ledger has them. */
+export interface ContentDigests {
+  /** Of the Part 10 bytes. */
+  readonly sha256: string;
+  readonly dataSetSha256: string;
+  /** CRC-32 of what stands before the data set: with the guard it tells whoever copies the bytes that they are these. */
+  readonly prefixCrc32: number;
+}
+
+/** The digests of what is on the disk now, and whether the guard holds for it. */
+export interface Digested extends ContentDigests {
+  readonly isAsReceived: boolean;
+}
+
+/** Looks at the bytes of a data set as they go by. */
+export class ContentCheck {
+  readonly #guard: Guard;
+  readonly #sha256 = createHash('sha256');
+  #crc32 = 0;
+
+  constructor(guard: Guard) {
+    this.#guard = guard;
+  }
+
+  update(bytes: Uint8Array): void {
+    if (this.#guard.dataSetCrc32 === undefined) this.#sha256.update(bytes);
+    else this.#crc32 = crc32(bytes, this.#crc32);
+  }
+
+  /** After the last byte, once. */
+  holds(): boolean {
+    const { dataSetCrc32, dataSetSha256 } = this.#guard;
+    return dataSetCrc32 === undefined ? this.#sha256.digest('hex') === dataSetSha256 : this.#crc32 === dataSetCrc32;
+  }
+}
+
+/** Looks at the Part 10 bytes of a record as they go by. */
+export class ObjectCheck {
+  readonly #dataSet: ContentCheck;
+  readonly #prefixCrc32: number;
+  #prefixLeft: number;
+  #crc32 = 0;
+
+  /** @param prefixBytes - how many of the first bytes are not the data set */
+  constructor(prefixBytes: number, guard: Guard, { prefixCrc32 }: Pick<ContentDigests, 'prefixCrc32'>) {
+    this.#dataSet = new ContentCheck(guard);
+    this.#prefixLeft = prefixBytes;
+    this.#prefixCrc32 = prefixCrc32;
+  }
+
+  update(bytes: Uint8Array): void {
+    const prefix = bytes.subarray(0, this.#prefixLeft);
+    this.#crc32 = crc32(prefix, this.#crc32);
+    this.#prefixLeft -= prefix.length;
+    this.#dataSet.update(bytes.subarray(prefix.length));
+  }
+
+  /** After the last byte, once. */
+  holds(): boolean {
+    return this.#crc32 === this.#prefixCrc32 && this.#dataSet.holds();
+  }
+}
+
+/** Reads the record's data set and says whether it is what was received. */
+export async function isAsReceived(
+  file: Pick<SpoolFile, 'read'>,
+  { dataSetOffset, endOffset }: RecordPlace,
+  guard: Guard,
+): Promise<boolean> {
+  const check = new ContentCheck(guard);
+  for await (const chunk of chunksOf(file, dataSetOffset, endOffset)) check.update(chunk);
+  return check.holds();
+}
+
+/** Reads the record once and makes all there is to know of its bytes. */
+export async function digested(
+  file: Pick<SpoolFile, 'read'>,
+  { bodyOffset, dataSetOffset, endOffset }: RecordPlace,
+  guard: Guard,
+): Promise<Digested> {
+  const whole = createHash('sha256');
+  const dataSet = createHash('sha256');
+  let crc = 0;
+  let prefixCrc32 = 0;
+  for await (const chunk of chunksOf(file, bodyOffset, dataSetOffset)) {
+    whole.update(chunk);
+    prefixCrc32 = crc32(chunk, prefixCrc32);
+  }
+  for await (const chunk of chunksOf(file, dataSetOffset, endOffset)) {
+    whole.update(chunk);
+    dataSet.update(chunk);
+    if (guard.dataSetCrc32 !== undefined) crc = crc32(chunk, crc);
+  }
+  const dataSetSha256 = dataSet.digest('hex');
+  const holds = guard.dataSetCrc32 === undefined ? dataSetSha256 === guard.dataSetSha256 : crc === guard.dataSetCrc32;
+  return { sha256: whole.digest('hex'), dataSetSha256, prefixCrc32, isAsReceived: holds };
+}
+
+/** In one buffer that is used again: a chunk is valid until the next is asked for. */
+async function* chunksOf(file: Pick<SpoolFile, 'read'>, start: number, end: number): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - start));
+  for (let at = start; at < end; at += buffer.length) {
+    const wanted = buffer.subarray(0, Math.min(buffer.length, end - at));
+    if ((await file.read(wanted, at)) < wanted.length) throw new Error('the segment ends before its record');
+    yield wanted;
+  }
+}
