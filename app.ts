@@ -18,15 +18,10 @@ import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { gatewayOptions } from './gateway-options.ts';
+import { openHubStore, removeAbandoned, removeResults } from './hub-store.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
-import {
-  type DataFolder,
-  openDataFolder,
-  removeOrphanPacks,
-  removeUnfinishedPacks,
-  requireLedger,
-} from './platform/data-folder.ts';
+import { type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
 import { PixelWorkers } from './pixels/workers.ts';
 import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
@@ -35,11 +30,9 @@ import { openSqliteLedger, type SqliteLedger } from './platform/ledger/sqlite/cl
 import { openSqliteLedgerForReading } from './platform/ledger/sqlite/reader.ts';
 import { openSqliteSearch } from './platform/ledger/sqlite/search.ts';
 import { createMetrics } from './platform/metrics.ts';
-import { openFileStore } from './platform/store/file.ts';
 import { threadsEnded } from './platform/threads/metrics.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
 import { createReportSigner, SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
-import { packNameOf, packOriginOf } from './processors/pack-name.ts';
 import { type Config, type Stage, STAGES } from './shapes.ts';
 
 export interface HubOptions {
@@ -67,7 +60,6 @@ export interface Hub {
 const STOP_GRACE_MS = 10_000;
 const BACKSTAGE = new URL('./backstage.ts', import.meta.url);
 const PIXEL_WORKER = new URL('./pixel-worker.ts', import.meta.url);
-const DIGEST_WORKER = new URL('./digest-worker.ts', import.meta.url);
 const clock: Clock = { now: () => new Date() };
 
 /** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */
@@ -82,10 +74,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
-    await removeUnfinishedPacks(dataFolder); // the ledger's lock is ours: no other hub's attempt is under way here
-    const orphans = await removeOrphanPacks(dataFolder, (names) => orphanPacks(ledger, names));
+    const stored = await openHubStore(config.store, env, dataFolder.path);
+    undo.push(() => stored.close());
+    const store = stored.objects;
+    const orphans = await removeAbandoned(stored, ledger);
     if (orphans > 0) log.info('packs of abandoned attempts removed', { packs: orphans });
-    const store = openFileStore(dataFolder.path);
     const metrics = createMetrics();
     const access = createAccess({ ledger, clock });
     const firstToken = await ensureFirstToken(ledger, clock);
@@ -103,8 +96,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ? await openGateway(
           {
             ...{ ledger, log, metrics, clock },
-            digestWorker: DIGEST_WORKER,
-            removeResults: () => removeExpiredPacks(ledger, dataFolder),
+            removeResults: () => removeResults(stored, ledger, config.processors),
+            ...(stored.uploads === undefined
+              ? {}
+              : { remote: { objects: store, uploads: stored.uploads, shelf: stored.shelf } }),
           },
           await gatewayOptions(config, env, dataFolder.path),
         )
@@ -211,21 +206,6 @@ async function startBackstage(
       const data: BackstageOrder = { config, env, stages: behind, dataDir: dataFolder.path, ledgerPort };
       return { data, transfer: [ledgerPort] };
     },
-  });
-}
-
-/** Packs of attempts whose result was not taken: a crash between the pack and the ledger, or a lease that was lost. */
-async function orphanPacks(ledger: Ledger, names: readonly string[]): Promise<readonly string[]> {
-  const origins = names.map(packOriginOf).filter((origin) => origin !== undefined);
-  return (await ledger.runs.resultless(origins)).map(packNameOf);
-}
-
-/** Packs of runs whose results were given up. */
-async function removeExpiredPacks(ledger: Ledger, dataFolder: DataFolder): Promise<number> {
-  return removeOrphanPacks(dataFolder, async (names) => {
-    const origins = names.map(packOriginOf).filter((origin) => origin !== undefined);
-    const expired = new Set(await ledger.retention.expiredRuns(origins.map(({ runId }) => runId)));
-    return origins.filter(({ runId }) => expired.has(runId)).map(packNameOf);
   });
 }
 

@@ -12,11 +12,11 @@ import { startFeedProjector } from './connectors/feed/projector.ts';
 import { openDestination } from './connectors/registry.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, EventBus, Logger, Metrics } from './core/ports.ts';
+import { openHubStore, type WorkerOrder } from './hub-store.ts';
 import { type OpenedBus, openBus } from './platform/bus/open.ts';
 import { openDataFolder } from './platform/data-folder.ts';
 import { attachSqliteLedger } from './platform/ledger/sqlite/client.ts';
 import { createMetrics } from './platform/metrics.ts';
-import { openFileStore } from './platform/store/file.ts';
 import { runInThread, type StageCondition, type ThreadStages } from './platform/threads/inside.ts';
 import { yieldToReceiving } from './platform/threads/priority.ts';
 import { processors, resolveStep } from './processors/registry.ts';
@@ -92,9 +92,10 @@ function conditionsOf(problems: ReturnType<OpenedBus['problems']>): readonly Sta
 }
 
 async function startConnectors(ports: Ports, { config, env, dataDir }: BackstageOrder, owner: string) {
+  const store = await openHubStore(config.store, env, dataDir);
   const destinations = config.destinations.map((destination) =>
     openDestination(destination, {
-      store: openFileStore(dataDir),
+      store: store.objects,
       hubName: config.hub.name,
       log: ports.log.child({ stage: 'connectors', destination: destination.name }),
       secret: (reference) => readSecret(reference, env),
@@ -109,6 +110,7 @@ async function startConnectors(ports: Ports, { config, env, dataDir }: Backstage
     await projector.stop();
     await dispatcher.stop(graceMs);
     await Promise.all(destinations.map(({ connector }) => connector.close()));
+    await store.close();
   };
 }
 
@@ -118,7 +120,7 @@ async function startProcessors(ports: Ports, { config, dataDir }: BackstageOrder
   const runner = await startRunner(ports, {
     plugins: processors,
     resolve: (step) => resolveStep(step, catalogue),
-    worker: { url: WORKER, data: { dataDir } },
+    worker: { url: WORKER, data: { dataDir, store: config.store } satisfies WorkerOrder },
     workers,
     timeLimitMs: (processor) => timeLimitsMs[processor] ?? timeLimitMs,
     leaseMs: LEASE_MS,

@@ -11,6 +11,7 @@ import type { Config } from './shapes.ts';
 /** The configuration's gateway as the gateway wants it: host names of sources become addresses, once, at start. */
 export async function gatewayOptions(config: Config, env: Environment, dataDir: string): Promise<GatewayOptions> {
   const { dimse, completion, disk, retention, folders, sameUid, spool } = config.gateway;
+  const { store } = config;
   return {
     dataDir,
     dimse: await dimseOptions(dimse, env),
@@ -33,6 +34,16 @@ export async function gatewayOptions(config: Config, env: Environment, dataDir: 
     retention,
     spool,
     folders,
+    ...(store.kind === 's3'
+      ? {
+          shipping: {
+            node: config.hub.node,
+            uploads: store.uploads,
+            lingerMs: store.lingerMs,
+            keepLocalMs: store.keepLocalMs,
+          },
+        }
+      : {}),
   };
 }
 

@@ -1,8 +1,8 @@
 /** Composition root of a processor's worker thread: its own view of the store and the keys, the plug-ins, and nothing else. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { processEnvironment } from './config/environment.ts';
+import { openHubStore, type WorkerOrder } from './hub-store.ts';
 import { openDataFolder } from './platform/data-folder.ts';
-import { openFileStore } from './platform/store/file.ts';
 import { yieldToReceiving } from './platform/threads/priority.ts';
 import { processors } from './processors/registry.ts';
 import { work } from './processors/work.ts';
@@ -12,10 +12,10 @@ const NICENESS = 10;
 
 if (parentPort === null) throw new TypeError('worker.ts is the entry of a worker thread');
 yieldToReceiving(NICENESS);
-const { dataDir } = workerData as { readonly dataDir: string };
+const { dataDir, store } = workerData as WorkerOrder;
 const dataFolder = await openDataFolder(dataDir, processEnvironment());
 work(parentPort, {
   plugins: processors,
-  store: openFileStore(dataFolder.path),
+  store: (await openHubStore(store, processEnvironment(), dataFolder.path)).objects,
   secret: (purpose) => dataFolder.secret(purpose),
 });

@@ -24,9 +24,6 @@ export interface DataFolder {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const PACK = '.pack';
-/** The ledger answers for so many at once, then others have their turn. */
-const PACKS_AT_ONCE = 500;
 const KEY_BYTES = 32;
 const OWNER_ONLY_FOLDER = 0o700;
 const OWNER_ONLY_FILE = 0o600;
@@ -73,41 +70,6 @@ export async function requireLedger({ spool, ledgerFile }: Pick<DataFolder, 'spo
   if (isThere) return;
   const segments = (await readdir(spool)).filter((name) => name.endsWith('.seg')).length;
   if (segments > 0) throw new HubError('ledger.missing', { segments });
-}
-
-/**
- * Removes what a crash left of packs that were not committed. Only while the ledger is locked by this process:
- * another hub's unfinished packs look the same.
- *
- * @returns how many
- */
-export async function removeUnfinishedPacks({ store }: DataFolder): Promise<number> {
-  const unfinished = (await readdir(store)).filter((name) => name.endsWith('.pack.tmp'));
-  for (const name of unfinished) await rm(join(store, name), { force: true });
-  return unfinished.length;
-}
-
-/**
- * Removes packs that were committed, but whose result nobody took: the process died, or had lost its lease, between the
- * two. Only before work begins, while the ledger is locked by this process.
- *
- * @param orphansOf - of names of packs, those that nothing refers to
- * @returns how many
- */
-export async function removeOrphanPacks(
-  { store }: DataFolder,
-  orphansOf: (names: readonly string[]) => Promise<readonly string[]>,
-): Promise<number> {
-  const packs = (await readdir(store)).filter((name) => name.endsWith(PACK));
-  let removed = 0;
-  for (let at = 0; at < packs.length; at += PACKS_AT_ONCE) {
-    const names = packs.slice(at, at + PACKS_AT_ONCE).map((name) => name.slice(0, -PACK.length));
-    for (const name of await orphansOf(names)) {
-      await rm(join(store, `${name}${PACK}`), { force: true });
-      removed += 1;
-    }
-  }
-  return removed;
 }
 
 /**

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HubError } from '../../core/errors.ts';
-import { openDataFolder, removeOrphanPacks, removeUnfinishedPacks } from '../../platform/data-folder.ts';
+import { openDataFolder } from '../../platform/data-folder.ts';
 
 describe('the data folder', () => {
   let parent: string;
@@ -114,34 +114,4 @@ describe('the data folder', () => {
       expect(error).to.be.instanceOf(TypeError);
     });
   }
-
-  it('removes packs that were never committed and nothing else', async () => {
-    const folder = await openDataFolder(dir, {});
-    for (const name of ['a.pack', 'b.pack.tmp', 'c.pack.tmp']) await writeFile(join(folder.store, name), '');
-
-    const removed = await removeUnfinishedPacks(folder);
-
-    expect(removed).to.equal(2);
-    expect(await readdir(folder.store)).to.deep.equal(['a.pack']);
-  });
-
-  it('removes the packs that nothing refers to, however many there are', async () => {
-    const folder = await openDataFolder(dir, {});
-    const names = Array.from({ length: 1_201 }, (_, n) => `pack-${n}`);
-    for (const name of [...names.map((each) => `${each}.pack`), 'other.txt', 'half.pack.tmp'])
-      await writeFile(join(folder.store, name), '');
-    const asked: string[] = [];
-
-    const removed = await removeOrphanPacks(folder, (some) => {
-      asked.push(...some);
-      return Promise.resolve(some.filter((name) => name.endsWith('7')));
-    });
-
-    expect(asked.toSorted()).to.deep.equal(names.toSorted());
-    expect(removed).to.equal(120);
-    const left = await readdir(folder.store);
-    expect(left)
-      .to.have.length(1_201 - 120 + 2)
-      .and.include.members(['other.txt', 'half.pack.tmp', 'pack-8.pack']);
-  });
 });
