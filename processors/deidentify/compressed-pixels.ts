@@ -16,6 +16,12 @@ export function hiddenText(stream: Uint8Array, transferSyntaxUid: string): strin
   return undefined;
 }
 
+/** True for a fragment that begins an image of its own: JPEG and JPEG-LS, JPEG 2000, JPEG XL. */
+export function beginsFrame(fragment: Uint8Array): boolean {
+  const mark = uint16(fragment, 0);
+  return mark === 0xffd8 || mark === 0xff4f || mark === 0xff0a;
+}
+
 /** ISO/IEC 10918-1 Annex B, 14495-1 Annex C. */
 function jpegText(stream: Uint8Array, isLossless: boolean): string | undefined {
   let offset = 0;

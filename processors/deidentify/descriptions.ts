@@ -18,6 +18,8 @@ const SIZE = /^\d{1,4}(?:\.\d{1,4})?(?:[x×]\d{1,4}(?:\.\d{1,4})?){1,3}$/;
 /** `TE 90`, `b=1000`, `p2`. */
 const PARAMETER = /^(?:b|te|tr|ti|fa|pat|grappa|ipat|mb|nex|avg|ave|matrix|shots|etl)$/i;
 const PARAMETER_VALUE = /^(?:b|te|tr|ti|fa|p|s|mb|ch)\d{1,4}$/i;
+/** Left, right, anterior, posterior, superior, inferior, head, foot. */
+const DIRECTION = /^[LRAPSIHF]$/;
 const PLAIN_NUMBER = /^\d{1,4}(?:\.\d{1,3})?$/;
 
 /**
@@ -39,20 +41,26 @@ function cleanedValue(value: string, ownTokens: ReadonlySet<string>): string {
   let cleaned = '';
   let keptEnd = -1;
   let before = '';
+  let isWhole = true;
   for (const match of value.matchAll(TOKEN)) {
     const [token] = match;
     const lower = token.toLowerCase();
     const isHarmless =
       !ownTokens.has(lower) &&
-      (isSafeWord(lower) || isMeasure(token) || (PARAMETER.test(before) && PLAIN_NUMBER.test(token)));
+      (isSafeWord(lower) ||
+        DIRECTION.test(token) ||
+        isMeasure(token) ||
+        (PARAMETER.test(before) && PLAIN_NUMBER.test(token)));
     before = token;
+    isWhole &&= isHarmless;
     if (!isHarmless) continue;
     const between = keptEnd < 0 ? '' : value.slice(keptEnd, match.index);
     // What stood between two words stays while it is no more than punctuation.
     cleaned += (keptEnd >= 0 && /[\p{L}\p{N}]/u.test(between) ? ' ' : asciiOnly(between)) + token;
     keptEnd = match.index + token.length;
   }
-  return cleaned;
+  // Brackets and quotes around harmless words are harmless.
+  return isWhole && cleaned !== '' ? asciiOnly(value) : cleaned;
 }
 
 function isMeasure(token: string): boolean {

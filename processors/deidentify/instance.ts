@@ -11,22 +11,24 @@ import type { Part10Header } from '../../core/dicom/part10.ts';
 import { patientDigest } from '../../core/dicom/patient.ts';
 import type { ByteSource } from '../../core/store.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
+import { csaNumbers } from './csa-numbers.ts';
 import type { ElementPath } from './decision.ts';
 import { bodyOf } from './body.ts';
-import { hiddenText } from './compressed-pixels.ts';
+import { beginsFrame, hiddenText } from './compressed-pixels.ts';
 import { changesFor, UNTOUCHED, withClaims } from './pixels/claims.ts';
 import type { AttributeChange, PixelClaims, PixelCleaner } from './pixels/cleaning.ts';
 import { decidePixels } from './pixels/decision-table.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 import { rewriteHeader } from './rewrite.ts';
 import type { Rewritten } from './rewrite.ts';
+import { tokensOf } from './safe-words.ts';
 import type { Tally } from './tally.ts';
 import { verifyOutput } from './verify.ts';
 
 /** Emptying what was found can uncover nothing new, so two rounds settle it; a third says something else is wrong. */
 const VERIFICATION_ROUNDS = 3;
-/** Compressed pixel data is looked through in memory. */
-const COMPRESSED_LIMIT_BYTES = 512 * 1024 * 1024;
+/** A compressed frame is looked through in memory. */
+const FRAME_LIMIT_BYTES = 64 * 1024 * 1024;
 
 export type InstanceOutcome = ReleasedInstance | HeldInstance;
 
@@ -63,6 +65,10 @@ export interface OriginalIdentity {
   readonly studyInstanceUid: string;
   readonly sopInstanceUid: string;
   readonly patient: string;
+  /** What else says who the patient is: two instances of one patient do not contradict each other in it. */
+  readonly birthDate: string | undefined;
+  /** Components of the name, in lower case. */
+  readonly nameParts: readonly string[];
 }
 
 /**
@@ -89,7 +95,7 @@ export async function deidentifyInstance(
   if (cleaned.outcome === 'held') return { outcome: 'held', reason: cleaned.reason, original };
 
   const claimed = withClaims(plan, cleaned.claims);
-  const changes = changesFor(cleaned);
+  const changes = [...changesFor(cleaned), ...csaNumbers(header, plan)];
   const proven = rewriteAndVerify(header, claimed, pseudonyms, changes);
   if (typeof proven === 'string') return { outcome: 'held', reason: proven, original };
 
@@ -137,23 +143,33 @@ function rewriteAndVerify(
   return 'a removed value could not be taken out of the output';
 }
 
+/** Frame by frame: a stream of two gigabytes is never in memory at once. */
 async function textInPixelData(source: ByteSource, header: Part10Header): Promise<string | undefined> {
   const place = header.pixelData;
   if (place === undefined || place.length !== undefined) return undefined;
-  const parts: Uint8Array[] = [];
+  let frame: Uint8Array[] = [];
   let sizeBytes = 0;
   let isOffsetTable = true;
+  const look = () => hiddenText(Buffer.concat(frame), header.transferSyntaxUid);
   for await (const { offset, length } of fragments(source, header, place)) {
     // The first item is the Basic Offset Table (PS3.5 Section A.4).
     if (isOffsetTable) {
       isOffsetTable = false;
       continue;
     }
+    if (length > FRAME_LIMIT_BYTES) return 'compressed pixel data too large to look through';
+    const fragment = header.inflated?.subarray(offset, offset + length) ?? (await source.read(offset, length));
+    if (frame.length > 0 && beginsFrame(fragment)) {
+      const hidden = look();
+      if (hidden !== undefined) return hidden;
+      frame = [];
+      sizeBytes = 0;
+    }
     sizeBytes += length;
-    if (sizeBytes > COMPRESSED_LIMIT_BYTES) return 'compressed pixel data too large to look through';
-    parts.push(await source.read(offset, length));
+    if (sizeBytes > FRAME_LIMIT_BYTES) return 'compressed pixel data too large to look through';
+    frame.push(fragment);
   }
-  return hiddenText(Buffer.concat(parts), header.transferSyntaxUid);
+  return look();
 }
 
 function identityOf({ dataSet }: Part10Header): OriginalIdentity {
@@ -161,6 +177,8 @@ function identityOf({ dataSet }: Part10Header): OriginalIdentity {
     studyInstanceUid: parseStudyInstanceUid(dataSet.string('StudyInstanceUID')),
     sopInstanceUid: parseSopInstanceUid(dataSet.string('SOPInstanceUID')),
     patient: patientDigest(dataSet),
+    birthDate: dataSet.string('PatientBirthDate')?.replaceAll('.', ''),
+    nameParts: tokensOf(dataSet.strings('PatientName').join(' ')),
   };
 }
 

@@ -32,10 +32,22 @@ const SIEMENS_FUNCTIONAL: Block = {
   ],
 };
 
+/** Acceleration, `p2` or `p2 s3`: the phase-encode bandwidth means nothing without it. */
+const SIEMENS_ACCELERATION: Block = {
+  creator: 'SIEMENS MR HEADER',
+  group: '0051',
+  rows: [['11', 'LO', '[ps][0-9]{1,2}(?: ?[ps][0-9]{1,2})?']],
+};
+/** Read from the CSA header of software that writes them nowhere else; see csa-header.ts. */
+const SIEMENS_CSA: readonly Block[] = [
+  { creator: 'SIEMENS MR SDI 02', group: '0021', rows: [['1C', 'IS', '[01]']] }, // phase encode direction positive
+  { creator: 'IMAGING HUB CSA NUMBERS', group: '0029', rows: [['01', 'FD']] }, // slice normal
+];
+
 /** By the name a policy gives; the elements of the enhanced objects stand in a sequence per frame, whose items are entered. */
 const LISTS = {
   'siemens-mr-diffusion': [SIEMENS_DIFFUSION],
-  'siemens-mr-functional': [SIEMENS_FUNCTIONAL],
+  'siemens-mr-functional': [SIEMENS_FUNCTIONAL, SIEMENS_ACCELERATION, ...SIEMENS_CSA],
   'siemens-mr-enhanced': [
     {
       creator: 'SIEMENS MR SDS 01',
@@ -88,7 +100,18 @@ const LISTS = {
     {
       creator: 'GEMS_RELA_01',
       group: '0021',
-      rows: [['4F', 'SS']], // locations in acquisition
+      rows: [
+        ['4F', 'SS'], // locations in acquisition
+        ['5E', 'DS'], // seconds on the timer of the acquisition: slice timing where it is filled
+      ],
+    },
+    {
+      creator: 'GEMS_ACQU_01',
+      group: '0019',
+      rows: [
+        ['5A', 'FL'], // acquisition duration, µs
+        ['9E', 'LO', 'EPI2?|EPIRT|FGRE|EFGRE3D|FSE|SSFSE|3DGRASS|SPEP|PGSE'], // internal name of the pulse sequence
+      ],
     },
   ],
   'philips-mr-diffusion': [

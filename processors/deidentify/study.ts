@@ -2,6 +2,7 @@
  * A study is released whole or held whole: every instance is de-identified and proven before anything counts as done.
  * The processor and `hub deidentify` both call this.
  */
+import { createHash } from 'node:crypto';
 import { HubError } from '../../core/errors.ts';
 import type { ByteSource } from '../../core/store.ts';
 import { compileLookups } from './compiled-plan.ts';
@@ -53,12 +54,13 @@ export interface HeldStudy {
 /**
  * De-identifies the instances of one study.
  *
- * @throws {HubError} when the store fails or the signal fires; content that is wrong is an outcome, not an error
+ * @throws {HubError} `config.invalid` for another key than the policy's; when the store fails or the signal fires; content that is wrong is an outcome, not an error
  */
 export async function deidentifyInstances<Written>(
   instances: readonly StudyInstance[],
   options: StudyOptions<Written>,
 ): Promise<StudyOutcome<Written>> {
+  refuseOtherKey(options.plan, options.secret);
   const cleaner = createPixelCleaner(options.plan);
   try {
     await cleaner.survey(instances, options.signal);
@@ -138,10 +140,24 @@ async function examine(
   }
 }
 
+/** One ID with two birth dates, or with names that have no part in common, is two people: somebody mistyped an ID. */
 function mismatchOf(first: OriginalIdentity | undefined, one: OriginalIdentity | undefined): string | undefined {
   if (first === undefined || one === undefined) return undefined;
-  if (first.patient !== one.patient) return 'dataset.patient-mismatch';
+  const isOtherBirthDate =
+    first.birthDate !== undefined && one.birthDate !== undefined && first.birthDate !== one.birthDate;
+  const isOtherName =
+    first.nameParts.length > 0 &&
+    one.nameParts.length > 0 &&
+    !first.nameParts.some((part) => one.nameParts.includes(part));
+  if (first.patient !== one.patient || isOtherBirthDate || isOtherName) return 'dataset.patient-mismatch';
   return first.studyInstanceUid === one.studyInstanceUid ? undefined : 'policy.unsafe';
+}
+
+/** Under another key every name would be another one: nothing given out before could be joined with it. */
+function refuseOtherKey({ policy, keyDigest }: Plan, secret: Uint8Array): void {
+  const digest = createHash('sha256').update(secret).digest('hex');
+  if (keyDigest !== undefined && keyDigest !== digest)
+    throw new HubError('config.invalid', { detail: `policy ${policy}: the key is not the one keyDigest names` });
 }
 
 function summaryOf(held: readonly { readonly reason: string }[]): string {
