@@ -101,7 +101,9 @@ class Judge {
       const at = `${file.name}: ${element.path} ${element.vr}`;
       this.#examined[expectation] += 1;
       const found = after.get(element.path);
-      if (spelling !== undefined && expectation !== 'gone') {
+      // Where a sequence was planted twice, the first has won: what stands there may be a canary.
+      const isSpelled = spelling !== undefined && element.text?.match(CANARY) === null;
+      if (isSpelled && expectation !== 'gone') {
         const left = spelling.traces.filter((trace) => found?.text?.toLowerCase().includes(trace) === true);
         if (left.length > 0) this.#knownLeft.push(`${at}: ${spelling.how}`);
         continue;
@@ -180,7 +182,9 @@ class Judge {
   #wholeFile(file: PlantedFile, sourceText: string, outputText: string, mayStay: ReadonlySet<string>): void {
     for (const [planted] of outputText.matchAll(PLANTED)) {
       const lower = planted.toLowerCase();
-      if (!mayStay.has(lower)) this.#leaks.push(`${file.name}: ${lower} in the bytes, ${around(sourceText, lower)}`);
+      // The byte behind a UID may look like a digit of it: group 3002 does.
+      if (!mayStay.has(lower) && !mayStay.has(lower.slice(0, -1)))
+        this.#leaks.push(`${file.name}: ${lower} in the bytes, ${around(sourceText, lower)}`);
     }
     const { family, given, id, numericId, birthDate, physician } = this.#corpus.patient;
     const dates = this.#policy.options?.includes(MODIFIED) === true ? [] : [birthDate];
