@@ -129,6 +129,8 @@ export class Retention {
       // Not everything is recorded, or it is being written, or something follows the last record: it stays.
       if (sizeBytes === undefined || sizeBytes <= SEGMENT_MAGIC.length || recorded.get(name) !== sizeBytes) continue;
       const neededBytes = await ledger.retention.neededBytes(name);
+      // All of it is in the object store: it leaves the disk by itself, and its position stays for the packs.
+      if (neededBytes === 0 && this.#ports.sweepPacks !== undefined) continue;
       if (neededBytes > 0 && neededBytes >= sizeBytes * this.#options.compactBelowFraction) continue;
       if (neededBytes > 0) {
         const { nextName } = this.#ports;

@@ -2,62 +2,42 @@
  * Removes packs of received objects from the object store when nothing needs them any more. A pack is removed whole or
  * not at all: it is 16 MiB at most, or one object, so little that is old stays for little that is not.
  *
- * A pack that no row points at may be one that is about to be told to the ledger. Of this hub's own it is not when its
- * segment has left the local disk, or the ledger knows the segment beyond it: a segment goes only after all of it was
- * told, and what was copied before a restart is copied again under another name.
+ * That no row points at a pack is not enough: the rows may come yet, or have been in a ledger that was lost. It goes only
+ * when this very ledger says that it was told of the segment beyond the pack. So whatever points at it is known, and what
+ * a restart left of packs is among it: the same records were shipped again under another name. Of packs of other hubs a
+ * hub knows nothing.
  */
 import type { Ledger } from '../../core/ledger.ts';
-import type { Clock } from '../../core/ports.ts';
-import type { PackEntry, PackShelf } from '../../core/store.ts';
+import type { PackShelf } from '../../core/store.ts';
 import type { SpoolFiles } from './files.ts';
-import { PACKS, packOrigin, type PackOrigin } from './pack-name.ts';
-
-/** Looked at together: the local disk and the positions are asked once for so many. */
-const PACKS_AT_ONCE = 500;
-/** Of another hub's packs it is only known how old they are: no hub holds on to one for so long without telling the ledger. */
-const FOREIGN_MS = 30 * 86_400_000;
+import { PACKS, packOrigin } from './pack-name.ts';
 
 export interface PackSweepPorts {
   readonly shelf: Pick<PackShelf, 'list' | 'remove'>;
   readonly files: Pick<SpoolFiles, 'list'>;
   readonly ledger: Pick<Ledger, 'instances' | 'retention'>;
-  readonly clock: Clock;
   readonly node: string;
 }
 
 /** @returns how many packs were removed @throws {HubError} what store or ledger say; what was removed by then is */
-export async function sweepPacks(ports: PackSweepPorts): Promise<number> {
+export async function sweepPacks({ shelf, files, ledger, node }: PackSweepPorts): Promise<number> {
+  const positions = await ledger.instances.spoolPositions();
+  const told = new Map(positions.map(({ segment, offset }) => [segment, offset]));
+  /** Segments, and packs that a rebuilt ledger was told of by name, that must still be known. */
+  const kept = new Set<string>();
   let removed = 0;
-  let some: (PackEntry & { readonly origin: PackOrigin })[] = [];
-  for await (const entry of ports.shelf.list(PACKS)) {
-    const origin = packOrigin(entry.pack);
+  for await (const { pack } of shelf.list(`${PACKS}${node}/`)) {
+    const origin = packOrigin(pack);
     if (origin === undefined) continue;
-    some.push({ ...entry, origin });
-    if (some.length < PACKS_AT_ONCE) continue;
-    removed += await sweepSome(some, ports);
-    some = [];
+    const name = pack.slice(PACKS.length);
+    const isTold = (told.get(origin.segment) ?? 0) >= origin.to || told.has(name);
+    if (isTold && (await ledger.retention.neededBytes(name)) === 0) {
+      await shelf.remove(pack);
+      removed += 1;
+    } else kept.add(origin.segment).add(name);
   }
-  return removed + (await sweepSome(some, ports));
-}
-
-async function sweepSome(
-  packs: readonly (PackEntry & { readonly origin: PackOrigin })[],
-  { shelf, files, ledger, clock, node }: PackSweepPorts,
-): Promise<number> {
-  if (packs.length === 0) return 0;
-  // After the packs were seen: a segment whose pack is there and not told yet is still on the disk now.
-  const local = new Set(await files.list());
-  const recorded = new Map((await ledger.instances.spoolPositions()).map(({ segment, offset }) => [segment, offset]));
-  const foreignBefore = clock.now().getTime() - FOREIGN_MS;
-  let removed = 0;
-  for (const { pack, madeAt, origin } of packs) {
-    const isTold =
-      origin.node === node
-        ? !local.has(origin.segment) || (recorded.get(origin.segment) ?? 0) >= origin.to
-        : madeAt.getTime() < foreignBefore;
-    if (!isTold || (await ledger.retention.neededBytes(pack.slice(PACKS.length))) > 0) continue;
-    await shelf.remove(pack);
-    removed += 1;
-  }
+  // Only what has neither bytes here nor there: a segment that is there and not known would be told again as new.
+  for (const segment of await files.list()) kept.add(segment);
+  for (const { segment } of positions) if (!kept.has(segment)) await ledger.retention.forgetSegment(segment);
   return removed;
 }

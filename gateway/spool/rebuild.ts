@@ -98,6 +98,8 @@ export async function rebuildLedger(
   setNow(new Date());
   if (!isRouted) for (const study of studies) await ledger.quarantine.hold(heldStudy(study));
   // Last: a segment without its position is read again from the beginning by the next start.
+  // Of packs it says that this ledger knows them. The segments they came from get none: a hub that still has some on its
+  // disk ships and tells them again, which changes nothing but that what only the disk has is not passed over.
   for (const { name, endOffset } of segments) await ledger.instances.record([], { segment: name, offset: endOffset });
   return { ...counts, studies: studies.size };
 }
