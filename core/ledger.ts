@@ -357,6 +357,19 @@ export interface Page {
   readonly before?: string;
 }
 
+/**
+ * Whose studies and commitments are meant: those of this replica, and with `abandonedAt` also those of replicas that had
+ * no lease at that time.
+ */
+export interface Whose {
+  readonly abandonedAt?: Date;
+}
+
+/** Held by a replica that receives: while it is, nobody else judges what it received. */
+export function nodeLease(node: string): string {
+  return `node/${node}`;
+}
+
 /** Until when something has to have ended to be removed now; undefined is never. */
 export interface RetentionRules {
   readonly receivedBefore?: Date;
@@ -443,9 +456,9 @@ export interface Ledger {
   };
   readonly studies: {
     /** Those that have to be judged: the timer is over, or something else happened that bears on their completion. */
-    due(now: Date, limit: number): Promise<readonly DueStudy[]>;
+    due(now: Date, limit: number, whose?: Whose): Promise<readonly DueStudy[]>;
     /** When the next one is due, as far as it can be known now; undefined when none waits. */
-    nextDue(): Promise<Date | undefined>;
+    nextDue(whose?: Whose): Promise<Date | undefined>;
     /** Undefined: not due any more, nothing of it waits for a completion. */
     completionFacts(study: StudyInstanceUid): Promise<CompletionFacts | undefined>;
     /**
@@ -565,7 +578,7 @@ export interface Ledger {
     /** A repeat of what was reported, or could not be, is decided and reported once more. */
     request(request: CommitmentRequest, decideBy: Date): Promise<CommitmentOutcome>;
     /** Those to be decided or reported by then, longest due first. */
-    due(by: Date, limit: number): Promise<readonly CommitmentRow[]>;
+    due(by: Date, limit: number, whose?: Whose): Promise<readonly CommitmentRow[]>;
     /** In the order of the request. */
     evidence(commitmentId: string): Promise<readonly CommitmentEvidence[]>;
     /** Of a content with this UID nothing was kept; until the study is removed. */
@@ -650,6 +663,14 @@ export interface Ledger {
     renew(name: string, fence: number, leaseMs: number, now: Date): Promise<boolean>;
     /** Lets the next one have it at once. False: it was lost before. */
     release(name: string, fence: number): Promise<boolean>;
+  };
+  readonly keys: {
+    /**
+     * Whether the replicas of the hub have the same key for a purpose; the first one to ask says which.
+     *
+     * @param fingerprint - by which the key is known and cannot be found out
+     */
+    agree(purpose: string, fingerprint: string): Promise<boolean>;
   };
   readonly tokens: {
     create(

@@ -9,9 +9,11 @@ import type {
   CommitmentState,
   NextOfCommitment,
   Page,
+  Whose,
 } from '../../../core/ledger.ts';
 import type { BlobRef } from '../../../core/store.ts';
 import type { Database, Script } from './script.ts';
+import { ofNode, parametersOf } from './nodes.ts';
 import { openList } from './page.ts';
 
 interface Found {
@@ -26,8 +28,8 @@ export function commitmentWrites(db: Database) {
   );
   const insert = db.query<{ commitment: number }>(
     `INSERT INTO commitments (commitment_id, source, transaction_uid, calling_ae_title, called_ae_title, association_id,
-                              state, requested_at, decide_by, due_at)
-     VALUES (?, ?, ?, ?, ?, ?, 'deciding', ?, ?, ?) RETURNING commitment`,
+                              state, requested_at, decide_by, due_at, node)
+     VALUES (?, ?, ?, ?, ?, ?, 'deciding', ?, ?, ?, ?) RETURNING commitment`,
   );
   const insertItem = db.query(
     'INSERT INTO commitment_items (commitment, item, sop_class_uid, sop_instance_uid) VALUES (?, ?, ?, ?)',
@@ -36,7 +38,7 @@ export function commitmentWrites(db: Database) {
     'SELECT sop_class_uid, sop_instance_uid FROM commitment_items WHERE commitment = ? ORDER BY item',
   );
   const goOn = db.query(
-    'UPDATE commitments SET association_id = ?, called_ae_title = ?, due_at = ? WHERE commitment = ?',
+    'UPDATE commitments SET association_id = ?, called_ae_title = ?, due_at = ?, node = ? WHERE commitment = ?',
   );
   const again = db.query(
     `UPDATE commitments SET state = 'deciding', requested_at = ?, decide_by = ?, attempts = 0, decided_at = NULL,
@@ -77,7 +79,7 @@ export function commitmentWrites(db: Database) {
       if (known === undefined) {
         const row = yield* insert.get(
           ...[request.commitmentId, source, transactionUid, callingAeTitle, calledAeTitle, associationId],
-          ...[now.toISOString(), decideBy.getTime(), now.getTime()],
+          ...[now.toISOString(), decideBy.getTime(), now.getTime(), db.node],
         );
         if (row === undefined) throw new TypeError('a commitment was not made');
         for (const [n, item] of items.entries()) {
@@ -98,7 +100,7 @@ export function commitmentWrites(db: Database) {
         yield* again.send(now.toISOString(), decideBy.getTime(), known.commitment);
         yield* forgetReasons.send(known.commitment);
       }
-      yield* goOn.send(associationId, calledAeTitle, now.getTime(), known.commitment);
+      yield* goOn.send(associationId, calledAeTitle, now.getTime(), db.node, known.commitment);
       return { outcome: 'repeated', commitmentId: known.commitment_id };
     },
     *rejected(
@@ -180,7 +182,7 @@ const SELECT = `SELECT c.*, (SELECT count(*) FROM commitment_items i WHERE i.com
 
 export function commitmentReads(db: Database) {
   const due = db.query<CommitmentTableRow>(
-    `${SELECT} WHERE c.due_at IS NOT NULL AND c.due_at <= ? ORDER BY c.due_at, c.commitment LIMIT ?`,
+    `${SELECT} WHERE c.due_at IS NOT NULL AND c.due_at <= ? AND ${ofNode('c')} ORDER BY c.due_at, c.commitment LIMIT ?`,
   );
   const one = db.query<CommitmentTableRow>(`${SELECT} WHERE c.commitment_id = ?`);
   const evidence = db.query<EvidenceRow>(
@@ -218,8 +220,8 @@ export function commitmentReads(db: Database) {
   });
 
   return {
-    *due(by: Date, limit: number): Script<readonly CommitmentRow[]> {
-      return (yield* due.all(by.getTime(), limit)).map(toRow);
+    *due(by: Date, limit: number, whose?: Whose): Script<readonly CommitmentRow[]> {
+      return (yield* due.all(by.getTime(), ...parametersOf(db, whose), limit)).map(toRow);
     },
     *evidence(commitmentId: string): Script<readonly CommitmentEvidence[]> {
       return (yield* evidence.all(commitmentId)).map(toEvidence);

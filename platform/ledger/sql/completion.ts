@@ -1,7 +1,16 @@
 /** When to judge whether a study is complete, and what is known of it then. */
 import type { CommittedList, SourceAnswer } from '../../../core/completion.ts';
 import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { Attributes, CompletionFacts, DueStudy, Provenance, Release, SeriesRow } from '../../../core/ledger.ts';
+import type {
+  Attributes,
+  CompletionFacts,
+  DueStudy,
+  Provenance,
+  Release,
+  SeriesRow,
+  Whose,
+} from '../../../core/ledger.ts';
+import { ofNode, parametersOf } from './nodes.ts';
 import type { Database, Script } from './script.ts';
 
 /** A study that gets an instance with every commit and has to be judged at each is judged as often as this. */
@@ -102,28 +111,29 @@ export function completionReads(db: Database) {
     force_at: number;
   }>(
     `SELECT study_instance_uid, timer_version, due_at, force_at FROM (
-       SELECT study_instance_uid, timer_version, due_at, force_at FROM studies
-       WHERE due_at IS NOT NULL AND holds = 0 AND due_at <= ?
+       SELECT s.study_instance_uid, s.timer_version, s.due_at, s.force_at FROM studies s
+       WHERE s.due_at IS NOT NULL AND s.holds = 0 AND s.due_at <= ? AND ${ofNode('s')}
        UNION
        SELECT s.study_instance_uid, s.timer_version, s.due_at, s.force_at
        FROM completion c JOIN studies s USING (study_instance_uid)
-       WHERE c.look_at IS NOT NULL AND c.look_at <= ? AND s.due_at IS NOT NULL AND s.holds = 0
+       WHERE c.look_at IS NOT NULL AND c.look_at <= ? AND s.due_at IS NOT NULL AND s.holds = 0 AND ${ofNode('s')}
        UNION
        SELECT s.study_instance_uid, s.timer_version, s.due_at, s.force_at
        FROM completion c JOIN studies s USING (study_instance_uid)
        WHERE c.at_arrival = 1 AND c.looked_at <= ? AND c.looked_version <> s.timer_version
-         AND s.due_at IS NOT NULL AND s.holds = 0
+         AND s.due_at IS NOT NULL AND s.holds = 0 AND ${ofNode('s')}
      ) AS judged ORDER BY due_at LIMIT ?`,
   );
   const nextDue = db.query<{ at: number | null }>(
     `SELECT min(at) AS at FROM (
-       SELECT min(due_at) AS at FROM studies WHERE due_at IS NOT NULL AND holds = 0
+       SELECT min(s.due_at) AS at FROM studies s WHERE s.due_at IS NOT NULL AND s.holds = 0 AND ${ofNode('s')}
        UNION ALL
        SELECT min(c.look_at) FROM completion c JOIN studies s USING (study_instance_uid)
-       WHERE c.look_at IS NOT NULL AND s.due_at IS NOT NULL AND s.holds = 0
+       WHERE c.look_at IS NOT NULL AND s.due_at IS NOT NULL AND s.holds = 0 AND ${ofNode('s')}
        UNION ALL
        SELECT min(c.looked_at) + ${ARRIVAL_LOOK_MS} FROM completion c JOIN studies s USING (study_instance_uid)
        WHERE c.at_arrival = 1 AND c.looked_version <> s.timer_version AND s.due_at IS NOT NULL AND s.holds = 0
+         AND ${ofNode('s')}
      ) AS times`,
   );
   const facts = db.query<FactsRow>(
@@ -182,15 +192,18 @@ export function completionReads(db: Database) {
   };
 
   return {
-    *due(now: Date, limit: number): Script<readonly DueStudy[]> {
-      return (yield* due.all(now.getTime(), now.getTime(), now.getTime() - ARRIVAL_LOOK_MS, limit)).map((row) => ({
+    *due(now: Date, limit: number, whose?: Whose): Script<readonly DueStudy[]> {
+      const of = parametersOf(db, whose);
+      const times = [now.getTime(), now.getTime(), now.getTime() - ARRIVAL_LOOK_MS].flatMap((at) => [at, ...of]);
+      return (yield* due.all(...times, limit)).map((row) => ({
         studyInstanceUid: row.study_instance_uid,
         version: row.timer_version,
         signal: now.getTime() >= row.force_at ? 'force' : 'quiet',
       }));
     },
-    *nextDue(): Script<Date | undefined> {
-      const at = (yield* nextDue.get())?.at ?? null;
+    *nextDue(whose?: Whose): Script<Date | undefined> {
+      const of = parametersOf(db, whose);
+      const at = (yield* nextDue.get(...of, ...of, ...of))?.at ?? null;
       return at === null ? undefined : new Date(at);
     },
     *completionFacts(studyInstanceUid: StudyInstanceUid): Script<CompletionFacts | undefined> {

@@ -110,6 +110,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
        state = 'receiving',
        last_received_at = ?,
        quiet_ms = ?,
+       node = ?,
        timer_version = timer_version + 1,
        force_at = coalesce(force_at, ?),
        due_at = CASE WHEN coalesce(force_at, ?) < ? THEN coalesce(force_at, ?) ELSE ? END
@@ -158,7 +159,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
     const quietAt = now.getTime() + (instance.lookMs ?? instance.quietMs);
     const forceAt = now.getTime() + instance.forceMs;
     yield* receive.send(
-      ...[more, instance.receivedAt, instance.quietMs],
+      ...[more, instance.receivedAt, instance.quietMs, db.node],
       ...[forceAt, forceAt, quietAt, forceAt, quietAt],
       study,
     );

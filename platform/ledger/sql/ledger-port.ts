@@ -78,8 +78,8 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       one: (study, instance, series) => read(() => reads.instances.one(study, instance, series)),
     },
     studies: {
-      due: (now, limit) => read(() => reads.studies.due(now, limit)),
-      nextDue: () => read(() => reads.studies.nextDue()),
+      due: (now, limit, whose) => read(() => reads.studies.due(now, limit, whose)),
+      nextDue: (whose) => read(() => reads.studies.nextDue(whose)),
       completionFacts: (study) => read(() => reads.studies.completionFacts(study)),
       reconsider: () => write('studies', 'reconsider'),
       postpone: (due, until, atArrival) => write('studies', 'postpone', due, until, atArrival),
@@ -156,7 +156,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     },
     commitments: {
       request: (request, decideBy) => write('commitments', 'request', request, decideBy),
-      due: (by, limit) => read(() => reads.commitments.due(by, limit)),
+      due: (by, limit, whose) => read(() => reads.commitments.due(by, limit, whose)),
       evidence: (commitmentId) => read(() => reads.commitments.evidence(commitmentId)),
       rejected: (copy) => write('commitments', 'rejected', copy),
       decide: (commitmentId, failures) => write('commitments', 'decide', commitmentId, failures),
@@ -202,6 +202,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       expiredRuns: (runIds) => read(() => reads.retention.expiredRuns(runIds)),
       usage: () => read(() => reads.retention.usage()),
     },
+    keys: { agree: (purpose, fingerprint) => write('keys', 'agree', purpose, fingerprint) },
     tokens: {
       create: (token) => write('tokens', 'create', token),
       async find(secretSha256) {

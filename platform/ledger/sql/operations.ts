@@ -11,6 +11,7 @@ import { jobWrites } from './jobs.ts';
 import { leaseWrites } from './leases.ts';
 import { openHolds, quarantineReads, quarantineWrites } from './quarantine.ts';
 import { retentionReads, retentionWrites } from './retention.ts';
+import { keyWrites } from './nodes.ts';
 import { openReplay, runReads, runWrites } from './runs.ts';
 import { studyReads, studyWrites } from './studies.ts';
 import { timelineReads } from './timeline.ts';
@@ -37,6 +38,7 @@ export function openWrites(db: Database) {
     events: eventWrites(log),
     groups: groupWrites(db),
     leases: leaseWrites(db),
+    keys: keyWrites(db),
     tokens: tokenWrites(db),
     retention: retentionWrites(db),
   };
