@@ -1,11 +1,12 @@
 /** `hub store usage | export | verify | rebuild`: what the data folder holds, for whoever looks after it. */
-import { access, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import type { KeptBecause, UsageRow } from '../core/ledger.ts';
-import { readCatalogue } from '../gateway/spool/catalogue.ts';
+import { type Catalogue, openIfThere, readCatalogue } from '../gateway/spool/catalogue.ts';
 import { exportInstances } from '../gateway/spool/export.ts';
-import { openSpoolFolder, syncFolder } from '../gateway/spool/files.ts';
+import { syncFolder } from '../gateway/spool/files.ts';
+import { isPack, type ReadSegments } from '../gateway/spool/pack-segments.ts';
 import { rebuildLedger } from '../gateway/spool/rebuild.ts';
 import { verifySpool } from '../gateway/spool/verify.ts';
 import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
@@ -16,6 +17,7 @@ import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { progressBar } from './progress.ts';
+import { openReceivedSegments } from './received-segments.ts';
 import { interruptible } from './signals.ts';
 import { columns, json, type Terminal, terminal } from './terminal.ts';
 
@@ -59,27 +61,32 @@ interface Wanted {
 }
 
 async function perform(verb: string | undefined, config: Config, wanted: Wanted): Promise<Said> {
-  const folder = config.hub.data;
   switch (verb ?? '') {
     case 'usage':
-      return await usage(folder);
+      return await usage(config);
     case 'export':
-      return await exportTo(folder, wanted);
+      return await lookThrough(config, (files) => exportTo(files, wanted));
     case 'verify':
-      return await verify(folder);
+      return await lookThrough(config, (files) => verify(files, config));
     case 'rebuild':
-      return await rebuild(config, wanted.isRouted);
+      return await lookThrough(config, (files) => rebuild(files, config, wanted.isRouted), true);
     default:
       throw new HubError('command.usage', { detail: `no ${verb ?? 'command'}: usage, export, verify, rebuild` });
   }
 }
 
-/** @throws {HubError} `resource.not-found` where no hub has received anything; a command that looks makes no folder */
-async function openSegments(folder: string) {
-  const path = join(folder, 'spool');
-  if (!(await isThere(path)))
-    throw new HubError('resource.not-found', { detail: `no hub has received anything in ${folder}` });
-  return await openSpoolFolder(path);
+/** Looks through what was received. @param isStoredOnly - not at what only this machine's disk has */
+async function lookThrough<T>(
+  config: Config,
+  look: (files: ReadSegments) => Promise<T>,
+  isStoredOnly = false,
+): Promise<T> {
+  const received = await openReceivedSegments(config);
+  try {
+    return await look(isStoredOnly ? received.stored : received.all);
+  } finally {
+    await received.close();
+  }
 }
 
 const BECAUSE: Readonly<Record<KeptBecause, string>> = {
@@ -95,9 +102,9 @@ const BECAUSE: Readonly<Record<KeptBecause, string>> = {
   delivered: 'delivered; goes when it is older than gateway.retention.received',
 };
 
-async function usage(folder: string): Promise<Said> {
-  const segments = await sizes(join(folder, 'spool'), '.seg');
-  const packs = await sizes(join(folder, 'store'), '.pack');
+async function usage(config: Config): Promise<Said> {
+  const folder = config.hub.data;
+  const { segments, packs } = await sizes(config);
   const ledger = openSqliteLedgerForReading(join(folder, 'ledger.db'));
   try {
     const rows = await ledger.retention.usage();
@@ -133,8 +140,7 @@ function whyText({ because, destinations }: UsageRow): string {
   return destinations === undefined ? BECAUSE[because] : `${BECAUSE[because]}: ${destinations.replaceAll(',', ', ')}`;
 }
 
-async function exportTo(folder: string, { out, study }: Wanted): Promise<Said> {
-  const files = await openSegments(folder);
+async function exportTo(files: ReadSegments, { out, study }: Wanted): Promise<Said> {
   const catalogue = await readCatalogue(files);
   const bar = progressBar('instances', catalogue.entries.length);
   try {
@@ -165,15 +171,16 @@ async function exportTo(folder: string, { out, study }: Wanted): Promise<Said> {
   }
 }
 
-async function verify(folder: string): Promise<Said> {
-  const files = await openSegments(folder);
+async function verify(files: ReadSegments, config: Config): Promise<Said> {
   const catalogue = await readCatalogue(files);
   const bar = progressBar(
     'bytes',
     catalogue.segments.reduce((sum, { endOffset }) => sum + endOffset, 0),
   );
   try {
-    const found = await verifySpool(files, catalogue, await recordedPositions(folder), (bytes) => bar.update(bytes));
+    const found = await verifySpool(files, catalogue, await knownEnds(catalogue, config.hub.data), (bytes) =>
+      bar.update(bytes),
+    );
     const lines = [
       `${String(found.records)} objects, ${bytesText(found.bytes)} read: ${found.damage.length === 0 ? 'all as they were written' : `${String(found.damage.length)} damaged`}`,
       ...found.damage.map(
@@ -185,6 +192,15 @@ async function verify(folder: string): Promise<Said> {
   } finally {
     bar.stop();
   }
+}
+
+/** How far each must be whole: a segment as far as the ledger knows it, a pack to its last byte. */
+async function knownEnds({ segments }: Catalogue, folder: string): Promise<ReadonlyMap<string, number>> {
+  const packs = segments.filter(({ name }) => isPack(name));
+  return new Map([
+    ...(await recordedPositions(folder)),
+    ...packs.map(({ name, sizeBytes }) => [name, sizeBytes] as const),
+  ]);
 }
 
 /** Without a ledger, or with a damaged one, nothing is known to have been recorded. */
@@ -207,9 +223,8 @@ const LOST = [
   'events and timelines, tokens, what was released from quarantine, accepted patients.',
 ];
 
-async function rebuild(config: Config, isRouted: boolean): Promise<Said> {
+async function rebuild(files: ReadSegments, config: Config, isRouted: boolean): Promise<Said> {
   const folder = config.hub.data;
-  const files = await openSegments(folder);
   const file = join(folder, 'ledger.db');
   const fresh = join(folder, 'ledger.rebuilt.db');
   const unlock = lockExclusively(`${file}.lock`);
@@ -268,15 +283,20 @@ async function exchange(folder: string, file: string, fresh: string): Promise<st
   return hadOne ? basename(aside) : undefined;
 }
 
-async function sizes(
-  folder: string,
-  ending: string,
-): Promise<readonly { readonly name: string; readonly bytes: number }[]> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(ending));
-  const found = await Promise.all(
-    names.map(async (name) => ({ name, bytes: (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0 })),
-  );
-  return found;
+async function sizes(config: Config) {
+  const received = await openReceivedSegments(config);
+  try {
+    const segments: { readonly name: string; readonly bytes: number }[] = [];
+    for (const name of await received.all.list()) {
+      const file = await openIfThere(received.all, name);
+      if (file === undefined) continue;
+      segments.push({ name, bytes: await file.sizeBytes() });
+      await file.close();
+    }
+    return { segments, packs: await received.results() };
+  } finally {
+    await received.close();
+  }
 }
 
 const total = (files: readonly { readonly bytes: number }[]): number =>
