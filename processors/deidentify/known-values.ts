@@ -65,7 +65,7 @@ export class KnownValues {
   }
 
   #addCoded(vr: string, value: string): void {
-    if (value === '' || isDummy(value)) return;
+    if (value === '' || isDummy(value.toLowerCase())) return;
     switch (vr) {
       case 'UI':
         // What is no UID although it says so is a text like another.
