@@ -60,6 +60,7 @@ export interface Hub {
 const STOP_GRACE_MS = 10_000;
 const BACKSTAGE = new URL('./backstage.ts', import.meta.url);
 const PIXEL_WORKER = new URL('./pixel-worker.ts', import.meta.url);
+const DIGEST_WORKER = new URL('./digest-worker.ts', import.meta.url);
 const clock: Clock = { now: () => new Date() };
 
 /** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */
@@ -96,6 +97,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ? await openGateway(
           {
             ...{ ledger, log, metrics, clock },
+            digestWorker: DIGEST_WORKER,
             removeResults: () => removeResults(stored, ledger, config.processors),
             ...(stored.uploads === undefined
               ? {}

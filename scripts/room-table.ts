@@ -28,6 +28,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'backstage.ts', mayImport: [...WIRED, 'shapes.ts', 'hub-store.ts', 'bus-choice.ts'] },
   { name: 'worker.ts', mayImport: [...WIRED, 'hub-store.ts'] },
   { name: 'pixel-worker.ts', mayImport: ['pixels', 'platform'] },
+  { name: 'digest-worker.ts', mayImport: ['gateway', 'platform'] },
   { name: 'demo', mayImport: ['core'] },
   { name: 'cli', mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'hub-store.ts', 'demo'] },
   { name: 'main.ts', mayImport: ['core', 'cli'] },

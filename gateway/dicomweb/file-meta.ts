@@ -28,9 +28,9 @@ export class FileMetaReader {
   #held: Buffer | undefined = Buffer.alloc(0);
 
   /** @returns what is known now: meta and the first bytes of the data set, or why not; undefined for more bytes please */
-  push(chunk: Uint8Array): { readonly meta: FileMeta | HubError; readonly rest: Buffer } | undefined {
+  push(chunk: Buffer): { readonly meta: FileMeta | HubError; readonly rest: Buffer } | undefined {
     if (this.#held === undefined) throw new Error('the file meta information was read before');
-    this.#held = Buffer.concat([this.#held, chunk]);
+    this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     const parsed = parse(this.#held);
     if (parsed === undefined && this.#held.length <= MAX_META_BYTES) return undefined;
     const held = this.#held;

@@ -27,6 +27,8 @@ const BLANK_LINE = '\r\n\r\n';
 const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{1,200}$/;
 /** Blanks a transport may put behind a boundary; more of them are no delimiter. */
 const MAX_PADDING = 256;
+/** Every delimiter begins with it. */
+const CR = 0x0d;
 const SPACE = 0x20;
 const TAB = 0x09;
 
@@ -89,7 +91,7 @@ class Input {
     for (;;) {
       const at = this.#buffer.indexOf(this.#delimiter, clear);
       if (at === -1) {
-        const safe = Math.max(clear, this.#buffer.length - this.#delimiter.length + 1);
+        const safe = this.#beginOfDelimiter(clear);
         if (safe > 0) yield this.#taken(safe);
         clear = 0;
         await this.#more();
@@ -105,6 +107,16 @@ class Input {
       // A longer line that only begins like a boundary: it is data.
       clear = at + 1;
     }
+  }
+
+  /**
+   * Where the last bytes may be the beginning of a delimiter; nearly always nowhere. Kept back whatever they are, they
+   * would make every chunk of the body be copied behind them, and its memory cost a collection of garbage each few requests.
+   */
+  #beginOfDelimiter(clear: number): number {
+    const from = Math.max(clear, this.#buffer.length - this.#delimiter.length + 1);
+    const at = this.#buffer.indexOf(CR, from);
+    return at === -1 ? this.#buffer.length : at;
   }
 
   #taken(bytes: number): Buffer {
@@ -156,8 +168,12 @@ class Input {
     const next = await this.#chunks.next();
     if (next.done === true)
       throw new HubError('request.invalid', { detail: 'the request ends before its last boundary' });
-    this.#buffer = this.#buffer.length === 0 ? Buffer.from(next.value) : Buffer.concat([this.#buffer, next.value]);
+    this.#buffer = this.#buffer.length === 0 ? viewOf(next.value) : Buffer.concat([this.#buffer, next.value]);
   }
+}
+
+function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** RFC 5322 Section 2.2: by name in lower case, the first of each; a line that begins with a blank goes on the one before. */
