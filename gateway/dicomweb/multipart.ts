@@ -72,7 +72,7 @@ class Input {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #delimiter: Buffer;
   /** The first delimiter has no line before it; this is its line break. */
-  #buffer = Buffer.from(CRLF);
+  #buffer: Buffer = Buffer.from(CRLF);
 
   constructor(body: AsyncIterable<Uint8Array>, delimiter: Buffer) {
     this.#chunks = body[Symbol.asyncIterator]();
