@@ -24,8 +24,8 @@ export interface KafkaPeer {
   kill(): Promise<void>;
   /** Starts it again on the same ports and folder. */
   again(): Promise<void>;
-  /** Runs a tool of Kafka's own by its main class. */
-  tool(mainClass: string, args: readonly string[], timeoutMs?: number): Promise<Finished>;
+  /** Runs a tool of Kafka's own by its main class, as the user `admin` or another, where there are users. */
+  tool(mainClass: string, args: readonly string[], user?: string): Promise<Finished>;
   stop(): Promise<void>;
 }
 
@@ -42,10 +42,10 @@ export interface KafkaPeerOptions {
 /** The libraries of a version; the first to ask fetches them. */
 async function libraries(version: KafkaVersion): Promise<string> {
   try {
-    const folder = await mavenLibraries([
-      `org.apache.kafka:kafka_2.13:${version}`,
-      `org.apache.kafka:kafka-tools:${version}`,
-    ]);
+    const artifacts = ['kafka_2.13', 'kafka-tools'].map((name) => `org.apache.kafka:${name}:${version}`);
+    // 3.9 brings one; without any, what goes wrong is said to nobody.
+    const logging = version.startsWith('3.') ? [] : ['org.slf4j:slf4j-simple:1.7.36'];
+    const folder = await mavenLibraries([...artifacts, ...logging]);
     const { code } = await run({ path: 'java', env: {} }, ['-version']);
     if (code !== 0) throw new Error('java does not run');
     return folder;
@@ -99,8 +99,13 @@ export async function startKafka(options: KafkaPeerOptions = {}): Promise<KafkaP
     again: async () => {
       server = await start();
     },
-    tool: (mainClass, args, timeoutMs = START_MS) =>
-      run(JAVA, [...JVM, '-Xmx256m', '-cp', classpath, mainClass, ...args], { timeoutMs }),
+    tool: async (mainClass, args, user = 'admin') => {
+      const config = join(folder, `${user}.properties`);
+      await writeFile(config, text(clientProperties(options, user)));
+      // Not all of them call it the same.
+      const named = mainClass.endsWith('ConsoleConsumer') ? '--consumer.config' : '--command-config';
+      return java(mainClass, '--bootstrap-server', broker, named, config, ...args);
+    },
     stop: async () => {
       // It flushes for seconds what is thrown away.
       await killed(server);
@@ -111,7 +116,7 @@ export async function startKafka(options: KafkaPeerOptions = {}): Promise<KafkaP
 
 const JAVA: Command = { path: 'java', env: {} };
 // It lives for a minute: time to start counts, not speed later.
-const JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dlog4j2.level=ERROR'];
+const JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'];
 
 async function killed(server: RunningServer): Promise<void> {
   try {
@@ -212,6 +217,15 @@ function propertiesFor(options: KafkaPeerOptions, port: number, controller: numb
           'ssl.truststore.location': tls.truststore,
           'ssl.client.auth': tls.clientAuth ? 'required' : 'none',
         }),
+  };
+}
+
+function clientProperties({ users }: KafkaPeerOptions, user: string): Readonly<Record<string, string>> {
+  if (users === undefined) return {};
+  return {
+    'security.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism': 'SCRAM-SHA-512',
+    'sasl.jaas.config': `org.apache.kafka.common.security.scram.ScramLoginModule required username="${user}" password="${users[user] ?? ''}";`,
   };
 }
 

@@ -77,6 +77,7 @@ export function openKafkaBus(options: KafkaBusOptions): KafkaBus {
     const reasons = await Promise.all(brokers.map((broker) => whyNotKafka(broker, connection)));
     return reasons.find((reason) => reason !== undefined) ?? error;
   };
+  const identity = identityOf(ledger);
   const relayOf = (name: string, streams: readonly Stream[], verify: () => Promise<void>) =>
     new Relay({
       name: `kafka/${name}`,
@@ -87,6 +88,7 @@ export function openKafkaBus(options: KafkaBusOptions): KafkaBus {
       kafka,
       clock,
       hubName: options.hubName,
+      identity,
       owner: options.owner,
       log: log.child({ relay: name }),
       onSent: (stream, events) => options.counts?.sent(stream, events),
@@ -114,6 +116,7 @@ export function openKafkaBus(options: KafkaBusOptions): KafkaBus {
           streams,
           partitions: topics.partitions,
           hubName: options.hubName,
+          identity,
           ledger,
           kafka,
           offsets,
@@ -172,6 +175,18 @@ export function openKafkaBus(options: KafkaBusOptions): KafkaBus {
       })();
       return stopped;
     },
+  };
+}
+
+/**
+ * What tells this ledger from one that was there before under the same topics: its first event. A ledger that was made
+ * anew counts from 1 again, and what the one before it sent would be taken for places of this one.
+ */
+function identityOf(ledger: Pick<Ledger, 'events'>): () => Promise<string> {
+  let known: string | undefined;
+  return async () => {
+    known ??= (await ledger.events.read({ streams: STREAMS, after: 0, limit: 1 }))[0]?.id;
+    return known ?? 'empty';
   };
 }
 

@@ -24,18 +24,28 @@ export interface OutgoingMessage {
 const PREFIX = 'ce_';
 const CONTENT_TYPE = 'content-type';
 const JSON_TYPE = 'application/json';
-/** Extension: the place in the ledger's log, which consumers of the hub go by. */
+/** Extensions: the place in the ledger's log, which consumers of the hub go by, and whose place it is. */
 const POSITION = 'ledgerposition';
+const LEDGER = 'ledgerid';
 const TYPES = new Map<string, EventType>(
   (Object.keys(EVENTS) as EventType[]).map((type) => [wireType(type), type] as const),
 );
 
-export function toMessage(event: PositionedEvent, hubName: string): OutgoingMessage {
+/** Whose events they are: a hub, and the ledger it has. Another ledger has other places. */
+export interface Origin {
+  readonly hubName: string;
+  readonly ledgerId: string;
+}
+
+export function toMessage(event: PositionedEvent, { hubName, ledgerId }: Origin): OutgoingMessage {
   const { data, datacontenttype: _, ...attributes } = toCloudEvent(event, hubName);
   const headers: Record<string, string> = { [CONTENT_TYPE]: JSON_TYPE };
   for (const [name, value] of Object.entries(attributes)) headers[PREFIX + name] = String(value);
   // To a partner it would say how much happens that is not theirs.
-  if (!event.stream.startsWith('partner.')) headers[PREFIX + POSITION] = String(event.position);
+  if (!event.stream.startsWith('partner.')) {
+    headers[PREFIX + POSITION] = String(event.position);
+    headers[PREFIX + LEDGER] = ledgerId;
+  }
   return {
     key: event.key,
     value: JSON.stringify(data),
@@ -45,19 +55,20 @@ export function toMessage(event: PositionedEvent, hubName: string): OutgoingMess
 }
 
 /**
- * The event a message carries; undefined when it is none of this hub: another source, a type that is not known here, or
- * no CloudEvent at all. Unknown headers and fields are left alone.
+ * The event a message carries; undefined when it is none of this hub: another source, the ledger of
+ * before, a type that is not known here, or no CloudEvent at all. Unknown headers and fields are left alone.
  */
 export function parseMessage(
   message: Pick<KafkaMessage, 'key' | 'value' | 'headers'>,
   stream: Stream,
-  hubName: string,
+  { hubName, ledgerId }: Origin,
 ): PositionedEvent | undefined {
   const headers = message.headers ?? {};
   const attribute = (name: string) => textOf(headers, PREFIX + name);
   const type = TYPES.get(attribute('type') ?? '');
   const [id, time, position] = [attribute('id'), attribute('time'), Number(attribute(POSITION))];
   const isOurs = attribute('specversion') === '1.0' && attribute('source') === `urn:hub:${hubName}`;
+  if (attribute(LEDGER) !== ledgerId) return undefined;
   if (!isOurs || type === undefined || id === undefined || time === undefined) return undefined;
   if (!Number.isSafeInteger(position) || position < 1 || message.key === null || message.value === null)
     return undefined;

@@ -25,8 +25,10 @@ const BY_NAME: Readonly<Record<string, ErrorCode>> = {
   KafkaJSRequestTimeoutError: 'bus.unreachable',
   KafkaJSBrokerNotFound: 'bus.unreachable',
   KafkaJSNoBrokerAvailableError: 'bus.unreachable',
-  KafkaJSGroupCoordinatorNotFound: 'bus.unreachable',
 };
+/** kafkajs keeps to itself why a group has no coordinator: these are the two reasons that do not pass. */
+const NO_COORDINATOR =
+  'Kafka names no coordinator: the user may lack the right to read these groups, or offsets.topic.replication.factor is more than there are brokers';
 /** OpenSSL's and Node's own codes for a handshake that fails. */
 const TLS_CODE = /^(ERR_SSL_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|ERR_OSSL_)|^EPROTO$/;
 const MAX_DEPTH = 8;
@@ -37,7 +39,8 @@ export function toBusError(error: unknown, fields: ErrorFields = {}): HubError {
   const links = causesOf(error);
   const found =
     pick(links, ({ type }) => BY_TYPE[type ?? '']) ?? pick(links, tlsCode) ?? pick(links, ({ name }) => BY_NAME[name]);
-  return new HubError(found ?? 'bus.failed', { ...fields, detail: links.at(-1)?.message }, error);
+  const advice = links.some(({ name }) => name === 'KafkaJSGroupCoordinatorNotFound') ? NO_COORDINATOR : undefined;
+  return new HubError(found ?? 'bus.failed', { ...fields, detail: links.at(-1)?.message, advice }, error);
 }
 
 /** Whether kafkajs would try again by itself: what is not is for a person to mend. */

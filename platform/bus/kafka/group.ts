@@ -46,6 +46,8 @@ export interface GroupOptions {
   readonly streams: readonly HubStream[];
   readonly partitions: number;
   readonly hubName: string;
+  /** Of the ledger. */
+  readonly identity: () => Promise<string>;
   readonly ledger: Pick<Ledger, 'events' | 'groups'>;
   readonly kafka: Kafka;
   readonly offsets: Offsets;
@@ -308,10 +310,11 @@ export class KafkaGroup {
     batch: EachBatchPayload['batch'],
     stream: HubStream,
   ): Promise<readonly { readonly offset: string; readonly event: PositionedEvent | undefined }[]> {
-    const { hubName, ledger, log, onForeign } = this.options;
+    const { hubName, ledger, log, onForeign, identity } = this.options;
+    const origin = { hubName, ledgerId: await identity() };
     const messages = batch.messages.map((message) => ({
       offset: message.offset,
-      event: parseMessage(message, stream, hubName),
+      event: parseMessage(message, stream, origin),
     }));
     const highest = Math.max(0, ...messages.map(({ event }) => event?.position ?? 0));
     // A place that the ledger has not reached is made up: it would make the group skip everything before it.

@@ -19,6 +19,8 @@ export interface RelayOptions {
   readonly name: string;
   readonly streams: readonly Stream[];
   readonly hubName: string;
+  /** Of the ledger. */
+  readonly identity: () => Promise<string>;
   /** Of this replica. */
   readonly owner: string;
   readonly ledger: Pick<Ledger, 'events' | 'groups' | 'leases'>;
@@ -146,11 +148,11 @@ export class Relay {
 
   /** @returns how many events went */
   async #relayPage(): Promise<number> {
-    const { ledger, verify, onSent } = this.#options;
+    const { ledger, verify, onSent, identity } = this.#options;
     if (!this.#isVerified) await verify();
     this.#isVerified = true;
     const page = await ledger.events.read({ streams: this.streams, after: this.#position, limit: PAGE });
-    const batch = this.#batchOf(page);
+    const batch = page.length === 0 ? [] : this.#batchOf(page, await identity());
     const last = batch.at(-1)?.event.position;
     if (last === undefined) {
       // Nothing to send shows nothing: the circuit closes when Kafka has taken something, or answers at all.
@@ -170,11 +172,14 @@ export class Relay {
     return batch.length;
   }
 
-  #batchOf(page: readonly PositionedEvent[]): readonly { event: PositionedEvent; message: OutgoingMessage }[] {
+  #batchOf(
+    page: readonly PositionedEvent[],
+    ledgerId: string,
+  ): readonly { event: PositionedEvent; message: OutgoingMessage }[] {
     const batch: { event: PositionedEvent; message: OutgoingMessage }[] = [];
     let bytes = 0;
     for (const event of page) {
-      const message = toMessage(event, this.#options.hubName);
+      const message = toMessage(event, { hubName: this.#options.hubName, ledgerId });
       bytes += Buffer.byteLength(message.value) + 512;
       if (batch.length > 0 && bytes > this.#batchBytes) break;
       batch.push({ event, message });

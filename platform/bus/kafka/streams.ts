@@ -38,7 +38,8 @@ export async function ensureStreams(kafka: Kafka, streams: readonly Stream[], ru
         throw new HubError('bus.topic-missing', { topics: missing, advice });
       }
       const topics = missing.map((stream) => topicOf(stream, rules));
-      await admin.createTopics({ topics, waitForLeaders: true, timeout: CREATE_MS });
+      // Without its own wait, which fails when one broker has not heard of them yet.
+      await admin.createTopics({ topics, waitForLeaders: false, timeout: CREATE_MS });
     }
     const { topics } = await admin.fetchTopicMetadata({ topics: [...streams] });
     for (const { name, partitions } of topics) {

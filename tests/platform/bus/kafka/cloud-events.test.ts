@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type CloudEventV1, Kafka as CloudEventsKafka } from 'cloudevents';
+import { Kafka as CloudEventsKafka } from 'cloudevents';
 import type { PositionedEvent } from '../../../../core/events.ts';
 import { parseMessage, toMessage } from '../../../../platform/bus/kafka/cloud-events.ts';
 
@@ -16,9 +16,11 @@ const EVENT: PositionedEvent = {
   data: { studyInstanceUid: '1.2.3', revision: 1, instances: 2, routesTried: 3, configVersion: 'ä' },
 };
 
+const ORIGIN = { hubName: 'savilahti', ledgerId: 'first' };
+
 describe('events as Kafka messages', () => {
   it('are binary CloudEvents: attributes in headers, data in the value, the study as key', () => {
-    const message = toMessage(EVENT, 'savilahti');
+    const message = toMessage(EVENT, ORIGIN);
 
     expect(message).to.deep.equal({
       key: '1.2.3',
@@ -37,15 +39,16 @@ describe('events as Kafka messages', () => {
         ce_causationid: EVENT.causationId,
         ce_replayof: EVENT.replayOf,
         ce_ledgerposition: '42',
+        ce_ledgerid: 'first',
       },
     });
   });
 
   it('read the same in the SDK of CloudEvents', () => {
-    const { key, value, headers, timestamp } = toMessage(EVENT, 'savilahti');
+    const { key, value, headers, timestamp } = toMessage(EVENT, ORIGIN);
 
     const received = { key, value, headers, timestamp, body: value };
-    const read = [CloudEventsKafka.toEvent<unknown>(received)].flat()[0] as CloudEventV1<unknown> | undefined;
+    const read = [CloudEventsKafka.toEvent<unknown>(received)].flat()[0];
 
     expect({ ...read }).to.include({
       id: EVENT.id,
@@ -60,23 +63,24 @@ describe('events as Kafka messages', () => {
   });
 
   it('come back as they went', () => {
-    const message = toMessage(EVENT, 'savilahti');
+    const message = toMessage(EVENT, ORIGIN);
 
-    expect(parseMessage(asReceived(message), 'hub.work.v1', 'savilahti')).to.deep.equal(EVENT);
+    expect(parseMessage(asReceived(message), 'hub.work.v1', ORIGIN)).to.deep.equal(EVENT);
   });
 
   it('tell a partner neither how much else happens nor what it followed from', () => {
     const { correlationId: _, causationId: __, replayOf: ___, ...plain } = EVENT;
 
-    const { headers } = toMessage({ ...plain, stream: 'partner.kct.v1' }, 'savilahti');
+    const { headers } = toMessage({ ...plain, stream: 'partner.kct.v1' }, ORIGIN);
 
-    expect(headers).to.not.have.any.keys('ce_ledgerposition', 'ce_correlationid', 'ce_causationid');
+    expect(headers).to.not.have.any.keys('ce_ledgerposition', 'ce_ledgerid', 'ce_correlationid', 'ce_causationid');
   });
 
   const strange: readonly (readonly [string, (headers: Record<string, string>) => Record<string, string>, string?])[] =
     [
       ['has no attributes', () => ({})],
       ['is of another hub', (headers) => ({ ...headers, ce_source: 'urn:hub:other' })],
+      ['is of the ledger before', (headers) => ({ ...headers, ce_ledgerid: 'earlier' })],
       ['is of a type nobody knows', (headers) => ({ ...headers, ce_type: 'hub.study.teleported.v1' })],
       ['is of another version of CloudEvents', (headers) => ({ ...headers, ce_specversion: '0.3' })],
       ['has no place', (headers) => ({ ...headers, ce_ledgerposition: 'first' })],
@@ -86,11 +90,11 @@ describe('events as Kafka messages', () => {
     ];
   for (const [what, change, value] of strange) {
     it(`are not taken for one of ours when the message ${what}`, () => {
-      const message = toMessage(EVENT, 'savilahti');
+      const message = toMessage(EVENT, ORIGIN);
 
       const received = asReceived({ ...message, headers: change(message.headers), value: value ?? message.value });
 
-      expect(parseMessage(received, 'hub.work.v1', 'savilahti')).to.equal(undefined);
+      expect(parseMessage(received, 'hub.work.v1', ORIGIN)).to.equal(undefined);
     });
   }
 });

@@ -65,15 +65,15 @@ describe('a bus through Kafka when something is wrong', () => {
 
   it('starts without brokers, takes facts, and says what waits', async () => {
     const nowhere = `127.0.0.1:${String(await freePort())}`;
-    const { subscribe, problems, lag } = open({ connection: connection({ brokers: [nowhere] }) });
+    const opened = open({ connection: connection({ brokers: [nowhere] }) });
 
-    await subscribe(FROM_START, async () => undefined);
+    await opened.subscribe(FROM_START, async () => undefined);
     await ledger.events.append([audited('a', '1'), audited('a', '2')]);
 
-    const problem = await problemOf({ problems }, 'bus.unreachable', /2 events wait/);
+    const problem = await problemOf(opened, 'bus.unreachable', /2 events wait/);
     expect(problem.severity).to.equal('degraded');
     expect(problem.error.fields['advice']).to.match(/^Kafka down, 2 events wait, oldest \d+ s$/);
-    expect((await lag())[0]).to.include({ group: 'router', events: 2 });
+    expect((await opened.lag())[0]).to.include({ group: 'router', events: 2 });
   });
 
   it('says that a web server is no Kafka', async () => {
@@ -89,9 +89,8 @@ describe('a bus through Kafka when something is wrong', () => {
 
   it('says that a port wants TLS', async function () {
     this.timeout(30_000);
-    const { path } = folder;
-    const { sign } = await makeAuthority(path);
-    const files = await sign('broker', '/CN=broker');
+    const authority = await makeAuthority(folder.path);
+    const files = await authority.sign('broker', '/CN=broker');
     const server = createTlsServer({ cert: await readFile(files.certificate), key: await readFile(files.key) });
     server.on('tlsClientError', () => undefined).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -225,6 +224,30 @@ describe('a bus through Kafka when something is wrong', () => {
     await waitFor('what comes then', () => seen.includes(7), 20_000);
   });
 
+  it('takes nothing that a ledger before this one sent for its own', async function () {
+    this.timeout(40_000);
+    const before = await openTestLedger();
+    const earlier = openKafkaBus(busOptions(before.ledger, broker(), { connection: connection() }));
+    await before.ledger.events.append([audited('a', 'old'), audited('a', 'old'), audited('a', 'old')]);
+    await waitFor('the old facts in Kafka', async () => (await earlier.waiting())[0]?.events === 0);
+    await earlier.stop();
+    await before.remove();
+    const opened = open();
+    const seen: unknown[] = [];
+
+    await opened.subscribe(
+      FROM_START,
+      async ({ data }) => void seen.push('subject' in data ? data.subject : undefined),
+    );
+    await ledger.events.append([audited('a', '1'), audited('a', '2')]);
+
+    await waitFor('the facts', () => seen.length === 2);
+    await waitFor('no lag', async () => (await opened.lag())[0]?.events === 0);
+    await ledger.events.append([audited('a', '3')]);
+    await waitFor('the next fact', () => seen.length === 3);
+    expect(seen).to.deep.equal(['1', '2', '3']);
+  });
+
   it('leaves out what somebody else wrote into its topics, and goes on', async () => {
     const foreign: string[] = [];
     const opened = open({
@@ -235,7 +258,8 @@ describe('a bus through Kafka when something is wrong', () => {
     await ledger.events.append([audited('a')]);
     await waitFor('the first fact', () => seen.length === 1);
 
-    await produceForeign(broker());
+    const [{ id: ledgerId } = { id: '' }] = await ledger.events.read({ streams: STREAMS, after: 0, limit: 1 });
+    await produceForeign(broker(), ledgerId);
     await ledger.events.append([audited('a')]);
 
     await waitFor('the next fact', () => seen.length === 2);
@@ -250,11 +274,17 @@ describe('a bus through Kafka when something is wrong', () => {
     configEntries: { name: string; value: string }[] = [],
   ): Promise<void> {
     const topics = STREAMS.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: 1, configEntries }));
-    await withAdmin((admin) => admin.createTopics({ waitForLeaders: true, topics }));
+    await withAdmin(async (admin) => {
+      expect(await admin.createTopics({ waitForLeaders: false, topics })).to.equal(true);
+      await waitFor('the topics', async () => (await admin.listTopics()).length >= STREAMS.length);
+    });
   }
 
   async function written(topic: string): Promise<number> {
-    const offsets = await withAdmin((admin) => admin.fetchTopicOffsets(topic));
+    // A topic that was just made has no leader yet.
+    const offsets = await waitFor('the offsets', () =>
+      withAdmin((admin) => admin.fetchTopicOffsets(topic)).catch(() => undefined),
+    );
     return offsets.reduce((sum, { high }) => sum + Number(high), 0);
   }
 
@@ -316,7 +346,7 @@ async function allowHub(broker: string): Promise<void> {
 }
 
 /** A stranger's message, and one that claims a place the ledger has not reached. */
-async function produceForeign(broker: string): Promise<void> {
+async function produceForeign(broker: string, ledgerId: string): Promise<void> {
   const producer = clientOf(broker, { username: 'admin', password: USERS.admin }).producer();
   await producer.connect();
   const headers = {
@@ -326,6 +356,7 @@ async function produceForeign(broker: string): Promise<void> {
     ce_type: 'hub.action.audited.v1',
     ce_time: new Date().toISOString(),
     ce_ledgerposition: '1000000',
+    ce_ledgerid: ledgerId,
   };
   await producer.send({
     topic: 'hub.audit.v1',
