@@ -1,7 +1,6 @@
 /** What becomes of one element: the table's action, or a rule by kind, in the order in which they bind. */
 import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
 import { isPrivate, keywordOf, lookup } from '../../core/dicom/dictionary.ts';
-import type { DataSet } from '../../core/dicom/data-set.ts';
 import type { Element, Item } from '../../core/dicom/element.ts';
 import type { Part10Header } from '../../core/dicom/part10.ts';
 import { TAG } from '../../core/dicom/tags.ts';
@@ -17,56 +16,18 @@ import { blankFor, dummyFor } from './dummies.ts';
 import { isCurveOrOverlay, keptGraphics } from './graphics.ts';
 import type { PlannedRow } from './plan.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
-import { isSafeWords, tokensOf } from './safe-words.ts';
-import type { ActionDone } from './tally.ts';
+import { ownTokensOf } from './own-tokens.ts';
+import { isSafeWords } from './safe-words.ts';
+import { hexOf } from './scope.ts';
+import type { Decision, ElementPath, Mode, Scope } from './scope.ts';
 import { isInstanceUid, shiftedValue, uidValues } from './value-rules.ts';
-
-/** Identifies an element by its place: `00400275/0/00080050`. */
-export type ElementPath = string;
-
-/**
- * What a sequence around an element makes of it:
- * - `replaced`: the structure stays, none of its texts and numbers do
- * - `cleaned`: texts down to harmless words, codes of public schemes as they are
- * - `graphics`: annotations, whose texts are cleaned
- * - `content`: content items, each with an action of its own
- */
-export type Mode = 'open' | 'replaced' | 'cleaned' | 'graphics' | 'content';
-
-/** Where in the data set the walk is. */
-export interface Scope {
-  readonly characterSets: readonly string[];
-  readonly path: ElementPath;
-  readonly isTopLevel: boolean;
-  readonly mode: Mode;
-  /** Of the content item the element stands in. */
-  readonly content: ContentAction | undefined;
-  /** The item is a code of a public scheme. */
-  readonly isPublicCode: boolean;
-}
-
-/** What to do with one element: its bytes, its items, nothing, or another value. */
-export type Decision =
-  | { readonly kind: 'keep' }
-  /** `orElse`: when none of its items has anything left. */
-  | { readonly kind: 'enter'; readonly mode: Mode; readonly orElse?: Decision }
-  | { readonly kind: 'drop'; readonly done: ActionDone | undefined }
-  | { readonly kind: 'value'; readonly value: string | Uint8Array; readonly done: ActionDone };
 
 const KEEP: Decision = { kind: 'keep' };
 const REMOVE: Decision = { kind: 'drop', done: 'removed' };
 const EMPTY: Decision = { kind: 'value', value: '', done: 'emptied' };
 
+const HAS_CODES: ReadonlySet<Mode> = new Set(['cleaned', 'content'] as const);
 const CLEANED_VRS = new Set(['CS', 'LO', 'LT', 'SH', 'ST', 'UC', 'UT']);
-/** Names of places and institutions beside the names of people. */
-const OWN = new Set([
-  'InstitutionName',
-  'InstitutionAddress',
-  'InstitutionalDepartmentName',
-  'PatientAddress',
-  'StationName',
-]);
-
 /** Where the value of a content item stands (PS3.3 Table C.17.3-7). */
 const CONTENT_VALUES = new Set<number>([TAG.TextValue, TAG.PersonName, TAG.Date, TAG.Time, TAG.DateTime, TAG.UID]);
 
@@ -122,7 +83,7 @@ export class Decider {
 
   /** The scope of one item of a sequence that is entered; `undefined` when the item goes. */
   enterItem(item: Item, inner: Scope): Scope | undefined {
-    const scope = { ...inner, content: undefined, isPublicCode: inner.mode === 'cleaned' && isPublicCode(item) };
+    const scope = { ...inner, content: undefined, isPublicCode: HAS_CODES.has(inner.mode) && isPublicCode(item) };
     if (inner.mode !== 'content') return scope;
     const content = contentAction(item, this.#plan);
     if (content !== 'remove') return { ...scope, content };
@@ -319,9 +280,12 @@ export class Decider {
       case 'cleaned':
         if (scope.isPublicCode || vr === 'DS' || vr === 'IS') return KEEP;
         return this.#clean(element, scope) ?? REMOVE;
+      case 'content':
+        // What a code of nobody else's scheme means is a text that somebody wrote.
+        if (element.tag !== TAG.CodeMeaning || scope.isPublicCode) return KEEP;
+        return this.#clean(element, scope) ?? this.#replaced(element);
       case 'open':
       case 'graphics':
-      case 'content':
         return KEEP;
       default:
         return scope.mode satisfies never;
@@ -343,27 +307,4 @@ export class Decider {
     const shifted = this.#plan.has('retain-longitudinal-modified-dates') ? this.#shift(element) : undefined;
     return shifted ?? this.#replaced(element);
   }
-}
-
-/** Words of the instance's own identifiers, wherever they stand: no description keeps them. */
-function ownTokensOf(dataSet: DataSet, plan: CompiledPlan): ReadonlySet<string> {
-  if (!plan.plan.actions.some(({ action }) => action === 'descriptor' || action === 'graphics' || action === 'content'))
-    return new Set();
-  const tokens = new Set<string>();
-  const visit = (item: DataSet) => {
-    for (const element of item.elements) {
-      for (const inner of element.items ?? []) visit(inner);
-      const row = plan.action(element.tag);
-      const isOwn = element.vr === 'PN' || (row !== undefined && (row.role === 'identifier' || OWN.has(row.keyword)));
-      if (isOwn && element.value.length < 1024)
-        for (const token of tokensOf(item.textValues(element).join(' '))) tokens.add(token);
-    }
-  };
-  visit(dataSet);
-  return tokens;
-}
-
-/** As tags stand in an `ElementPath`. */
-export function hexOf(tag: number): string {
-  return tag.toString(16).toUpperCase().padStart(8, '0');
 }

@@ -12,7 +12,7 @@ import { patientDigest } from '../../core/dicom/patient.ts';
 import type { ByteSource } from '../../core/store.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import { csaNumbers } from './csa-numbers.ts';
-import type { ElementPath } from './decision.ts';
+import type { ElementPath } from './scope.ts';
 import { bodyOf } from './body.ts';
 import { beginsFrame, hiddenText } from './compressed-pixels.ts';
 import { changesFor, UNTOUCHED, withClaims } from './pixels/claims.ts';
@@ -160,8 +160,8 @@ async function textInPixelData(source: ByteSource, header: Part10Header): Promis
     if (length > FRAME_LIMIT_BYTES) return 'compressed pixel data too large to look through';
     const fragment = header.inflated?.subarray(offset, offset + length) ?? (await source.read(offset, length));
     if (frame.length > 0 && beginsFrame(fragment)) {
-      const hidden = look();
-      if (hidden !== undefined) return hidden;
+      const found = look();
+      if (found !== undefined) return found;
       frame = [];
       sizeBytes = 0;
     }

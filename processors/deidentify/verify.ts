@@ -13,7 +13,7 @@ import type { CompiledPlan } from './compiled-plan.ts';
 import { Haystack } from './haystack.ts';
 import type { KnownValues } from './known-values.ts';
 import { methodCodes, temporalInformation, existingCodes } from './markers.ts';
-import type { ElementPath } from './decision.ts';
+import type { ElementPath } from './scope.ts';
 
 export interface Finding {
   readonly path: ElementPath;

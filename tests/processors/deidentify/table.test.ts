@@ -1,9 +1,9 @@
 import { inflateRawSync } from 'node:zlib';
 import { expect } from 'chai';
 import { bytesAsSource } from '../../../core/bytes-as-source.ts';
-import { parseDataSet } from '../../../core/dicom/data-set.ts';
+import { type Element, parseDataSet } from '../../../core/dicom/data-set.ts';
 import { formatTag } from '../../../core/dicom/tags.ts';
-import { readHeader } from '../../../core/dicom/part10.ts';
+import { type Part10Header, readHeader } from '../../../core/dicom/part10.ts';
 import { ATTRIBUTE_TYPES, resolveCode } from '../../../processors/deidentify/attribute-types.ts';
 import { compileLookups } from '../../../processors/deidentify/compiled-plan.ts';
 import { compilePlan } from '../../../processors/deidentify/plan.ts';
@@ -141,6 +141,123 @@ describe('Basic Profile table', () => {
     expect(resolveCode('X/Z/D', 'DeviceSerialNumber', { ...place, iod: 'classic' })).to.equal('X');
   });
 });
+
+const OPTION_COLUMNS = {
+  'clean-descriptors': 'cleanDescriptors',
+  'clean-graphics': 'cleanGraphics',
+  'clean-structured-content': 'cleanStructuredContent',
+  'retain-device-identity': 'retainDeviceIdentity',
+  'retain-institution-identity': 'retainInstitutionIdentity',
+  'retain-longitudinal-full-dates': 'retainLongitudinalFullDates',
+  'retain-longitudinal-modified-dates': 'retainLongitudinalModifiedDates',
+  'retain-patient-characteristics': 'retainPatientCharacteristics',
+  'retain-uids': 'retainUIDs',
+} as const;
+
+describe('options of the table', () => {
+  const dataRows = rows.filter(({ tag }) => !/^(?:0000|0002|FFF)/.test(tag));
+
+  it('are all there', () => {
+    const columns = new Set(PROFILE_ROWS.flatMap((row) => Object.keys(row.options)));
+
+    expect([...columns].toSorted()).to.deep.equal([...Object.values(OPTION_COLUMNS), 'retainSafePrivate'].toSorted());
+  });
+
+  for (const [option, column] of Object.entries(OPTION_COLUMNS)) {
+    const named = dataRows.filter((row) => row.options[column] !== undefined);
+
+    it(`${option} does what its column says to each of its ${named.length} rows, and nothing to the others`, async () => {
+      const header = await readHeader(bytesAsSource(sampleFile(dataRows.map((row) => harmless(row)))));
+      const withOption = await rewritten(header, [option]);
+      const without = await rewritten(header, []);
+
+      const wrong: string[] = [];
+      for (const row of dataRows) {
+        const tag = Number.parseInt(row.tag, 16);
+        const [source, found, basic] = [header.dataSet, withOption, without].map((one) => one.element(tag));
+        const fault = faultOf(row.options[column], column, source, found, basic);
+        if (fault !== undefined) wrong.push(`${row.tag} ${row.keyword ?? ''}: ${fault}`);
+      }
+
+      expect(wrong).to.deep.equal([]);
+    });
+  }
+
+  it('disagree on eleven rows, where the date is moved and not kept', async () => {
+    const rowsOfBoth = dataRows.filter(
+      ({ options }) => options['retainDeviceIdentity'] === 'K' && options['retainLongitudinalModifiedDates'] === 'C',
+    );
+    const header = await readHeader(bytesAsSource(sampleFile(dataRows.map((row) => harmless(row)))));
+
+    const dataSet = await rewritten(header, ['retain-device-identity', 'retain-longitudinal-modified-dates']);
+
+    expect(rowsOfBoth.length).to.equal(11);
+    for (const row of rowsOfBoth) {
+      const tag = Number.parseInt(row.tag, 16);
+      if (row.vr?.[0] === 'TM') expect(textOf(dataSet.element(tag))).to.equal('175757.123');
+      else expect(daysBetween(header.dataSet.element(tag), dataSet.element(tag)), row.tag).to.equal(SHIFT_DAYS);
+    }
+  });
+});
+
+/** Of the patient whose ID and issuer `harmless` makes. */
+const SHIFT_DAYS = pseudonyms.shiftDays('QZQZQZ', 'QZQZQZ');
+
+function daysBetween(source: Element | undefined, found: Element | undefined): number {
+  const day = (text: string) =>
+    Date.UTC(Number(text.slice(0, 4)), Number(text.slice(4, 6)) - 1, Number(text.slice(6, 8))) / 86_400_000;
+  return textOf(source).slice(8) === textOf(found).slice(8) ? day(textOf(found)) - day(textOf(source)) : Number.NaN;
+}
+
+/** What is wrong with what came of one row. */
+function faultOf(
+  code: string | undefined,
+  column: string,
+  source: Element | undefined,
+  found: Element | undefined,
+  basic: Element | undefined,
+): string | undefined {
+  const same = (one: Element | undefined, other: Element | undefined) => textOf(one) === textOf(other);
+  if (code === undefined) return same(found, basic) ? undefined : 'is not as without the option';
+  if (code === 'K')
+    return found !== undefined && (source?.items !== undefined || same(found, source)) ? undefined : 'is not kept';
+  // C: of the same meaning. Dates move; of texts the harmless word stays; sequences are entered.
+  if (column === 'retainLongitudinalModifiedDates') {
+    if (source?.vr === 'OB') return same(found, basic) ? undefined : 'a timestamp in bytes is not as in the profile';
+    if (source?.vr === 'TM' || source?.vr === 'SH') return same(found, source) ? undefined : 'the time is not kept';
+    return daysBetween(source, found) === SHIFT_DAYS ? undefined : 'is not shifted';
+  }
+  if (column === 'retainDeviceIdentity') return same(found, basic) ? undefined : 'an AE title is not as in the profile';
+  if (source?.items !== undefined) {
+    const isEntered = found !== undefined || column === 'cleanDescriptors';
+    // What Clean Graphics enters has no code in real data; its texts are in the test of that option.
+    const isClean = column === 'cleanGraphics' || !textOf(found).includes('QZ');
+    return isEntered && isClean ? undefined : 'is not entered and cleaned';
+  }
+  if (source?.vr === 'OB') return same(found, basic) ? undefined : 'bytes are not as in the profile';
+  return textOf(found).trim() === 'brain' ? undefined : `is not cleaned: ${textOf(found)}`;
+}
+
+/** As `plant`, with a harmless word in what describes. */
+function harmless(row: ProfileRow): SampleElement {
+  const tag = Number.parseInt(row.tag, 16);
+  const vr = row.vr?.[0] ?? 'UI';
+  if (row.keyword === 'SOPClassUID') return { tag, vr, value: SOP_CLASSES['RT Plan'] };
+  if (row.keyword === 'TimezoneOffsetFromUTC') return { tag, vr, value: '+0200' };
+  const isText = ['CS', 'LO', 'LT', 'SH', 'ST', 'UC', 'UT'].includes(vr);
+  // An identifier that has the word takes it away from all descriptions.
+  const isCleaned = Object.values(row.options).includes('C');
+  return isText ? { tag, vr, value: isCleaned ? 'QZQZQZ brain' : 'QZQZQZ' } : plant(row, 'A', tag);
+}
+
+async function rewritten(header: Part10Header, options: readonly string[]) {
+  const compiled = compileLookups(compilePlan(policySchema.parse({ name: 'test', profile: 'basic', options })));
+  return parseDataSet(rewriteHeader(header, compiled, pseudonyms, new Set(), []).bytes, EXPLICIT.transferSyntaxUid);
+}
+
+function textOf(element: Element | undefined): string {
+  return element === undefined ? '(absent)' : Buffer.from(element.value).toString('latin1');
+}
 
 /** Every row with a value of its own that is found again by its bytes. */
 function planted(place: string): readonly SampleElement[] {
