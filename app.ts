@@ -19,6 +19,7 @@ import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { gatewayOptions } from './gateway-options.ts';
 import { openHubStore, removeAbandoned, removeResults } from './hub-store.ts';
+import { ledgerPlace } from './ledger-place.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
 import { type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
@@ -26,9 +27,8 @@ import { PixelWorkers } from './pixels/workers.ts';
 import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
-import { openSqliteLedger, type SqliteLedger } from './platform/ledger/sqlite/client.ts';
-import { openSqliteLedgerForReading } from './platform/ledger/sqlite/reader.ts';
-import { openSqliteSearch } from './platform/ledger/sqlite/search.ts';
+import { ledgerMetrics } from './platform/ledger/metrics.ts';
+import { openLedger, openLedgerForReading as openForReading, type OpenedLedger } from './platform/ledger/open.ts';
 import { createMetrics } from './platform/metrics.ts';
 import { threadsEnded } from './platform/threads/metrics.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
@@ -67,8 +67,10 @@ const clock: Clock = { now: () => new Date() };
 export async function startHub(options: HubOptions): Promise<Hub> {
   const { config, env, log, stages } = options;
   const dataFolder = await openDataFolder(config.hub.data, env);
-  await requireLedger(dataFolder);
-  const ledger = await openSqliteLedger({ file: dataFolder.ledgerFile, log, clock, onFailure: options.onFailure });
+  const place = ledgerPlace(config, env);
+  if (place.kind === 'sqlite') await requireLedger(dataFolder);
+  const opened = await openLedger({ place, file: dataFolder.ledgerFile, log, clock, onFailure: options.onFailure });
+  const { ledger } = opened;
   /** Undone from the last to the first, whether the hub stops or its start fails halfway. */
   const undo: (() => Promise<void>)[] = [() => ledger.close()];
   const stop = async (): Promise<void> => {
@@ -78,11 +80,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const stored = await openHubStore(config.store, env, dataFolder.path);
     undo.push(() => stored.close());
     const store = stored.objects;
-    const orphans = await removeAbandoned(stored, ledger);
+    // A ledger that is unreachable is asked at the next start: packs that nothing refers to harm nobody.
+    const orphans = opened.isUp() ? await removeAbandoned(stored, ledger) : 0;
     if (orphans > 0) log.info('packs of abandoned attempts removed', { packs: orphans });
     const metrics = createMetrics();
     const access = createAccess({ ledger, clock });
-    const firstToken = await ensureFirstToken(ledger, clock);
+    const firstToken = opened.isUp() ? await ensureFirstToken(ledger, clock) : undefined;
+    ledgerMetrics(metrics, opened);
     const feed = createFeed(
       { ledger, access, log },
       { hubName: config.hub.name, cursorKey: await dataFolder.secret('feed') },
@@ -90,7 +94,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
     const { publicKeyPem } = createReportSigner(await dataFolder.secret(SIGNING_PURPOSE));
 
-    const thread = await startBackstage(options, dataFolder, ledger, metrics);
+    const thread = await startBackstage(options, dataFolder, opened, metrics);
     if (thread !== undefined) undo.push(() => thread.stop(STOP_GRACE_MS));
 
     const gateway = stages.has('gateway')
@@ -111,7 +115,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const dicomWebAccess = config.gateway.http.anonymousLoopback
       ? access.requireExceptLoopback('admin', 'operator')
       : access.require('admin', 'operator');
-    const search = openSqliteSearch(dataFolder.ledgerFile);
+    const { search } = opened;
     undo.push(() => search.close());
     const pixelWorkers = new PixelWorkers({ entry: PIXEL_WORKER });
     undo.push(() => pixelWorkers.close());
@@ -154,7 +158,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
         },
       ],
       checks: [
-        { name: 'ledger', check: () => ledger.events.head().then(() => undefined) },
+        // Without its database a hub receives all the same: it must go on being sent to.
+        {
+          name: 'ledger',
+          check: () => ledger.events.head().then(() => undefined),
+          isAdvisory: place.kind === 'postgres',
+        },
         ...(gateway === undefined
           ? []
           : [
@@ -192,7 +201,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 async function startBackstage(
   { config, env, log, stages }: HubOptions,
   dataFolder: DataFolder,
-  ledger: SqliteLedger,
+  opened: OpenedLedger,
   metrics: Metrics,
 ): Promise<StageThread | undefined> {
   const behind = STAGES.filter((stage) => stage !== 'gateway' && stages.has(stage));
@@ -204,9 +213,9 @@ async function startBackstage(
     log,
     onEnded: () => ended.increment({ thread: 'backstage' }),
     tell: () => {
-      const ledgerPort = ledger.connect();
+      const ledgerPort = opened.connect();
       const data: BackstageOrder = { config, env, stages: behind, dataDir: dataFolder.path, ledgerPort };
-      return { data, transfer: [ledgerPort] };
+      return { data, transfer: ledgerPort === undefined ? [] : [ledgerPort] };
     },
   });
 }
@@ -216,9 +225,10 @@ function apiCatalogue({ version, routes, partners, destinations, policies }: Con
 }
 
 /** The ledger of a configuration's data folder for a command that only asks, beside a hub that may be running. */
-export async function openLedgerForReading(config: {
-  readonly hub: { readonly data: string };
-}): Promise<Pick<Ledger, 'studies' | 'close'>> {
+export async function openLedgerForReading(
+  config: Pick<Config, 'hub' | 'ledger'>,
+  env: Environment,
+): Promise<Pick<Ledger, 'studies' | 'close'>> {
   const { ledgerFile } = await openDataFolder(config.hub.data, {});
-  return openSqliteLedgerForReading(ledgerFile);
+  return openForReading(ledgerPlace(config, env), ledgerFile);
 }

@@ -10,12 +10,14 @@ import { type Environment, readSecret } from './config/environment.ts';
 import { startDispatcher } from './connectors/dispatcher.ts';
 import { startFeedProjector } from './connectors/feed/projector.ts';
 import { openDestination } from './connectors/registry.ts';
+import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, EventBus, Logger, Metrics } from './core/ports.ts';
 import { openHubStore, type WorkerOrder } from './hub-store.ts';
+import { ledgerPlace } from './ledger-place.ts';
 import { type OpenedBus, openBus } from './platform/bus/open.ts';
 import { openDataFolder } from './platform/data-folder.ts';
-import { attachSqliteLedger } from './platform/ledger/sqlite/client.ts';
+import { attachLedger } from './platform/ledger/open.ts';
 import { createMetrics } from './platform/metrics.ts';
 import { runInThread, type StageCondition, type ThreadStages } from './platform/threads/inside.ts';
 import { yieldToReceiving } from './platform/threads/priority.ts';
@@ -30,7 +32,8 @@ export interface BackstageOrder {
   readonly env: Environment;
   readonly stages: readonly Stage[];
   readonly dataDir: string;
-  readonly ledgerPort: MessagePort;
+  /** Where the ledger is a file: its writer is in the main thread. */
+  readonly ledgerPort: MessagePort | undefined;
 }
 
 interface Ports {
@@ -63,7 +66,12 @@ await runInThread(parentPort, (log) => startStages(order, log));
 async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadStages> {
   const clock: Clock = { now: () => new Date() };
   const { ledgerFile } = await openDataFolder(told.dataDir, told.env);
-  const ledger = attachSqliteLedger({ file: ledgerFile, port: told.ledgerPort, clock });
+  const { ledger, isUp, whenUp } = await attachLedger({
+    place: ledgerPlace(told.config, told.env),
+    ...{ file: ledgerFile, port: told.ledgerPort, log, clock },
+    // The thread ends with it, and the main thread finds out by its own connection.
+    onFailure: (error) => fail(error),
+  });
   const metrics = createMetrics({ log, withProcess: false });
   const opened = openBus(busChoice(told.config, told.env), { ledger, log, clock, metrics });
   const { bus } = opened;
@@ -73,15 +81,47 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
   const stop = async (graceMs: number): Promise<void> => {
     for (const step of undo.splice(0).reverse()) await step(graceMs);
   };
-  try {
+  const startAll = async (): Promise<void> => {
     for (const [stage, start] of STARTS) {
       if (told.stages.includes(stage)) undo.push(await start({ bus, ledger, log, metrics, clock }, told, owner));
     }
+  };
+  /** Doors open without the ledger, so they do not wait for the stages, which need it. */
+  const startLater = async (): Promise<void> => {
+    const before = undo.length;
+    for (;;) {
+      await whenUp(stopping.signal);
+      try {
+        await startAll();
+        return;
+      } catch (error) {
+        if (toHubError(error).code !== 'ledger.unreachable') throw error;
+        for (const step of undo.splice(before).reverse()) await step(0);
+      }
+    }
+  };
+  const stopping = new AbortController();
+  let later: Promise<void> = Promise.resolve();
+  try {
+    if (isUp()) await startAll();
+    else later = startLater().catch((error: unknown) => (stopping.signal.aborted ? undefined : fail(error)));
   } catch (error) {
     await stop(0);
     throw error;
   }
-  return { stop, metrics: () => metrics.values(), conditions: () => conditionsOf(opened.problems()) };
+  const stopAll = async (graceMs: number): Promise<void> => {
+    stopping.abort(new HubError('gateway.stopping'));
+    await later;
+    await stop(graceMs);
+  };
+  return { stop: stopAll, metrics: () => metrics.values(), conditions: () => conditionsOf(opened.problems()) };
+}
+
+/** Ends the thread: the main thread says why in the log, and starts another. */
+function fail(error: unknown): void {
+  queueMicrotask(() => {
+    throw toHubError(error);
+  });
 }
 
 /** What a probe makes of a problem of the bus. */

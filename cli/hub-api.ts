@@ -11,8 +11,10 @@ import { createToken } from '../platform/auth/token.ts';
 import { openDataFolder, requireLedger } from '../platform/data-folder.ts';
 import { isSocketAnswered, ownSocketPath } from '../platform/http/own-socket.ts';
 import { createHttpServer } from '../platform/http/server.ts';
-import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
+import { openLedger } from '../platform/ledger/open.ts';
 import { createLogger } from '../platform/logger.ts';
+import { processEnvironment } from '../config/environment.ts';
+import { ledgerPlace } from '../ledger-place.ts';
 import { type Config, configShapes } from '../shapes.ts';
 import { requireConfig } from './configuration.ts';
 
@@ -54,26 +56,34 @@ async function openHubApi(config: Config, isNewHubFine: boolean): Promise<HubApi
 }
 
 async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubApi> {
-  const isThere = await access(join(config.hub.data, 'ledger.db')).then(
-    () => true,
-    () => false,
-  );
+  const place = ledgerPlace(config, processEnvironment());
+  const isThere =
+    place.kind === 'postgres' ||
+    (await access(join(config.hub.data, 'ledger.db')).then(
+      () => true,
+      () => false,
+    ));
   if (!isThere && !isNewHubFine) {
     throw new HubError('resource.not-found', {
       detail: `no hub has run on the data folder ${config.hub.data}; name it with --data, or the configuration with --config`,
     });
   }
   const dataFolder = await openDataFolder(config.hub.data, {});
-  await requireLedger(dataFolder);
+  if (place.kind === 'sqlite') await requireLedger(dataFolder);
   const { ledgerFile } = dataFolder;
   const log = createLogger({ level: 'error', format: 'pretty' });
-  const ledger = await openSqliteLedger({ file: ledgerFile, log, clock, onFailure: () => undefined }).catch(
+  const opened = await openLedger({ place, file: ledgerFile, log, clock, onFailure: () => undefined }).catch(
     (error: unknown) => {
       if (!(error instanceof HubError) || error.code !== 'ledger.locked') throw error;
       const detail = `a hub runs on ${config.hub.data} and does not answer on its socket: it is starting or stopping, or belongs to another user`;
       throw new HubError('ledger.locked', { detail }, error);
     },
   );
+  const { ledger } = opened;
+  if (!opened.isUp()) {
+    await ledger.close();
+    throw new HubError('ledger.unreachable');
+  }
   // A folder of our own: nobody else on the machine can reach the socket in it.
   const folder = await mkdtemp(join(tmpdir(), 'hub-cli-'));
   const socketPath = join(folder, 'hub.sock');
@@ -101,6 +111,7 @@ async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubAp
   });
   const close = async () => {
     await server.stop(0);
+    await opened.search.close();
     await ledger.close();
     await rm(folder, { recursive: true, force: true });
   };

@@ -1,5 +1,6 @@
 /** `hub routes explain` and `hub routes diff`: which routes studies take, and would take. No side effect. */
 import type { HubConfig } from '../config/schema.ts';
+import { processEnvironment } from '../config/environment.ts';
 import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
@@ -39,7 +40,10 @@ export type LedgerOpener = (config: HubConfig) => Promise<Pick<Ledger, 'studies'
 export async function routes(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;
   if (command === 'explain') return explain(rest, terminal);
-  if (command === 'diff') return diff(rest, (await import('../app.ts')).openLedgerForReading, terminal);
+  if (command === 'diff') {
+    const { openLedgerForReading } = await import('../app.ts');
+    return diff(rest, (config) => openLedgerForReading(config, processEnvironment()), terminal);
+  }
   readArguments(argv, { ...EXPLAIN_OPTIONS, ...DIFF_OPTIONS });
   throw new HubError('command.usage', { detail: 'explain or diff?' });
 }

@@ -11,7 +11,9 @@ import { rebuildLedger } from '../gateway/spool/rebuild.ts';
 import { verifySpool } from '../gateway/spool/verify.ts';
 import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
 import { lockExclusively } from '../platform/ledger/sqlite/driver.ts';
-import { openSqliteLedgerForReading } from '../platform/ledger/sqlite/reader.ts';
+import { processEnvironment } from '../config/environment.ts';
+import { ledgerPlace } from '../ledger-place.ts';
+import { openLedgerForReading } from '../platform/ledger/open.ts';
 import { type Config, configShapes } from '../shapes.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
@@ -103,9 +105,8 @@ const BECAUSE: Readonly<Record<KeptBecause, string>> = {
 };
 
 async function usage(config: Config): Promise<Said> {
-  const folder = config.hub.data;
   const { segments, packs } = await sizes(config);
-  const ledger = openSqliteLedgerForReading(join(folder, 'ledger.db'));
+  const ledger = ledgerOf(config);
   try {
     const rows = await ledger.retention.usage();
     let neededBytes = 0;
@@ -178,9 +179,7 @@ async function verify(files: ReadSegments, config: Config): Promise<Said> {
     catalogue.segments.reduce((sum, { endOffset }) => sum + endOffset, 0),
   );
   try {
-    const found = await verifySpool(files, catalogue, await knownEnds(catalogue, config.hub.data), (bytes) =>
-      bar.update(bytes),
-    );
+    const found = await verifySpool(files, catalogue, await knownEnds(catalogue, config), (bytes) => bar.update(bytes));
     const lines = [
       `${String(found.records)} objects, ${bytesText(found.bytes)} read: ${found.damage.length === 0 ? 'all as they were written' : `${String(found.damage.length)} damaged`}`,
       ...found.damage.map(
@@ -194,19 +193,23 @@ async function verify(files: ReadSegments, config: Config): Promise<Said> {
   }
 }
 
+function ledgerOf(config: Config) {
+  return openLedgerForReading(ledgerPlace(config, processEnvironment()), join(config.hub.data, 'ledger.db'));
+}
+
 /** How far each must be whole: a segment as far as the ledger knows it, a pack to its last byte. */
-async function knownEnds({ segments }: Catalogue, folder: string): Promise<ReadonlyMap<string, number>> {
+async function knownEnds({ segments }: Catalogue, config: Config): Promise<ReadonlyMap<string, number>> {
   const packs = segments.filter(({ name }) => isPack(name));
   return new Map([
-    ...(await recordedPositions(folder)),
+    ...(await recordedPositions(config)),
     ...packs.map(({ name, sizeBytes }) => [name, sizeBytes] as const),
   ]);
 }
 
 /** Without a ledger, or with a damaged one, nothing is known to have been recorded. */
-async function recordedPositions(folder: string): Promise<ReadonlyMap<string, number>> {
+async function recordedPositions(config: Config): Promise<ReadonlyMap<string, number>> {
   try {
-    const ledger = openSqliteLedgerForReading(join(folder, 'ledger.db'));
+    const ledger = ledgerOf(config);
     try {
       return new Map((await ledger.instances.spoolPositions()).map(({ segment, offset }) => [segment, offset]));
     } finally {
@@ -225,6 +228,10 @@ const LOST = [
 
 async function rebuild(files: ReadSegments, config: Config, isRouted: boolean): Promise<Said> {
   const folder = config.hub.data;
+  if (config.ledger.kind !== 'sqlite') {
+    const detail = 'rebuild makes a ledger in a file; put a database back from its own backup';
+    throw new HubError('command.usage', { detail });
+  }
   const file = join(folder, 'ledger.db');
   const fresh = join(folder, 'ledger.rebuilt.db');
   const unlock = lockExclusively(`${file}.lock`);

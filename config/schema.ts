@@ -12,10 +12,11 @@ import { dimse } from './dimse.ts';
 import { entryName } from './entries.ts';
 import { watchedFolder } from './folders.ts';
 import { http } from './http.ts';
+import { ledger } from './ledger.ts';
 import { destinationSchema, stepSchema } from './plugin-entries.ts';
 import { disk, retention, sameUid, spool } from './storage.ts';
 import { node, ownNode, store } from './store.ts';
-import { onlyKind, unavailableKey } from './unavailable.ts';
+import { unavailableKey } from './unavailable.ts';
 
 /** What `policies` entries have for the configuration; the rest is the deidentify processor's. */
 export interface PolicyEntry {
@@ -106,7 +107,7 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
       models: z.array(modelEntry).default([]),
       processors: processing.prefault({}),
       bus,
-      ledger: onlyKind('sqlite', 'postgres').prefault({}),
+      ledger,
       store,
       pulls: unavailableKey,
     })

@@ -11,6 +11,7 @@ import type { MetricDefinition, Metrics } from '../core/ports.ts';
 import { deliveryMetrics } from '../connectors/metrics.ts';
 import { gatewayMetrics } from '../gateway/metrics.ts';
 import { busMetrics, kafkaMetrics } from '../platform/bus/metrics.ts';
+import { ledgerMetrics } from '../platform/ledger/metrics.ts';
 import { threadsEnded } from '../platform/threads/metrics.ts';
 import { processorMetrics } from '../processors/metrics.ts';
 import { routerMetrics } from '../routers/metrics.ts';
@@ -111,6 +112,7 @@ function definedMetrics(): readonly { readonly kind: string; readonly definition
     },
   };
   gatewayMetrics(registry);
+  ledgerMetrics(registry, { isUp: () => true });
   busMetrics(registry, { lag: () => Promise.resolve([]) });
   kafkaMetrics(registry);
   routerMetrics(registry);

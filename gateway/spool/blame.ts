@@ -8,7 +8,10 @@ export function isOfDiskOrSystem(error: unknown): boolean {
 }
 
 const OF_DISK_OR_SYSTEM: ReadonlySet<string> = new Set([
-  ...(['store.full', 'store.failed', 'ledger.locked'] satisfies ErrorCode[]),
+  ...([
+    ...(['store.full', 'store.failed', 'ledger.locked'] as const),
+    ...(['ledger.unreachable', 'ledger.busy', 'ledger.denied'] as const),
+  ] satisfies ErrorCode[]),
   ...['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'],
 ]);
 

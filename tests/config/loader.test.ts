@@ -235,7 +235,7 @@ describe('loadConfig', () => {
     [
       'another ledger',
       'ledger: { kind: postgres }\n',
-      'hub.yaml:1 /ledger/kind: postgres is not available in this version; only sqlite is',
+      'hub.yaml:1 /ledger/host: missing: the host of the server',
     ],
     ['another store', 'store: { kind: s3 }\n', 'hub.yaml:1 /store/bucket: missing: the bucket'],
     ['a bus nobody heard of', 'bus: { kind: rabbit }\n', 'hub.yaml:1 /bus/kind: not one of embedded, kafka'],

@@ -42,7 +42,7 @@ export function postgres(): Promise<PostgresPeer> {
 
 /** @param settings - of `postgresql.conf` */
 export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<PostgresPeer> {
-  allow(START_MS);
+  allow(2 * START_MS);
   const programs = await findPrograms();
   const folder = await mkdtemp(join(tmpdir(), 'hub-postgres-'));
   process.on('exit', () => void rm(folder, { recursive: true, force: true }));

@@ -9,7 +9,7 @@ function codeOf(error: unknown): string {
 /** Who asked for it must look at the configuration, the certificate or the rights of the user: asking again changes nothing. */
 const DENIED = /^(?:28...|3D000|42501|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH)/;
 /** The server is gone, going, coming, or not to be found. */
-const UNREACHABLE = /^(?:08...|57P0[1-5]|25006|E[A-Z]{2,}$)/;
+const UNREACHABLE = /^(?:08...|57P0[1-5]|25006|E[A-Z_]{2,}$)/;
 /** Too much at once, or two that waited for each other. */
 const BUSY = /^(?:40...|53[02-4]..|55P03|57014|25P0[34])/;
 /** The transaction met another one: done again it goes through, or finds what the other did. 23505: both made the same row. */

@@ -250,8 +250,8 @@ export class Writer {
         throw error;
       }
       // Nothing of it has happened. Which call it was is seen when each has a transaction of its own.
-      await transaction.rollback();
       this.#collided(calls.map((call) => ({ call, error })));
+      await transaction.rollback();
       return;
     }
     this.#answer(replies);

@@ -71,8 +71,7 @@ export function deliveryWrites(db: Database, log: EventLog) {
      WHERE d.delivery_id = ? AND (
        EXISTS (SELECT 1 FROM expired_runs e WHERE e.run = r.run)
        OR (EXISTS (SELECT 1 FROM expired_studies e WHERE e.study = r.study AND e.revision >= r.revision)
-           AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run = r.run
-                           AND i.items NOT LIKE '%"blob":"spool/%' AND i.items NOT LIKE '%"blob":"ingest/%')))`,
+           AND NOT EXISTS (SELECT 1 FROM run_items i WHERE i.run = r.run AND i.items NOT LIKE '%"blob":"spool/%')))`,
   );
 
   const record = function* (delivery: number, attempt: DeliveryAttempt): Script<void> {

@@ -28,6 +28,9 @@ const OF_SERIES: typeof OF_STUDY = [
   ['step_start_time', (header) => first(header, 'PerformedProcedureStepStartTime')?.replaceAll(':', '')],
 ];
 
+/** Longer than any value may be (PS3.5 Table 6.2-1), and short enough for an index, which refuses the row of a longer one. */
+const MAX_CHARACTERS = 512;
+
 /** Writes the rows, in the place of those there are. `attributes` as JSON. */
 export function openHeaders(db: Database) {
   const study = db.query(upsert('study_headers', ['study'], OF_STUDY));
@@ -56,7 +59,7 @@ function values(columns: typeof OF_STUDY, attributes: string): readonly Paramete
 }
 
 function first(header: Attributes, keyword: string): string | undefined {
-  return Object.hasOwn(header, keyword) ? header[keyword]?.[0] : undefined;
+  return Object.hasOwn(header, keyword) ? header[keyword]?.[0]?.slice(0, MAX_CHARACTERS) : undefined;
 }
 
 function name(header: Attributes, keyword: string, group: number): string | undefined {
