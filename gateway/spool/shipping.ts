@@ -79,6 +79,7 @@ export class Shipping {
   #linger: NodeJS.Timeout | undefined;
   #isLingerOver = false;
   #failingSinceMs: number | undefined;
+  #problem: HubError | undefined;
   #saidMs = 0;
 
   /** @param recorded - how far the ledger knows each segment */
@@ -104,6 +105,11 @@ export class Shipping {
   stop(): void {
     this.#stopping.abort();
     clearTimeout(this.#linger);
+  }
+
+  /** Why the store takes nothing right now; undefined while it does. */
+  get problem(): HubError | undefined {
+    return this.#problem;
   }
 
   /** The segment's file is gone. */
@@ -205,6 +211,7 @@ export class Shipping {
   }
 
   #sayDown(error: HubError, delayMs: number): void {
+    this.#problem = error;
     const nowMs = performance.now();
     const isNew = this.#failingSinceMs === undefined;
     this.#failingSinceMs ??= nowMs;
@@ -220,6 +227,7 @@ export class Shipping {
   }
 
   #sayUp(): void {
+    this.#problem = undefined;
     if (this.#failingSinceMs === undefined) return;
     const downSeconds = Math.round((performance.now() - this.#failingSinceMs) / 1000);
     this.#failingSinceMs = undefined;

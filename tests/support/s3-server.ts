@@ -30,7 +30,7 @@ export interface S3Bucket {
   /** As a configuration file says it; the secrets are those of `s3Secret`. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Keys and sizes, in the order of keys. */
-  keys(): Promise<readonly { readonly key: string; readonly sizeBytes: number }[]>;
+  readonly keys: () => Promise<readonly { readonly key: string; readonly sizeBytes: number }[]>;
 }
 
 /** The secrets that options and configuration refer to. */
