@@ -17,8 +17,10 @@ import { HeaderReader } from './header/header-reader.ts';
 import { ingest, type IngestPorts } from './ingest.ts';
 import { reportDisk } from './disk-metrics.ts';
 import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
+import { ledgerPatience } from './ledger-patience.ts';
 import type { Offer } from './offer.ts';
 import { type Refusal, Refusals } from './refusals.ts';
+import { ALONE, joinReplicas, type Presence, type ReplicaOptions } from './replicas/presence.ts';
 import { resume } from './resume.ts';
 import { Retention, type RetentionOptions } from './retention.ts';
 import { type SourceSeen, SourcesSeen } from './sources-seen.ts';
@@ -63,6 +65,8 @@ export interface GatewayOptions {
   readonly retention?: RetentionOptions;
   /** For `remote`. */
   readonly shipping?: RemoteOptions;
+  /** Absent: there is no other gateway on this ledger. */
+  readonly replica?: ReplicaOptions;
   readonly spool?: {
     readonly segmentBytes?: number;
     readonly maxInFlightBytes?: number;
@@ -85,6 +89,8 @@ export interface Gateway {
   refusals(): readonly Refusal[];
   /** Resolves while every watched folder can be used. What else the hub does goes on without. @throws {HubError} `folder.unavailable` */
   checkFolders(): Promise<void>;
+  /** Resolves while what is received gets to the object store, or none is used. Senders do not wait for it. @throws {HubError} `store.*` */
+  checkStore(): Promise<void>;
   /** What a study that is being received waits for; undefined: it is not. */
   waiting(study: StudyInstanceUid): Promise<Waiting | undefined>;
   /** Opens the doors. */
@@ -149,7 +155,11 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
   isOpen = (segment) => spool.isOpen(segment);
   if (unrecorded.length > 0) log.info('spool holds instances the ledger does not know', { records: unrecorded.length });
   await resume(unrecorded, arrivals, pump);
+  const folders = (options.folders ?? []).map(({ name }) => name);
+  const presence =
+    options.replica === undefined ? ALONE : await joinReplicas({ ledger, clock, log }, options.replica, folders);
   return new RunningGateway({ ...ports, log }, options, {
+    presence,
     spool,
     pump,
     digester,
@@ -171,6 +181,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
               clock: ports.clock,
               nextName: spool.nextName,
               isOpen: (segment) => spool.isOpen(segment),
+              isCaretaker: () => presence.isCaretaker(),
               removeResults: ports.removeResults ?? (() => Promise.resolve(0)),
               ...(remote === undefined ? {} : { sweepPacks: remote.sweep }),
             },
@@ -187,6 +198,7 @@ class RunningGateway implements Gateway {
     readonly digester: Digester;
     readonly retention: Retention | undefined;
     readonly remote: Remote | undefined;
+    readonly presence: Presence;
   };
   readonly #dimse: Dimse | undefined;
   readonly #watcher: StudyWatcher;
@@ -207,13 +219,15 @@ class RunningGateway implements Gateway {
       readonly arrivals: Arrivals;
       readonly retention: Retention | undefined;
       readonly remote: Remote | undefined;
+      readonly presence: Presence;
       readonly metrics: GatewayMetrics;
       readonly rules: Rules;
     } & Pick<IngestPorts, 'headers' | 'sameUidOf' | 'openReceived'>,
   ) {
     const { spool, metrics } = inner;
     const { ledger, log, clock } = ports;
-    const hub: IngestPorts = { ledger, log, clock, ...inner };
+    const { presence } = inner;
+    const hub: IngestPorts = { ledger, log, clock, patience: ledgerPatience({ log }), ...inner };
     const sources = options.dimse?.sources ?? [];
     const named = [...sources, ...(options.folders ?? [])].map(({ name }) => name);
     const sourcesSeen = new SourcesSeen(named, clock, metrics);
@@ -226,6 +240,7 @@ class RunningGateway implements Gateway {
     this.#batches = batches;
     this.#watcher = new StudyWatcher({
       ...{ ledger, clock, log, metrics, rules },
+      whose: () => presence.whose(),
       isPending: (study) => inner.arrivals.hasPending(study),
       isSenderConnected: (study) => batches.isOpen(study),
       ask: async (source, study, signal) => {
@@ -250,6 +265,7 @@ class RunningGateway implements Gateway {
         : new Dimse(options.dimse, {
             ...{ ledger, clock, log, metrics, store, onSeen },
             objects: { open: inner.openReceived },
+            whose: () => presence.whose(),
             isStopping: () => this.#state === 'stopping',
             isDiskLow: () => spool.isFull,
             isOnItsWay: (sopInstanceUid) => inner.arrivals.has(sopInstanceUid) || inner.pump.isBehind(sopInstanceUid),
@@ -261,6 +277,7 @@ class RunningGateway implements Gateway {
       receive: (prefix) => spool.receive(prefix),
       store,
       canTake: () => !spool.isFull,
+      mayWatch: (folder) => presence.mayWatch(folder),
       onSeen,
       onEnded: (associationId, isWhole) => batches.ended(associationId, isWhole),
       metrics,
@@ -309,6 +326,11 @@ class RunningGateway implements Gateway {
     return this.#refusals.list();
   }
 
+  checkStore(): Promise<void> {
+    const problem = this.#inner.remote?.shipping.problem;
+    return problem === undefined ? Promise.resolve() : Promise.reject(problem);
+  }
+
   checkFolders(): Promise<void> {
     return this.#folders.check();
   }
@@ -340,6 +362,7 @@ class RunningGateway implements Gateway {
     await this.#inner.spool.close();
     await this.#inner.pump.stop(Math.max(0, deadlineMs - (performance.now() - startedMs)));
     await this.#inner.remote?.segments.stop();
+    await this.#inner.presence.stop(this.#inner.pump.pendingBytes > 0);
     await this.#inner.digester.close();
   }
 }

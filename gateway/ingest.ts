@@ -11,6 +11,7 @@ import type { Arrivals, Durable, Known } from './arrivals.ts';
 import { examine } from './examine.ts';
 import type { Examined } from './header/describe.ts';
 import type { HeaderReader } from './header/header-reader.ts';
+import type { LedgerPatience } from './ledger-patience.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { Offer } from './offer.ts';
 import { quarantineDescription } from './quarantine.ts';
@@ -21,6 +22,7 @@ import type { Description } from './spool/record.ts';
 
 export interface IngestPorts extends Pick<SameUidPorts, 'sameUidOf' | 'openReceived'> {
   readonly ledger: Pick<Ledger, 'instances' | 'commitments'>;
+  readonly patience: LedgerPatience;
   readonly arrivals: Arrivals;
   readonly headers: HeaderReader;
   readonly pump: SpoolPump;
@@ -37,9 +39,6 @@ export interface Ingested {
   readonly sopClassUid: SopClassUid;
   readonly sizeBytes: number;
 }
-
-/** The ledger is asked no longer than this before an acknowledgement: it need not be up for one. */
-const LEDGER_PATIENCE_MS = 1_000;
 
 /**
  * Makes a received object durable.
@@ -214,7 +213,8 @@ function compared<Of extends { readonly dataSetSha256?: string | undefined }>(
 
 /** A ledger that is down or slow costs the sender a moment, not the acknowledgement: the pump's record decides later. */
 async function askLedger(instance: Examined, hub: IngestPorts): Promise<Known> {
-  const known = await inTime(hub.ledger.instances.known(instance.sopInstanceUid, instance.studyInstanceUid), hub);
+  const { sopInstanceUid, studyInstanceUid } = instance;
+  const known = await hub.patience.ask(() => hub.ledger.instances.known(sopInstanceUid, studyInstanceUid));
   return known ?? {};
 }
 
@@ -222,30 +222,14 @@ async function askLedger(instance: Examined, hub: IngestPorts): Promise<Known> {
 async function isNoted(
   { sopInstanceUid, dataSetSha256 }: { readonly sopInstanceUid: string; readonly dataSetSha256: string },
   { provenance }: Offer,
-  { ledger, log }: IngestPorts,
+  { ledger, patience }: IngestPorts,
 ): Promise<boolean> {
-  const noted = ledger.commitments.rejected({ sopInstanceUid, dataSetSha256, source: provenance.source });
-  return (
-    (await inTime(
-      noted.then(() => true),
-      { log },
-    )) ?? false
-  );
-}
-
-async function inTime<Answer>(asked: Promise<Answer>, { log }: Pick<IngestPorts, 'log'>): Promise<Answer | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), LEDGER_PATIENCE_MS);
+  const copy = { sopInstanceUid, dataSetSha256, source: provenance.source };
+  const noted = await patience.ask(async () => {
+    await ledger.commitments.rejected(copy);
+    return true;
   });
-  try {
-    return await Promise.race([asked, patience]);
-  } catch (error) {
-    log.warn('ledger not asked before an acknowledgement', { reason: String(error) });
-    return undefined;
-  } finally {
-    clearTimeout(timer);
-  }
+  return noted ?? false;
 }
 
 async function isFulfilled(promise: Promise<unknown>): Promise<boolean> {

@@ -29,6 +29,8 @@ export interface RetentionPorts {
   readonly nextName: () => string;
   /** Objects are still appended to the segment: it may be whole in the ledger, and grow in the next moment. */
   readonly isOpen: (segment: string) => boolean;
+  /** Of the replicas of the hub this one gives up what is old enough: it is the same ledger. Each has a spool of its own. */
+  readonly isCaretaker?: () => boolean;
   /** Packs of results that were given up. @returns how many */
   readonly removeResults: () => Promise<number>;
   /** Packs of received objects in an object store of another machine's that nothing needs. @returns how many */
@@ -37,6 +39,7 @@ export interface RetentionPorts {
 
 /** The hub has enough to do when it begins. */
 const FIRST_LOOK_MS = 60_000;
+const NONE: Expired = { studies: [], runs: 0, quarantineEntries: 0 };
 const NOTHING = { removed: 0, compacted: 0 };
 
 export class Retention {
@@ -64,11 +67,12 @@ export class Retention {
 
   /** One look. @throws {HubError} what ledger or disk say; what was done by then stands */
   async look(): Promise<void> {
-    const expired = await this.#expire();
+    const isCaretaker = this.#ports.isCaretaker?.() ?? true;
+    const expired = isCaretaker ? await this.#expire() : NONE;
     const isForEver = this.#options.receivedMs === undefined && this.#options.quarantineMs === undefined;
     const { removed, compacted } = isForEver ? NOTHING : await this.#removeSegments();
     // Last: a store that is down must not keep the local disk full.
-    const results = await this.#ports.removeResults();
+    const results = isCaretaker ? await this.#ports.removeResults() : 0;
     const packs = (await this.#ports.sweepPacks?.()) ?? 0;
     if (removed + compacted + results + packs + expired.studies.length + expired.runs + expired.quarantineEntries === 0)
       return;

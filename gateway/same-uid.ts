@@ -4,10 +4,12 @@ import type { InstanceVersion, Ledger, SameUidRule } from '../core/ledger.ts';
 import type { Logger } from '../core/ports.ts';
 import type { BlobRef, ByteSource } from '../core/store.ts';
 import type { Arrival, Conflict } from './arrivals.ts';
+import type { LedgerPatience } from './ledger-patience.ts';
 import { haveSameContent } from './same-content.ts';
 
 export interface SameUidPorts {
   readonly ledger: { readonly instances: Pick<Ledger['instances'], 'versions'> };
+  readonly patience: LedgerPatience;
   readonly log: Logger;
   readonly sameUidOf: (source: string) => SameUidRule;
   /** The Part 10 bytes of what was received. */
@@ -55,14 +57,9 @@ export function conflictError(settlement: Settlement | undefined): HubError {
 
 async function versionsOf(
   { sopInstanceUid }: Arrival,
-  { ledger, log }: SameUidPorts,
+  { ledger, patience }: SameUidPorts,
 ): Promise<readonly InstanceVersion[]> {
-  try {
-    return await ledger.instances.versions(sopInstanceUid);
-  } catch (error) {
-    log.warn('ledger not asked about a SOP Instance UID that comes again', { reason: String(error) });
-    return [];
-  }
+  return (await patience.ask(() => ledger.instances.versions(sopInstanceUid))) ?? [];
 }
 
 async function isSame(

@@ -5,7 +5,7 @@
 import type { WaitReason } from '../core/completion.ts';
 import { toHubError } from '../core/errors.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
-import type { CompletionFacts, DueStudy, Ledger } from '../core/ledger.ts';
+import type { CompletionFacts, DueStudy, Ledger, Whose } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import { CLOCK_STEP_MS, type Decision, decide } from './completion/decide.ts';
 import type { Rules } from './completion/rules.ts';
@@ -17,6 +17,8 @@ export interface StudyWatcherPorts {
   readonly log: Logger;
   readonly metrics: Pick<GatewayMetrics, 'studiesCompleted' | 'completionSignals' | 'sourceQueries'>;
   readonly rules: Rules;
+  /** Which studies are judged here; undefined: all. What another replica knows of its own is not known here. */
+  readonly whose?: () => Whose | undefined;
   /** Something durable of the study is not in the ledger yet: what it knows is not all. */
   readonly isPending: (study: StudyInstanceUid) => boolean;
   /** An association that brought some of it, of a sender whose releases count, is open. */
@@ -39,6 +41,8 @@ const MAX_QUESTIONS = 4;
 const SETTLE_MS = 50;
 /** The longest sleep, so that a clock that was set back or forth is noticed. */
 const MAX_SLEEP_MS = 30_000;
+/** Nobody's commit says that a replica has died. */
+const MAX_SLEEP_AMONG_OTHERS_MS = 5_000;
 const AFTER_FAILURE_MS = 1_000;
 /** While the pump is about to tell the ledger, or all questions are taken. */
 const SHORTLY_MS = 250;
@@ -116,11 +120,13 @@ export class StudyWatcher {
       this.#areTimersStale = false;
       const againMs = await this.#judgeDue();
       if (againMs !== undefined) this.#wakeIn(againMs);
-      const next = await this.#ports.ledger.studies.nextDue();
+      const whose = this.#ports.whose?.();
+      const next = await this.#ports.ledger.studies.nextDue(whose);
       // A study that could not be judged stays due: the others' next time is not known then.
       const sleepMs =
         next === undefined || againMs !== undefined ? MAX_SLEEP_MS : next.getTime() - this.#ports.clock.now().getTime();
-      this.#wakeIn(Math.max(SETTLE_MS, Math.min(MAX_SLEEP_MS, sleepMs)));
+      const longestMs = whose === undefined ? MAX_SLEEP_MS : MAX_SLEEP_AMONG_OTHERS_MS;
+      this.#wakeIn(Math.max(SETTLE_MS, Math.min(longestMs, sleepMs)));
     } catch (error) {
       this.#ports.log.error('study timers could not be read', { reason: String(error) });
       this.#wakeIn(AFTER_FAILURE_MS);
@@ -145,7 +151,7 @@ export class StudyWatcher {
     let againMs: number | undefined;
     for (;;) {
       const limit = MAX_AT_ONCE + left.size;
-      const due = await ledger.studies.due(clock.now(), limit);
+      const due = await ledger.studies.due(clock.now(), limit, this.#ports.whose?.());
       for (const timer of due) {
         const { studyInstanceUid } = timer;
         if (this.#stopping.signal.aborted) return againMs;

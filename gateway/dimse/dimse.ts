@@ -1,5 +1,5 @@
 /** DIMSE as a whole: its doors, who may come in, and the desk for storage commitments. */
-import type { Ledger } from '../../core/ledger.ts';
+import type { Ledger, Whose } from '../../core/ledger.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { RetryPolicy } from '../../core/retry.ts';
 import type { ObjectStore } from '../../core/store.ts';
@@ -60,6 +60,8 @@ export interface DimsePorts extends StoreHandling {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: GatewayMetrics;
+  /** Whose storage commitments are decided and told here; undefined: all. */
+  readonly whose: () => Whose | undefined;
   readonly isStopping: () => boolean;
   readonly isDiskLow: () => boolean;
   readonly isOnItsWay: (sopInstanceUid: string) => boolean;
@@ -106,6 +108,7 @@ export class Dimse {
         ...{ ledger, store, clock, log, metrics },
         random: Math.random,
         isOnItsWay: ports.isOnItsWay,
+        whose: ports.whose,
       },
       {
         ...rules,

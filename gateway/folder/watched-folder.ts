@@ -37,6 +37,8 @@ export interface WatchedFolderOptions {
 export interface WatchedFolderPorts extends Pick<TakePorts, 'receive' | 'store' | 'onEnded'> {
   /** False while the hub takes nothing: files wait where they are. */
   readonly canTake: () => boolean;
+  /** Of the gateways that are configured with the folder this one looks into it. */
+  readonly mayWatch?: (folder: string) => boolean;
   readonly onSeen: (source: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -115,7 +117,8 @@ export class WatchedFolder {
     while (!signal.aborted) {
       try {
         this.#progressAtMs = performance.now();
-        this.#tell(await this.#look(signal));
+        if (this.#ports.mayWatch?.(this.#options.name) ?? true) this.#tell(await this.#look(signal));
+        else this.#stepBack();
         this.#failedLooks = 0;
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
@@ -130,6 +133,14 @@ export class WatchedFolder {
       const pauseMs = Math.min(LONGEST_PAUSE_MS, this.#options.scanMs * 2 ** Math.min(this.#failedLooks, 10));
       await delay(Math.max(pauseMs, this.#options.scanMs), undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** Another gateway looks: what was begun here has ended, and the counts are told there. */
+  #stepBack(): void {
+    const batch = this.#batch;
+    this.#batch = undefined;
+    this.#counts = { waiting: 0, refused: 0, other: 0, stuck: 0 };
+    if (batch !== undefined) this.#ports.onEnded(batch.associationId, false);
   }
 
   /** @returns what is wrong although the folder can be read */

@@ -10,6 +10,7 @@ import { type InstanceItem, parseBlobRef } from '../../core/store.ts';
 import { Arrivals } from '../../gateway/arrivals.ts';
 import { HeaderReader } from '../../gateway/header/header-reader.ts';
 import { ingest } from '../../gateway/ingest.ts';
+import { ledgerPatience } from '../../gateway/ledger-patience.ts';
 import { gatewayMetrics } from '../../gateway/metrics.ts';
 import { Retention } from '../../gateway/retention.ts';
 import { openReceived } from '../../gateway/spool/byte-sources.ts';
@@ -89,6 +90,7 @@ export class SpoolHub {
       { provenance, expected: { transferSyntaxUid } },
       {
         ledger: this.ledger,
+        patience: ledgerPatience({ log: silentLog }),
         arrivals: this.#arrivals,
         headers: new HeaderReader(),
         pump: this.#pump,

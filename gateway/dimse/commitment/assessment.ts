@@ -3,7 +3,7 @@
  * bytes on the disk are those that were received.
  */
 import { createHash } from 'node:crypto';
-import type { CommitmentEvidence, CommitmentRow, Ledger } from '../../../core/ledger.ts';
+import type { CommitmentEvidence, CommitmentRow, Ledger, Whose } from '../../../core/ledger.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import type { ObjectStore } from '../../../core/store.ts';
 import { decideCommitment, type CommitmentDecision } from './decision.ts';
@@ -15,6 +15,8 @@ export interface AssessmentPorts {
   readonly log: Logger;
   /** Some content of the UID, refused copies too, has arrived and is not told to the ledger yet. */
   readonly isOnItsWay: (sopInstanceUid: string) => boolean;
+  /** Whose requests are decided here; undefined: all, and what arrived has arrived here. */
+  readonly whose: () => Whose | undefined;
 }
 
 interface Unchecked extends NonNullable<CommitmentEvidence['stored']> {
@@ -58,6 +60,7 @@ export class Assessment {
         return decideCommitment(evidence, {
           isLate,
           isOnItsWay: (uid) => onItsWay.has(uid),
+          hasReplicas: this.#ports.whose() !== undefined,
           isThere: (blob) => checked.get(blob) === true,
         });
       }

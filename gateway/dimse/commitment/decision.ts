@@ -20,6 +20,8 @@ export type CommitmentDecision =
 export interface Surroundings {
   /** A content of it has arrived that is not in the ledger yet: which one will be kept is not known. */
   readonly isOnItsWay: (sopInstanceUid: string) => boolean;
+  /** What the ledger does not know may be on its way to it from another gateway. */
+  readonly hasReplicas: boolean;
   /** The bytes the ledger refers to are on the disk, as they were received. */
   readonly isThere: (blob: string) => boolean;
   /** The time to wait for what is on its way is over. */
@@ -29,7 +31,7 @@ export interface Surroundings {
 /** Success is a promise to keep the instance: it is given only for what the ledger knows and the disk has. */
 export function decideCommitment(
   evidence: readonly CommitmentEvidence[],
-  { isOnItsWay, isThere, isLate }: Surroundings,
+  { isOnItsWay, hasReplicas, isThere, isLate }: Surroundings,
 ): CommitmentDecision {
   const failures: Failure[] = [];
   for (const { item, sopClassUid, sopInstanceUid, stored, isHeld } of evidence) {
@@ -39,8 +41,10 @@ export function decideCommitment(
     } else if (isHeld) {
       // A copy with other bytes was refused: what the source would delete is what it sent last.
       failures.push({ item, reason: FAILURE_REASON.processingFailure });
-    } else if (stored === undefined) failures.push({ item, reason: FAILURE_REASON.noSuchInstance });
-    else if (stored.sopClassUid !== sopClassUid) {
+    } else if (stored === undefined) {
+      if (hasReplicas && !isLate) return { kind: 'wait' };
+      failures.push({ item, reason: FAILURE_REASON.noSuchInstance });
+    } else if (stored.sopClassUid !== sopClassUid) {
       failures.push({ item, reason: FAILURE_REASON.classInstanceConflict });
     } else if (!isThere(stored.blob)) failures.push({ item, reason: FAILURE_REASON.processingFailure });
   }

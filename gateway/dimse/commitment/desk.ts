@@ -149,7 +149,7 @@ export class CommitmentDesk implements Desk {
     try {
       const nowMs = clock.now().getTime();
       const limit = MAX_AT_ONCE + this.#underWay.size + this.#unanswered.size;
-      const rows = await ledger.commitments.due(new Date(nowMs + MAX_SLEEP_MS), limit);
+      const rows = await ledger.commitments.due(new Date(nowMs + MAX_SLEEP_MS), limit, this.#ports.whose());
       for (const row of rows) {
         if (this.#underWay.has(row.commitmentId) || this.#unanswered.has(row.commitmentId)) continue;
         const waitMs = (row.dueAt?.getTime() ?? nowMs) - nowMs;
