@@ -192,7 +192,8 @@ describe('the hub on S3', function () {
     await damage(bucket);
     const damaged = await hub.command('store', 'verify');
 
-    expect(usage).to.include({ removableBytes: 0 });
+    // Heads of records: what is needed of a pack are the objects in it.
+    expect(usage).to.have.property('removableBytes').below(20_000);
     expect(usage)
       .to.have.property('spoolBytes')
       .greaterThan(12 * 200_000);
@@ -212,11 +213,11 @@ describe('the hub on S3', function () {
   });
 
   it('removes from the bucket what was delivered and is old enough, and nothing that another ledger knew', async () => {
-    const [delivered, kept] = [studyOf(6), studyOf(6)];
+    const [first, kept] = [studyOf(6), studyOf(6)];
     await configure({}, { received: '1s', results: '1s', every: '1s' });
     await hub.start();
-    await sendAll(delivered);
-    await ended(hub, delivered[0]?.studyInstanceUid ?? '', 'archive');
+    await sendAll(first);
+    await ended(hub, first[0]?.studyInstanceUid ?? '', 'archive');
     await waitFor('the bucket to be empty', async () => (await bucket.keys()).length === 0, 60_000);
     await hub.stop();
     await configure({}, { received: '365d', results: '365d', every: '1s' });
@@ -235,11 +236,15 @@ describe('the hub on S3', function () {
     await hub.start();
     const another = studyOf(2);
     await sendAll(another);
-    await ended(hub, another[0]?.studyInstanceUid ?? '', 'archive');
+    await waitFor(
+      'the delivery',
+      async () => (await delivered()).has(`${another[0]?.sopInstanceUid ?? ''}.dcm`),
+      60_000,
+    );
     await new Promise((resolve) => setTimeout(resolve, 3_000)); // Looks that must find nothing: there is no event to wait for.
 
     expect(before.length).to.be.greaterThan(1);
-    expect(await bucket.keys()).to.include.deep.members(before.slice());
+    expect(await bucket.keys()).to.include.deep.members([...before]);
   });
 
   it('goes on from a hub that kept everything on its disk: what was received before is read from there', async () => {
