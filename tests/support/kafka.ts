@@ -31,6 +31,8 @@ export interface KafkaPeer {
 
 export interface KafkaPeerOptions {
   readonly version?: KafkaVersion;
+  /** Where it listens; a free one unless given. */
+  readonly port?: number;
   /** More of `server.properties`; these win. */
   readonly properties?: Readonly<Record<string, string>>;
   /** Users with a password each: clients must then authenticate (SCRAM-SHA-512), and `admin` among them may do everything. */
@@ -59,7 +61,7 @@ export async function startKafka(options: KafkaPeerOptions = {}): Promise<KafkaP
   const version = options.version ?? KAFKA_VERSIONS.four;
   const classpath = `${await libraries(version)}/*`;
   const folder = await mkdtemp(join(tmpdir(), 'hub-kafka-'));
-  const [port, controller] = [await freePort(), await freePort()];
+  const [port, controller] = [options.port ?? (await freePort()), await freePort()];
   const broker = `${HOST}:${port}`;
   const file = join(folder, 'server.properties');
   await writeFile(file, text({ ...propertiesFor(options, port, controller, folder), ...options.properties }));

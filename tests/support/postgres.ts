@@ -21,6 +21,8 @@ const START_MS = 60_000;
 export interface PostgresPeer {
   readonly port: number;
   readonly server: PostgresServer;
+  /** Of the postmaster. */
+  readonly pid: () => number;
   /** A database with an empty ledger of the newest version. */
   readonly createDatabase: (options?: {
     readonly isEmpty?: boolean;
@@ -94,6 +96,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   return {
     port,
     server,
+    pid: () => running.pid,
     async createDatabase({ isEmpty = false, encoding } = {}) {
       templates += 1;
       const database = `ledger_${String(templates)}`;

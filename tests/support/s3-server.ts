@@ -22,6 +22,10 @@ export interface S3Server extends RunningServer {
   readonly port: number;
   /** A new, empty bucket's options, and a client of its own to look into it. */
   bucket(): Promise<S3Bucket>;
+  /** As the power plug would. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and folder. */
+  again(): Promise<void>;
 }
 
 export interface S3Bucket {
@@ -47,23 +51,32 @@ export async function startS3Server(): Promise<S3Server> {
   for (const name of ['data', 'side']) await mkdir(join(folder, name));
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
+    const args = [
+      ...['--port', `127.0.0.1:${port}`, '--keep-alive', '--quiet'],
+      ...['posix', '--sidecar', join(folder, 'side'), join(folder, 'data')],
+    ];
+    const start = () => startServer(program, args, () => answers(port));
     try {
-      const args = [
-        '--port',
-        `127.0.0.1:${port}`,
-        '--keep-alive',
-        '--quiet',
-        'posix',
-        '--sidecar',
-        join(folder, 'side'),
-        join(folder, 'data'),
-      ];
-      const server = await startServer(program, args, () => answers(port));
-      const stop = async () => {
-        await server.stop();
-        await rm(folder, { recursive: true, force: true });
+      let running = await start();
+      return {
+        get pid() {
+          return running.pid;
+        },
+        log: () => running.log(),
+        port,
+        bucket: () => makeBucket(port),
+        kill: async () => {
+          process.kill(running.pid, 'SIGKILL');
+          await running.stop();
+        },
+        again: async () => {
+          running = await start();
+        },
+        stop: async () => {
+          await running.stop();
+          await rm(folder, { recursive: true, force: true });
+        },
       };
-      return { ...server, port, stop, bucket: () => makeBucket(port) };
     } catch (error) {
       if (attempt === START_ATTEMPTS) throw error;
     }
