@@ -169,6 +169,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
           : [
               { name: 'doors', check: () => gateway.check() },
               { name: 'folders', check: () => gateway.checkFolders(), isAdvisory: true },
+              // What is received waits on the disk: senders go on.
+              { name: 'shipping', check: () => gateway.checkStore(), isAdvisory: true },
             ]),
         ...(thread === undefined ? [] : [{ name: 'backstage', check: () => thread.check() }]),
         ...(thread === undefined || config.bus.kind === 'embedded'
