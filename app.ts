@@ -3,13 +3,14 @@
  * processing and delivery run in `backstage.ts`, which starts first, so that nothing received meets a stage that is not
  * there, and stops last.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Catalogue as ApiCatalogue } from './api/ports.ts';
 import { reportKeyRouter } from './api/report-key.ts';
 import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './backstage.ts';
 import type { Environment } from './config/environment.ts';
 import { createFeed } from './connectors/feed/router.ts';
-import type { HubError } from './core/errors.ts';
+import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, Logger, Metrics } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
@@ -30,9 +31,12 @@ import { createHttpServer } from './platform/http/server.ts';
 import { ledgerMetrics } from './platform/ledger/metrics.ts';
 import { openLedger, openLedgerForReading as openForReading, type OpenedLedger } from './platform/ledger/open.ts';
 import { createMetrics } from './platform/metrics.ts';
+import { storeMetrics } from './platform/store/metrics.ts';
+import { watchStore } from './platform/store/watch.ts';
 import { threadsEnded } from './platform/threads/metrics.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
 import { createReportSigner, SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
+import { FEED_PURPOSE, identityOf, requireSameKeys } from './replica-keys.ts';
 import { type Config, type Stage, STAGES } from './shapes.ts';
 
 export interface HubOptions {
@@ -40,6 +44,8 @@ export interface HubOptions {
   readonly env: Environment;
   readonly log: Logger;
   readonly stages: ReadonlySet<Stage>;
+  /** The ledger could not be asked at the start whether this is the first one, and it was: to be shown once. */
+  readonly onFirstToken?: (token: string) => void;
   /** The process must end: nothing can be made durable any more. */
   readonly onFailure: (error: HubError) => void;
 }
@@ -56,8 +62,7 @@ export interface Hub {
   stop(): Promise<void>;
 }
 
-/** Time for doors, then steps, then deliveries to end by themselves; the rest is taken up after the next start. */
-const STOP_GRACE_MS = 10_000;
+const MEET_AGAIN_MS = 1_000;
 const BACKSTAGE = new URL('./backstage.ts', import.meta.url);
 const PIXEL_WORKER = new URL('./pixel-worker.ts', import.meta.url);
 const DIGEST_WORKER = new URL('./digest-worker.ts', import.meta.url);
@@ -66,6 +71,7 @@ const clock: Clock = { now: () => new Date() };
 /** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */
 export async function startHub(options: HubOptions): Promise<Hub> {
   const { config, env, log, stages } = options;
+  const { stopGraceMs, stopDelayMs } = config.hub;
   const dataFolder = await openDataFolder(config.hub.data, env);
   const place = ledgerPlace(config, env);
   if (place.kind === 'sqlite') await requireLedger(dataFolder);
@@ -73,8 +79,18 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const { ledger } = opened;
   /** Undone from the last to the first, whether the hub stops or its start fails halfway. */
   const undo: (() => Promise<void>)[] = [() => ledger.close()];
-  const stop = async (): Promise<void> => {
+  const stopping = new AbortController();
+  const undoAll = async (): Promise<void> => {
+    stopping.abort(new HubError('gateway.stopping'));
     for (const step of undo.splice(0).reverse()) await step();
+  };
+  /** Who balances the load sees it first; the doors close when nobody new is sent here any more. */
+  const stop = async (): Promise<void> => {
+    if (!stopping.signal.aborted) {
+      stopping.abort(new HubError('gateway.stopping'));
+      await delay(stopDelayMs);
+    }
+    await undoAll();
   };
   try {
     const stored = await openHubStore(config.store, env, dataFolder.path);
@@ -85,17 +101,28 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (orphans > 0) log.info('packs of abandoned attempts removed', { packs: orphans });
     const metrics = createMetrics();
     const access = createAccess({ ledger, clock });
-    const firstToken = opened.isUp() ? await ensureFirstToken(ledger, clock) : undefined;
+    const identity = await identityOf(dataFolder);
+    const meet = async () => {
+      if (place.kind === 'postgres') await requireSameKeys(dataFolder, ledger, stages);
+      return ensureFirstToken(ledger, clock, identity);
+    };
+    let firstToken: string | undefined;
+    if (opened.isUp()) firstToken = await meet();
+    else void meetLater(opened, meet, options, stopping.signal);
     ledgerMetrics(metrics, opened);
+    const watch = stored.uploads === undefined ? undefined : watchStore({ shelf: stored.shelf, log }, stored.results);
+    if (watch !== undefined) storeMetrics(metrics, watch);
+    // At once, so that a wrong password is in the log of the start; nobody waits for it.
+    void watch?.check().catch(() => undefined);
     const feed = createFeed(
       { ledger, access, log },
-      { hubName: config.hub.name, cursorKey: await dataFolder.secret('feed') },
+      { hubName: config.hub.name, cursorKey: await dataFolder.secret(FEED_PURPOSE) },
     );
 
     const { publicKeyPem } = createReportSigner(await dataFolder.secret(SIGNING_PURPOSE));
 
     const thread = await startBackstage(options, dataFolder, opened, metrics);
-    if (thread !== undefined) undo.push(() => thread.stop(STOP_GRACE_MS));
+    if (thread !== undefined) undo.push(() => thread.stop(stopGraceMs));
 
     const gateway = stages.has('gateway')
       ? await openGateway(
@@ -107,10 +134,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
               ? {}
               : { remote: { objects: store, uploads: stored.uploads, shelf: stored.shelf } }),
           },
-          await gatewayOptions(config, env, dataFolder.path),
+          await gatewayOptions(config, env, dataFolder.path, identity),
         )
       : undefined;
-    if (gateway !== undefined) undo.push(() => gateway.stop(STOP_GRACE_MS));
+    if (gateway !== undefined) undo.push(() => gateway.stop(stopGraceMs));
 
     const dicomWebAccess = config.gateway.http.anonymousLoopback
       ? access.requireExceptLoopback('admin', 'operator')
@@ -139,9 +166,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
                   log: log.child({ stage: 'gateway' }),
                 }),
               },
+              // Where partners come to: the other stages have no door, and need not have these keys.
+              { path: '/partner/v1/events', router: feed.router },
+              { path: '/partner/v1/report-key', router: reportKeyRouter(access, publicKeyPem) },
             ]),
-        { path: '/partner/v1/events', router: feed.router },
-        { path: '/partner/v1/report-key', router: reportKeyRouter(access, publicKeyPem) },
         {
           path: '/api/v1',
           router: createApiRouter({
@@ -158,12 +186,18 @@ export async function startHub(options: HubOptions): Promise<Hub> {
         },
       ],
       checks: [
-        // Without its database a hub receives all the same: it must go on being sent to.
+        {
+          name: 'stopping',
+          check: () => (stopping.signal.aborted ? Promise.reject(new HubError('gateway.stopping')) : Promise.resolve()),
+        },
+        // Without its database, its brokers or its bucket a hub receives all the same. It says so, and it is ready: taken out
+        // of a Service because PostgreSQL is down, no gateway would be left that a scanner can send to.
         {
           name: 'ledger',
           check: () => ledger.events.head().then(() => undefined),
           isAdvisory: place.kind === 'postgres',
         },
+        ...(watch === undefined ? [] : [{ name: 'store', check: () => watch.check(), isAdvisory: true }]),
         ...(gateway === undefined
           ? []
           : [
@@ -185,7 +219,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       log,
     });
     const { port: httpPort } = await http.start();
-    undo.push(() => http.stop(STOP_GRACE_MS));
+    undo.push(() => http.stop(stopGraceMs));
     // Before the server: an open stream would keep it waiting for the whole grace.
     undo.push(() => {
       feed.stop();
@@ -194,8 +228,34 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await gateway?.accept();
     return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, firstToken, stop };
   } catch (error) {
-    await stop();
+    await undoAll();
     throw error;
+  }
+}
+
+/** What needs the ledger, once it is there: keys that differ end the process, a first token is shown. */
+async function meetLater(
+  opened: OpenedLedger,
+  meet: () => Promise<string | undefined>,
+  { log, onFailure, onFirstToken }: HubOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      await opened.whenUp(signal);
+      const token = await meet();
+      if (token !== undefined) onFirstToken?.(token);
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      const failure = toHubError(error);
+      if (failure.code === 'config.invalid') {
+        onFailure(failure);
+        return;
+      }
+      log.warn('keys and tokens could not be looked up in the ledger', { code: failure.code });
+      await delay(MEET_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 }
 

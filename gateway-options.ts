@@ -9,7 +9,12 @@ import { patienceOf, shortestQuietMs } from './routers/completion.ts';
 import type { Config } from './shapes.ts';
 
 /** The configuration's gateway as the gateway wants it: host names of sources become addresses, once, at start. */
-export async function gatewayOptions(config: Config, env: Environment, dataDir: string): Promise<GatewayOptions> {
+export async function gatewayOptions(
+  config: Config,
+  env: Environment,
+  dataDir: string,
+  identity: string,
+): Promise<GatewayOptions> {
   const { dimse, completion, disk, retention, folders, sameUid, spool } = config.gateway;
   const { store } = config;
   return {
@@ -34,6 +39,8 @@ export async function gatewayOptions(config: Config, env: Environment, dataDir: 
     retention,
     spool,
     folders,
+    // A ledger in a file has one gateway.
+    ...(config.ledger.kind === 'postgres' ? { replica: { node: config.hub.node, identity } } : {}),
     ...(store.kind === 's3'
       ? {
           shipping: {

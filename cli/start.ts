@@ -32,6 +32,7 @@ export async function start(argv: readonly string[]): Promise<number> {
     env: processEnvironment(),
     log,
     stages,
+    onFirstToken: showToken,
     onFailure: (error) => {
       failure = error;
       ended.abort();
@@ -57,7 +58,11 @@ function announce(hub: Hub, name: string): void {
   terminal.out(
     `${name} is up: DIMSE ${String(hub.dimsePort ?? 'off')}, HTTP ${String(hub.httpPort ?? 'off')}, data ${hub.dataFolder.path}`,
   );
-  if (hub.firstToken !== undefined) terminal.out(`admin token, shown this once: ${hub.firstToken}`);
+  if (hub.firstToken !== undefined) showToken(hub.firstToken);
+}
+
+function showToken(token: string): void {
+  terminal.out(`admin token, shown this once: ${token}`);
 }
 
 function parseStages(list: string | undefined): ReadonlySet<Stage> {

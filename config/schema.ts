@@ -90,9 +90,16 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
           name: entryName.default('hub'),
           data: z.string().min(1).default('./data'),
           node: node.optional(),
+          stopGrace: duration('1s', '1h').prefault('10s'),
+          stopDelay: duration('0s', '5m').prefault('0s'),
         })
         .prefault({})
-        .transform((hub) => ({ ...hub, node: hub.node ?? ownNode() })),
+        .transform(({ stopGrace, stopDelay, ...hub }) => ({
+          ...hub,
+          node: hub.node ?? ownNode(),
+          stopGraceMs: stopGrace,
+          stopDelayMs: stopDelay,
+        })),
       log: z
         .strictObject({
           level: z.enum(['error', 'warn', 'info', 'debug']).default('info'),

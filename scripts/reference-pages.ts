@@ -11,6 +11,7 @@ import type { MetricDefinition, Metrics } from '../core/ports.ts';
 import { deliveryMetrics } from '../connectors/metrics.ts';
 import { gatewayMetrics } from '../gateway/metrics.ts';
 import { busMetrics, kafkaMetrics } from '../platform/bus/metrics.ts';
+import { storeMetrics } from '../platform/store/metrics.ts';
 import { ledgerMetrics } from '../platform/ledger/metrics.ts';
 import { threadsEnded } from '../platform/threads/metrics.ts';
 import { processorMetrics } from '../processors/metrics.ts';
@@ -113,6 +114,7 @@ function definedMetrics(): readonly { readonly kind: string; readonly definition
   };
   gatewayMetrics(registry);
   ledgerMetrics(registry, { isUp: () => true });
+  storeMetrics(registry, { check: () => Promise.resolve() });
   busMetrics(registry, { lag: () => Promise.resolve([]) });
   kafkaMetrics(registry);
   routerMetrics(registry);

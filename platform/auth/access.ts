@@ -58,9 +58,16 @@ export function createAccess(ports: AccessPorts): Access {
 /**
  * Makes the admin token of the first start.
  *
+ * @param owner - the replica that asks
  * @returns the token, to be printed once; undefined when the ledger already has tokens
  */
-export async function ensureFirstToken(ledger: Pick<Ledger, 'tokens'>, clock: Clock): Promise<string | undefined> {
+export async function ensureFirstToken(
+  ledger: Pick<Ledger, 'tokens' | 'leases'>,
+  clock: Clock,
+  owner: string,
+): Promise<string | undefined> {
+  // Of replicas that start together one makes it. What a crash in between leaves is mended by `hub token create`.
+  if ((await ledger.leases.acquire('first-token', owner, FIRST_TOKEN_MS, clock.now())) === undefined) return undefined;
   // Revoked tokens count: a hub whose tokens were all revoked must not hand out a new one by being restarted.
   if ((await ledger.tokens.list()).length > 0) return undefined;
   const { tokenId, token, secretSha256 } = createToken();
@@ -68,6 +75,7 @@ export async function ensureFirstToken(ledger: Pick<Ledger, 'tokens'>, clock: Cl
   return token;
 }
 
+const FIRST_TOKEN_MS = 30_000;
 const LOCAL: Identity = { actor: 'local', role: 'admin' };
 const LOOPBACK: Identity = { actor: 'loopback', role: 'operator' };
 

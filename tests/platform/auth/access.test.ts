@@ -176,12 +176,19 @@ describe('access over HTTP', () => {
   });
 
   it('makes one admin token on the first start, and none on a later one, even if it was revoked', async () => {
-    const first = await ensureFirstToken(ledger, clock);
+    const first = await ensureFirstToken(ledger, clock, 'replica');
     await ledger.tokens.revoke(parseToken(first ?? '')?.tokenId ?? '');
-    const second = await ensureFirstToken(ledger, clock);
+    const second = await ensureFirstToken(ledger, clock, 'replica');
 
     expect([first === undefined, second]).to.deep.equal([false, undefined]);
     expect((await ledger.tokens.list()).map(({ role }) => role)).to.deep.equal(['admin']);
+  });
+
+  it('makes one for all replicas that start at once', async () => {
+    const tokens = await Promise.all(['a', 'b', 'c'].map((replica) => ensureFirstToken(ledger, clock, replica)));
+
+    expect(tokens.filter((token) => token !== undefined)).to.have.length(1);
+    expect(await ledger.tokens.list()).to.have.length(1);
   });
 });
 
