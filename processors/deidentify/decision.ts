@@ -31,6 +31,16 @@ const CLEANED_VRS = new Set(['CS', 'LO', 'LT', 'SH', 'ST', 'UC', 'UT']);
 /** Where the value of a content item stands (PS3.3 Table C.17.3-7). */
 const CONTENT_VALUES = new Set<number>([TAG.TextValue, TAG.PersonName, TAG.Date, TAG.Time, TAG.DateTime, TAG.UID]);
 
+/** Table E.1-1 has no row for the value of a text; Table E.3.4-1 speaks of it. */
+const TEXT_VALUE: PlannedRow = {
+  tag: TAG.TextValue,
+  keyword: 'TextValue',
+  action: 'D',
+  basic: 'D',
+  vrs: ['UT'],
+  role: 'description',
+};
+
 /** Decides for one instance: its IOD, its patient, and what the verification pass wants gone are given. */
 export class Decider {
   readonly #plan: CompiledPlan;
@@ -71,14 +81,18 @@ export class Decider {
     if ((tag & 0xffff) === 0) return { kind: 'drop', done: undefined };
     if (isPrivate(tag)) return this.#decidePrivate(element, scope, privateName);
     const row = this.#plan.action(tag);
+    if (scope.content !== undefined && CONTENT_VALUES.has(tag))
+      return this.#contentValue(element, row ?? TEXT_VALUE, scope, scope.content);
     if (row !== undefined) return this.#listed(element, row, scope);
     if (isCurveOrOverlay(tag)) return scope.isTopLevel && this.#graphics.has(tag) ? KEEP : REMOVE;
     if (tag >>> 16 >= 0xfffa) return REMOVE;
     // Command, file meta and directory groups have no place in a data set.
     if (tag >>> 16 <= 0x0006) return REMOVE;
-    if (this.#blanked.size > 0 && this.#blanked.has(scope.path + hexOf(tag)))
-      return { kind: 'value', value: blankFor(element.vr), done: 'blanked' };
-    return this.#unlisted(element, scope);
+    return this.#isBlanked(element, scope) ? blanked(element) : this.#unlisted(element, scope);
+  }
+
+  #isBlanked({ tag }: Element, { path }: Scope): boolean {
+    return this.#blanked.size > 0 && this.#blanked.has(path + hexOf(tag));
   }
 
   /** The scope of one item of a sequence that is entered; `undefined` when the item goes. */
@@ -97,8 +111,6 @@ export class Decider {
   }
 
   #listed(element: Element, row: PlannedRow, scope: Scope): Decision {
-    if (scope.content !== undefined && CONTENT_VALUES.has(element.tag))
-      return this.#contentValue(element, row, scope, scope.content);
     if (scope.mode === 'graphics' && element.tag === TAG.UnformattedTextValue)
       return this.#clean(element, scope) ?? this.#basic(element, row, scope);
     switch (row.action) {
@@ -141,7 +153,7 @@ export class Decider {
     if (element.tag === TAG.UID) return this.#plan.has('retain-uids') ? KEEP : this.#newUids(element);
     switch (content) {
       case 'keep':
-        return this.#retain(element, row, scope);
+        return this.#isBlanked(element, scope) ? blanked(element) : this.#retain(element, row, scope);
       case 'clean':
         return this.#clean(element, scope) ?? basic();
       case 'shift':
@@ -307,4 +319,9 @@ export class Decider {
     const shifted = this.#plan.has('retain-longitudinal-modified-dates') ? this.#shift(element) : undefined;
     return shifted ?? this.#replaced(element);
   }
+}
+
+/** What repeated a removed value. */
+function blanked({ vr }: Element): Decision {
+  return { kind: 'value', value: blankFor(vr), done: 'blanked' };
 }

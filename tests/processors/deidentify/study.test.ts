@@ -1,7 +1,9 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createHash } from 'node:crypto';
 import { expect } from 'chai';
+import { HubError } from '../../../core/errors.ts';
 import { bytesAsSource } from '../../../core/bytes-as-source.ts';
 import { checkPixelData, readHeader } from '../../../core/dicom/part10.ts';
 import { phantomStudy } from '../../../demo/phantom/study.ts';
@@ -219,6 +221,29 @@ describe('whole or not at all', () => {
       reason: 'dataset.unreadable',
     });
     expect(await deidentifyFiles([])).to.include({ outcome: 'held', reason: 'dataset.empty' });
+  });
+
+  it('holds a study whose patient has one ID and two birth dates, or names that have nothing in common', async () => {
+    const file = (name: string, birthDate: string) =>
+      sampleFile([...identity({ patientName: name }), element('PatientBirthDate', birthDate), ...pixels()]);
+    const outcomeOf = async (...files: Uint8Array[]) => {
+      const result = await deidentifyFiles(files);
+      return result.outcome === 'held' ? result.reason : result.outcome;
+    };
+
+    expect(await outcomeOf(file('A^B', '19800101'), file('A^B', '19810101'))).to.equal('dataset.patient-mismatch');
+    expect(await outcomeOf(file('Doe^John', ''), file('Smith^Jane', ''))).to.equal('dataset.patient-mismatch');
+    expect(await outcomeOf(file('Doe^John', '1980.01.01'), file('DOE^JOHN^M', '19800101'))).to.equal('released');
+    expect(await outcomeOf(file('Doe^John', '19800101'), file('', ''))).to.equal('released');
+  });
+
+  it('refuses to work with another key than the one the policy names', async () => {
+    const file = sampleFile([...identity(), ...pixels()]);
+    const keyDigest = createHash('sha256').update(KEY).digest('hex');
+
+    expect((await deidentifyFiles([file], { keyDigest })).outcome).to.equal('released');
+    const other = await deidentifyFiles([file], { keyDigest }, new Uint8Array(32)).catch((error: unknown) => error);
+    expect(other).to.be.instanceOf(HubError).and.have.property('code', 'config.invalid');
   });
 
   it('says nothing of the patient when it holds or reports', async () => {

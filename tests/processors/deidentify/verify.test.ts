@@ -1,3 +1,4 @@
+import { deflateSync } from 'node:zlib';
 import { expect } from 'chai';
 import type { DataSet } from '../../../core/dicom/data-set.ts';
 import { allTags, keywordOf, vrOf } from '../../../core/dicom/dictionary.ts';
@@ -23,6 +24,17 @@ describe('verification of the output', () => {
     ['a date as people write it', element('ScanOptions', '17.03.1957')],
     ['a time of day', element('SequenceName', '17:57:41')],
     ['a name in a binary value', element('ICCProfile', Buffer.from('....Kanariala....'))],
+    ['a short ID with a letter as a word', element('ReceiveCoilName', 'coil q7 left')],
+    ['a date with the month in words', element('FilterType', 'on 17 March 1957')],
+    ['an ID without its hyphens', element('ReceiveCoilName', 'x RAT0815X y')],
+    ['a name in base64', element('SoftwareVersions', 'data:text/plain;base64,S2FuYXJpYWxhXkFpbm8=')],
+    ['a name percent-encoded', element('SoftwareVersions', 'q=%4B%61%6E%61%72iala')],
+    ['a name escaped as XML does', element('SoftwareVersions', '&#75;anariala')],
+    [
+      'a name in a deflated stream',
+      element('ICCProfile', Buffer.concat([Buffer.from('xx'), deflateSync('of Kanariala')])),
+    ],
+    ['a name where a number belongs', { ...element('TriggerTime', 'Kanariala'), vr: 'FD' }],
     ['a name in wide characters', element('ICCProfile', Buffer.from('xxKanariala', 'utf16le'))],
   ];
   for (const [what, attribute] of hidden) {
@@ -113,6 +125,33 @@ describe('verification of the output', () => {
 
     expect(dataSet.string('EchoTime')).to.equal('0.1234567');
     expect(dataSet.string('RepetitionTime')).to.equal('120000');
+  });
+
+  it('lets stand what only looks like an identifier', async () => {
+    const file = sampleFile([
+      ...identity({ patientId: '12', patientName: 'Li^An' }),
+      element('StudyID', 'MR'),
+      element('ManufacturerModelName', 'an MR of 12 channels'),
+      element('SequenceName', 'ep_b1000'),
+      element('ProtocolName', 'diff b1000'),
+      element('SoftwareVersions', 'R12 article'),
+      element('AnatomicRegionSequence', [[element('CodingSchemeUID', '2.16.840.1.113883.6.96')]]),
+      ...pixels(),
+    ]);
+
+    const { dataSet, report } = await releasedFile(file);
+
+    expect(report.counts['blanked']).to.equal(undefined);
+    expect(dataSet.string('SequenceName')).to.equal('ep_b1000');
+    expect(dataSet.items('AnatomicRegionSequence')[0]?.string('CodingSchemeUID')).to.equal('2.16.840.1.113883.6.96');
+  });
+
+  it('finds two short parts of a name together, either way round', async () => {
+    const file = (text: string) =>
+      sampleFile([...identity({ patientName: 'Li^An' }), element('ManufacturerModelName', text), ...pixels()]);
+
+    for (const text of ['scan of Li An', 'AN, LI', 'an_li_2', 'Li'])
+      expect((await releasedFile(file(text))).dataSet.string('ManufacturerModelName'), text).to.equal('REMOVED');
   });
 
   it('empties a number that is, as a whole, the identifier', async () => {
@@ -206,6 +245,7 @@ function source(): readonly SampleElement[] {
     ...identity(),
     element('StudyDate', '19570317'),
     element('StudyTime', '175741.25'),
+    element('StudyID', 'Q7'),
     element('ReferringPhysicianName', 'Doktor^Who'),
   ];
 }
