@@ -39,8 +39,18 @@ export function painted(picture: Picture, regions: readonly Region[]): Picture {
     for (let channel = 0; channel < channels; channel++)
       for (let y = region.y; y < bottom; y++)
         for (let x = region.x; x < right; x++) {
-          const across = between(at(region.x - 1, y, channel), at(right, y, channel), x - region.x + 1, region.width + 1);
-          const down = between(at(x, region.y - 1, channel), at(x, bottom, channel), y - region.y + 1, region.height + 1);
+          const across = between(
+            at(region.x - 1, y, channel),
+            at(right, y, channel),
+            x - region.x + 1,
+            region.width + 1,
+          );
+          const down = between(
+            at(x, region.y - 1, channel),
+            at(x, bottom, channel),
+            y - region.y + 1,
+            region.height + 1,
+          );
           const value = across === undefined ? down : down === undefined ? across : (across + down) / 2;
           pixels[(y * width + x) * channels + channel] = Math.round(value ?? 0);
         }

@@ -67,8 +67,7 @@ async function searchFrame(
     fresh = await detector.find(painted(picture, [...known, ...found]));
     if (fresh.length === 0) return found;
     found.push(...fresh);
-    if (areaOf(found, description) > MAX_BLANKED_SHARE)
-      throw new FramesUnfit('a frame that is mostly text');
+    if (areaOf(found, description) > MAX_BLANKED_SHARE) throw new FramesUnfit('a frame that is mostly text');
   }
   throw new FramesUnfit('text is still found where it was blanked');
 }
