@@ -1,5 +1,6 @@
 /** What a region stands on, each behind a proxy: Kafka, PostgreSQL and S3, to be killed, frozen and cut off. */
 import { readdir, readFile } from 'node:fs/promises';
+import type { PostgresServer } from '../../../platform/ledger/postgres/connection.ts';
 import { freePort } from '../child-process.ts';
 import type { Section } from '../hub-process.ts';
 import { startKafka } from '../kafka.ts';
@@ -28,8 +29,9 @@ export interface RegionServers {
   /** The sections `bus`, `ledger` and `store` of every replica. */
   readonly config: Section;
   readonly env: Readonly<Record<string, string>>;
-  /** Past the proxy, for the test's own questions. */
   readonly broker: string;
+  /** The ledger past its proxy, for a test's own questions. */
+  readonly database: PostgresServer;
   stop(): Promise<void>;
 }
 
@@ -87,6 +89,7 @@ export async function startRegionServers({ partitions = 4 } = {}): Promise<Regio
     },
     env: { ...S3_SECRETS, LEDGER_PASSWORD: database.password ?? '' },
     broker: `127.0.0.1:${kafkaProxy.port}`,
+    database,
     stop: async () => {
       bucket.client.destroy();
       await Promise.all([kafka.stop(), postgres.stop(), s3.stop()]);

@@ -1,0 +1,87 @@
+/** Who receives from a region: an archive of the house, and a partner with a folder and a webhook. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { dataSetDigest } from '../crash-samples.ts';
+import type { Section } from '../hub-process.ts';
+import { startWebhookReceiver, type WebhookReceiver } from '../webhook-receiver.ts';
+
+export interface Receivers {
+  readonly webhook: WebhookReceiver;
+  /** Routes, destinations, policies of every replica. */
+  readonly config: Section;
+  readonly env: Readonly<Record<string, string>>;
+  /** SOP Instance UID to the SHA-256 of its data set, of what stands in the archive. */
+  archived(): Promise<ReadonlyMap<string, string>>;
+  /** SOP Instance UIDs of what the partner's folder holds, one for each file. */
+  released(): Promise<readonly string[]>;
+  /** Names of files that are no part of a finished delivery. */
+  leftovers(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export async function startReceivers({ quiet = '2s' } = {}): Promise<Receivers> {
+  const folder = await mkdtemp(join(tmpdir(), 'hub-region-'));
+  const [archive, released] = [join(folder, 'archive'), join(folder, 'partner')];
+  const webhook = await startWebhookReceiver();
+  const retry = { attempts: 100, firstDelay: '500ms', maxDelay: '2s' };
+  return {
+    webhook,
+    config: {
+      gateway: {
+        completion: { quiet, force: '60s' },
+        disk: { minFree: '50MB', maxUsedPercent: 100 },
+        spool: { segment: '1MiB' },
+        dimse: { sources: [1, 2, 3, 4].map((n) => ({ name: `mr-${n}`, aeTitle: `MR${n}`, hosts: ['127.0.0.1'] })) },
+      },
+      policies: [{ name: 'kct', profile: 'basic' }],
+      partners: [{ name: 'kct' }],
+      destinations: [
+        { name: 'archive', type: 'folder', path: archive, retry },
+        { name: 'kct-folder', type: 'folder', path: released, partner: 'kct', retry },
+        {
+          name: 'kct-hook',
+          type: 'webhook',
+          url: webhook.url,
+          secret: { env: 'KCT_WEBHOOK_SECRET' },
+          allowHosts: ['127.0.0.1'],
+          partner: 'kct',
+          retry,
+        },
+      ],
+      routes: [
+        { name: 'house', when: { Modality: 'MR' }, process: [], deliver: ['archive'] },
+        {
+          name: 'kct',
+          when: { Modality: 'MR' },
+          process: [{ deidentify: 'kct' }],
+          deliver: ['kct-folder', 'kct-hook'],
+        },
+      ],
+    },
+    env: { KCT_WEBHOOK_SECRET: webhook.secret },
+    archived: async () => {
+      const found = new Map<string, string>();
+      for (const file of await instancesBelow(archive)) {
+        found.set(basename(file, '.dcm'), dataSetDigest(await readFile(file)));
+      }
+      return found;
+    },
+    released: async () => (await instancesBelow(released)).map((file) => basename(file, '.dcm')),
+    leftovers: async () =>
+      [...(await filesBelow(archive)), ...(await filesBelow(released))].filter((name) => name.includes('.part')),
+    close: async () => {
+      await webhook.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function instancesBelow(folder: string): Promise<readonly string[]> {
+  return (await filesBelow(folder)).filter((name) => name.endsWith('.dcm'));
+}
+
+async function filesBelow(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []); // Not made yet.
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
