@@ -51,7 +51,7 @@ export function someSamples(description: PixelDescription, frame = 0): Uint8Arra
 }
 
 /** Attributes of the Image Pixel Module and whoever the image is of. */
-export function imageElements(
+function imageElements(
   layout: ImageLayout,
   extra: readonly SampleElement[] = [],
   bigEndian = false,
