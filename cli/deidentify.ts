@@ -181,7 +181,6 @@ async function releaseStudy(
 /** Copies of one instance, as trees have them, stand side by side. */
 async function writeInstance({ body, seriesInstanceUid, sopInstanceUid }: ReleasedInstance, folder: string) {
   const series = join(folder, seriesInstanceUid);
-  await mkdir(series, { recursive: true });
   const file = await createUnique(series, sopInstanceUid);
   try {
     for await (const chunk of body) await file.writeFile(chunk);
@@ -191,20 +190,27 @@ async function writeInstance({ body, seriesInstanceUid, sopInstanceUid }: Releas
 }
 
 async function createUnique(folder: string, name: string): Promise<FileHandle> {
-  for (let copy = 1; ; copy++) {
+  for (let copy = 1; ;) {
     try {
       return await open(join(folder, copy === 1 ? `${name}.dcm` : `${name}-${copy}.dcm`), 'wx');
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      // The first of its series: a thousand others find the folder there.
+      if (hasCode(error, 'ENOENT')) await mkdir(folder, { recursive: true });
+      else if (!hasCode(error, 'EEXIST')) throw error;
+      else copy += 1;
     }
   }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 /** The result of an earlier run gives way: the same study under the same key and policy is the same again. */
 async function replaceFolder(from: string, to: string): Promise<void> {
   const old = `${from}.old`;
   await rename(to, old).catch((error: unknown) => {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
   });
   await rename(from, to);
   await rm(old, { recursive: true, force: true });

@@ -35,6 +35,15 @@ const CHARSET_VRS = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
 /** Scripts without spaces between words: two characters are a name (PS3.5 Section 6.2.1, ideographic and phonetic groups). */
 const IDEOGRAPHIC = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+$/u;
 
+/** What values were spelled out to. The instances of a study say the same a thousand times over. */
+export type SpelledValues = Map<string, readonly Spelled[]>;
+/** A pattern, or a value that is looked for as a whole: see `shortValues`. */
+type Spelled = readonly [text: string, kind: PatternKind | 'value'];
+
+/** Longer values are texts of their own; more of them are kept by no study. */
+const REMEMBERED_BYTES = 256;
+const REMEMBERED_VALUES = 20_000;
+
 export class KnownValues {
   readonly patterns = new Map<string, PatternKind>();
   /** Two and three characters: a value that is exactly this repeats it, a word inside another value does not. */
@@ -42,12 +51,37 @@ export class KnownValues {
   /** More than can be searched for: the instance cannot be proven clean. */
   isOverflown = false;
   readonly #seen = new Set<string>();
+  readonly #remembered: SpelledValues;
+  #spelled: Spelled[] = [];
+
+  /** @param remembered - shared by the instances of a study */
+  constructor(remembered: SpelledValues = new Map()) {
+    this.#remembered = remembered;
+  }
 
   /** @param vr - decides how the value is split and searched; numbers are too common to search for */
   add(vr: string, value: Uint8Array, characterSets: readonly string[], role: Role = 'other'): void {
     if (value.length < 2 || value.length > 1_000_000) return;
     const raw = latin1(value);
-    if (!this.#isNew(`${vr}${role}`, raw)) return;
+    // The same bytes are another text in another character set.
+    const sets = CHARSET_VRS.has(vr) && !isAscii(raw) ? characterSets.join('\\') : '';
+    const name = `${vr}${role}/${sets}/${raw}`;
+    if (this.#seen.has(name)) return;
+    this.#seen.add(name);
+    const before = this.#remembered.get(name);
+    if (before === undefined) this.#spellOut(vr, value, raw, characterSets, role);
+    const spelled = before ?? this.#spelled;
+    for (const [text, kind] of spelled)
+      if (kind === 'value') this.shortValues.add(text);
+      else this.#put(text, kind);
+    if (before !== undefined) return;
+    this.#spelled = [];
+    if (raw.length > REMEMBERED_BYTES) return;
+    if (this.#remembered.size >= REMEMBERED_VALUES) this.#remembered.clear();
+    this.#remembered.set(name, spelled);
+  }
+
+  #spellOut(vr: string, value: Uint8Array, raw: string, characterSets: readonly string[], role: Role): void {
     if (vr === 'UI' || vr === 'DA' || vr === 'DT' || vr === 'TM' || vr === 'AS') {
       for (const one of raw.split('\\')) this.#addCoded(vr, trimmed(one));
       return;
@@ -69,21 +103,21 @@ export class KnownValues {
     switch (vr) {
       case 'UI':
         // What is no UID although it says so is a text like another.
-        if (/^[\d.]+$/.test(value)) this.addUid(value);
+        if (/^[\d.]+$/.test(value)) this.#say(value, 'uid');
         else this.#addText(value, 'identifier');
         return;
       case 'TM':
-        for (const one of spellingsOfTime(value)) this.#put(one, 'digits');
+        for (const one of spellingsOfTime(value)) this.#say(one, 'digits');
         return;
       case 'AS':
-        this.#put(value.toLowerCase(), 'word');
+        this.#say(value.toLowerCase(), 'word');
         return;
       default: {
         const date = value.replaceAll('.', '').slice(0, 8);
-        for (const one of spellingsOfDate(date)) this.#put(one, /^\D/.test(one) ? 'word' : 'digits');
+        for (const one of spellingsOfDate(date)) this.#say(one, /^\D/.test(one) ? 'word' : 'digits');
         if (vr === 'DT' && value.length > 8) {
-          this.#put(value.toLowerCase(), 'digits');
-          for (const one of spellingsOfTime(value.slice(8, 14))) this.#put(one, 'digits');
+          this.#say(value.toLowerCase(), 'digits');
+          for (const one of spellingsOfTime(value.slice(8, 14))) this.#say(one, 'digits');
         }
       }
     }
@@ -101,8 +135,8 @@ export class KnownValues {
     const whole = normalised(text);
     if (whole.length < SHORTEST_TEXT) {
       if (whole.length < 2 || /^\d+$/.test(whole)) return;
-      this.shortValues.add(whole);
-      if (/\p{L}/u.test(whole) && /\p{N}/u.test(whole)) this.#put(whole, 'word');
+      this.#say(whole, 'value');
+      if (/\p{L}/u.test(whole) && /\p{N}/u.test(whole)) this.#say(whole, 'word');
       return;
     }
     for (const spelling of spellingsOfIdentifier(whole))
@@ -125,25 +159,29 @@ export class KnownValues {
     const whole = normalised(name);
     const isIdeographic = IDEOGRAPHIC.test(name);
     if (name.length < (isIdeographic ? 2 : SHORTEST_NAME)) {
-      if (name.length === 2) this.shortValues.add(whole);
+      if (name.length === 2) this.#say(whole, 'value');
     } else if (/^\d+$/.test(whole)) this.#putText(whole);
-    else this.#put(whole, isIdeographic || whole.length >= SHORTEST_ANYWHERE ? 'anywhere' : 'name');
+    else this.#say(whole, isIdeographic || whole.length >= SHORTEST_ANYWHERE ? 'anywhere' : 'name');
   }
 
   #addPair(pair: string): void {
     if (isSafeText(pair)) return;
     const isOneWord = pair.length >= SHORTEST_ANYWHERE && /^\p{L}+$/u.test(pair);
-    if (isOneWord || IDEOGRAPHIC.test(pair)) this.#put(pair, 'anywhere');
-    else if (pair.length >= SHORTEST_TEXT) this.#put(pair, 'name');
+    if (isOneWord || IDEOGRAPHIC.test(pair)) this.#say(pair, 'anywhere');
+    else if (pair.length >= SHORTEST_TEXT) this.#say(pair, 'name');
   }
 
   #putText(text: string): void {
-    if (!/^\d+$/.test(text)) this.#put(text, text.length >= SHORTEST_ANYWHERE ? 'anywhere' : 'word');
-    else if (text.length < SHORTEST_NUMBER) this.#put(text, 'word');
+    if (!/^\d+$/.test(text)) this.#say(text, text.length >= SHORTEST_ANYWHERE ? 'anywhere' : 'word');
+    else if (text.length < SHORTEST_NUMBER) this.#say(text, 'word');
     else {
       const number = text.replace(/^0+/, '');
-      this.#put(number.length >= SHORTEST_TEXT ? number : text, 'number');
+      this.#say(number.length >= SHORTEST_TEXT ? number : text, 'number');
     }
+  }
+
+  #say(text: string, kind: PatternKind | 'value'): void {
+    this.#spelled.push([text, kind]);
   }
 
   #put(pattern: string, kind: PatternKind): void {
@@ -154,18 +192,11 @@ export class KnownValues {
     if (this.patterns.size >= PATTERN_LIMIT) this.isOverflown = true;
     else this.patterns.set(key, kind);
   }
-
-  #isNew(kind: string, raw: string): boolean {
-    const key = `${kind}/${raw}`;
-    if (this.#seen.has(key)) return false;
-    this.#seen.add(key);
-    return true;
-  }
 }
 
 /** Both sides of a comparison: compatibility forms, without accents and invisible characters, lower case. */
 export function normalised(text: string): string {
-  if (/^[\x01-\x7f]*$/.test(text)) return text.toLowerCase();
+  if (isAscii(text)) return text.toLowerCase();
   return text
     .normalize('NFKD')
     .replaceAll(/[\p{M}\p{Cf}\0]/gu, '')
@@ -174,4 +205,9 @@ export function normalised(text: string): string {
 
 function trimmed(text: string): string {
   return withoutPadding(text.trim(), 'spaces and NULs').trim();
+}
+
+/** Without zero bytes, too. */
+function isAscii(text: string): boolean {
+  return /^[\x01-\x7f]*$/.test(text);
 }

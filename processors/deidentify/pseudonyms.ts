@@ -2,7 +2,7 @@
  * New identifiers from old ones by keyed hash: without state, so any worker, order, retry or machine that has the key
  * comes to the same names; without the key nobody can try names until one fits (PS3.15 Section E.1.1).
  */
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync } from 'node:crypto';
 
 export interface Pseudonyms {
   /** `2.25.` and a UUID (PS3.5 Section B.2). */
@@ -26,7 +26,7 @@ const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
  */
 export function createPseudonyms(secret: Uint8Array, partner: string): Pseudonyms {
   const keyFor = (purpose: string) =>
-    Buffer.from(hkdfSync('sha256', secret, '', `imaging-hub deidentify\0${partner}\0${purpose}`, 32));
+    createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `imaging-hub deidentify\0${partner}\0${purpose}`, 32)));
   const keys = {
     uid: keyFor('uid'),
     patient: keyFor('patient'),
@@ -34,26 +34,26 @@ export function createPseudonyms(secret: Uint8Array, partner: string): Pseudonym
     study: keyFor('study-id'),
     dates: keyFor('dates'),
   };
-  const uids = new Map<string, string>();
-  return {
-    uid(original) {
-      const known = uids.get(original);
-      if (known !== undefined) return known;
-      const uid = `2.25.${uuidNumber(hmac(keys.uid, original))}`;
-      if (uids.size >= CACHE_LIMIT) uids.clear();
-      uids.set(original, uid);
-      return uid;
-    },
-    patientId: (issuer, id) => `P${digits(hmac(keys.patient, JSON.stringify([issuer, id])), 15)}`,
-    accessionNumber: (original) => `A${digits(hmac(keys.accession, original), 15)}`,
-    studyId: (original) => `S${digits(hmac(keys.study, original), 15)}`,
-    shiftDays: (issuer, id) =>
-      -1 - (hmac(keys.dates, JSON.stringify([issuer, id])).readUIntBE(0, 6) % SHIFT_RANGE_DAYS),
+  // A study has one patient and names the same few hundred UIDs in each of its instances.
+  const known = new Map<string, string>();
+  const remembered = (purpose: keyof typeof keys, original: string, make: (digest: Buffer) => string) => {
+    const name = `${purpose}/${original}`;
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    const made = make(createHmac('sha256', keys[purpose]).update(original).digest());
+    if (known.size >= CACHE_LIMIT) known.clear();
+    known.set(name, made);
+    return made;
   };
-}
-
-function hmac(key: Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
+  const shift = (digest: Buffer) => String(-1 - (digest.readUIntBE(0, 6) % SHIFT_RANGE_DAYS));
+  return {
+    uid: (original) => remembered('uid', original, (digest) => `2.25.${uuidNumber(digest)}`),
+    patientId: (issuer, id) =>
+      remembered('patient', JSON.stringify([issuer, id]), (digest) => `P${digits(digest, 15)}`),
+    accessionNumber: (original) => remembered('accession', original, (digest) => `A${digits(digest, 15)}`),
+    studyId: (original) => remembered('study', original, (digest) => `S${digits(digest, 15)}`),
+    shiftDays: (issuer, id) => Number(remembered('dates', JSON.stringify([issuer, id]), shift)),
+  };
 }
 
 /** The first 128 bits as a UUID of version 8 (RFC 9562), in decimal. */

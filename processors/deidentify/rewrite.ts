@@ -14,6 +14,7 @@ import { Decider } from './decision.ts';
 import { hexOf } from './scope.ts';
 import type { Decision, ElementPath, Scope } from './scope.ts';
 import { KnownValues } from './known-values.ts';
+import type { SpelledValues } from './known-values.ts';
 import { existingCodes, MARKER_TAGS, methodBytes, temporalInformation, writeMethodCodes } from './markers.ts';
 import type { AttributeChange } from './pixels/cleaning.ts';
 import { keptPrivate } from './private-elements.ts';
@@ -52,7 +53,7 @@ class Rewriter {
   readonly #plan: CompiledPlan;
   readonly #blanked: ReadonlySet<ElementPath>;
   readonly #writer: ByteWriter;
-  readonly #known = new KnownValues();
+  readonly #known: KnownValues;
   readonly #tally = new Tally();
   readonly #decider: Decider;
   readonly #changes: ReadonlyMap<number, AttributeChange>;
@@ -73,6 +74,7 @@ class Rewriter {
     this.#blanked = blanked;
     this.#writer = new ByteWriter(header.end);
     this.#decider = new Decider(header, plan, pseudonyms, blanked);
+    this.#known = new KnownValues(spelledBy(pseudonyms));
   }
 
   run(): Rewritten {
@@ -256,6 +258,15 @@ class Rewriter {
     const isListed = row !== undefined && (element.vr !== 'CS' || row.role === 'identifier');
     if (element.vr === 'PN' || isDate || isListed) this.#known.add(element.vr, element.value, characterSets, row?.role);
   }
+}
+
+/** As long as the pseudonyms of a study, and no longer. */
+const spelled = new WeakMap<Pseudonyms, SpelledValues>();
+
+function spelledBy(pseudonyms: Pseudonyms): SpelledValues {
+  const known = spelled.get(pseudonyms) ?? new Map<string, never>();
+  spelled.set(pseudonyms, known);
+  return known;
 }
 
 /** The VR a replaced value is written with: what was sent as UN is written as what it is. */

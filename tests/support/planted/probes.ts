@@ -218,6 +218,20 @@ const SPELLED: readonly Probe[] = [
   foreign('an accent typed by itself', 'ISO_IR 192', 'Mükkinön', Buffer.from('of Mu\u0308kkino\u0308n')),
   foreign('letters of full width', 'ISO_IR 192', 'Wxvarpu', Buffer.from('of Ｗｘｖａｒｐｕ')),
   foreign('letters in upper case that ASCII lacks', 'ISO_IR 144', 'Жаннетта', encodeText('С ЖАННЕТТА', 'ISO_IR 144')),
+  {
+    ...released('a name whose bytes are another name in another character set', [
+      element('SpecificCharacterSet', 'ISO_IR 144'),
+      element('PatientName', encodeText('κωσταντινος', 'ISO_IR 126')),
+      element('ConceptNameCodeSequence', [
+        [
+          element('SpecificCharacterSet', 'ISO_IR 126'),
+          element('ManufacturerModelName', encodeText('ΚΩΣΤΑΝΤΙΝΟΣ', 'ISO_IR 126')),
+          element('PatientName', encodeText('κωσταντινος', 'ISO_IR 126')),
+        ],
+      ]),
+    ]),
+    absent: [encodeText('ΚΩΣΤΑΝΤΙΝΟΣ', 'ISO_IR 126')],
+  },
   foreign('a name in GB18030', 'GB18030', '王小东', encodeText('x 王小东', 'GB18030')),
   foreign('a name in UTF-8 where GB18030 is said', 'GB18030', '王小东', Buffer.from('x 王小东', 'utf8')),
   foreign(
