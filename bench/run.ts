@@ -1,6 +1,8 @@
 /** `npm run bench -- NAME [OPTIONS]`: side-by-side benchmarks against peers, each in a file of its own. */
+import { benchBus } from './bus.ts';
 import { benchCStore, INGEST, LARGE, SMALL } from './c-store.ts';
 import { benchCompletion } from './completion.ts';
+import { benchDeidentify } from './deidentify.ts';
 import { benchFlat } from './flat.ts';
 import { benchMemory } from './memory.ts';
 import { benchProcessing } from './processing.ts';
@@ -15,9 +17,11 @@ const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<v
   stow: benchStow,
   sustained: benchSustained,
   completion: benchCompletion,
+  bus: benchBus,
   flat: benchFlat,
   memory: benchMemory,
   processing: benchProcessing,
+  deidentify: benchDeidentify,
   'text-detection': benchTextDetection,
 };
 

@@ -88,6 +88,7 @@ export function openKafkaBus(options: KafkaBusOptions): KafkaBus {
       kafka,
       clock,
       hubName: options.hubName,
+      partitions: topics.partitions,
       identity,
       owner: options.owner,
       log: log.child({ relay: name }),

@@ -76,14 +76,21 @@ interface Assignment {
   readonly expected: Map<string, bigint>;
   /** What this member told the brokers, by topic and partition. */
   readonly committed: Map<string, bigint>;
+  /** What it has yet to tell them. */
+  readonly done: Map<string, { readonly topic: string; readonly partition: number; readonly offset: string }>;
 }
 
 const MAX_BYTES_PER_PARTITION = 1_048_576;
 const MAX_BYTES = 5_242_880;
-const CONCURRENT_PARTITIONS = 3;
-const IDLE_MS = 1_000;
+/** They only record: the more at once, the more share a commit of the ledger. */
+const CONCURRENT_PARTITIONS = 12;
+/** The ledger knows at once how far the group is; the brokers need not. */
+const COMMIT_EVERY_MS = 250;
+const COMMIT_MS = 2_000;
+const IDLE_MS = 500;
 const RESTART = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 30_000 };
-const DISCONNECT_MS = 5_000;
+const DISCONNECT_MS = 3_000;
+const STOP_MS = 6_000;
 
 export class KafkaGroup {
   readonly options: GroupOptions;
@@ -96,6 +103,9 @@ export class KafkaGroup {
   #lastSignMs = performance.now();
   #failures = 0;
   #lookAtMs = 0;
+  #committedAtMs = 0;
+  #head = 0;
+  #consumer: Consumer | undefined;
   #end: ((error: unknown) => void) | undefined;
   #ended: Promise<unknown> = Promise.resolve();
 
@@ -117,7 +127,8 @@ export class KafkaGroup {
     this.#pause.end();
     this.#keeping.end();
     this.#end?.(undefined);
-    await this.#ended;
+    // Brokers that do not answer are not waited for; a handler is.
+    await withDeadline(this.#ended, STOP_MS).catch(() => undefined);
     await this.#lanes.settled();
   }
 
@@ -173,6 +184,7 @@ export class KafkaGroup {
     // Told to stop before there was anything to end.
     if (this.#isStopping()) return;
     this.#watch(consumer);
+    this.#consumer = consumer;
     try {
       await consumer.connect();
       await consumer.subscribe({ topics: [...streams], fromBeginning: true });
@@ -184,8 +196,12 @@ export class KafkaGroup {
       });
       await ended;
     } finally {
+      const assignment = this.#assignment;
       this.#assignment = undefined;
       await this.#lanes.settled();
+      // So that the next member begins where this one ended; if not, the lanes skip what is repeated.
+      if (assignment !== undefined) await withDeadline(this.#commitNow(assignment), COMMIT_MS).catch(() => undefined);
+      this.#consumer = undefined;
       await withDeadline(consumer.disconnect(), DISCONNECT_MS).catch(() => undefined);
     }
   }
@@ -213,6 +229,7 @@ export class KafkaGroup {
       numbers,
       expected,
       committed: new Map(),
+      done: new Map(),
       ready: this.#lanes
         .settled()
         .then(() => this.#lanes.assign(numbers))
@@ -223,14 +240,15 @@ export class KafkaGroup {
   }
 
   async #takeUpAgain(numbers: readonly number[]): Promise<void> {
-    const { expected, committed } = this.#assignment ?? { expected: new Map(), committed: new Map() };
+    const before = this.#assignment;
+    if (before === undefined) return;
     // A list of its own: what goes on under the old one is over.
     const again = [...numbers];
     const ready = this.#lanes
       .settled()
       .then(() => this.#lanes.assign(again))
       .then(() => this.#lanes.catchUp(again, () => this.#has(again)));
-    this.#take({ numbers: again, expected, committed, ready });
+    this.#take({ ...before, numbers: again, ready });
     await ready;
   }
 
@@ -296,14 +314,42 @@ export class KafkaGroup {
     if (done !== undefined) {
       payload.resolveOffset(done.offset);
       const next = BigInt(done.offset) + 1n;
-      // After the ledger: a crash in between brings the batch again, and the lane knows that it has had it.
-      await payload.commitOffsetsIfNecessary({
-        topics: [{ topic: batch.topic, partitions: [{ partition: batch.partition, offset: String(next) }] }],
-      });
+      assignment.done.set(place, { topic: batch.topic, partition: batch.partition, offset: String(next) });
       assignment.expected.set(place, next);
-      assignment.committed.set(place, next);
     }
+    if (performance.now() - this.#committedAtMs > COMMIT_EVERY_MS)
+      await this.#commit(assignment, (topics) => payload.commitOffsetsIfNecessary({ topics }));
     if (cut !== undefined) throw cut;
+  }
+
+  /**
+   * Tells the brokers how far this member is, in one request for all partitions, after the ledger: a crash in between
+   * brings batches again, and the lanes know that they have had them.
+   */
+  async #commit(
+    { done, committed }: Assignment,
+    tell: (topics: { topic: string; partitions: { partition: number; offset: string }[] }[]) => Promise<void>,
+  ): Promise<void> {
+    const now = [...done];
+    if (now.length === 0) return;
+    done.clear();
+    this.#committedAtMs = performance.now();
+    const topics = [...new Set(now.map(([, { topic }]) => topic))].map((topic) => ({
+      topic,
+      partitions: now.flatMap(([, each]) =>
+        each.topic === topic ? [{ partition: each.partition, offset: each.offset }] : [],
+      ),
+    }));
+    await tell(topics);
+    for (const [place, { offset }] of now) committed.set(place, BigInt(offset));
+  }
+
+  async #commitNow(assignment: Assignment): Promise<void> {
+    const consumer = this.#consumer;
+    if (consumer === undefined) return;
+    await this.#commit(assignment, (topics) =>
+      consumer.commitOffsets(topics.flatMap(({ topic, partitions }) => partitions.map((each) => ({ topic, ...each })))),
+    );
   }
 
   async #read(
@@ -318,7 +364,8 @@ export class KafkaGroup {
     }));
     const highest = Math.max(0, ...messages.map(({ event }) => event?.position ?? 0));
     // A place that the ledger has not reached is made up: it would make the group skip everything before it.
-    const head = highest > 0 ? await ledger.events.head() : 0;
+    if (highest > this.#head) this.#head = await ledger.events.head();
+    const head = this.#head;
     return messages.map(({ offset, event }) => {
       if (event !== undefined && event.position <= head) return { offset, event };
       onForeign(stream);
@@ -360,6 +407,8 @@ export class KafkaGroup {
           if (await this.#lanes.isMoved()) await this.#takeUpAgain(assignment.numbers);
           else await this.#lanes.retryDue(() => this.#has(assignment.numbers));
           this.#findStall();
+          // A member that lost its place is told so by its heartbeats.
+          await this.#commitNow(assignment).catch(() => undefined);
           await this.#findLoss(assignment);
         }
       } catch (error) {

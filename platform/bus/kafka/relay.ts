@@ -12,6 +12,7 @@ import { nextDelayMs } from '../../../core/retry.ts';
 import { IMPATIENT, METADATA_MAX_AGE_MS, REQUEST_MS } from './client.ts';
 import { type OutgoingMessage, toMessage } from './cloud-events.ts';
 import { toBusError } from './failures.ts';
+import { partitionOf } from './partitions.ts';
 import { Pause, withDeadline } from './pause.ts';
 
 export interface RelayOptions {
@@ -19,6 +20,8 @@ export interface RelayOptions {
   readonly name: string;
   readonly streams: readonly Stream[];
   readonly hubName: string;
+  /** Of each topic. */
+  readonly partitions: number;
   /** Of the ledger. */
   readonly identity: () => Promise<string>;
   /** Of this replica. */
@@ -42,6 +45,7 @@ const BATCH_BYTES = 512 * 1024;
 /** Nobody's commit wakes a relay in another process. */
 const IDLE_MS = 500;
 const LEASE_MS = 15_000;
+const VERIFY_EVERY_MS = 60_000;
 /** After its own time-outs and one retry, kafkajs may still wait for a socket that is dead. */
 const SEND_MS = 2 * REQUEST_MS + 5_000;
 /** For the batch in flight, when the hub stops. */
@@ -60,7 +64,7 @@ export class Relay {
   #batchBytes = BATCH_BYTES;
   #failures = 0;
   #problem: HubError | undefined;
-  #isVerified = false;
+  #verifyAtMs = 0;
   #isStopping = false;
   #ended: Promise<void> = Promise.resolve();
 
@@ -149,8 +153,9 @@ export class Relay {
   /** @returns how many events went */
   async #relayPage(): Promise<number> {
     const { ledger, verify, onSent, identity } = this.#options;
-    if (!this.#isVerified) await verify();
-    this.#isVerified = true;
+    // Again from time to time: somebody may make a topic anew with another number of partitions.
+    if (performance.now() > this.#verifyAtMs) await verify();
+    if (performance.now() > this.#verifyAtMs) this.#verifyAtMs = performance.now() + VERIFY_EVERY_MS;
     const page = await ledger.events.read({ streams: this.streams, after: this.#position, limit: PAGE });
     const batch = page.length === 0 ? [] : this.#batchOf(page, await identity());
     const last = batch.at(-1)?.event.position;
@@ -188,10 +193,11 @@ export class Relay {
   }
 
   async #send(batch: readonly { event: PositionedEvent; message: OutgoingMessage }[]): Promise<void> {
-    const topics = new Map<Stream, OutgoingMessage[]>();
+    const topics = new Map<Stream, (OutgoingMessage & { readonly partition: number })[]>();
     for (const { event, message } of batch) {
       const messages = topics.get(event.stream) ?? [];
-      messages.push(message);
+      // Said and not left to the client: the lanes go by the configured number, whatever the topic has become.
+      messages.push({ ...message, partition: partitionOf(event.key, this.#options.partitions) });
       topics.set(event.stream, messages);
     }
     const topicMessages = [...topics].map(([topic, messages]) => ({ topic, messages }));
@@ -232,7 +238,7 @@ export class Relay {
     }
     // A producer that timed out holds on to the dead socket and the leader of before; one whose sequence is broken stays so.
     await this.#dropProducer();
-    this.#isVerified = false;
+    this.#verifyAtMs = 0;
     this.#failures += 1;
     const waiting = await this.waiting().catch(() => undefined);
     this.#problem = withWaiting(await diagnose(error), waiting);

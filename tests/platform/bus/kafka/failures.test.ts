@@ -276,7 +276,10 @@ describe('a bus through Kafka when something is wrong', () => {
     const topics = STREAMS.map((topic) => ({ topic, numPartitions: partitions, replicationFactor: 1, configEntries }));
     await withAdmin(async (admin) => {
       expect(await admin.createTopics({ waitForLeaders: false, topics })).to.equal(true);
-      await waitFor('the topics', async () => (await admin.listTopics()).length >= STREAMS.length);
+      await waitFor('the topics', async () => {
+        const known = await admin.fetchTopicMetadata({ topics: [...STREAMS] }).catch(() => undefined);
+        return known?.topics.every(({ partitions: made }) => made.length === partitions);
+      });
     });
   }
 
@@ -300,14 +303,18 @@ describe('a bus through Kafka when something is wrong', () => {
 });
 
 async function problemOf(bus: Pick<KafkaBus, 'problems'>, code: ErrorCode, advice = /./): Promise<BusProblem> {
-  return waitFor(
-    code,
-    () =>
-      bus
+  const isMeant = ({ error }: BusProblem) => error.code === code && advice.test(String(error.fields['advice'] ?? 'x'));
+  try {
+    return await waitFor(code, () => bus.problems().find(isMeant), 15_000);
+  } catch (error) {
+    throw new Error(
+      `not ${code} but: ${bus
         .problems()
-        .find((each) => each.error.code === code && advice.test(String(each.error.fields['advice'] ?? 'x'))),
-    15_000,
-  );
+        .map((each) => each.error.message)
+        .join('; ')}`,
+      { cause: error },
+    );
+  }
 }
 
 function addressOf(server: Pick<Server, 'address'>): string {
