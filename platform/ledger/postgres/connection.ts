@@ -17,7 +17,7 @@ export interface PostgresServer {
 /** The server ends a statement after this, and the hub the connection a little later: it may be the network that is gone. */
 const STATEMENT_MS = 30_000;
 const ANSWER_MS = 35_000;
-export const CONNECT_MS = 5_000;
+const CONNECT_MS = 5_000;
 /** A hub that froze in a transaction must not keep its locks. */
 const IDLE_IN_TRANSACTION_MS = 60_000;
 

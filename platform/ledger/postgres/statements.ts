@@ -68,7 +68,7 @@ export function prepare(sql: string): Prepared {
 }
 
 /** Question marks in quoted text are none of ours. */
-export function numbered(sql: string): string {
+function numbered(sql: string): string {
   let number = 0;
   return sql.replaceAll(/'[^']*'|\?/g, (found) => (found === '?' ? `$${String((number += 1))}` : found));
 }
