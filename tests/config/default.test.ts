@@ -119,7 +119,11 @@ function documentedKeys(schema: Json, path = ''): readonly string[] {
   const alternatives = (schema.oneOf ?? []).flatMap((each) =>
     documentedKeys(each, `${path}(${String(each.properties?.['type']?.const)})`),
   );
-  return [...own, ...alternatives, ...(schema.items === undefined ? [] : documentedKeys(schema.items, path))];
+  // A list of names or of mappings: what a mapping has.
+  const entries = [schema.items, ...(schema.items?.anyOf ?? [])].flatMap((each) =>
+    each === undefined ? [] : documentedKeys(each, path),
+  );
+  return [...own, ...alternatives, ...entries];
 }
 
 function isSecret(schema: Json): boolean {
