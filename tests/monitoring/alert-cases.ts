@@ -116,6 +116,18 @@ export const ALERT_CASES: readonly AlertCase[] = [
     because: 'one replica is being started, and another publishes',
   },
   {
+    alert: 'HubLedgerDown',
+    fires: { series: { [`hub_ledger_up{${FIRST}}`]: '1x5 0x60', [`hub_ledger_up{${SECOND}}`]: '1x5 0x60' }, at: '20m' },
+    quiet: { series: { [`hub_ledger_up{${FIRST}}`]: '1x60', [`hub_ledger_up{${SECOND}}`]: '1x5 0x60' }, at: '20m' },
+    because: 'one replica is being started, and another works',
+  },
+  {
+    alert: 'HubStoreDown',
+    fires: { series: { [`hub_store_up{${FIRST}}`]: '1x5 0x60', [`hub_store_up{${SECOND}}`]: '1x5 0x60' }, at: '20m' },
+    quiet: { series: { [`hub_store_up{${FIRST}}`]: '1x60', [`hub_store_up{${SECOND}}`]: '1x5 0x60' }, at: '20m' },
+    because: 'one replica has no way to the store, and another works',
+  },
+  {
     alert: 'HubStudiesParked',
     fires: {
       series: { [`hub_bus_parked_keys{${FIRST},group="router",stream="hub.ingest.v1"}`]: '0x5 1x60' },
