@@ -1,6 +1,7 @@
 /** What the bytes of a record are, and whether they are still those that were received. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { HubError } from '../../core/errors.ts';
 import type { SpoolFile } from './files.ts';
 import type { Description } from './record.ts';
 
@@ -115,12 +116,13 @@ export async function digested(
   return { sha256: whole.digest('hex'), dataSetSha256, prefixCrc32, isAsReceived: holds };
 }
 
-/** In one buffer that is used again: a chunk is valid until the next is asked for. */
+/** @throws {HubError} `store.missing` when the file ends before. In one buffer that is used again: a chunk is valid until the next is asked for. */
 async function* chunksOf(file: Pick<SpoolFile, 'read'>, start: number, end: number): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - start));
   for (let at = start; at < end; at += buffer.length) {
     const wanted = buffer.subarray(0, Math.min(buffer.length, end - at));
-    if ((await file.read(wanted, at)) < wanted.length) throw new Error('the segment ends before its record');
+    if ((await file.read(wanted, at)) < wanted.length)
+      throw new HubError('store.missing', { detail: 'the segment ends before its record' });
     yield wanted;
   }
 }

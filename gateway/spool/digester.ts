@@ -1,6 +1,8 @@
 /** Who makes the digests that the ledger tells contents by, after the sender has its answer. */
+import { toHubError } from '../../core/errors.ts';
 import { type Digested, digested, type Guard, type RecordPlace } from './content.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
+import { errorCode } from './storage-failure.ts';
 
 /** A record of the spool. */
 export interface ToDigest {
@@ -35,11 +37,24 @@ export async function digestAll(
         current = undefined;
         current = { segment, file: await open(segment) };
       }
-      made.push(await digested(current.file, place, guard));
+      made.push(await digestedOrLost(current.file, place, guard));
     }
     return made;
   } finally {
     await current?.file.close();
+  }
+}
+
+/**
+ * What the disk does not give back any more is not what was received. Asked for it again and again, the pump would keep
+ * everything behind it from the ledger.
+ */
+async function digestedOrLost(file: Pick<SpoolFile, 'read'>, place: RecordPlace, guard: Guard): Promise<Digested> {
+  try {
+    return await digested(file, place, guard);
+  } catch (error) {
+    if (errorCode(error) !== 'EIO' && toHubError(error).code !== 'store.missing') throw error;
+    return { sha256: '', dataSetSha256: '', prefixCrc32: 0, isAsReceived: false };
   }
 }
 

@@ -52,6 +52,30 @@ describe('the digests the ledger is told', () => {
     expect(inThread).to.deep.equal(here);
   });
 
+  it('are not waited for when the disk does not give the bytes back: what it still has goes on', async () => {
+    const files = await openSpoolFolder(folder);
+    await writeFile(join(folder, '1.seg'), 'data, more');
+    const [whole, cutOff] = [
+      toDigest('1.seg', [0, 0, 4], { dataSetCrc32: crc32('data') }),
+      toDigest('1.seg', [6, 6, 99], { dataSetCrc32: crc32('more') }),
+    ];
+    const sick = {
+      openForReading: async (name: string) => {
+        const file = await files.openForReading(name);
+        const read = async (buffer: Uint8Array, position: number) =>
+          position < 6
+            ? Promise.reject(Object.assign(new Error('bad sector'), { code: 'EIO' }))
+            : file.read(buffer, position);
+        return { ...file, read };
+      },
+    };
+
+    const [beginning, behindTheEnd] = await started(ENTRY).digest([whole, cutOff]);
+    const [badSector] = await digesterHere(sick).digest([whole]);
+
+    expect([beginning, behindTheEnd, badSector].map((made) => made?.isAsReceived)).to.deep.equal([true, false, false]);
+  });
+
   it('come with the next attempt when the disk, or the thread, failed at one', async () => {
     const record = toDigest('1.seg', [0, 0, 4], { dataSetCrc32: crc32('data') });
     const [thread, dying] = [started(ENTRY), started(new URL(`data:text/javascript,process.exit(1)`))];
