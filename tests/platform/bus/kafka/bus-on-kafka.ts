@@ -10,9 +10,9 @@ import type { BusUnderTest } from '../../../contracts/event-bus.ts';
 import { adminOf } from '../../../support/kafka.ts';
 import { silentLog } from '../../../support/silent-log.ts';
 
-export const RETRY = { firstDelayMs: 20, maxDelayMs: 100 };
+const RETRY = { firstDelayMs: 20, maxDelayMs: 100 };
 /** A member that is gone is missed in a second, not in half a minute. */
-export const TIMINGS = {
+const TIMINGS = {
   sessionMs: 1_500,
   heartbeatMs: 300,
   rebalanceMs: 3_000,
@@ -102,7 +102,7 @@ export async function removeEverything(broker: string, users?: Readonly<Record<s
 }
 
 /** The sockets of one bus: cut, it says goodbye to nobody and reaches nobody again. */
-export class Wires {
+class Wires {
   readonly #sockets = new Set<Socket>();
   #isCut = false;
 
