@@ -80,10 +80,9 @@ function report(figures: ReadonlyMap<string, readonly number[]>, files: number, 
   reportRatios('how many times as fast', figures, ['gdcmanon', 'dicognito', 'Orthanc']);
   const own = figures.get('hub') ?? [];
   const ratios = own.map((value, round) => value / (figures.get('gdcmanon')?.[round] ?? Number.NaN));
-  const isMet = median(own) >= TARGET_PER_CORE && median(ratios) >= TARGET_RATIO;
-  console.log(
-    `\ntarget ${isMet ? 'met' : 'MISSED'}: ${String(TARGET_PER_CORE)} files a second of one core, ${String(TARGET_RATIO)} × gdcmanon`,
-  );
+  const verdict = (isMet: boolean) => (isMet ? 'met   ' : 'MISSED');
+  console.log(`\n${verdict(median(own) >= TARGET_PER_CORE)}  ${String(TARGET_PER_CORE)} files a second of one core`);
+  console.log(`${verdict(median(ratios) >= TARGET_RATIO)}  ${String(TARGET_RATIO)} × gdcmanon, which proves nothing`);
 }
 
 /** The command as users have it: reads, rewrites, proves, reads its output again, compares pixels. */
