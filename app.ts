@@ -23,7 +23,7 @@ import { openHubStore, removeAbandoned, removeResults } from './hub-store.ts';
 import { ledgerPlace } from './ledger-place.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
-import { type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
+import { countSegments, type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
 import { PixelWorkers } from './pixels/workers.ts';
 import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
@@ -75,7 +75,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const dataFolder = await openDataFolder(config.hub.data, env);
   const place = ledgerPlace(config, env);
   if (place.kind === 'sqlite') await requireLedger(dataFolder);
-  const opened = await openLedger({ place, file: dataFolder.ledgerFile, log, clock, onFailure: options.onFailure });
+  const opened = await openLedger({
+    ...{ place, file: dataFolder.ledgerFile, log, clock, onFailure: options.onFailure },
+    isSpoolEmpty: (await countSegments(dataFolder)) === 0,
+  });
   const { ledger } = opened;
   /** Undone from the last to the first, whether the hub stops or its start fails halfway. */
   const undo: (() => Promise<void>)[] = [() => ledger.close()];

@@ -1,8 +1,8 @@
 /** The gateway stage: its doors, the spool behind them, the pump to the ledger and the watcher of quiet studies. */
 import { join } from 'node:path';
-import { HubError, toHubError } from '../core/errors.ts';
+import { HubError } from '../core/errors.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
-import type { Ledger, SameUidRule, SpoolPosition } from '../core/ledger.ts';
+import type { Ledger, SameUidRule } from '../core/ledger.ts';
 import type { Clock, Logger, Metrics } from '../core/ports.ts';
 import { Arrivals } from './arrivals.ts';
 import { Batches } from './completion/batches.ts';
@@ -122,7 +122,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
   const metrics = gatewayMetrics(ports.metrics);
   const arrivals = new Arrivals();
   const rules = completionRules(options.completion);
-  const positions = await positionsOf(ports.ledger, files);
+  const positions = await ports.ledger.instances.spoolPositions();
   const { ledger, clock } = ports;
   let isOpen: (segment: string) => boolean = () => true;
   const remote =
@@ -188,19 +188,6 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
             options.retention,
           ),
   });
-}
-
-/** A spool that is empty needs nobody to say how far it was told: a new gateway opens its doors while the ledger is down. */
-async function positionsOf(
-  ledger: Pick<Ledger, 'instances'>,
-  files: Pick<SpoolFiles, 'list'>,
-): Promise<readonly SpoolPosition[]> {
-  try {
-    return await ledger.instances.spoolPositions();
-  } catch (error) {
-    if (toHubError(error).code === 'ledger.unreachable' && (await files.list()).length === 0) return [];
-    throw error;
-  }
 }
 
 class RunningGateway implements Gateway {

@@ -68,8 +68,13 @@ export async function requireLedger({ spool, ledgerFile }: Pick<DataFolder, 'spo
     () => false,
   );
   if (isThere) return;
-  const segments = (await readdir(spool)).filter((name) => name.endsWith('.seg')).length;
+  const segments = await countSegments({ spool });
   if (segments > 0) throw new HubError('ledger.missing', { segments });
+}
+
+/** How many segments of what was received there are. */
+export async function countSegments({ spool }: Pick<DataFolder, 'spool'>): Promise<number> {
+  return (await readdir(spool)).filter((name) => name.endsWith('.seg')).length;
 }
 
 /**

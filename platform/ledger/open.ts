@@ -51,7 +51,7 @@ export interface OpenedLedger {
  *
  * @throws {HubError} `ledger.locked`, `ledger.newer`, `ledger.denied`, `ledger.unsuitable`, `store.failed`, `store.full`
  */
-export async function openLedger(options: LedgerOptions): Promise<OpenedLedger> {
+export async function openLedger(options: LedgerOptions & { readonly isSpoolEmpty?: boolean }): Promise<OpenedLedger> {
   const { place, file } = options;
   if (place.kind === 'sqlite') {
     const ledger = await openSqliteLedger(options);
@@ -66,7 +66,7 @@ export async function openLedger(options: LedgerOptions): Promise<OpenedLedger> 
       throw new HubError('config.invalid', { detail });
     }
     const opened = await onPostgres(options, place);
-    const ledger = await rememberPositions(opened.ledger, `${file}.positions`);
+    const ledger = await rememberPositions(opened.ledger, `${file}.positions`, options.isSpoolEmpty ?? false);
     const close = async () => {
       await ledger.close();
       unlock();

@@ -37,8 +37,8 @@ describe('the hub in a region, each stage in processes of its own', function () 
     });
   });
   after(async () => {
-    await cluster?.stop();
-    await servers?.stop();
+    await cluster.stop();
+    await servers.stop();
   });
 
   const gateways = () => cluster.of('gateway').map(({ hub }) => hub);

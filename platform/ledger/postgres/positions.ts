@@ -14,9 +14,19 @@ const WRITE_MS = 1_000;
  *
  * @param file - made when it is not there. Without it an unreachable ledger is an error as ever: to tell everything in the
  * spool again could bring back what retention has removed.
+ * @param isSpoolEmpty - then it is known without the ledger: nothing was told. A new gateway receives, dies and starts again
+ * while the ledger is down all the time
  */
-export async function rememberPositions<Opened extends Ledger>(ledger: Opened, file: string): Promise<Opened> {
+export async function rememberPositions<Opened extends Ledger>(
+  ledger: Opened,
+  file: string,
+  isSpoolEmpty: boolean,
+): Promise<Opened> {
   let positions = await readPositions(file);
+  if (positions === undefined && isSpoolEmpty) {
+    positions = new Map();
+    await replace(file, '[]');
+  }
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
 
