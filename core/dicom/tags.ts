@@ -78,6 +78,7 @@ export const TAG = {
   TextValue: 0x0040a160,
   ConceptCodeSequence: 0x0040a168,
   NumericValue: 0x0040a30a,
+  TemplateIdentifier: 0x0040db00,
   ReferencedContentItemIdentifier: 0x0040db73,
   EncapsulatedDocument: 0x00420011,
   UnformattedTextValue: 0x00700006,

@@ -1,5 +1,13 @@
 /** What a policy must not say: options that contradict each other, and overrides that would break what is written. */
-import type { Policy, ProfileOption } from './policy.ts';
+
+/** What of a policy can contradict the rest of it. */
+export interface Claims {
+  readonly options: readonly string[];
+  readonly privateAllow: readonly (
+    string | { readonly creator: string; readonly group: string; readonly element: string }
+  )[];
+  readonly overrides: Readonly<Record<string, string>>;
+}
 
 export interface Contradiction {
   readonly path: (string | number)[];
@@ -29,7 +37,7 @@ const NOT_TO_OVERRIDE: Readonly<Record<string, string>> = {
 };
 
 /** Pairs of options of which nobody can have both. */
-const EXCLUSIVE: readonly (readonly [ProfileOption, ProfileOption, string])[] = [
+const EXCLUSIVE: readonly (readonly [string, string, string])[] = [
   [
     'retain-longitudinal-full-dates',
     'retain-longitudinal-modified-dates',
@@ -38,11 +46,11 @@ const EXCLUSIVE: readonly (readonly [ProfileOption, ProfileOption, string])[] = 
 ];
 
 /** All of them, in the order of the policy. */
-export function contradictionsOf(policy: Policy): readonly Contradiction[] {
+export function contradictionsOf(policy: Claims): readonly Contradiction[] {
   return [...ofOptions(policy), ...ofPrivateAllow(policy), ...ofOverrides(policy)];
 }
 
-function ofOptions({ options }: Policy): readonly Contradiction[] {
+function ofOptions({ options }: Claims): readonly Contradiction[] {
   return EXCLUSIVE.filter(([one, other]) => options.includes(one) && options.includes(other)).map(
     ([one, other, reason]) => ({
       path: ['options', Math.max(options.indexOf(one), options.indexOf(other))],
@@ -51,7 +59,7 @@ function ofOptions({ options }: Policy): readonly Contradiction[] {
   );
 }
 
-function ofPrivateAllow({ privateAllow }: Policy): readonly Contradiction[] {
+function ofPrivateAllow({ privateAllow }: Claims): readonly Contradiction[] {
   const seen = new Set<string>();
   return privateAllow.flatMap((entry, index) => {
     if (typeof entry === 'string') return [];
@@ -64,7 +72,7 @@ function ofPrivateAllow({ privateAllow }: Policy): readonly Contradiction[] {
   });
 }
 
-function ofOverrides({ options, overrides }: Policy): readonly Contradiction[] {
+function ofOverrides({ options, overrides }: Claims): readonly Contradiction[] {
   const contradictions: Contradiction[] = [];
   for (const [keyword, word] of Object.entries(overrides)) {
     const reason = Object.hasOwn(NOT_TO_OVERRIDE, keyword) ? NOT_TO_OVERRIDE[keyword] : undefined;

@@ -288,7 +288,7 @@ export class Decider {
       case 'replaced':
         // Codes such as Value Type hold a structure together; what is no word of the standard goes.
         if (vr !== 'CS') return this.#replaced(element);
-        return isSafeWords(latin1(value)) ? KEEP : REMOVE;
+        return isSafeWords(latin1(value)) || isTemplate(element) ? KEEP : REMOVE;
       case 'cleaned':
         if (scope.isPublicCode || vr === 'DS' || vr === 'IS') return KEEP;
         return this.#clean(element, scope) ?? REMOVE;
@@ -319,6 +319,11 @@ export class Decider {
     const shifted = this.#plan.has('retain-longitudinal-modified-dates') ? this.#shift(element) : undefined;
     return shifted ?? this.#replaced(element);
   }
+}
+
+/** Template Identifier (0040,DB00): the number of a template of PS3.16, which demands its sequence. */
+function isTemplate({ tag, value }: Element): boolean {
+  return tag === TAG.TemplateIdentifier && /^\d{1,5}[ \0]?$/.test(latin1(value));
 }
 
 /** What repeated a removed value. */

@@ -9,6 +9,7 @@ import { pixelPolicyOf } from './pixels/pixel-policy.ts';
 import { OVERRIDE_ACTIONS, PROFILE_OPTIONS } from './policy.ts';
 import type { Policy, ProfileOption } from './policy.ts';
 import { privateList, readsCsaHeader } from './private-lists.ts';
+import type { PrivateElementRule } from './private-lists.ts';
 import { PROFILE_ROWS, SAFE_PRIVATE_ROWS, TABLE_EDITION, TABLES_DIGEST } from './tables.ts';
 import type { ActionCode, ProfileRow } from './tables.ts';
 
@@ -39,12 +40,7 @@ export interface Plan {
 }
 
 /** A private element that stays, by the creator of its block. */
-export interface PlannedPrivateRule {
-  readonly creator: string;
-  readonly group: string;
-  readonly element: string;
-  readonly vr: string;
-  readonly pattern?: string | undefined;
+export interface PlannedPrivateRule extends PrivateElementRule {
   /** Only while every word of it is one that scanners write. */
   readonly isSafeTextOnly?: boolean;
 }

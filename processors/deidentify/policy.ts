@@ -118,7 +118,6 @@ const policyEntry = z.strictObject({
 });
 
 export type Policy = z.infer<typeof policyEntry>;
-export type PrivateElementRule = z.infer<typeof privateElementSchema>;
 
 /** One entry of `policies:`. */
 export const policySchema = policyEntry.superRefine((policy, context) => {

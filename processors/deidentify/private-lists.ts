@@ -3,9 +3,18 @@
  * writes. What Table E.3.10-1 has of them is in there too, so that a list is whole by itself. Documented in the
  * conformance statement, as PS3.15 Section E.3.10 demands.
  */
-import type { PrivateElementRule } from './policy.ts';
 
-type Row = readonly [element: string, vr: PrivateElementRule['vr'], pattern?: string];
+/** A private element that may stay. Group and element are hexadecimal: `0019`, and `0C` for its low byte. */
+export interface PrivateElementRule {
+  readonly creator: string;
+  readonly group: string;
+  readonly element: string;
+  readonly vr: string;
+  /** Every value as text matches it as a whole. */
+  readonly pattern?: string | undefined;
+}
+
+type Row = readonly [element: string, vr: string, pattern?: string];
 interface Block {
   readonly creator: string;
   readonly group: string;

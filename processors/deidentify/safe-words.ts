@@ -42,7 +42,7 @@ container contains concept has obs context acq mod properties inferred selected 
 verified unverified preliminary draft tcoord scoord scoord3d composite waveform uidref pname num code datetime date time
 point multipoint multisegment begin polyline polygon circle ellipse ellipsoid ellipse interpolated closed pixel display
 volume closed_planar closed_nonplanar open_planar open_nonplanar binary fractional labelmap manual semiautomatic automatic
-yes no none unknown other quantity identical uniform reordered identity matched
+dcmr yes no none unknown other quantity identical uniform reordered identity matched
 `;
 
 /** Tokens as `tokensOf` makes them. */
