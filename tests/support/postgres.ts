@@ -1,6 +1,6 @@
 /** A real PostgreSQL server on a free loopback port, with a data folder of its own, run by a user who is not root. */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, rmSync } from 'node:fs';
 import { chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,7 +47,6 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   allow(2 * START_MS);
   const programs = await findPrograms();
   const folder = await mkdtemp(join(tmpdir(), 'hub-postgres-'));
-  process.on('exit', () => void rm(folder, { recursive: true, force: true }));
   const password = randomBytes(16).toString('hex');
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, password);
@@ -82,6 +81,16 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       { deadlineMs: START_MS, stopSignal: 'SIGINT' },
     );
   let running = await start();
+  // Nothing is waited for any more at the exit.
+  const removeAtExit = () => {
+    try {
+      process.kill(running.pid, 'SIGKILL');
+    } catch {
+      // It has ended already.
+    }
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  process.on('exit', removeAtExit);
   let templates = 0;
   let template: Promise<string> | undefined;
   const makeTemplate = async (): Promise<string> => {
@@ -116,6 +125,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       running = await start();
     },
     async stop() {
+      process.off('exit', removeAtExit);
       await running.stop();
       await rm(folder, { recursive: true, force: true });
     },
