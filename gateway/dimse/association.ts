@@ -52,6 +52,9 @@ const EXPECTED: Readonly<Record<Phase, ReadonlySet<number>>> = {
   closed: new Set([PDU.abort]),
 };
 
+/** Between two messages, of a hub that stops. */
+const DRAIN_IDLE_MS = 1_000;
+
 export class Association implements PduHandler {
   readonly id = randomUUID();
   readonly address: string;
@@ -139,6 +142,12 @@ export class Association implements PduHandler {
       default:
         return this.#phase satisfies never;
     }
+  }
+
+  /** Lets its peer go on to its release, as long as it sends: a study that is cut in two has to be sent again. */
+  drain(): void {
+    if (this.#phase === 'open') this.#silence.idleMs = DRAIN_IDLE_MS;
+    else if (this.#phase === 'requesting') this.stopSoon();
   }
 
   /** Ends the association as soon as no message is under way. */

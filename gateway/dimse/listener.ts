@@ -15,6 +15,9 @@ const READ_BYTES = 256 * 1024;
 const MIN_TICK_MS = 20;
 const MAX_TICK_MS = 1_000;
 
+/** Of the time to stop, for associations to be released by their peers. */
+const DRAIN_SHARE = 0.75;
+
 export class DimseListener {
   readonly #ports: AssociationPorts;
   readonly #associations = new Map<Association, Socket>();
@@ -63,17 +66,21 @@ export class DimseListener {
     return count;
   }
 
-  /** Closes the doors, lets messages under way end within `deadlineMs`, then cuts what is left. Harmless twice. */
+  /** Closes the doors, lets associations that send end within `deadlineMs`, then messages, then cuts what is left. Harmless twice. */
   async stop(deadlineMs: number): Promise<void> {
     const areClosed = this.#doors.map((door) => door.close());
     // A server does not count connections that were handed over to sockets of ours.
     const areGone = new Promise<void>((gone) => (this.#onNone = gone));
     if (this.#associations.size === 0) this.#onNone?.();
-    for (const association of this.#associations.keys()) association.stopSoon();
+    for (const association of this.#associations.keys()) association.drain();
+    const hurry = setTimeout(() => {
+      for (const association of this.#associations.keys()) association.stopSoon();
+    }, deadlineMs * DRAIN_SHARE);
     const cut = setTimeout(() => {
       for (const socket of this.#associations.values()) socket.destroy();
     }, deadlineMs);
     await Promise.all([...areClosed, areGone]);
+    clearTimeout(hurry);
     clearTimeout(cut);
     clearInterval(this.#clock);
     await Promise.all(this.#closing);
