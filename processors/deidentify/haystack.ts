@@ -8,7 +8,7 @@ import type { CompiledPlan } from './compiled-plan.ts';
 import { layersOfBytes, layersOfText } from './hidden-layers.ts';
 import { normalised } from './known-values.ts';
 import type { KnownValues, PatternKind } from './known-values.ts';
-import { methodBefore } from './markers.ts';
+import { isMethodCode, methodBefore } from './markers.ts';
 import { keptPrivate } from './private-elements.ts';
 import { PatternSearch } from './search.ts';
 import { uidValues } from './value-rules.ts';
@@ -56,7 +56,10 @@ export class Haystack {
       if ((element.tag & 0xffff) === 0) this.faults.push('a group length');
       if (isPrivate(element.tag) && allowed?.has(element) !== true) this.faults.push('a private element not allowed');
       if (element.items === undefined) this.#addValue(element, characterSets);
-      else for (const inner of element.items) this.addItem(inner, characterSets);
+      else
+        for (const inner of element.items)
+          if (element.tag !== TAG.DeidentificationMethodCodeSequence || !isMethodCode(inner))
+            this.addItem(inner, characterSets);
     }
   }
 

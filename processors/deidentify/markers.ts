@@ -1,6 +1,6 @@
 /** The attributes that say a data set was de-identified, how, and by which options (PS3.15 Section E.1.1, PS3.16 CID 7050). */
 import { latin1 } from '../../core/dicom/character-sets.ts';
-import type { Element, Encoding } from '../../core/dicom/element.ts';
+import type { Element, Encoding, Item } from '../../core/dicom/element.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { withoutTrailingPadding } from '../../core/padding.ts';
 import type { ByteWriter } from './byte-writer.ts';
@@ -68,6 +68,18 @@ export function writeMethodCodes(
     writer.element(TAG.CodeMeaning, 'LO', METHOD_MEANINGS.get(code) ?? code, encoding);
     writer.close(item, TAG.ItemDelimitationItem);
   }
+}
+
+/**
+ * True for an item that says what `writeMethodCodes` writes and nothing else. It is not searched: 113100 is the time of
+ * day at which somebody was scanned, too, and every output has it.
+ */
+export function isMethodCode({ elements }: Item): boolean {
+  const [value, scheme, meaning, more] = elements;
+  if (value?.tag !== TAG.CodeValue || scheme?.tag !== TAG.CodingSchemeDesignator || more !== undefined) return false;
+  const text = (element: Element) => withoutTrailingPadding(latin1(element.value));
+  const expected = METHOD_MEANINGS.get(text(value));
+  return text(scheme) === 'DCM' && meaning?.tag === TAG.CodeMeaning && text(meaning) === expected;
 }
 
 /** Codes of the scheme DCM in the items of a (0012,0064) that was there before. */

@@ -68,6 +68,26 @@ const WALK: readonly Probe[] = [
     element('PersonIdentificationCodeSequence', [[{ tag: 0x00640009, vr: 'OF', value: `${SECRET}x` }]]),
   ),
   { ...released('what is kept', [element('ReceiveCoilName', SECRET)]), present: [SECRET] },
+  // 113100 and what follows are codes of CID 7050, which every output says.
+  ...['113100', '113105', '113109'].map((time) => ({
+    ...released(`a study at ${time}`, [element('StudyTime', time)]),
+    policy: { options: ['clean-descriptors', 'retain-device-identity'] },
+    present: ['Basic Application Confidentiality Profile'],
+  })),
+  { ...released('a patient called Yes', [element('PatientName', 'Yes^Removed')]), present: ['YES'] },
+  {
+    ...released('a time in a code that is not of CID 7050', [
+      element('StudyTime', '113109'),
+      element('DeidentificationMethodCodeSequence', [
+        [
+          element('CodeValue', '113109'),
+          element('CodingSchemeDesignator', '99X'),
+          element('CodeMeaning', 'Retain Device Identity Option'),
+        ],
+      ]),
+    ]),
+    absent: ['113109'],
+  },
   {
     ...released('a UID of the standard', [element('FrameOfReferenceUID', '1.2.840.10008.1.4.1.1')]),
     present: ['1.2.840.10008.1.4.1.1'],
