@@ -25,6 +25,12 @@ export async function start(argv: readonly string[]): Promise<number> {
   const log = createLogger({ level: config.log.level, format: config.log.format === 'text' ? 'pretty' : 'json' }).child(
     { hub: config.hub.name },
   );
+  if (stages.size < STAGES.length && (config.store.kind === 'file' || config.ledger.kind === 'sqlite')) {
+    // Allowed, for one data folder has one process: what is received waits for a start with the other stages.
+    log.warn('stages elsewhere can share neither a ledger nor a store in files: what needs them waits', {
+      missing: STAGES.filter((stage) => !stages.has(stage)),
+    });
+  }
   const ended = new AbortController();
   let failure: HubError | undefined;
   const hub = await startHub({
