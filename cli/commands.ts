@@ -90,6 +90,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'what holds space and why; received instances as files; damage; a ledger that was lost',
     load: async () => (await import('./store.ts')).store,
   },
+  migrate: {
+    usage: ['--config FROM --to FILE [--dry-run] [--sample N]'],
+    about: 'move ledger and store of a stopped hub to PostgreSQL and S3',
+    load: async () => (await import('./migrate.ts')).migrate,
+  },
   partners: {
     usage: ['acls [--config FILE]'],
     about: 'what to set up in Kafka, so that each partner reads its own topic and nothing else',

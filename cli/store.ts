@@ -21,7 +21,7 @@ import { EXIT } from './exit-codes.ts';
 import { progressBar } from './progress.ts';
 import { openReceivedSegments } from './received-segments.ts';
 import { interruptible } from './signals.ts';
-import { columns, json, type Terminal, terminal } from './terminal.ts';
+import { bytesText, columns, json, type Terminal, terminal } from './terminal.ts';
 
 const OPTIONS = {
   study: { type: 'string', value: 'UID', about: 'export: only this study' },
@@ -314,9 +314,4 @@ async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-function bytesText(bytes: number): string {
-  const [divisor, unit] = bytes >= 1e9 ? [1e9, 'GB'] : bytes >= 1e6 ? [1e6, 'MB'] : [1e3, 'kB'];
-  return `${(bytes / divisor).toFixed(bytes >= 1e6 ? 1 : 0)} ${unit}`;
 }

@@ -27,3 +27,9 @@ export function columns(rows: readonly (readonly string[])[]): readonly string[]
 export function json(value: unknown): string {
   return JSON.stringify(value, undefined, 2);
 }
+
+/** `1.5 GB`. */
+export function bytesText(bytes: number): string {
+  const [divisor, unit] = bytes >= 1e9 ? [1e9, 'GB'] : bytes >= 1e6 ? [1e6, 'MB'] : [1e3, 'kB'];
+  return `${(bytes / divisor).toFixed(bytes >= 1e6 ? 1 : 0)} ${unit}`;
+}

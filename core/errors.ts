@@ -522,6 +522,28 @@ export const ERRORS = {
     title: 'The ledger was written by a newer hub',
     remedy: 'Start the newer version again; a ledger is never taken back to an older one.',
   },
+  'ledger.moving': {
+    dimse: 0x0110,
+    http: 503,
+    retry: 'permanent',
+    title: 'A ledger is being moved into the database',
+    remedy: 'Wait until `hub migrate` has ended; if it was cut off, run it again, it goes on where it was.',
+  },
+  // hub migrate
+  'move.refused': {
+    dimse: 0x0110,
+    http: 409,
+    retry: 'permanent',
+    title: 'The hub cannot be moved like this',
+    remedy: 'See the detail: nothing of the hub was changed.',
+  },
+  'move.differs': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'What was copied is not what is here',
+    remedy: 'Nothing of the hub was changed. Look at the target, empty it and run `hub migrate` again.',
+  },
   'event.too-large': {
     dimse: 0x0110,
     http: 500,

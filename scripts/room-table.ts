@@ -43,7 +43,10 @@ export const ROOMS: readonly Room[] = [
   { name: 'pixel-worker.ts', mayImport: ['pixels', 'platform'] },
   { name: 'digest-worker.ts', mayImport: ['gateway', 'platform'] },
   { name: 'demo', mayImport: ['core'] },
-  { name: 'cli', mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'hub-store.ts', 'ledger-place.ts', 'demo'] },
+  {
+    name: 'cli',
+    mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'hub-store.ts', 'ledger-place.ts', 'replica-keys.ts', 'demo'],
+  },
   { name: 'main.ts', mayImport: ['core', 'cli'] },
   { name: 'tests', mayImport: 'any' },
   { name: 'bench', mayImport: 'any' },

@@ -7,12 +7,14 @@ import type { Connection } from './connection.ts';
 const FOLDER = join(import.meta.dirname, 'migrations');
 /** Any number, as long as all hubs take the same. */
 const MIGRATION_LOCK = 4_846_147;
+/** Of a ledger whose rows are still on their way into the database: no hub may begin on half of it. */
+export const MOVING_VERSION = 999_999;
 
 /**
  * Brings the ledger to the newest version, in one transaction: replicas that start together do it one after the other,
  * and the later ones find nothing to do.
  *
- * @throws {HubError} `ledger.newer` when a later version of the hub has been here
+ * @throws {HubError} `ledger.newer` when a later version of the hub has been here, `ledger.moving`
  */
 export async function migrate({ client }: Pick<Connection, 'client'>): Promise<void> {
   const migrations = readdirSync(FOLDER)
@@ -26,6 +28,7 @@ export async function migrate({ client }: Pick<Connection, 'client'>): Promise<v
       'SELECT max(version) AS version FROM ledger_version',
     );
     const version = rows[0]?.version ?? 0;
+    if (version === MOVING_VERSION) throw new HubError('ledger.moving');
     if (version > migrations.length) throw new HubError('ledger.newer', { version, newestKnown: migrations.length });
     for (const name of migrations.slice(version)) await client.query(readFileSync(join(FOLDER, name), 'utf8'));
     if (version < migrations.length) {

@@ -58,7 +58,7 @@ const MAX_DELAY_MS = 5_000;
 const IDLE_CHECK_MS = 10_000;
 
 /** What no later attempt changes. */
-const FATAL: ReadonlySet<string> = new Set(['ledger.denied', 'ledger.newer', 'ledger.unsuitable']);
+const FATAL: ReadonlySet<string> = new Set(['ledger.denied', 'ledger.moving', 'ledger.newer', 'ledger.unsuitable']);
 
 export class Writer {
   readonly #options: WriterOptions;
