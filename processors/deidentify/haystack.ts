@@ -5,6 +5,7 @@ import type { Element, Item } from '../../core/dicom/element.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
+import { isPublicCode } from './descriptions.ts';
 import { layersOfBytes, layersOfText } from './hidden-layers.ts';
 import { normalised } from './known-values.ts';
 import type { KnownValues, PatternKind } from './known-values.ts';
@@ -55,8 +56,9 @@ export class Haystack {
     for (const element of item.elements) {
       if ((element.tag & 0xffff) === 0) this.faults.push('a group length');
       if (isPrivate(element.tag) && allowed?.has(element) !== true) this.faults.push('a private element not allowed');
-      if (element.items === undefined) this.#addValue(element, characterSets);
-      else
+      if (element.items === undefined) {
+        if (!isCodeOfTime(element, item)) this.#addValue(element, characterSets);
+      } else
         for (const inner of element.items)
           if (element.tag !== TAG.DeidentificationMethodCodeSequence || !isMethodCode(inner))
             this.addItem(inner, characterSets);
@@ -189,6 +191,11 @@ export class Haystack {
     }
     return this.#elements[low];
   }
+}
+
+/** 121106 is a concept of DCM and a time of day: where it is the code of a public scheme it is no time. */
+function isCodeOfTime({ tag, value }: Element, item: Item): boolean {
+  return tag === TAG.CodeValue && /^\d{6} ?$/.test(latin1(value)) && isPublicCode(item);
 }
 
 /** Dates and times are looked for where people write: not in bytes that may be anything, and not where dates belong. */

@@ -135,6 +135,10 @@ describe('verification of the output', () => {
       element('SequenceName', 'ep_b1000'),
       element('ProtocolName', 'diff b1000'),
       element('SoftwareVersions', 'R12 article'),
+      element('StudyTime', '121106.5'),
+      element('DerivationCodeSequence', [
+        [element('CodeValue', '121106'), element('CodingSchemeDesignator', 'DCM'), element('CodeMeaning', 'Comment')],
+      ]),
       element('AnatomicRegionSequence', [[element('CodingSchemeUID', '2.16.840.1.113883.6.96')]]),
       ...pixels(),
     ]);
