@@ -5,6 +5,7 @@ import type { BusLag, Clock } from '../../../core/ports.ts';
 import { placesOf } from './lanes.ts';
 import type { Offsets, PartitionOffsets } from './offsets.ts';
 import { partitionOf } from './partitions.ts';
+import { withDeadline } from './pause.ts';
 import type { Relay } from './relay.ts';
 
 export interface LagPorts {
@@ -21,6 +22,8 @@ export type KnownOffsets = Map<string, ReadonlyMap<string, readonly PartitionOff
 /** To find the oldest event, no more of the log is read than this. */
 const MAX_PAGES = 8;
 const PAGE = 512;
+/** Who asks is a scrape of the metrics, which takes nothing when it has to wait. */
+const PATIENCE_MS = 1_000;
 
 export async function lagOf(
   {
@@ -32,17 +35,15 @@ export async function lagOf(
   known: KnownOffsets,
 ): Promise<readonly BusLag[]> {
   // Nothing goes out between the two looks, or an event would be counted here and there.
-  const [unsent, broker] = await relay.between(async () => [
-    await ledger.groups.lag([{ group: relay.name, streams }]),
-    await offsets.of(groupId, streams).then(
-      (now) => {
-        known.set(group, now);
-        return now;
-      },
-      // Kafka is down, which is said elsewhere: what was known of it is still the best there is.
-      () => known.get(group),
-    ),
-  ]);
+  const together = relay.between(async () => {
+    const now = await offsets.of(groupId, streams);
+    known.set(group, now);
+    return [await ledger.groups.lag([{ group: relay.name, streams }]), now] as const;
+  });
+  // Kafka does not answer, which is said elsewhere: what was known of it is still the best there is.
+  const [unsent, broker] = await withDeadline(together, PATIENCE_MS).catch(
+    async () => [await ledger.groups.lag([{ group: relay.name, streams }]), known.get(group)] as const,
+  );
   const parked = await parkedOf(group, streams, ledger);
   const places = await placesOf(ledger, group, partitions);
   const lags: BusLag[] = [];
