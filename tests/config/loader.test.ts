@@ -232,11 +232,7 @@ describe('loadConfig', () => {
       'bus: { kind: kafka, brokers: [kafka:9092] }\npartners: [{ name: hub, kafka: {} }]\n',
       "hub.yaml:2 /partners/0/kafka: consumer groups hub.… are also the hub itself's: give it another groupPrefix",
     ],
-    [
-      'another ledger',
-      'ledger: { kind: postgres }\n',
-      'hub.yaml:1 /ledger/host: missing: the host of the server',
-    ],
+    ['another ledger', 'ledger: { kind: postgres }\n', 'hub.yaml:1 /ledger/host: missing: the host of the server'],
     ['another store', 'store: { kind: s3 }\n', 'hub.yaml:1 /store/bucket: missing: the bucket'],
     ['a bus nobody heard of', 'bus: { kind: rabbit }\n', 'hub.yaml:1 /bus/kind: not one of embedded, kafka'],
     [

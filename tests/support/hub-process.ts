@@ -128,9 +128,8 @@ export class HubProcess {
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => this.#printed.push(text));
     }
-    const killAtExit = () => child.kill('SIGKILL');
-    process.on('exit', killAtExit);
-    child.once('exit', () => process.off('exit', killAtExit));
+    running.add(child);
+    child.once('exit', () => running.delete(child));
     this.#child = child;
   }
 
@@ -245,6 +244,12 @@ export async function lastingPort(): Promise<number> {
     return port;
   }
 }
+
+/** Those that would outlive the tests. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;

@@ -14,7 +14,6 @@ describe('the watch over an object store', () => {
     const said: unknown[] = [];
     const log: Logger = { ...silentLog, error: (message, fields) => void said.push([message, fields]) };
     const shelf = {
-       
       async *list(): AsyncGenerator<PackEntry> {
         questions += 1;
         throw new HubError('store.credentials', { reason: 'InvalidAccessKeyId' });
