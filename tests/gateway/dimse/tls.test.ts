@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
@@ -216,12 +217,13 @@ describe('the DIMSE door over TLS', function () {
     };
     await put(server);
     const renewed = await authority.sign('renewed', '/CN=renewed', { days: 30 });
-    const { port, lines, metrics } = await start({ tls: tls({ clientCertificates: 'none' }, files) });
+    const gateway = await start({ tls: tls({ clientCertificates: 'none' }, files) });
+    const { port, lines } = gateway;
     const open = connectTls({ port, host: '127.0.0.1', ca: readFileSync(authority.certificate) });
-    await new Promise<void>((secure) => open.once('secureConnect', secure));
+    await once(open, 'secureConnect');
     const subject = async () => /subject=.*CN ?= ?(\S+)/.exec(await client(port))?.[1];
     expect(await subject()).to.equal('localhost');
-    expect(daysLeft(await metrics())).to.be.closeTo(2, 0.1);
+    expect(daysLeft(await gateway.metrics())).to.be.closeTo(2, 0.1);
 
     for (const [file, text] of [
       [files.key, ''],
@@ -238,7 +240,7 @@ describe('the DIMSE door over TLS', function () {
     await waitFor('the renewal', () => lines.some(({ message }) => message === 'TLS certificate renewed'));
 
     expect(await subject()).to.equal('renewed');
-    expect(daysLeft(await metrics())).to.be.closeTo(30, 0.1);
+    expect(daysLeft(await gateway.metrics())).to.be.closeTo(30, 0.1);
     expect(open.destroyed).to.equal(false);
     open.destroy();
     expect(JSON.stringify(lines)).to.not.include('PRIVATE KEY');
