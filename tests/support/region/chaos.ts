@@ -46,7 +46,7 @@ export async function breakUnderLoad(options: ChaosOptions): Promise<Outcome> {
       // Each begins at another door.
       ports: [...gateways.slice(n % gateways.length), ...gateways.slice(0, n % gateways.length)],
       instances: INSTANCES,
-      pauseMs: 500,
+      pauseMs: 1_500,
     }),
   );
   try {
