@@ -157,7 +157,9 @@ async function run(open: Open, wanted: Wanted, closeLedger: () => Promise<void>)
     if (plan.packs > 0) say(`${String(packs.copied)} packs copied, ${String(packs.already)} were there`);
     const objects = await verified(open, plan, every, signal);
     say(`${String(objects.read)} objects read at their new place: all as they are here`);
-    for (const ref of objects.damagedBefore) say(`damaged or gone before the move: ${ref}`);
+    if (objects.damaged > 0)
+      say(`${String(objects.damaged)} of them were damaged or gone here already (hub store verify), and are so there`);
+    for (const ref of objects.damagedBefore) say(`  ${ref}`);
     const map = rowMap(plan.mapRef, database === undefined ? undefined : open.node);
     const summary = { packs, objects, bytes: plan.bytes };
     if (database === undefined) {
