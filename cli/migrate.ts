@@ -156,7 +156,7 @@ async function run(open: Open, wanted: Wanted, closeLedger: () => Promise<void>)
     const packs = await withBar('bytes', plan.bytes, (step) => copyBytes(plan, open, signal, step));
     if (plan.packs > 0) say(`${String(packs.copied)} packs copied, ${String(packs.already)} were there`);
     const objects = await verified(open, plan, every, signal);
-    say(`${String(objects.read)} objects read at their new place: all as they are here`);
+    say(`${String(objects.read)} objects read at their new place: the same bytes as here`);
     if (objects.damaged > 0)
       say(`${String(objects.damaged)} of them were damaged or gone here already (hub store verify), and are so there`);
     for (const ref of objects.damagedBefore) say(`  ${ref}`);

@@ -420,6 +420,23 @@ describe('hub migrate', function () {
     await expectAllOf(next);
   });
 
+  it('moves what its disk has damaged as it is, and names it', async () => {
+    const bucket = await s3.bucket();
+    const moved = await aside({ bucket });
+    const spool = join(moved.data, 'spool');
+    const [segment = ''] = (await readdir(spool)).filter((name) => name.endsWith('.seg')).toSorted();
+    const bytes = await readFile(join(spool, segment));
+    const at = bytes.length - 1000;
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    await writeFile(join(spool, segment), bytes);
+
+    const done = await moved.migrate();
+
+    expect(done.code, done.stderr).to.equal(0);
+    expect(done.stdout).to.match(/^1 of them were damaged or gone here already/m);
+    expect(done.stdout).to.include(`spool/${segment}#`);
+  });
+
   describe('refuses, and changes nothing,', () => {
     it('while the hub runs', async () => {
       const moved = await aside({ ledger: await database.createDatabase({ isEmpty: true }) });
