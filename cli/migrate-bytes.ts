@@ -1,21 +1,18 @@
-/** The bytes of `hub migrate`: what has to go into the bucket, how it gets there, and whether it can be read there. */
-import { createHash } from 'node:crypto';
+/** The bytes of `hub migrate`: what has to go into the bucket, how it gets there, and what the ledger calls it then. */
 import { HubError } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
 import { type BlobRef, formatBlobRef, type ObjectStore, parseBlobRef } from '../core/store.ts';
 import type { SpoolFiles } from '../gateway/spool/files.ts';
 import { movedRef, type MovedSegment, packBytes, planMove, uploadRun } from '../gateway/spool/move.ts';
 import { PACKS } from '../gateway/spool/pack-name.ts';
-import { MOVED_TABLES, type Row, type RowMap, type RowSide, rowsOf } from '../platform/ledger/move/tables.ts';
+import type { Row, RowMap } from '../platform/ledger/move/tables.ts';
 import type { OpenStore } from '../platform/store/open.ts';
+import { eachOf } from './several-at-once.ts';
 
 /** In the bucket: whose hub is moved there. */
 const MARKS = 'migration/';
 /** Packs under way at once; a large one has two parts of 8 MiB under way. */
 const UPLOADS = 4;
-/** Objects read at once for verification. */
-const READERS = 8;
-const MAX_SAID = 20;
 
 interface ResultPack {
   readonly from: string;
@@ -206,121 +203,4 @@ function changedText(text: string, change: (value: unknown) => unknown): string 
 function withBlob(value: unknown, mapped: (ref: unknown) => unknown): unknown {
   if (typeof value !== 'object' || value === null || !('blob' in value)) return value;
   return { ...value, blob: mapped(value.blob) };
-}
-
-interface Stored {
-  readonly before: BlobRef;
-  /** Undefined where the ledger has none: then the bytes are compared with those that were moved. */
-  readonly sha256: string | undefined;
-}
-
-export interface Verified {
-  readonly read: number;
-  /** Objects whose bytes were not as they were received before the move, or gone: references of before. */
-  readonly damagedBefore: readonly string[];
-  readonly damaged: number;
-}
-
-/**
- * Reads objects at their new places.
- *
- * @param every - 1: all of them; n: each n-th
- * @throws {HubError} `move.differs` when the bytes there are not those here
- */
-export async function verifyBytes(
-  rows: RowSide,
-  { mapRef, before, after }: { mapRef: BytesPlan['mapRef']; before: ObjectStore; after: ObjectStore },
-  every: number,
-  signal: AbortSignal,
-  onRead: () => void,
-): Promise<Verified> {
-  const damagedBefore: string[] = [];
-  let damaged = 0;
-  let read = 0;
-  const check = async ({ before: ref, sha256 }: Stored) => {
-    signal.throwIfAborted();
-    const place = mapRef(ref);
-    const found = await digestOf(after, place);
-    if (found === undefined || found !== sha256) {
-      // Moved as it was found, whatever it was.
-      const own = place === ref ? found : await digestOf(before, ref);
-      if (own !== found) throw new HubError('move.differs', { detail: `the bytes of ${ref}` });
-      if (sha256 !== undefined || own === undefined) {
-        damaged += 1;
-        if (damagedBefore.length < MAX_SAID) damagedBefore.push(ref);
-      }
-    }
-    read += 1;
-    onRead();
-  };
-  let batch: Stored[] = [];
-  let n = 0;
-  for await (const stored of storedOf(rows)) {
-    n += 1;
-    if ((n - 1) % every !== 0) continue;
-    batch.push(stored);
-    if (batch.length < READERS * 4) continue;
-    await eachOf(batch, READERS, check);
-    batch = [];
-  }
-  await eachOf(batch, READERS, check);
-  return { read, damagedBefore, damaged };
-}
-
-/** What the ledger needs: of working sets only results, since what was received stands in tables of its own. */
-export async function* storedOf(rows: RowSide): AsyncGenerator<Stored> {
-  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
-  for (const name of ['instances', 'superseded_instances', 'quarantine_items', 'run_items']) {
-    const table = MOVED_TABLES.find((each) => each.name === name);
-    if (table === undefined) continue;
-    for await (const row of rowsOf(rows, table)) {
-      const items: unknown = name === 'run_items' ? JSON.parse(text(row['items']) ?? '[]') : [row];
-      for (const item of Array.isArray(items) ? (items as readonly Readonly<Record<string, unknown>>[]) : []) {
-        const ref = text(item['blob']);
-        if (ref === undefined || (name === 'run_items' && ref.startsWith(PACKS))) continue;
-        yield { before: ref as BlobRef, sha256: text(item['sha256']) };
-      }
-    }
-  }
-}
-
-/** Undefined when the store says that it is not there. */
-async function digestOf(objects: Pick<ObjectStore, 'open'>, ref: BlobRef): Promise<string | undefined> {
-  try {
-    const source = await objects.open(ref);
-    try {
-      const hash = createHash('sha256');
-      for await (const chunk of source.stream()) hash.update(chunk);
-      return hash.digest('hex');
-    } finally {
-      await source.close();
-    }
-  } catch (error) {
-    if (error instanceof HubError && error.code === 'store.missing') return undefined;
-    throw error;
-  }
-}
-
-/** Several at once; the first failure is thrown when those under way have ended. */
-async function eachOf<Item>(
-  items: readonly Item[],
-  atOnce: number,
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const failures: unknown[] = [];
-  const worker = async () => {
-    while (failures.length === 0) {
-      const item = items[next];
-      if (item === undefined) return;
-      next += 1;
-      try {
-        await work(item);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  if (failures.length > 0) throw failures[0];
 }

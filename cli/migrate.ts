@@ -27,10 +27,9 @@ import {
   planBytes,
   requireOwnBucket,
   rowMap,
-  storedOf,
-  verifyBytes,
 } from './migrate-bytes.ts';
 import { type Move, requireMove } from './migrate-checks.ts';
+import { storedOf, verifyBytes } from './migrate-verify.ts';
 import { progressBar } from './progress.ts';
 import { interruptible } from './signals.ts';
 import { bytesText, json, type Terminal, terminal } from './terminal.ts';
