@@ -20,7 +20,9 @@ export const HEADER_BYTES = 24;
 /** Room kept in front of an object that is written while its description is not known yet. */
 export const RESERVED_BYTES = 4096;
 
-const RECORD_MAGIC = 0x43455248;
+/** First bytes of every record. */
+export const RECORD_MAGIC_BYTES = Buffer.from('HREC');
+const RECORD_MAGIC = RECORD_MAGIC_BYTES.readUInt32LE();
 const MAX_JSON_BYTES = 65_536;
 const MAX_PREFIX_BYTES = 65_536;
 

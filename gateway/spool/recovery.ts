@@ -13,6 +13,7 @@ import type { SpoolFile, SpoolFiles } from './files.ts';
 import type { Committed } from './reception.ts';
 import {
   HEADER_BYTES,
+  RECORD_MAGIC_BYTES,
   SEGMENT_MAGIC,
   decodeLengths,
   decodeRecordHead,
@@ -21,6 +22,11 @@ import {
 } from './record.ts';
 
 const REWRITE_BYTES = 1024 * 1024;
+const SEARCH_BYTES = 1024 * 1024;
+/** Several times what a record of a shared segment may be, and what is written under one sync. */
+const MAX_SEARCH_BYTES = 64 * 1024 * 1024;
+/** An object made of beginnings of records must not keep the hub from starting. */
+const MAX_CANDIDATES = 1_000;
 
 /** An object of the spool and what is said about it. */
 export interface SpooledRecord extends Committed {
@@ -85,7 +91,7 @@ async function recoverSegment(
     offset = next;
   }
   if (offset < sizeBytes) {
-    isCut = await isTorn(file, offset);
+    isCut = (await isTorn(file, offset)) && !(await isFollowed(name, file, offset, sizeBytes));
     const fields = { segment: name, offset, tailBytes: sizeBytes - offset };
     if (isCut) log.warn('spool segment ended in an unfinished record, which is cut off', fields);
     else log.error('spool segment ends in bytes that are no record, they are left where they are', fields);
@@ -120,8 +126,30 @@ async function isTorn(file: SpoolFile, offset: number): Promise<boolean> {
 }
 
 /**
+ * Whether a whole record stands anywhere behind: what the disk changed may reach over the end of one record into the head
+ * of the next, which then leads nowhere. It is only asked before bytes are cut off. What is found is not taken for
+ * received, for an object may hold bytes that look like a record. A large object's file has no magic until it is whole.
+ */
+async function isFollowed(segment: string, file: SpoolFile, offset: number, sizeBytes: number): Promise<boolean> {
+  if (!(await readAt(file, 0, SEGMENT_MAGIC.length)).equals(SEGMENT_MAGIC)) return false;
+  const end = Math.min(sizeBytes, offset + MAX_SEARCH_BYTES);
+  let candidates = 0;
+  for (let at = offset + 1; at < end; at += SEARCH_BYTES) {
+    const bytes = await readAt(file, at, SEARCH_BYTES + RECORD_MAGIC_BYTES.length - 1);
+    for (let n = bytes.indexOf(RECORD_MAGIC_BYTES); n !== -1; n = bytes.indexOf(RECORD_MAGIC_BYTES, n + 1)) {
+      if ((candidates += 1) > MAX_CANDIDATES) return true;
+      // What is no description though its checksum holds is none of ours.
+      const record = await readRecord(segment, file, at + n, sizeBytes).catch(() => undefined);
+      if (record !== undefined) return true;
+    }
+  }
+  return false;
+}
+
+/**
  * A record that is not whole though another one follows it: it was written, perhaps acknowledged, and the disk changed
- * it since. It must not take those behind it along, and what is left of it is for somebody to look at.
+ * it since. It must not take those behind it along, and what is left of it is for somebody to look at. Several in a row
+ * may be changed: their heads lead to the whole one.
  */
 async function readDamaged(
   segment: string,
@@ -130,14 +158,20 @@ async function readDamaged(
   sizeBytes: number,
 ): Promise<SpooledRecord | undefined> {
   const place = await placeOf(file, offset, sizeBytes);
-  if (place === undefined || (await readRecord(segment, file, place.endOffset, sizeBytes)) === undefined) {
-    return undefined;
-  }
+  if (place === undefined || !(await leadsToRecord(segment, file, place, sizeBytes))) return undefined;
   const head = await readHead(file, offset, place);
   const found = await digested(file, place, NO_GUARD);
   const error = new HubError('store.missing', { detail: 'changed on the disk before the ledger knew it' });
   const description = damagedDescription(`${segment}#${offset}`, error, found.dataSetSha256, head?.description);
   return spooled(segment, place, description, found);
+}
+
+async function leadsToRecord(segment: string, file: SpoolFile, from: RecordPlace, sizeBytes: number): Promise<boolean> {
+  for (let place: RecordPlace | undefined = from; place !== undefined;) {
+    if ((await readRecord(segment, file, place.endOffset, sizeBytes)) !== undefined) return true;
+    place = await placeOf(file, place.endOffset, sizeBytes);
+  }
+  return false;
 }
 
 /** The record at `offset`, or undefined when it is not whole. */

@@ -379,6 +379,39 @@ describe('the spool', function () {
       });
     }
 
+    it('quarantines each of several records in a row that changed on the disk, and keeps those behind them', async () => {
+      const { spool } = await opened(folder);
+      const records = [];
+      for (let n = 1; n <= 4; n += 1) records.push(await stored(spool.receive(PREFIX), bytes(300, n)));
+      await spool.close();
+      for (const { segment, endOffset } of records.slice(0, 2)) await flipBit(join(folder, segment), endOffset - 3);
+
+      const { unrecorded } = await opened(folder);
+
+      expect(unrecorded.map(({ blob }) => blob)).to.deep.equal(records.map(({ blob }) => blob));
+      expect(unrecorded.map(({ description }) => description.kind)).to.deep.equal([
+        ...['quarantine', 'quarantine', 'instance', 'instance'],
+      ]);
+    });
+
+    it('cuts nothing off where damage reaches from a record into the head of the next, and a whole one follows', async () => {
+      const { spool } = await opened(folder);
+      const [first, second] = [
+        await stored(spool.receive(PREFIX), bytes(300, 1)),
+        await stored(spool.receive(PREFIX), bytes(300, 2)),
+      ];
+      await stored(spool.receive(PREFIX), bytes(300, 3));
+      await spool.close();
+      const path = join(folder, second.segment);
+      const before = await readFile(path);
+      before.fill(0, first.endOffset - 100, first.endOffset + 100);
+      await writeFile(path, before);
+
+      await opened(folder);
+
+      expect((await readFile(path)).equals(before)).to.be.true;
+    });
+
     it('leaves bytes that are no record and no torn one where they are', async () => {
       const { spool } = await opened(folder);
       const first = await stored(spool.receive(PREFIX), bytes(300, 1));
