@@ -71,6 +71,7 @@ export class Association implements PduHandler {
   #request: AssociationRequest | undefined;
   #source = '';
   #isStopping = false;
+  #isDraining = false;
   /** Of reports, on their way to the peer: they have a time to be answered in. */
   #reportBytes = 0;
   #end = 'closed by peer';
@@ -124,6 +125,7 @@ export class Association implements PduHandler {
     const why = expected === undefined ? undefined : this.#silence.tooLong(expected, nowMs);
     if (why === undefined) return;
     if (this.#phase === 'closing') this.#socket.destroy();
+    else if (this.#isDraining && expected === 'message') this.stopSoon();
     else this.#abort(ABORT_REASON.notSpecified, why);
   }
 
@@ -146,6 +148,7 @@ export class Association implements PduHandler {
 
   /** Lets its peer go on to its release, as long as it sends: a study that is cut in two has to be sent again. */
   drain(): void {
+    this.#isDraining = true;
     if (this.#phase === 'open') this.#silence.idleMs = DRAIN_IDLE_MS;
     else if (this.#phase === 'requesting') this.stopSoon();
   }
