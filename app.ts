@@ -66,7 +66,7 @@ const MEET_AGAIN_MS = 1_000;
 const BACKSTAGE = new URL('./backstage.ts', import.meta.url);
 const PIXEL_WORKER = new URL('./pixel-worker.ts', import.meta.url);
 const DIGEST_WORKER = new URL('./digest-worker.ts', import.meta.url);
-const clock: Clock = { now: () => new Date() };
+const machineClock: Clock = { now: () => new Date() };
 
 /** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */
 export async function startHub(options: HubOptions): Promise<Hub> {
@@ -76,10 +76,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const place = ledgerPlace(config, env);
   if (place.kind === 'sqlite') await requireLedger(dataFolder);
   const opened = await openLedger({
-    ...{ place, file: dataFolder.ledgerFile, log, clock, onFailure: options.onFailure },
+    ...{ place, file: dataFolder.ledgerFile, log, clock: machineClock, onFailure: options.onFailure },
     isSpoolEmpty: (await countSegments(dataFolder)) === 0,
   });
-  const { ledger } = opened;
+  const { ledger, clock } = opened;
   /** Undone from the last to the first, whether the hub stops or its start fails halfway. */
   const undo: (() => Promise<void>)[] = [() => ledger.close()];
   const stopping = new AbortController();

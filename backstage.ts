@@ -64,11 +64,11 @@ yieldToReceiving(NICENESS);
 await runInThread(parentPort, (log) => startStages(order, log));
 
 async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadStages> {
-  const clock: Clock = { now: () => new Date() };
+  const machineClock: Clock = { now: () => new Date() };
   const { ledgerFile } = await openDataFolder(told.dataDir, told.env);
-  const { ledger, isUp, whenUp } = await attachLedger({
+  const { ledger, clock, isUp, whenUp } = await attachLedger({
     place: ledgerPlace(told.config, told.env),
-    ...{ file: ledgerFile, port: told.ledgerPort, log, clock },
+    ...{ file: ledgerFile, port: told.ledgerPort, log, clock: machineClock },
     // The thread ends with it, and the main thread finds out by its own connection.
     onFailure: (error) => fail(error),
   });

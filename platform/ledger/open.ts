@@ -40,6 +40,8 @@ export interface OpenedLedger {
   readonly search: StudySearch;
   /** For `attachLedger` in another thread, to be transferred there; undefined where each thread has a connection of its own. */
   readonly connect: () => MessagePort | undefined;
+  /** What is told to the ledger is told by it: the same for all replicas. */
+  readonly clock: Clock;
   readonly isUp: () => boolean;
   /** Resolves when the ledger can be used, at once if it can; rejects with the reason of the signal. */
   readonly whenUp: (signal: AbortSignal) => Promise<void>;
@@ -55,7 +57,10 @@ export async function openLedger(options: LedgerOptions & { readonly isSpoolEmpt
   const { place, file } = options;
   if (place.kind === 'sqlite') {
     const ledger = await openSqliteLedger(options);
-    return { ledger, search: openSqliteSearch(file), connect: () => ledger.connect(), ...ALWAYS_UP };
+    return {
+      ...{ ledger, clock: options.clock, search: openSqliteSearch(file), connect: () => ledger.connect() },
+      ...ALWAYS_UP,
+    };
   }
   const unlock = lockExclusively(`${file}.lock`);
   try {
@@ -82,11 +87,11 @@ export async function openLedger(options: LedgerOptions & { readonly isSpoolEmpt
 /** The same ledger in another thread of the process that opened it. */
 export async function attachLedger(
   options: LedgerOptions & { readonly port: MessagePort | undefined },
-): Promise<Pick<OpenedLedger, 'ledger' | 'isUp' | 'whenUp'>> {
+): Promise<Pick<OpenedLedger, 'ledger' | 'clock' | 'isUp' | 'whenUp'>> {
   const { place, port, file, clock } = options;
   if (place.kind === 'postgres') return onPostgres(options, place);
   if (port === undefined) throw new TypeError('a ledger in a file is written through the thread that opened it');
-  return { ledger: attachSqliteLedger({ file, port, clock }), ...ALWAYS_UP };
+  return { ledger: attachSqliteLedger({ file, port, clock }), clock, ...ALWAYS_UP };
 }
 
 /** For a command that only asks, beside hubs that may be running. */
@@ -104,6 +109,7 @@ async function onPostgres(options: LedgerOptions, place: Extract<LedgerPlace, { 
   const ledger = await openPostgresLedger({ ...place, log, clock, onFailure });
   return {
     ledger,
+    clock: ledger.clock,
     isUp: ledger.isUp,
     whenUp: (signal: AbortSignal) =>
       new Promise<void>((resolve, reject) => {

@@ -11,6 +11,7 @@ import { openReads } from '../sql/operations.ts';
 import type { PostgresServer } from './connection.ts';
 import { listenForNews } from './news.ts';
 import { openReadPool } from './reads.ts';
+import { ServerClock } from './server-clock.ts';
 import { forScripts } from './statements.ts';
 import { closedError, Writer } from './writer.ts';
 
@@ -22,19 +23,24 @@ export interface PostgresLedgerOptions {
   readonly node: string;
   readonly log: Logger;
   readonly clock: Clock;
+  /** The time of this machine; left out but in tests. */
+  readonly machineMs?: () => number;
   /** The database turned out to be none that this hub can use: the process must end. */
   readonly onFailure: (error: HubError) => void;
 }
 
 export interface PostgresLedger extends Ledger {
   readonly isUp: () => boolean;
+  /** The same for all replicas: what is told to the ledger is told by it. */
+  readonly clock: Clock;
   /** Called at each change, and once at the start. Returns its own removal. */
   onState(listener: (isUp: boolean) => void): () => void;
 }
 
 /** @throws {HubError} `ledger.denied`, `ledger.newer`, `ledger.unsuitable`; not when the server cannot be reached */
 export async function openPostgresLedger(options: PostgresLedgerOptions): Promise<PostgresLedger> {
-  const { server, node, log, clock, poolSize, onFailure } = options;
+  const { server, node, log, poolSize, onFailure } = options;
+  const clock = new ServerClock(options.clock, log, options.machineMs);
   const listeners = new Set<() => void>();
   const watchers = new Set<(isUp: boolean) => void>();
   let announced = false;
@@ -83,6 +89,7 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
         return writer.call(group, method, args);
       },
     }),
+    clock,
     isUp: () => writer.isUp,
     onState(watcher) {
       watchers.add(watcher);

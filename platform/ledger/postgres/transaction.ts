@@ -2,6 +2,7 @@
 import type { Request } from '../sql/script.ts';
 import type { Connection } from './connection.ts';
 import { isConsequence } from './failures.ts';
+import type { ServerClock } from './server-clock.ts';
 import { bindable, drive, ofRows, prepare } from './statements.ts';
 import type { Script } from '../sql/script.ts';
 
@@ -14,6 +15,8 @@ const APPEND_LOCK = 4_846_149;
 export const NEWS_CHANNEL = 'hub_ledger';
 /** Answers that nobody has looked at yet. */
 const MAX_UNANSWERED = 256;
+/** Now, not when the transaction began. */
+const SERVER_MS = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 /** Rows of one INSERT: few shapes, so that each keeps its plan. */
 const ROWS_AT_ONCE = [64, 8, 1] as const;
 
@@ -30,14 +33,16 @@ export class Transaction {
   }
 
   /** Its own setting, whatever the server's or the user's default is: a commit has been through fsync when it answers. */
-  begin(): void {
-    this.#send(this.#client.query('BEGIN; SET LOCAL synchronous_commit = on'));
-    const asked = this.#client.query<{ xid: string }>({
+  begin(clock: ServerClock): void {
+    // What decides under a lock must see what was committed before it had the lock.
+    this.#send(this.#client.query('BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on'));
+    const asked = this.#client.query<{ xid: string; at: number }>({
       name: 'hub_xid',
-      text: 'SELECT pg_current_xact_id()::text AS xid',
+      text: `SELECT pg_current_xact_id()::text AS xid, ${SERVER_MS} AS at`,
     });
     this.#xid = asked.then(({ rows }) => rows[0]?.xid ?? '');
     this.#send(this.#xid);
+    this.#send(clock.compare(() => asked.then(({ rows }) => rows[0]?.at ?? NaN)));
   }
 
   /** Names it for `outcomeOf`. */
@@ -171,6 +176,11 @@ function inBulk(appends: readonly Append[]): readonly Append[] {
     at += rows;
   }
   return bulk;
+}
+
+/** Before anything is done by its time. */
+export async function compareClocks({ client }: Connection, clock: ServerClock): Promise<void> {
+  await clock.compare(async () => (await client.query<{ at: number }>(`SELECT ${SERVER_MS} AS at`)).rows[0]?.at ?? NaN);
 }
 
 /** How a transaction ended whose COMMIT was sent and never answered. */

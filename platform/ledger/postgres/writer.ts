@@ -6,7 +6,7 @@
  * committed the server is asked: so no call happens twice, and none that happened is said not to have.
  */
 import { HubError } from '../../../core/errors.ts';
-import type { Clock, Logger } from '../../../core/ports.ts';
+import type { Logger } from '../../../core/ports.ts';
 import { makesWork } from '../sql/makes-work.ts';
 import { openWrites } from '../sql/operations.ts';
 import type { Script } from '../sql/script.ts';
@@ -14,7 +14,8 @@ import { connect, type Connection, type PostgresServer, requireSuitable } from '
 import { isCollision, isConnectionLost, translate } from './failures.ts';
 import { migrate } from './migrate.ts';
 import { forScripts } from './statements.ts';
-import { outcomeOf, Transaction } from './transaction.ts';
+import type { ServerClock } from './server-clock.ts';
+import { compareClocks, outcomeOf, Transaction } from './transaction.ts';
 
 export interface WriterOptions {
   readonly server: PostgresServer;
@@ -22,7 +23,7 @@ export interface WriterOptions {
   /** Told to other replicas with each commit that makes work, so that they know it from their own. */
   readonly identity: string;
   readonly log: Logger;
-  readonly clock: Clock;
+  readonly clock: ServerClock;
   /** After a commit that may have made work for somebody. */
   readonly onNews: () => void;
   readonly onState: (isUp: boolean) => void;
@@ -163,6 +164,7 @@ export class Writer {
     const connection = await connect(this.#options.server, true);
     try {
       await requireSuitable(connection);
+      await compareClocks(connection, this.#options.clock);
       await migrate(connection);
       return connection;
     } catch (error) {
@@ -205,7 +207,7 @@ export class Writer {
       } else {
         if (this.#state === 'closing') return;
         const isIdle = await this.#wait(IDLE_CHECK_MS, connection.lost);
-        if (isIdle) await connection.client.query('SELECT 1');
+        if (isIdle) await compareClocks(connection, this.#options.clock);
       }
     }
   }
@@ -226,7 +228,7 @@ export class Writer {
     const replies: Reply[] = [];
     let xid: string | undefined;
     try {
-      transaction.begin();
+      transaction.begin(this.#options.clock);
       for (const call of calls) {
         try {
           replies.push({ call, value: await transaction.run(this.#scriptOf(call), calls.length === 1) });

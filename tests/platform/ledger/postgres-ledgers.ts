@@ -10,9 +10,11 @@ export class Replicas {
   readonly #open: PostgresLedger[] = [];
   readonly #others: (() => Promise<void>)[] = [];
 
-  async open(server: PostgresServer, clock: Clock = this.clock): Promise<PostgresLedger> {
+  /** @param machineMs - the time of the replica's machine, where it is not this one's */
+  async open(server: PostgresServer, clock: Clock = this.clock, machineMs?: () => number): Promise<PostgresLedger> {
     const ledger = await openPostgresLedger({
       ...{ server, clock, log: silentLog },
+      ...(machineMs === undefined ? {} : { machineMs }),
       node: `node-${String(this.#open.length)}`,
       poolSize: 2,
       onFailure: (error) => {

@@ -200,6 +200,24 @@ describe('two hubs on one PostgreSQL ledger', function () {
     expect(await b.leases.renew('relay', 2, LEASE_MS, replicas.clock.now())).to.equal(true);
   });
 
+  for (const aheadMs of [30_000, -30_000]) {
+    const which = aheadMs > 0 ? 'ahead' : 'behind';
+    it(`leave each other what is leased although the clock of one is half a minute ${which}`, async () => {
+      const machineMs = () => Date.now() + aheadMs;
+      const right = await replicas.open(server, { now: () => new Date() });
+      const wrong = await replicas.open(server, { now: () => new Date(machineMs()) }, machineMs);
+
+      const fence = await right.leases.acquire('relay', 'right', 15_000, right.clock.now());
+      const stolen = await wrong.leases.acquire('relay', 'wrong', 15_000, wrong.clock.now());
+      await right.leases.release('relay', fence ?? 0);
+      const next = await wrong.leases.acquire('relay', 'wrong', 15_000, wrong.clock.now());
+      const stolenBack = await right.leases.acquire('relay', 'right', 15_000, right.clock.now());
+
+      expect([fence, stolen, next, stolenBack]).to.deep.equal([1, undefined, 2, undefined]);
+      expect(Math.abs(wrong.clock.now().getTime() - right.clock.now().getTime())).to.be.below(1_000);
+    });
+  }
+
   it('keep the places of their spools apart', async () => {
     await a.instances.record([], { segment: '0001.seg', offset: 10 });
     await b.instances.record([], { segment: '0001.seg', offset: 20 });
