@@ -115,6 +115,22 @@ const DOORS_SHARE = 0.6;
  */
 export async function openGateway(ports: GatewayPorts, options: GatewayOptions): Promise<Gateway> {
   const log = ports.log.child({ stage: 'gateway' });
+  const { ledger, clock } = ports;
+  const folders = (options.folders ?? []).map(({ name }) => name);
+  // First: under the name of another data folder's hub the ledger answers with that one's positions. By them a recovery
+  // would cut off what it should tell.
+  const presence =
+    options.replica === undefined ? ALONE : await joinReplicas({ ledger, clock, log }, options.replica, folders);
+  try {
+    return await openInside({ ...ports, log }, options, presence);
+  } catch (error) {
+    await presence.stop(true);
+    throw error;
+  }
+}
+
+async function openInside(ports: GatewayPorts, options: GatewayOptions, presence: Presence): Promise<Gateway> {
+  const { ledger, clock, log } = ports;
   const folder = join(options.dataDir, 'spool');
   const files = ports.files ?? (await openSpoolFolder(folder));
   const digester =
@@ -122,8 +138,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
   const metrics = gatewayMetrics(ports.metrics);
   const arrivals = new Arrivals();
   const rules = completionRules(options.completion);
-  const positions = await ports.ledger.instances.spoolPositions();
-  const { ledger, clock } = ports;
+  const positions = await ledger.instances.spoolPositions();
   let isOpen: (segment: string) => boolean = () => true;
   const remote =
     ports.remote === undefined || options.shipping === undefined
@@ -155,10 +170,7 @@ export async function openGateway(ports: GatewayPorts, options: GatewayOptions):
   isOpen = (segment) => spool.isOpen(segment);
   if (unrecorded.length > 0) log.info('spool holds instances the ledger does not know', { records: unrecorded.length });
   await resume(unrecorded, arrivals, pump);
-  const folders = (options.folders ?? []).map(({ name }) => name);
-  const presence =
-    options.replica === undefined ? ALONE : await joinReplicas({ ledger, clock, log }, options.replica, folders);
-  return new RunningGateway({ ...ports, log }, options, {
+  return new RunningGateway(ports, options, {
     presence,
     spool,
     pump,

@@ -1,5 +1,11 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { parseStudyInstanceUid } from '../../core/identifiers.ts';
+import { openGateway } from '../../gateway/gateway.ts';
+import { openSpoolFolder } from '../../gateway/spool/files.ts';
+import { openSpool } from '../../gateway/spool/spool.ts';
+import { createMetrics } from '../../platform/metrics.ts';
 import { mrInstance } from '../support/mr-instance.ts';
 import {
   RawPeer,
@@ -11,10 +17,14 @@ import {
   value,
 } from '../support/raw-association.ts';
 import { startGateway } from '../support/running-gateway.ts';
+import { silentLog } from '../support/silent-log.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { thrownBy } from '../support/thrown.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 describe('the gateway', function () {
   this.timeout(30_000);
+  const root = temporaryFolder();
 
   it('answers 0xA700 and keeps nothing when the disk is full, and stores again when it is not', async () => {
     let isFull = true;
@@ -116,5 +126,47 @@ describe('the gateway', function () {
     expect(performance.now() - startedMs).to.be.below(3_000);
     expect((await peer.untilClosed()).filter(({ type }) => type === 4)).to.deep.equal([]);
     await hub.remove();
+  });
+
+  it('changes nothing in its spool before it knows that the name is its own', async () => {
+    const other = await startGateway();
+    const folder = join(root.path, 'spool');
+    const files = await openSpoolFolder(folder);
+    const limits = { segmentBytes: 1e6, maxInFlightBytes: 1e6, maxObjectBytes: 1e6 };
+    const disk = { maxUsedFraction: 1, minFreeBytes: 0 };
+    const { spool } = await openSpool(files, [], { disk, ...limits }, silentLog);
+    const reception = spool.receive(Buffer.from('the file meta information'));
+    reception.push(Buffer.alloc(5_000));
+    const { dataSetCrc32 } = await reception.finish();
+    const { segment, endOffset } = await reception.commit({
+      kind: 'quarantine',
+      provenance: { door: 'dimse', source: 'pv-7t', associationId: 'one' },
+      receivedAt: new Date().toISOString(),
+      dataSetCrc32,
+      quarantineId: '7d0f2f4e-3f5c-4a53-8d7b-0f4a2f0d1c11',
+      reason: 'dataset.unreadable',
+      detail: 'kept for the test',
+    });
+    await spool.close();
+    const received = await readFile(join(folder, segment));
+    // As far as the other one's segment of that number is known: it may end anywhere in this one's.
+    await other.ledger.instances.record([], { segment, offset: endOffset - 1_000 });
+    await other.ledger.leases.acquire('node/gateway-0', 'folder-1', 60_000, new Date());
+
+    const refused = await thrownBy(
+      openGateway(
+        { ledger: other.ledger, log: silentLog, metrics: createMetrics(), clock: { now: () => new Date() } },
+        {
+          dataDir: root.path,
+          completion: { quietMs: 60_000, forceMs: 60_000 },
+          disk,
+          replica: { node: 'gateway-0', identity: 'folder-2', leaseMs: 100 },
+        },
+      ),
+    );
+
+    expect(refused.code).to.equal('config.invalid');
+    expect((await readFile(join(folder, segment))).equals(received)).to.be.true;
+    await other.remove();
   });
 });
