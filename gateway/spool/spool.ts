@@ -20,6 +20,8 @@ export interface SpoolOptions {
   /** Memory for objects under way, all doors together. */
   readonly maxInFlightBytes: number;
   readonly maxObjectBytes: number;
+  /** The number behind which a spool that nobody knows anything of begins; 0 unless said otherwise. */
+  readonly firstSequence?: number;
 }
 
 export interface OpenedSpool {
@@ -104,7 +106,8 @@ export async function openSpool(
   // The number of a removed or forgotten segment must not come again: the ledger may still hold its position.
   const names = [...(await files.list()), ...positions.map(({ segment }) => segment)];
   const unrecorded = await recoverSpool(files, positions, log);
-  const lastSequence = names.reduce((last, name) => Math.max(last, Number.parseInt(name, 10) || 0), 0);
+  const known = names.reduce((last, name) => Math.max(last, Number.parseInt(name, 10) || 0), 0);
+  const lastSequence = known === 0 ? (options.firstSequence ?? 0) : known;
   const spool = new Spool(files, lastSequence, options, log);
   await spool.watchDisk();
   return { spool, unrecorded };

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { HubError } from '../../core/errors.ts';
 import { parseStudyInstanceUid } from '../../core/identifiers.ts';
 import { openGateway } from '../../gateway/gateway.ts';
 import { openSpoolFolder } from '../../gateway/spool/files.ts';
+import { packName } from '../../gateway/spool/pack-name.ts';
+import { sweepPacks } from '../../gateway/spool/pack-sweep.ts';
 import { openSpool } from '../../gateway/spool/spool.ts';
 import { createMetrics } from '../../platform/metrics.ts';
 import { mrInstance } from '../support/mr-instance.ts';
@@ -21,6 +24,7 @@ import { silentLog } from '../support/silent-log.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { thrownBy } from '../support/thrown.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { HeldStore } from './spool/shipping-bench.ts';
 
 describe('the gateway', function () {
   this.timeout(30_000);
@@ -168,5 +172,34 @@ describe('the gateway', function () {
     expect(refused.code).to.equal('config.invalid');
     expect((await readFile(join(folder, segment))).equals(received)).to.be.true;
     await other.remove();
+  });
+
+  it('leaves the packs alone that a hub of its name had received before disk and ledger were lost', async () => {
+    const store = new HeldStore();
+    const earlier = packName({ node: 'hub-0', segment: '0000000001.seg', from: 16, to: 5_000, mark: '0123456789ab' });
+    store.packs.set(earlier, Buffer.alloc(5_000));
+    const objects = { open: () => Promise.reject(new HubError('store.missing')) };
+    const shelf = {
+      list: (prefix: string) => store.list(prefix),
+      remove: (pack: string) => store.remove(pack),
+      removeUnfinished: () => Promise.resolve(0),
+    };
+    const hub = await startGateway({
+      remote: { objects, uploads: store, shelf },
+      options: { shipping: { node: 'hub-0', uploads: 1, lingerMs: 1, keepLocalMs: 0 } },
+    });
+    const instance = mrInstance({}, 64);
+    const peer = await RawPeer.associate(hub.port);
+    peer.send(storeRequest(instance, instance.dataSet));
+    expect(statusOf(await peer.next())).to.equal(0);
+    await waitFor('the ledger', async () => (await hub.ledger.instances.spoolPositions()).length > 0);
+
+    const files = { list: () => Promise.resolve([]) };
+    await sweepPacks({ shelf, files, ledger: hub.ledger, node: 'hub-0' });
+
+    expect(store.packs.size).to.equal(2);
+    expect(store.removed).to.deep.equal([]);
+    peer.destroy();
+    await hub.remove();
   });
 });

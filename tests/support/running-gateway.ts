@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock, LogFields, Logger } from '../../core/ports.ts';
-import { openGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts';
+import { openGateway, type Gateway, type GatewayOptions, type GatewayPorts } from '../../gateway/gateway.ts';
 import { openSpoolFolder, type SpoolFiles } from '../../gateway/spool/files.ts';
 import { openSqliteLedger } from '../../platform/ledger/sqlite/client.ts';
 import { createMetrics } from '../../platform/metrics.ts';
@@ -41,6 +41,8 @@ export interface GatewaySettings {
   readonly clock?: Clock;
   /** Wraps the real ledger. */
   readonly ledger?: (real: Ledger) => Ledger;
+  /** An object store; `options.shipping` goes with it. */
+  readonly remote?: NonNullable<GatewayPorts['remote']>;
 }
 
 const STOP_DEADLINE_MS = 5_000;
@@ -61,6 +63,7 @@ export async function startGateway(settings: GatewaySettings = {}): Promise<Runn
       metrics,
       clock,
       files: settings.files?.(real) ?? real,
+      ...(settings.remote === undefined ? {} : { remote: settings.remote }),
     },
     {
       dataDir,
