@@ -17,7 +17,6 @@ import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import { formatBlobRef, type PackUploads, parseBlobRef } from '../../core/store.ts';
 import { damagedDescription } from '../quarantine.ts';
-import { fileSource } from './byte-sources.ts';
 import { ObjectCheck } from './content.ts';
 import type { Digester } from './digester.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
@@ -25,6 +24,7 @@ import { packName } from './pack-name.ts';
 import { digestsOf, type ReadRecord, readRecords } from './read-records.ts';
 import { SEGMENT_MAGIC } from './record.ts';
 import type { SpooledRecord } from './recovery.ts';
+import { salvaged } from './salvage.ts';
 import { storageFailure } from './storage-failure.ts';
 import { waited } from './waited.ts';
 
@@ -34,6 +34,8 @@ const RUN_BYTES = 16 * 1024 * 1024;
 const RUN_RECORDS = 2_000;
 /** Asked again for ever: nothing durable is ever given up. */
 const RETRY = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 15_000 };
+/** Attempts that the disk does not give back all bytes of: then what is left is copied, and what is damaged is quarantined. */
+const UNREADABLE_AFTER = 3;
 /** Between two log lines that say the same. */
 const SAY_AGAIN_MS = 60_000;
 
@@ -65,6 +67,8 @@ interface Run {
   readonly to: number;
   readonly items: readonly Waiting[];
   shipped: readonly SpooledRecord[] | undefined;
+  /** Attempts that ended because the disk did not give back all of it. */
+  unreadable: number;
 }
 
 export class Shipping {
@@ -141,7 +145,8 @@ export class Shipping {
     const items = this.#waiting.slice(0, end === -1 ? this.#waiting.length : end);
     const to = items.at(-1)?.record.endOffset ?? from;
     const isWhole = end !== -1 || to - from >= RUN_BYTES;
-    if (isWhole || this.#isInHurry || this.#isLingerOver) return { segment, from, to, items, shipped: undefined };
+    if (isWhole || this.#isInHurry || this.#isLingerOver)
+      return { segment, from, to, items, shipped: undefined, unreadable: 0 };
     this.#linger ??= setTimeout(() => {
       this.#linger = undefined;
       this.#isLingerOver = true;
@@ -248,17 +253,21 @@ export class Shipping {
 /** The bytes of a run as a segment of their own, and of each object whether its bytes were those that were digested. */
 async function* readRun(
   file: SpoolFile,
-  { from, to, items }: Run,
+  run: Run,
   onRead: (areAsRead: readonly boolean[]) => void,
 ): AsyncGenerator<Uint8Array> {
+  const { from, to, items } = run;
   yield SEGMENT_MAGIC;
+  const onUnreadable = () => {
+    if ((run.unreadable += 1) < UNREADABLE_AFTER) throw new HubError('store.failed', { reason: 'EIO' });
+  };
   const places = items.map(({ record }) => ({
     ...parseBlobRef(record.blob),
     check: new ObjectCheck(record.sizeBytes - record.dataSetBytes, record.description, digestsOf(record)),
   }));
   const areAsRead: boolean[] = [];
   let at = from;
-  for await (const chunk of fileSource(file, from, to - from).stream()) {
+  for await (const chunk of salvaged(file, from, to, onUnreadable)) {
     for (let done = 0; done < chunk.length;) {
       const place = places[areAsRead.length];
       if (place === undefined) break;

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type BlobRef, type ByteSource, parseBlobRef } from '../../../core/store.ts';
@@ -141,6 +141,34 @@ describe('shipping what was received', function () {
 
     expect(told.map(({ description }) => description.kind)).to.deep.equal(['instance', 'quarantine', 'instance']);
     expect(told[1]?.description).to.include({ reason: 'store.missing' });
+  });
+
+  it('quarantines what the disk does not give back any more, and ships what is before and behind it', async () => {
+    const { told, receive, ship, files, store } = await begin();
+    const records = [await receive(20_000), await receive(20_000), await receive(20_000)];
+    const { offset } = parseBlobRef(records[1]?.blob ?? expect.fail());
+    const bad = offset + 10_000;
+    const whole = { ...files };
+    files.openForReading = async (name) => {
+      const file = await whole.openForReading(name);
+      const read = async (buffer: Buffer, position: number) => {
+        if (position <= bad && bad < position + buffer.length) {
+          throw Object.assign(new Error('i/o error'), { code: 'EIO' });
+        }
+        return file.read(buffer, position);
+      };
+      return { ...file, read };
+    };
+
+    for (const record of records) ship(record);
+    await waitFor('all', () => told.length === 3);
+
+    expect(told.map(({ description }) => description.kind)).to.deep.equal(['instance', 'quarantine', 'instance']);
+    const last = parseBlobRef(told[2]?.blob ?? expect.fail());
+    const kept = store.packs.get(last.pack)?.subarray(last.offset, last.offset + last.length);
+    const local = parseBlobRef(records[2]?.blob ?? expect.fail());
+    const original = await readFile(join(folder(), records[2]?.segment ?? ''));
+    expect(kept?.equals(original.subarray(local.offset, local.offset + local.length))).to.be.true;
   });
 });
 
