@@ -168,9 +168,9 @@ async function openInside(ports: GatewayPorts, options: GatewayOptions, presence
       ...DEFAULT_SPOOL,
       ...options.spool,
       disk: { ...DEFAULT_DISK, ...options.disk },
-      // A hub that lost its disk and its ledger finds packs of its name in the bucket, perhaps all that is left of what was
-      // received. A segment that had the number of one of theirs would let the sweep take them for its own. Seconds since
-      // 1970 are more than an earlier hub has counted that began like this and made less than a segment a second.
+      // The bucket may hold packs that the ledger does not know, perhaps all that is left of what was received: it was lost,
+      // or is one of an older backup. A segment that had the number of one of theirs would let the sweep take them for its
+      // own. Seconds since 1970 are more than a hub has counted that began like this and made less than a segment a second.
       ...(remote === undefined ? {} : { firstSequence: Math.floor(clock.now().getTime() / 1000) }),
     },
     log,

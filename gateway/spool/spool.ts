@@ -20,7 +20,7 @@ export interface SpoolOptions {
   /** Memory for objects under way, all doors together. */
   readonly maxInFlightBytes: number;
   readonly maxObjectBytes: number;
-  /** The number behind which a spool that nobody knows anything of begins; 0 unless said otherwise. */
+  /** New segments have a higher number than this, and than all that are known; 0 unless said otherwise. */
   readonly firstSequence?: number;
 }
 
@@ -107,7 +107,7 @@ export async function openSpool(
   const names = [...(await files.list()), ...positions.map(({ segment }) => segment)];
   const unrecorded = await recoverSpool(files, positions, log);
   const known = names.reduce((last, name) => Math.max(last, Number.parseInt(name, 10) || 0), 0);
-  const lastSequence = known === 0 ? (options.firstSequence ?? 0) : known;
+  const lastSequence = Math.max(known, options.firstSequence ?? 0);
   const spool = new Spool(files, lastSequence, options, log);
   await spool.watchDisk();
   return { spool, unrecorded };

@@ -174,32 +174,47 @@ describe('the gateway', function () {
     await other.remove();
   });
 
-  it('leaves the packs alone that a hub of its name had received before disk and ledger were lost', async () => {
-    const store = new HeldStore();
-    const earlier = packName({ node: 'hub-0', segment: '0000000001.seg', from: 16, to: 5_000, mark: '0123456789ab' });
-    store.packs.set(earlier, Buffer.alloc(5_000));
-    const objects = { open: () => Promise.reject(new HubError('store.missing')) };
-    const shelf = {
-      list: (prefix: string) => store.list(prefix),
-      remove: (pack: string) => store.remove(pack),
-      removeUnfinished: () => Promise.resolve(0),
-    };
-    const hub = await startGateway({
-      remote: { objects, uploads: store, shelf },
-      options: { shipping: { node: 'hub-0', uploads: 1, lingerMs: 1, keepLocalMs: 0 } },
+  for (const [name, wasTold] of [
+    ['disk and ledger were lost', undefined],
+    ['its ledger was put back from an older backup', '0000000001.seg'],
+  ] as const) {
+    it(`leaves the packs alone that a hub of its name had received before ${name}`, async () => {
+      const store = new HeldStore();
+      const segment = wasTold === undefined ? '0000000001.seg' : '0000000002.seg';
+      const earlier = packName({ node: 'hub-0', segment, from: 16, to: 5_000, mark: '0123456789ab' });
+      store.packs.set(earlier, Buffer.alloc(5_000));
+      const objects = { open: () => Promise.reject(new HubError('store.missing')) };
+      const shelf = {
+        list: (prefix: string) => store.list(prefix),
+        remove: (pack: string) => store.remove(pack),
+        removeUnfinished: () => Promise.resolve(0),
+      };
+      const dataDir = join(root.path, name);
+      if (wasTold !== undefined) {
+        const before = await startGateway({ dataDir });
+        await before.ledger.instances.record([], { segment: wasTold, offset: 5_000 });
+        await before.stop();
+      }
+      const hub = await startGateway({
+        dataDir,
+        remote: { objects, uploads: store, shelf },
+        options: { shipping: { node: 'hub-0', uploads: 1, lingerMs: 1, keepLocalMs: 0 } },
+      });
+      const instance = mrInstance({}, 64);
+      const peer = await RawPeer.associate(hub.port);
+      peer.send(storeRequest(instance, instance.dataSet));
+      expect(statusOf(await peer.next())).to.equal(0);
+      await waitFor('the ledger', async () =>
+        (await hub.ledger.instances.spoolPositions()).some((told) => told.segment !== wasTold),
+      );
+
+      const files = { list: () => Promise.resolve([]) };
+      await sweepPacks({ shelf, files, ledger: hub.ledger, node: 'hub-0' });
+
+      expect(store.packs.size).to.equal(2);
+      expect(store.removed).to.deep.equal([]);
+      peer.destroy();
+      await hub.remove();
     });
-    const instance = mrInstance({}, 64);
-    const peer = await RawPeer.associate(hub.port);
-    peer.send(storeRequest(instance, instance.dataSet));
-    expect(statusOf(await peer.next())).to.equal(0);
-    await waitFor('the ledger', async () => (await hub.ledger.instances.spoolPositions()).length > 0);
-
-    const files = { list: () => Promise.resolve([]) };
-    await sweepPacks({ shelf, files, ledger: hub.ledger, node: 'hub-0' });
-
-    expect(store.packs.size).to.equal(2);
-    expect(store.removed).to.deep.equal([]);
-    peer.destroy();
-    await hub.remove();
-  });
+  }
 });
