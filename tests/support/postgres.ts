@@ -4,6 +4,7 @@ import { accessSync, constants, rmSync } from 'node:fs';
 import { chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type PostgresServer, connect } from '../../platform/ledger/postgres/connection.ts';
 import { migrate } from '../../platform/ledger/postgres/migrate.ts';
@@ -17,6 +18,9 @@ const USER = 'hub';
 /** The user `nobody` of Debian; the server refuses root. */
 const NOBODY = 65_534;
 const START_MS = 60_000;
+/** Of a server that was killed. */
+const MAX_STARTS = 20;
+const BETWEEN_STARTS_MS = 250;
 
 export interface PostgresPeer {
   readonly port: number;
@@ -117,12 +121,20 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       return { ...server, database };
     },
     async kill() {
-      // Its children notice that their postmaster is gone and end; a new one waits until they have.
       process.kill(running.pid, 'SIGKILL');
       await running.stop();
     },
     async restart() {
-      running = await start();
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          running = await start();
+          return;
+        } catch (error) {
+          // After a kill its children notice that their postmaster is gone and end; until then no other one starts.
+          if (attempt === MAX_STARTS || !String(error).includes('pre-existing shared memory block')) throw error;
+          await delay(BETWEEN_STARTS_MS);
+        }
+      }
     },
     async stop() {
       process.off('exit', removeAtExit);

@@ -38,6 +38,11 @@ export function isConsequence(error: unknown): boolean {
   return codeOf(error) === '25P02';
 }
 
+/** What the server says of a transaction whose number it has not given yet: invalid_parameter_value. */
+export function isInTheFuture(error: unknown): boolean {
+  return codeOf(error) === '22023';
+}
+
 /** In the hub's words; an error of the hub itself, and one that nobody expected, stay what they are. */
 export function translate(error: unknown): unknown {
   if (error instanceof HubError) return error;

@@ -1,7 +1,7 @@
 /** One transaction of the writer: the statements of its scripts are sent without waiting for each other's answers, as far as nobody needs them. */
 import type { Request } from '../sql/script.ts';
 import type { Connection } from './connection.ts';
-import { isConsequence } from './failures.ts';
+import { isConsequence, isInTheFuture } from './failures.ts';
 import type { ServerClock } from './server-clock.ts';
 import { bindable, drive, ofRows, prepare } from './statements.ts';
 import type { Script } from '../sql/script.ts';
@@ -186,9 +186,13 @@ export async function compareClocks({ client }: Connection, clock: ServerClock):
 /** How a transaction ended whose COMMIT was sent and never answered. */
 export async function outcomeOf({ client }: Connection, xid: string): Promise<'committed' | 'aborted'> {
   for (;;) {
-    const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::text::xid8) AS status', [
-      xid,
-    ]);
+    const { rows } = await client
+      .query<{ status: string | null }>('SELECT pg_xact_status($1::text::xid8) AS status', [xid])
+      .catch((error: unknown) => {
+        // A server that took over before it heard of it has not come to its number yet.
+        if (isInTheFuture(error)) return { rows: [{ status: null }] };
+        throw error;
+      });
     const status = rows[0]?.status;
     if (status === 'committed') return 'committed';
     // Null: so long ago that the server has forgotten, or another server that never knew it.

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { HubError, toHubError } from '../../../core/errors.ts';
 import type { Ledger } from '../../../core/ledger.ts';
+import { connect } from '../../../platform/ledger/postgres/connection.ts';
+import { outcomeOf } from '../../../platform/ledger/postgres/transaction.ts';
 import { audited, completeStudy, received, startRun, STUDY } from '../../contracts/ledger-facts.ts';
 import { execute, type PostgresPeer, postgres, startPostgres } from '../../support/postgres.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -54,6 +56,9 @@ describe('a PostgreSQL ledger whose server goes away', function () {
       await execute(server, END_WRITERS);
     }
     await load.stop();
+
+    // Whoever tells waits for the connection after the one that was cut last; whoever asks would be refused meanwhile.
+    await ledger.groups.open('afterwards', 'earliest');
 
     expect(load.refused).to.deep.equal([]);
     // `recorded`, not `already`: an answer that said otherwise would have been given for what the call itself had done.
@@ -162,6 +167,39 @@ describe('a database that is none for a ledger', function () {
 
     expect(await execute(server, 'SHOW synchronous_commit')).to.deep.equal([{ synchronous_commit: 'off' }]);
     expect(await ledger.events.append([audited('a')])).to.equal('recorded');
+  });
+
+  it('sees what was committed before it got its turn, whatever the isolation of its own default is', async () => {
+    const server = await (await postgres()).createDatabase();
+    await execute(
+      server,
+      `ALTER DATABASE ${server.database} SET default_transaction_isolation = serializable;
+       CREATE TABLE isolation AS SELECT '' AS used`,
+    );
+    const ledger = await replicas.open(server);
+    await execute(
+      server,
+      `CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         UPDATE isolation SET used = current_setting('transaction_isolation'); RETURN NEW; END $$;
+       CREATE TRIGGER noted BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION note()`,
+    );
+
+    await ledger.events.append([audited('a')]);
+
+    expect(await execute(server, 'SELECT used FROM isolation')).to.deep.equal([{ used: 'read committed' }]);
+  });
+});
+
+describe('a commit that nobody answered', function () {
+  this.timeout(60_000);
+
+  it('has not happened where the server never came to it: it is one that took over', async () => {
+    const connection = await connect(await (await postgres()).createDatabase());
+    try {
+      expect(await outcomeOf(connection, '4000000000000')).to.equal('aborted');
+    } finally {
+      await connection.end();
+    }
   });
 });
 
