@@ -91,7 +91,10 @@ async function recoverSegment(
     offset = next;
   }
   if (offset < sizeBytes) {
-    isCut = (await isTorn(file, offset)) && !(await isFollowed(name, file, offset, sizeBytes));
+    isCut =
+      (await isTorn(file, offset)) &&
+      (await isBoundary(file, start, sizeBytes)) &&
+      !(await isFollowed(name, file, offset, sizeBytes));
     const fields = { segment: name, offset, tailBytes: sizeBytes - offset };
     if (isCut) log.warn('spool segment ended in an unfinished record, which is cut off', fields);
     else log.error('spool segment ends in bytes that are no record, they are left where they are', fields);
@@ -123,6 +126,17 @@ async function rewrite(file: SpoolFile, start: number, end: number): Promise<voi
 async function isTorn(file: SpoolFile, offset: number): Promise<boolean> {
   const head = await readAt(file, offset, HEADER_BYTES);
   return head.length < HEADER_BYTES || head.every((byte) => byte === 0) || decodeLengths(head) !== undefined;
+}
+
+/** Whether a record ends there: a position that is not of this file, but of another one of its name, is none to cut by. */
+async function isBoundary(file: SpoolFile, position: number, sizeBytes: number): Promise<boolean> {
+  let offset = SEGMENT_MAGIC.length;
+  while (offset < position) {
+    const place = await placeOf(file, offset, sizeBytes);
+    if (place === undefined) return false;
+    offset = place.endOffset;
+  }
+  return offset === position;
 }
 
 /**

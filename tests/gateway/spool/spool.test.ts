@@ -412,6 +412,18 @@ describe('the spool', function () {
       expect((await readFile(path)).equals(before)).to.be.true;
     });
 
+    it('cuts nothing off by a position that is inside of a record: it is one of another folder', async () => {
+      const { spool } = await opened(folder);
+      const { segment, endOffset } = await stored(spool.receive(PREFIX), Buffer.alloc(5_000));
+      await spool.close();
+      const before = await readFile(join(folder, segment));
+
+      const files = await openSpoolFolder(folder);
+      await openSpool(files, [{ segment, offset: endOffset - 1_000 }], OPTIONS, silentLog);
+
+      expect((await readFile(join(folder, segment))).equals(before)).to.be.true;
+    });
+
     it('leaves bytes that are no record and no torn one where they are', async () => {
       const { spool } = await opened(folder);
       const first = await stored(spool.receive(PREFIX), bytes(300, 1));
