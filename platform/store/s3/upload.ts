@@ -3,6 +3,7 @@
  * while a third one fills. It shows under its name when it is whole, or never.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import {
   AbortMultipartUploadCommand,
@@ -19,6 +20,8 @@ import { mayBeThereAlready, refusal } from './refusal.ts';
 
 export const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_UNDER_WAY = 2;
+/** For parts on their way when their upload is given up. */
+const PARTS_PATIENCE_MS = 5_000;
 const FIRST_BUFFER_BYTES = 64 * 1024;
 /** Marks whose upload made an object: the answer to a write may get lost, and its repeat meets what it wrote itself. */
 const UPLOAD_MARK = 'hub-upload';
@@ -86,6 +89,8 @@ export class S3Upload {
 
   /** Leaves nothing behind. Harmless twice, and after a failure. @throws {HubError} `store.*`: a sweep removes it later */
   async abort(): Promise<void> {
+    // A part that is cut off may still be taken by the server, after the upload it belongs to was given up, and stays.
+    await Promise.race([Promise.allSettled(this.#underWay), delay(PARTS_PATIENCE_MS, undefined, { ref: false })]);
     this.#ending.abort();
     await Promise.allSettled(this.#underWay);
     this.#buffer = Buffer.alloc(0);
