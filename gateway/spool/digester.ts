@@ -13,7 +13,7 @@ export interface ToDigest {
 
 export interface Digester {
   /**
-   * Reads the records as they lie on the disk.
+   * Reads the records as they lie on the disk, one list after the other.
    *
    * @returns in their order
    * @throws {HubError} `store.failed` when one cannot be read, or whoever reads has died: asked again it may
@@ -60,8 +60,14 @@ async function digestedOrLost(file: Pick<SpoolFile, 'read'>, place: RecordPlace,
 
 /** In the thread that asks, for who has no other. */
 export function digesterHere(files: Pick<SpoolFiles, 'openForReading'>): Digester {
+  /** One list at a time, like the thread: who asks first has its answer first. */
+  let last: Promise<unknown> = Promise.resolve();
   return {
-    digest: async (records) => digestAll(async (segment) => files.openForReading(segment), records),
+    digest: async (records) => {
+      const made = last.then(async () => digestAll(async (segment) => files.openForReading(segment), records));
+      last = made.catch(() => undefined);
+      return made;
+    },
     close: () => Promise.resolve(),
   };
 }
