@@ -6,6 +6,8 @@ import { mkdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { rssOf } from '../fuzz/attack.ts';
 import { HubProcess } from '../hub-process.ts';
+import { mrInstance } from '../mr-instance.ts';
+import { RawPeer, statusOf, storeRequest } from '../raw-association.ts';
 import { waitFor } from '../wait-for.ts';
 import { WellBehaved, type Served } from '../well-behaved.ts';
 import { cutEverywhere, type CutOutcome } from './cuts.ts';
@@ -55,6 +57,7 @@ export async function surviveHostilePeers({ isLong }: HostileOptions): Promise<H
     const slow = isLong ? attacks.filter(({ isSlow }) => isSlow === true) : [];
     // Once before anything is measured: caches are warm then, threads and pools as large as they get.
     if (isLong) await carryOut(hub, fast, 1);
+    await receiveOne(hub);
     await quietFiles(hub);
     const [filesBefore, rssBeforeBytes] = [await openFiles(pid), await rssOf(pid)];
     const serving = scanner.run();
@@ -124,6 +127,19 @@ async function carryOut(hub: HubProcess, attacks: readonly Attack[], atOnce: num
 }
 
 /** The connection that asked whether it is ready is gone. */
+/** So that the threads are there which begin with the first instance. */
+async function receiveOne(hub: HubProcess): Promise<void> {
+  const { sopInstanceUid, dataSet } = mrInstance({}, 64);
+  const peer = await RawPeer.associate(hub.dimsePort);
+  peer.send(storeRequest({ sopInstanceUid, messageId: 1 }, dataSet));
+  expect(statusOf(await peer.next())).to.equal(0);
+  peer.destroy();
+  await waitFor('the first instance to be known', async () => {
+    const answer = await fetch(`${hub.url}/dicom-web/instances?SOPInstanceUID=${sopInstanceUid}`);
+    return answer.status === 200;
+  });
+}
+
 async function quietFiles(hub: HubProcess): Promise<void> {
   let before = -1;
   await waitFor('open files to stay as they are', async () => {
