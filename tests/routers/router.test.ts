@@ -136,6 +136,8 @@ describe('router', () => {
       configVersion: 'abc123',
     });
     expect(archive?.data).to.deep.include({ route: 'archive', instances: 3, series: [`${STUDY}.1`, `${STUDY}.2`] });
+    // Counted when the ledger has answered, a moment after it has the events.
+    await waitFor('both routes to be counted', async () => (await counted('hub_routes_matched_total{')).length === 2);
     expect(await counted('hub_routes_matched_total{')).to.deep.equal([
       'hub_routes_matched_total{route="brain"} 1',
       'hub_routes_matched_total{route="archive"} 1',

@@ -334,8 +334,12 @@ async function onlyRow(hub: RunningGateway | undefined): Promise<CommitmentRow |
 }
 
 async function ended(hub: RunningGateway | undefined, state: CommitmentRow['state']): Promise<CommitmentRow> {
-  return waitFor(`the commitment to be ${state}`, async () => {
-    const row = await onlyRow(hub);
-    return row?.state === state ? row : undefined;
-  });
+  return waitFor(
+    `the commitment to be ${state}`,
+    async () => {
+      const row = await onlyRow(hub);
+      return row?.state === state ? row : undefined;
+    },
+    40_000,
+  );
 }
