@@ -31,6 +31,22 @@ export interface Volume {
   /** Header of the first instance; an empty data set when it was not read from DICOM. */
   readonly header: DataSet;
   readonly kind: VolumeKind;
+  /** One entry a repetition; absent when the scan is not diffusion-weighted or does not say how. */
+  readonly diffusion?: Diffusion;
+  /** In milliseconds; absent when the header does not say, or a volume holds several. */
+  readonly echoTimeMs?: number;
+  /** From one repetition to the next, in milliseconds. */
+  readonly repetitionTimeMs?: number;
+  /** When each slice was taken after the start of its repetition, in milliseconds. */
+  readonly sliceTimesMs?: readonly number[];
+}
+
+/** How each repetition was weighted. */
+export interface Diffusion {
+  /** In s/mm². */
+  readonly bValues: readonly number[];
+  /** Unit vectors in the patient system (LPS); undefined where there is no direction (b = 0, or averaged over all). */
+  readonly directions: readonly (Triple | undefined)[];
 }
 
 export const FINDINGS = {
