@@ -1,43 +1,45 @@
 import { existsSync, globSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { relative, resolve, sep } from 'node:path';
 import { parseArgs } from 'node:util';
-import Mocha from 'mocha';
-import { type Counts, reportTo } from './support/compact-reporter.ts';
-import { findRunningWith } from './support/patience.ts';
+import type { Counts } from './support/compact-reporter.ts';
+import { runInLanes } from './support/running/lanes.ts';
+import { collectRejections, type FileOptions, runTestFile } from './support/running/test-file.ts';
 
-// Runs the tests in this one process and ends with exactly `N passed, N failed, N skipped`.
+// Runs the tests, a file at a time, and ends with exactly `N passed, N failed, N skipped`.
 //
-//   npm test                          everything but tests/long/
+//   npm test                          everything but tests/long/, in as many processes as --lanes says
 //   npm test -- gateway tests/x.test.ts 'tests/**/dimse/*.test.ts' --grep refuses --bail
 //   npm run test:long                 only tests/long/
+//
+// What is named, and the long tests, run in this one process, one file after the other, and print as they go.
 
 const ROOT = resolve(import.meta.dirname, '..');
-const TIMEOUT_MS = 20_000;
+/** More would only wait for each other: every hub and peer that a test starts has several busy threads. */
+const MOST_LANES = 4;
 
-const { values: options, positionals: filters } = parseArgs({
+const { values, positionals: filters } = parseArgs({
   allowPositionals: true,
-  options: { grep: { type: 'string' }, long: { type: 'boolean' }, bail: { type: 'boolean' } },
+  options: {
+    grep: { type: 'string' },
+    long: { type: 'boolean' },
+    bail: { type: 'boolean' },
+    lanes: { type: 'string' },
+  },
 });
-
-const mocha = new Mocha({
-  timeout: TIMEOUT_MS,
+const options: FileOptions = {
+  grep: values.grep,
+  bail: values.bail,
   color: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
-  // A forgotten `.only` would make the whole suite green by running one test of it.
-  forbidOnly: true,
-  bail: options.bail ?? false,
-  ...(options.grep === undefined ? {} : { grep: options.grep }),
-  // Silent; what is printed comes from reportTo.
-  reporter: Mocha.reporters.Base,
-});
+};
 const write = (line: string) => void process.stdout.write(`${line}\n`);
-const broken = await loadEach(findTests());
-process.exitCode = await run();
+process.exitCode = await run(findTests());
 // A handle that a test left open must not hang the run for ever; peers are ended by their own exit hook.
 process.exit();
 
 function findTests(): readonly string[] {
   const all = globSync('tests/**/*.test.ts', { cwd: ROOT })
-    .filter((file) => file.startsWith(`tests${sep}long${sep}`) === (options.long ?? false))
+    .filter((file) => file.startsWith(`tests${sep}long${sep}`) === (values.long ?? false))
     .toSorted();
   return filters.length === 0 ? all : all.filter((file) => filters.some((filter) => selects(filter, file)));
 }
@@ -52,43 +54,39 @@ function selects(filter: string, file: string): boolean {
   return statSync(resolve(filter)).isDirectory() ? file.startsWith(`${folder}${sep}`) : file === folder;
 }
 
-/** One file that does not even load must not hide what the others have to say. */
-async function loadEach(files: readonly string[]): Promise<readonly { file: string; error: unknown }[]> {
-  const broken: { file: string; error: unknown }[] = [];
-  for (const file of files) {
-    mocha.files = [resolve(ROOT, file)];
-    try {
-      await mocha.loadFilesAsync();
-    } catch (error) {
-      broken.push({ file, error });
-    }
-  }
-  return broken;
-}
-
-async function run(): Promise<0 | 1> {
-  // Mocha passes a rejection that nobody handled on to the process, possibly twice; it belongs to no test but fails the run.
-  const rejections = new Map<Promise<unknown>, unknown>();
-  process.on('unhandledRejection', (reason, promise) => rejections.set(promise, reason));
-
-  const counts = await new Promise<Counts>((done) => {
-    const runner = mocha.run(() => done(counting));
-    findRunningWith(() => runner.currentRunnable);
-    const counting = reportTo(runner, write);
-  });
-  // A promise rejected by the last test is reported in a later turn of the event loop.
-  await new Promise((turn) => setImmediate(turn));
-
-  for (const { file, error } of broken) write(`\n${file} does not load:\n${explain(error)}`);
-  for (const reason of rejections.values()) write(`\nunhandled rejection:\n${explain(reason)}`);
-  const failed = counts.failed + broken.length + rejections.size;
-  const ran = counts.passed + failed;
-  if (ran === 0)
-    write(counts.skipped > 0 ? '\nno test ran: all are skipped' : `\nno test matches ${filters.join(' ')}`);
-  write(`\n${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
+async function run(files: readonly string[]): Promise<0 | 1> {
+  const lanes = lanesWanted();
+  const { passed, failed, skipped } =
+    lanes === 1 ? await runHere(files) : await runInLanes(longestFirst(files), lanes, options, write);
+  const ran = passed + failed;
+  if (ran === 0) write(skipped > 0 ? '\nno test ran: all are skipped' : `\nno test matches ${filters.join(' ')}`);
+  write(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
   return failed > 0 || ran === 0 ? 1 : 0;
 }
 
-function explain(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+function lanesWanted(): number {
+  if (values.lanes !== undefined) return Math.max(1, Number.parseInt(values.lanes, 10) || 1);
+  return filters.length > 0 || values.long === true ? 1 : Math.min(availableParallelism(), MOST_LANES);
+}
+
+/** What starts whole hubs and regions takes longest: begun last, it would leave one lane busy alone. */
+function longestFirst(files: readonly string[]): readonly string[] {
+  const isLong = (file: string) => file.startsWith(`tests${sep}system${sep}`);
+  return [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
+}
+
+async function runHere(files: readonly string[]): Promise<Counts> {
+  const rejections = collectRejections();
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const file of files) {
+    const counts = await runTestFile(resolve(ROOT, file), options, write);
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    total.skipped += counts.skipped;
+    if (options.bail === true && total.failed > 0) break;
+  }
+  const lines = await rejections();
+  lines.forEach(write);
+  total.failed += lines.length;
+  return total;
 }
