@@ -1,7 +1,8 @@
 /** Calls the hub from this machine as a source would: association, storage contexts, C-ECHO. */
 import type { ConnectionOptions } from 'node:tls';
 import { processEnvironment, readSecret } from '../config/environment.ts';
-import { type Association, openAssociation, type Peer } from '../connectors/c-store/association.ts';
+import { type Association, openAssociation } from '../connectors/c-store/association.ts';
+import type { Peer } from '../peers/dimse/connection.ts';
 import { contextDiagnoses, PROBED_CONTEXTS, VERIFICATION } from '../connectors/c-store/probe-contexts.ts';
 import { type Diagnosis, fine, skipped, warning, wrong } from '../core/diagnosis.ts';
 import { HubError } from '../core/errors.ts';

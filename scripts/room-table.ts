@@ -11,13 +11,23 @@ interface Room {
 const STAGES = ['gateway', 'routers', 'processors', 'connectors', 'api'];
 /** Stages that look into pixel data; the others pass it on as it is. */
 const PIXEL_READERS = ['gateway', 'processors'];
-const WIRED = ['core', 'pixels', ...STAGES, 'platform', 'config'];
+/** Stages that ask other nodes: how much of a study they have, or for the study itself. */
+const ASKERS = ['gateway', 'connectors'];
+const WIRED = ['core', 'pixels', 'peers', ...STAGES, 'platform', 'config'];
 
 /** Every top-level room that may hold TypeScript, in the order a study travels. A room that is not here fails the check. */
 export const ROOMS: readonly Room[] = [
   { name: 'core', mayImport: [] },
   { name: 'pixels', mayImport: ['core'] },
-  ...STAGES.map((name) => ({ name, mayImport: PIXEL_READERS.includes(name) ? ['core', 'pixels'] : ['core'] })),
+  { name: 'peers', mayImport: ['core'] },
+  ...STAGES.map((name) => ({
+    name,
+    mayImport: [
+      'core',
+      ...(PIXEL_READERS.includes(name) ? ['pixels'] : []),
+      ...(ASKERS.includes(name) ? ['peers'] : []),
+    ],
+  })),
   { name: 'platform', mayImport: ['core'] },
   { name: 'config', mayImport: ['core'] },
   { name: 'shapes.ts', mayImport: WIRED },
@@ -58,11 +68,12 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-s3': ['platform/store/'],
   'cli-progress': ['cli/'],
   'dcmjs-codecs': ['pixels/'],
-  'dcmjs-dimse': ['gateway/completion/', 'connectors/c-store/', 'cli/'],
+  'dcmjs-dimse': ['gateway/completion/', 'peers/dimse/', 'cli/'],
   express: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
   'fast-png': ['pixels/', 'processors/'],
   helmet: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
   kafkajs: ['platform/bus/'],
+  'node-cron': ['connectors/pull/'],
   'node:sqlite': ['platform/ledger/'],
   'onnxruntime-node': ['processors/segment/'],
   pg: ['platform/ledger/postgres/'],

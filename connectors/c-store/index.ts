@@ -7,7 +7,7 @@ import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/pl
 import { duration } from '../../core/quantities.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
 import { keptOther, type Rejection, rejectionOf } from '../rejections.ts';
-import type { Peer } from './association.ts';
+import type { Peer } from '../../peers/dimse/connection.ts';
 
 const TIMEOUTS = { connect: '10s', association: '30s', response: '120s' };
 

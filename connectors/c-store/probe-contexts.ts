@@ -6,7 +6,7 @@ import {
   transferSyntax,
 } from '../../core/dicom/transfer-syntaxes.ts';
 import { VERIFICATION_SOP_CLASS } from './command.ts';
-import type { Negotiated, ProposedContext } from './negotiation.ts';
+import type { Negotiated, ProposedContext } from '../../peers/dimse/negotiation.ts';
 
 /** What scanners send and what the hub makes of it (PS3.4 Table B.5-1). */
 const SOP_CLASSES = [

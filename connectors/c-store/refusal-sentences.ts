@@ -1,7 +1,7 @@
 /** What a rejected or aborted association means and what to do about it (PS3.8 Tables 9-21 and 9-26), for administrators. */
 import { type Diagnosis, wrong } from '../../core/diagnosis.ts';
 import type { Reached } from '../probe/reach.ts';
-import type { Peer } from './association.ts';
+import type { Peer } from '../../peers/dimse/connection.ts';
 
 /** @param rejection - source and reason of the A-ASSOCIATE-RJ, `1.7` */
 export function rejectionOf(rejection: string, what: string, peer: Peer, { localAddress }: Reached): Diagnosis {

@@ -3,9 +3,10 @@ import { readHeader } from '../../core/dicom/part10.ts';
 import { IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../core/errors.ts';
 import type { ByteSource } from '../../core/store.ts';
-import { type Association, openAssociation, type Peer } from './association.ts';
+import { type Association, openAssociation } from './association.ts';
+import type { Peer } from '../../peers/dimse/connection.ts';
 import { asImplicit, canBecomeImplicit } from './implicit.ts';
-import { MAX_CONTEXTS, type ProposedContext } from './negotiation.ts';
+import { MAX_CONTEXTS, type ProposedContext } from '../../peers/dimse/negotiation.ts';
 
 /** A Part 10 file that is to go out. */
 export interface OutgoingInstance {
