@@ -22,6 +22,15 @@ const SEVERITY: Readonly<Record<FindingCode, 'warn' | 'fail'>> = {
   'geometry-missing': 'warn',
   'volume-too-large': 'warn',
   'header-unreadable': 'fail',
+  'slices-duplicate': 'warn',
+  'repetitions-mixed': 'warn',
+  'orientations-mixed': 'warn',
+  'slice-single': 'warn',
+  'spacing-missing': 'warn',
+  'geometry-damaged': 'fail',
+  'scale-damaged': 'warn',
+  'values-not-finite': 'warn',
+  'pixels-float': 'warn',
 };
 
 const NAMES: Readonly<Record<string, string>> = {

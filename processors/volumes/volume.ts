@@ -39,6 +39,20 @@ export interface Volume {
   readonly repetitionTimeMs?: number;
   /** When each slice was taken after the start of its repetition, in milliseconds. */
   readonly sliceTimesMs?: readonly number[];
+  /** Magnitude unless said. */
+  readonly component?: Component;
+  /** How the values were stored; absent when slices differ in it, or were no integers. */
+  readonly storedAs?: StoredAs;
+}
+
+/** PS3.3 Section C.8.13.3.1.1, Complex Image Component. */
+export type Component = 'magnitude' | 'phase' | 'real' | 'imaginary';
+
+/** Integers from which a volume's values come: value = stored × slope + intercept. */
+export interface StoredAs {
+  readonly type: 'uint8' | 'int8' | 'int16' | 'uint16' | 'int32' | 'uint32';
+  readonly slope: number;
+  readonly intercept: number;
 }
 
 /** How each repetition was weighted. */
@@ -60,6 +74,15 @@ export const FINDINGS = {
   'geometry-missing': 'Position or orientation is missing',
   'volume-too-large': 'The series is too large to be measured',
   'header-unreadable': 'An instance cannot be read',
+  'slices-duplicate': 'Slices came more than once and were counted once',
+  'repetitions-mixed': 'Slices of one repetition do not belong together',
+  'orientations-mixed': 'Slices have several orientations',
+  'slice-single': 'There is one slice only',
+  'spacing-missing': 'Pixel spacing or slice thickness is missing',
+  'geometry-damaged': 'Position or orientation makes no sense',
+  'scale-damaged': 'Rescale is no number or 0; stored values are used',
+  'values-not-finite': 'Values that are no numbers were set to 0',
+  'pixels-float': 'Pixels are floating-point numbers, which an MR or CT image may not have',
 } as const;
 export type FindingCode = keyof typeof FINDINGS;
 
