@@ -133,7 +133,12 @@ function productsOf(
   const dicom =
     volume.slices.length === 0
       ? []
-      : [['segmentation.dcm', segmentationObject(volume, mask, manifest, HUB).bytes] as const];
+      : [
+          [
+            'segmentation.dcm',
+            segmentationObject(volume, [{ label: manifest.labels[0], mask }], manifest, HUB).bytes,
+          ] as const,
+        ];
   return [['mask.nii.gz', maskNifti(volume, mask)], ['overlay.png', overlayPicture(volume, mask)], ...dicom];
 }
 

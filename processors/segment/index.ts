@@ -66,7 +66,12 @@ async function run(context: ProcessorContext<SegmentOptions>): Promise<Processor
     }
     seconds += segmented.seconds;
     runtime = segmented.runtime;
-    const object = segmentationObject(volume, segmented.mask, model.manifest, hub);
+    const object = segmentationObject(
+      volume,
+      [{ label: model.manifest.labels[0], mask: segmented.mask }],
+      model.manifest,
+      hub,
+    );
     made.push({
       kind: 'instance',
       ...(await context.pack.append(object.bytes)),

@@ -20,6 +20,14 @@ const tensor = z.object({
   channel_def: z.record(z.string(), z.string()).optional(),
 });
 
+const label = z.object({
+  index: z.int().min(1).max(255),
+  name: z.string().max(64),
+  category: code,
+  type: code,
+  rgb: z.tuple([z.int(), z.int(), z.int()]),
+});
+
 export const modelManifestSchema = z.object({
   schema: z.literal('hub.model/1'),
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/),
@@ -58,15 +66,7 @@ export const modelManifestSchema = z.object({
     threshold: z.number().gt(0).lt(1),
     postprocess: z.array(z.enum(['largest_component', 'fill_holes'])),
   }),
-  labels: z.tuple([
-    z.object({
-      index: z.int().min(1).max(255),
-      name: z.string().max(64),
-      category: code,
-      type: code,
-      rgb: z.tuple([z.int(), z.int(), z.int()]),
-    }),
-  ]),
+  labels: z.tuple([label], label),
   limits: z.object({ max_seconds: z.number().positive().max(3600), max_rss_mb: z.number().positive() }),
 });
 export type ModelManifest = z.infer<typeof modelManifestSchema>;

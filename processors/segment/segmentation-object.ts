@@ -24,12 +24,17 @@ export interface HubIdentity {
   readonly version: string;
 }
 
-/**
- * @param mask - nx × ny × nz voxels of 0 and 1, x fastest, on the volume's grid, at least one 1
- */
+/** What one label of the model covers. */
+export interface SegmentMask {
+  readonly label: ModelManifest['labels'][number];
+  /** nx × ny × nz voxels of 0 and 1, x fastest, on the volume's grid. */
+  readonly mask: Uint8Array;
+}
+
+/** @param masks - of the model's labels; those without a voxel become no segment, and at least one has one */
 export function segmentationObject(
   volume: Volume,
-  mask: Uint8Array,
+  masks: readonly SegmentMask[],
   manifest: ModelManifest,
   hub: HubIdentity,
 ): SegmentationObject {
@@ -42,7 +47,8 @@ export function segmentationObject(
   ];
   const sopInstanceUid = derivedUid([...identity, 'instance']);
   const seriesInstanceUid = derivedUid(['series', volume.seriesInstanceUid, manifest.name, manifest.onnx.sha256]);
-  const frames = framesWithVoxels(volume, mask);
+  const segments = masks.filter(({ mask }) => mask.includes(1));
+  const frames = framesOf(volume, segments);
   const header = volume.header;
   const attributes: Attributes = {
     ...studyAndPatient(header),
@@ -62,11 +68,11 @@ export function segmentationObject(
       header.string('FrameOfReferenceUID') ?? derivedUid(['frame-of-reference', volume.seriesInstanceUid]),
     PositionReferenceIndicator: header.string('PositionReferenceIndicator') ?? '',
     ...contentTime(header),
-    ...imageAttributes(volume, frames.length),
-    SegmentSequence: manifest.labels.map((label, index) => segment(label, index + 1, manifest, seriesInstanceUid)),
+    ...imageAttributes(volume, frames.length, doOverlap(segments) ? 'YES' : 'NO'),
+    SegmentSequence: segments.map(({ label }, index) => segment(label, index + 1, manifest, seriesInstanceUid)),
     ...dimensions(sopInstanceUid),
     SharedFunctionalGroupsSequence: [sharedGroups(volume)],
-    PerFrameFunctionalGroupsSequence: frames.map((z, index) => frameGroups(volume, z, index)),
+    PerFrameFunctionalGroupsSequence: frames.map((frame) => frameGroups(volume, frame)),
     ReferencedSeriesSequence: [
       { SeriesInstanceUID: volume.seriesInstanceUid, ReferencedInstanceSequence: referencedInstances(volume) },
     ],
@@ -80,7 +86,7 @@ export function segmentationObject(
         PurposeOfReferenceCodeSequence: [code('109102', 'DCM', 'Processing Equipment')],
       },
     ],
-    PixelData: { vr: 'OB', value: packFrames(volume, mask, frames) },
+    PixelData: { vr: 'OB', value: packFrames(volume, frames) },
   };
   return {
     sopInstanceUid,
@@ -160,7 +166,7 @@ function contentTime(header: DataSet): Attributes {
   return { ContentDate: date ?? '19000101', ContentTime: time ?? '000000' };
 }
 
-function imageAttributes(volume: Volume, numberOfFrames: number): Attributes {
+function imageAttributes(volume: Volume, numberOfFrames: number, segmentsOverlap: 'YES' | 'NO'): Attributes {
   return {
     ImageType: ['DERIVED', 'PRIMARY'],
     LossyImageCompression: '00',
@@ -174,7 +180,7 @@ function imageAttributes(volume: Volume, numberOfFrames: number): Attributes {
     Columns: volume.dims[0],
     NumberOfFrames: numberOfFrames,
     SegmentationType: 'BINARY',
-    SegmentsOverlap: 'NO',
+    SegmentsOverlap: segmentsOverlap,
     ContentLabel: 'SEGMENTATION',
     ContentDescription: '',
     ContentCreatorName: '',
@@ -238,8 +244,8 @@ function sharedGroups(volume: Volume): Attributes {
   };
 }
 
-function frameGroups(volume: Volume, z: number, index: number): Attributes {
-  const source = volume.slices[z];
+function frameGroups(volume: Volume, { slice, segment: number, position }: SegmentFrame): Attributes {
+  const source = volume.slices[slice];
   const derivation: Attributes =
     source === undefined
       ? {}
@@ -262,9 +268,9 @@ function frameGroups(volume: Volume, z: number, index: number): Attributes {
         };
   return {
     ...derivation,
-    FrameContentSequence: [{ DimensionIndexValues: [1, index + 1] }],
-    PlanePositionSequence: [{ ImagePositionPatient: voxelToLps(volume.affine, 0, 0, z).map(decimal) }],
-    SegmentIdentificationSequence: [{ ReferencedSegmentNumber: 1 }],
+    FrameContentSequence: [{ DimensionIndexValues: [number, position] }],
+    PlanePositionSequence: [{ ImagePositionPatient: voxelToLps(volume.affine, 0, 0, slice).map(decimal) }],
+    SegmentIdentificationSequence: [{ ReferencedSegmentNumber: number }],
   };
 }
 
@@ -276,22 +282,54 @@ function referencedInstances(volume: Volume): Attributes[] {
   }));
 }
 
+/** A slice of one segment. */
+interface SegmentFrame {
+  readonly mask: Uint8Array;
+  readonly slice: number;
+  /** From 1. */
+  readonly segment: number;
+  /** From 1: of this slice among those that any segment has. */
+  readonly position: number;
+}
+
+function framesOf(volume: Volume, segments: readonly SegmentMask[]): readonly SegmentFrame[] {
+  const slices = segments.map(({ mask }) => slicesWithVoxels(volume, mask));
+  const positions = [...new Set(slices.flat())].toSorted((a, b) => a - b);
+  return segments.flatMap(({ mask }, index) =>
+    (slices[index] ?? []).map((slice) => ({ mask, slice, segment: index + 1, position: positions.indexOf(slice) + 1 })),
+  );
+}
+
 /** Slices that hold a voxel; empty frames are left out (PS3.3 Section C.8.20.2). */
-function framesWithVoxels(volume: Volume, mask: Uint8Array): number[] {
+function slicesWithVoxels(volume: Volume, mask: Uint8Array): number[] {
   const plane = volume.dims[0] * volume.dims[1];
   return Array.from({ length: volume.dims[2] }, (_, z) => z).filter((z) =>
     mask.subarray(z * plane, (z + 1) * plane).includes(1),
   );
 }
 
+/** Whether a voxel belongs to two segments: PS3.3 Section C.8.20.2, Segments Overlap. */
+function doOverlap(segments: readonly SegmentMask[]): boolean {
+  const [first, ...others] = segments;
+  if (first === undefined) return false;
+  const taken = Uint8Array.from(first.mask);
+  for (const { mask } of others)
+    for (let n = 0; n < taken.length; n += 1) {
+      if (mask[n] !== 1) continue;
+      if (taken[n] === 1) return true;
+      taken[n] = 1;
+    }
+  return false;
+}
+
 /** PS3.5 Section 8.1.1: one bit a pixel, least significant first, running on across frames without padding between them. */
-export function packFrames(volume: Volume, mask: Uint8Array, frames: readonly number[]): Uint8Array {
+export function packFrames(volume: Volume, frames: readonly Pick<SegmentFrame, 'mask' | 'slice'>[]): Uint8Array {
   const plane = volume.dims[0] * volume.dims[1];
   const bits = plane * frames.length;
   const bytes = new Uint8Array(2 * Math.ceil(bits / 16));
   let n = 0;
-  for (const z of frames) {
-    for (let i = z * plane; i < (z + 1) * plane; i += 1, n += 1) {
+  for (const { mask, slice } of frames) {
+    for (let i = slice * plane; i < (slice + 1) * plane; i += 1, n += 1) {
       if (mask[i] === 1) bytes[n >> 3] = (bytes[n >> 3] ?? 0) | (1 << (n & 7));
     }
   }

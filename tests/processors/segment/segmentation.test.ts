@@ -11,7 +11,7 @@ import { phantomStudy } from '../../../demo/phantom/study.ts';
 import { HUB, openModel, segmentVolumes } from '../../../processors/segment/index.ts';
 import { openInference } from '../../../processors/segment/inference.ts';
 import { maskNifti } from '../../../processors/segment/mask-nifti.ts';
-import { packFrames, segmentationObject } from '../../../processors/segment/segmentation-object.ts';
+import { packFrames, type SegmentMask, segmentationObject } from '../../../processors/segment/segmentation-object.ts';
 import { assembleVolumes } from '../../../processors/volumes/assemble.ts';
 import { readNifti } from '../../../processors/volumes/nifti.ts';
 import type { Volume } from '../../../processors/volumes/volume.ts';
@@ -29,6 +29,11 @@ async function phantomVolume(): Promise<{ volume: Volume; truth: Uint8Array }> {
   const [volume] = volumes;
   if (volume === undefined) throw new TypeError('the phantom makes one volume');
   return { volume, truth: generateHead().mask };
+}
+
+/** As the bundled model's one label. */
+function masks(mask: Uint8Array): readonly SegmentMask[] {
+  return [{ label: openModel('rodent-brain', NOTHING).manifest.labels[0], mask }];
 }
 
 /** Twice the overlap over the sum. */
@@ -72,7 +77,7 @@ describe('segmentation', function () {
       0,
       volume.dims[0] * volume.dims[1] * volume.dims[2],
     );
-    const object = segmentationObject(volume, mask, openModel('rodent-brain', NOTHING).manifest, HUB);
+    const object = segmentationObject(volume, masks(mask), openModel('rodent-brain', NOTHING).manifest, HUB);
     const file = join(folder, 'segmentation.dcm');
     writeFileSync(file, object.bytes);
 
@@ -91,13 +96,52 @@ describe('segmentation', function () {
     ).to.equal(volume.slices[0]?.sopInstanceUid);
   });
 
+  it('becomes a segment a label, with a frame a slice it is in, and says that segments overlap', async () => {
+    const { volume } = await phantomVolume();
+    const plane = volume.dims[0] * volume.dims[1];
+    const [label] = openModel('rodent-brain', NOTHING).manifest.labels;
+    const maskOf = (...slices: readonly number[]) => {
+      const mask = new Uint8Array(plane * volume.dims[2]);
+      for (const slice of slices) mask[slice * plane + 7] = 1;
+      return mask;
+    };
+    const named = (name: string, mask: Uint8Array): SegmentMask => ({ label: { ...label, name }, mask });
+
+    const { bytes } = segmentationObject(
+      volume,
+      [named('Brain', maskOf(2, 3, 5)), named('Absent', maskOf()), named('Cortex', maskOf(3))],
+      openModel('rodent-brain', NOTHING).manifest,
+      HUB,
+    );
+
+    const { dataSet } = await readDataSet(bytesAsSource(bytes));
+    expect(dataSet.items('SegmentSequence').map((item) => item.string('SegmentLabel'))).to.deep.equal([
+      'Brain',
+      'Cortex',
+    ]);
+    const frames = dataSet.items('PerFrameFunctionalGroupsSequence');
+    expect(
+      frames.map((frame) => frame.items('FrameContentSequence')[0]?.numbers('DimensionIndexValues')),
+    ).to.deep.equal([
+      [1, 1],
+      [1, 2],
+      [1, 3],
+      [2, 2],
+    ]);
+    expect(dataSet.string('SegmentsOverlap')).to.equal('YES');
+    expect(dataSet.number('NumberOfFrames')).to.equal(4);
+  });
+
   it('packs frames whose size is no multiple of eight without a gap between them', () => {
     const dims = [23, 38, 3, 1] as const;
     const mask = new Uint8Array(23 * 38 * 3);
     mask[23 * 38] = 1; // the first pixel of the second frame: bit 874 of the stream
     const volume = { dims } as unknown as Volume;
 
-    const bytes = packFrames(volume, mask, [0, 1, 2]);
+    const bytes = packFrames(
+      volume,
+      [0, 1, 2].map((slice) => ({ mask, slice })),
+    );
 
     expect(bytes).to.have.length(328);
     expect(bytes[874 >> 3]).to.equal(1 << (874 & 7));
@@ -133,7 +177,7 @@ describe('segmentation', function () {
     const { volume } = await phantomVolume();
     const mask = new Uint8Array(volume.dims[0] * volume.dims[1] * volume.dims[2]).fill(1);
 
-    const { bytes } = segmentationObject(volume, mask, openModel('rodent-brain', NOTHING).manifest, HUB);
+    const { bytes } = segmentationObject(volume, masks(mask), openModel('rodent-brain', NOTHING).manifest, HUB);
 
     const text = Buffer.from(bytes).toString('utf8');
     expect(text).to.include(volume.header.string('PatientID'));
