@@ -68,7 +68,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-s3': ['platform/store/'],
   'cli-progress': ['cli/'],
   'dcmjs-codecs': ['pixels/'],
-  'dcmjs-dimse': ['gateway/completion/', 'peers/dimse/', 'cli/'],
+  'dcmjs-dimse': ['peers/dimse/'],
   express: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
   'fast-png': ['pixels/', 'processors/'],
   helmet: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],

@@ -25,7 +25,7 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
  */
 export async function askSource(query: SourceQuery, study: StudyInstanceUid, signal: AbortSignal): Promise<number> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-  // The library behind C-FIND is megabytes: only a hub that asks by it has them.
+  // The library that negotiates for it is megabytes: only a hub that asks by C-FIND has them.
   const find: Find =
     query.kind === 'dicom' ? (await import('./c-find.ts')).findByDicom(query.peer, limit) : findByWeb(query, limit);
   const studies = await find('STUDY', study);

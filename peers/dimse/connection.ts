@@ -21,6 +21,9 @@ export interface Timeouts {
   readonly responseMs: number;
 }
 
+/** What may wait to be taken: a peer that sends faster than we store is held back. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+
 /** The socket, the PDUs that came over it, and how it ended. */
 export class Connection {
   readonly socket: Socket;
@@ -28,6 +31,7 @@ export class Connection {
   isAbortedByPeer = false;
   readonly #reader = new PduReader();
   readonly #arrived: Pdu[] = [];
+  #waitingBytes = 0;
   readonly #signal: AbortSignal;
   readonly #onAbort = (): void => this.abort();
   #isConnected = false;
@@ -62,7 +66,7 @@ export class Connection {
   /** The next PDU. An abort or release by the peer is a failure. */
   async next(timeoutMs: number, late: string): Promise<Pdu> {
     return await this.#until(
-      () => this.#arrived.shift(),
+      () => this.#taken(),
       timeoutMs,
       () => new HubError('partner.timeout', { detail: late }),
     );
@@ -97,13 +101,25 @@ export class Connection {
           this.#fail(new HubError('partner.unreachable', { detail, abort: abortCode(pdu) }));
         } else if (pdu.type === PDU.releaseRequest)
           this.#fail(new HubError('partner.unreachable', { detail: 'it released the association' }));
-        else this.#arrived.push(pdu);
+        else {
+          this.#arrived.push(pdu);
+          this.#waitingBytes += pdu.bytes.byteLength;
+        }
       }
+      if (this.#waitingBytes > MAX_WAITING_BYTES) this.socket.pause();
     } catch (error) {
       this.#fail(error instanceof HubError ? error : new HubError('internal.unexpected', {}, error));
       this.abort();
     }
     this.#wake?.();
+  }
+
+  #taken(): Pdu | undefined {
+    const pdu = this.#arrived.shift();
+    if (pdu === undefined) return undefined;
+    this.#waitingBytes -= pdu.bytes.byteLength;
+    if (this.#waitingBytes <= MAX_WAITING_BYTES / 2 && this.socket.isPaused()) this.socket.resume();
+    return pdu;
   }
 
   #fail(failure: HubError): void {

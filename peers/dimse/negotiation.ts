@@ -13,6 +13,8 @@ const OUR_MAX_PDU_BYTES = 131_072;
 export interface ProposedContext {
   readonly sopClassUid: string;
   readonly transferSyntaxUid: string;
+  /** We offer to perform it (PS3.7 Section D.3.3.4), as who is sent instances by C-GET does. */
+  readonly asProvider?: true;
 }
 
 export interface Negotiated {
@@ -20,6 +22,8 @@ export interface Negotiated {
   contextIdOf(context: ProposedContext): number | undefined;
   /** PS3.8 Table 9-18: 0 acceptance, 1 user rejection, 2 no reason, 3 abstract syntax, 4 transfer syntaxes not supported. */
   resultOf(context: ProposedContext): number | undefined;
+  /** What was accepted under an id; undefined: nothing. */
+  contextOf(id: number): ProposedContext | undefined;
   /** Longest P-DATA-TF the peer takes, without the PDU's own header; 0: any length. */
   readonly maxPduBytes: number;
 }
@@ -52,9 +56,16 @@ export function requestAssociation(
   association.setImplementationVersion(IMPLEMENTATION_VERSION_NAME);
   association.setMaxPduLength(OUR_MAX_PDU_BYTES);
   // One transfer syntax a context: with several the peer would choose one for us, and another syntax would have no context.
+  const withRole = new Set<string>();
   const proposed = contexts.map((context) => {
     const id = association.addPresentationContext(context.sopClassUid);
     association.addTransferSyntaxToPresentationContext(id, context.transferSyntaxUid);
+    // PS3.7 Section D.3.3.4.1: a role is that of a SOP class, said once.
+    if (context.asProvider === true && !withRole.has(context.sopClassUid)) {
+      withRole.add(context.sopClassUid);
+      association.getPresentationContext(id).setUserRole(false);
+      association.getPresentationContext(id).setProviderRole(true);
+    }
     return { id, context };
   });
   const requester = new Requester(socket);
@@ -71,14 +82,18 @@ export function requestAssociation(
       if (read.length === 0) throw new HubError('partner.refused', { detail: 'its answer cannot be read' });
       const accepted = new Map<string, number>();
       const results = new Map<string, number>();
+      const byId = new Map<number, ProposedContext>();
       for (const { id, context } of proposed) {
         const result = association.getPresentationContext(id).getResult();
         results.set(keyOf(context), result);
-        if (result === 0) accepted.set(keyOf(context), id);
+        if (result !== 0) continue;
+        accepted.set(keyOf(context), id);
+        byId.set(id, context);
       }
       return {
         contextIdOf: (context) => accepted.get(keyOf(context)),
         resultOf: (context) => results.get(keyOf(context)),
+        contextOf: (id) => byId.get(id),
         // Reading the answer has put the peer's limit in place of ours.
         maxPduBytes: association.getMaxPduLength(),
       };

@@ -11,7 +11,7 @@ export const PDU = {
 } as const;
 
 const HEADER_BYTES = 6;
-/** Nothing a provider of C-STORE answers is near this long. */
+/** Nothing that a provider answers is near this long: we announce an eighth of it. */
 const MAX_PDU_BYTES = 1024 * 1024;
 
 export interface Pdu {
@@ -43,15 +43,19 @@ export class PduReader {
 }
 
 /** Presentation data values of a P-DATA-TF. @throws {HubError} `partner.refused` */
-export function* dataValues({
-  bytes,
-}: Pdu): Generator<{ readonly isCommand: boolean; readonly isLast: boolean; readonly value: Buffer }> {
+export function* dataValues({ bytes }: Pdu): Generator<{
+  readonly contextId: number;
+  readonly isCommand: boolean;
+  readonly isLast: boolean;
+  readonly value: Buffer;
+}> {
   for (let at = HEADER_BYTES; at < bytes.byteLength;) {
     const length = at + 4 <= bytes.byteLength ? bytes.readUInt32BE(at) : 0;
     if (length < 2 || at + 4 + length > bytes.byteLength)
       throw new HubError('partner.refused', { detail: 'it sent a broken PDU' });
     const control = bytes.readUInt8(at + 5);
     yield {
+      contextId: bytes.readUInt8(at + 4),
       isCommand: (control & 1) !== 0,
       isLast: (control & 2) !== 0,
       value: bytes.subarray(at + 6, at + 4 + length),
