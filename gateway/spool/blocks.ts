@@ -3,6 +3,8 @@
 export const BLOCK_BYTES = 256 * 1024;
 /** 8 MiB; what a busier moment took more goes back to the system. */
 const MAX_IDLE_BLOCKS = 32;
+/** What many small objects at once come to, and a few large ones soon exceed. */
+const MUCH_BYTES = 16 * 1024 * 1024;
 
 export class BlockPool {
   readonly #idle: Buffer[] = [];
@@ -22,6 +24,11 @@ export class BlockPool {
   give(blocks: readonly Buffer[]): void {
     this.#takenBytes -= blocks.length * BLOCK_BYTES;
     for (const block of blocks) if (this.#idle.length < MAX_IDLE_BLOCKS) this.#idle.push(block);
+  }
+
+  /** Large objects should leave memory early. */
+  get isMuch(): boolean {
+    return this.#takenBytes > MUCH_BYTES;
   }
 
   get isOver(): boolean {

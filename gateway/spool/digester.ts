@@ -1,6 +1,6 @@
 /** Who makes the digests that the ledger tells contents by, after the sender has its answer. */
 import { toHubError } from '../../core/errors.ts';
-import { type Digested, digested, type Guard, type RecordPlace } from './content.ts';
+import { type Digested, digested, type Guard, readBuffer, type RecordPlace } from './content.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { errorCode } from './storage-failure.ts';
 
@@ -23,10 +23,11 @@ export interface Digester {
   close(): Promise<void>;
 }
 
-/** One segment after the other. */
+/** One segment after the other. @param buffer - read into, and not used by anybody else meanwhile */
 export async function digestAll(
   open: (segment: string) => Promise<Pick<SpoolFile, 'read' | 'close'>>,
   records: readonly ToDigest[],
+  buffer: Buffer,
 ): Promise<readonly Digested[]> {
   const made: Digested[] = [];
   let current: { readonly segment: string; readonly file: Pick<SpoolFile, 'read' | 'close'> } | undefined;
@@ -37,7 +38,7 @@ export async function digestAll(
         current = undefined;
         current = { segment, file: await open(segment) };
       }
-      made.push(await digestedOrLost(current.file, place, guard));
+      made.push(await digestedOrLost(current.file, place, guard, buffer));
     }
     return made;
   } finally {
@@ -49,9 +50,14 @@ export async function digestAll(
  * What the disk does not give back any more is not what was received. Asked for it again and again, the pump would keep
  * everything behind it from the ledger.
  */
-async function digestedOrLost(file: Pick<SpoolFile, 'read'>, place: RecordPlace, guard: Guard): Promise<Digested> {
+async function digestedOrLost(
+  file: Pick<SpoolFile, 'read'>,
+  place: RecordPlace,
+  guard: Guard,
+  buffer: Buffer,
+): Promise<Digested> {
   try {
-    return await digested(file, place, guard);
+    return await digested(file, place, guard, buffer);
   } catch (error) {
     if (errorCode(error) !== 'EIO' && toHubError(error).code !== 'store.missing') throw error;
     return { sha256: '', dataSetSha256: '', prefixCrc32: 0, isAsReceived: false };
@@ -62,9 +68,12 @@ async function digestedOrLost(file: Pick<SpoolFile, 'read'>, place: RecordPlace,
 export function digesterHere(files: Pick<SpoolFiles, 'openForReading'>): Digester {
   /** One list at a time, like the thread: who asks first has its answer first. */
   let last: Promise<unknown> = Promise.resolve();
+  let buffer: Buffer | undefined;
   return {
     digest: async (records) => {
-      const made = last.then(async () => digestAll(async (segment) => files.openForReading(segment), records));
+      const made = last.then(async () =>
+        digestAll(async (segment) => files.openForReading(segment), records, (buffer ??= readBuffer())),
+      );
       last = made.catch(() => undefined);
       return made;
     },

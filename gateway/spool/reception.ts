@@ -16,6 +16,8 @@ import { storageFailure } from './storage-failure.ts';
 
 /** Data sets up to here share a segment; larger ones get one of their own. */
 const SHARED_SEGMENT_MAX_BYTES = 8 * 1024 * 1024;
+/** The same while much memory is taken: eight scanners with large objects would hold 64 MiB before the first byte is written. */
+const SHARED_SEGMENT_MAX_BYTES_OF_MANY = 1024 * 1024;
 
 export interface ReceptionPorts {
   readonly pool: BlockPool;
@@ -94,7 +96,7 @@ export class Reception {
     this.#isBegun = true;
     this.#copy(bytes);
     if (this.#own !== undefined) this.#handOver(false);
-    else if (this.#dataSetBytes > SHARED_SEGMENT_MAX_BYTES || this.#isInTheWay) this.#moveToOwnSegment();
+    else if (this.#dataSetBytes > this.#sharedSegmentMaxBytes || this.#isInTheWay) this.#moveToOwnSegment();
     return this.#own === undefined || !(this.#ports.pool.isOver || this.#own.isBehind);
   }
 
@@ -202,6 +204,10 @@ export class Reception {
    */
   get #isInTheWay(): boolean {
     return this.#ports.pool.isOver && this.#blocks.length > 1;
+  }
+
+  get #sharedSegmentMaxBytes(): number {
+    return this.#ports.pool.isMuch ? SHARED_SEGMENT_MAX_BYTES_OF_MANY : SHARED_SEGMENT_MAX_BYTES;
   }
 
   #copy(bytes: Uint8Array): void {
