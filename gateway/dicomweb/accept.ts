@@ -1,6 +1,6 @@
 /** What a client wants (PS3.18 Section 8.3.3, RFC 9110 Section 12.5.1): the `accept` parameter, or else the header. */
 import type { Request } from 'express';
-import { parseMediaType, type MediaType } from './media-type.ts';
+import { parseMediaType, type MediaType } from '../../peers/dicomweb/media-type.ts';
 
 /** A media type, with `*` where the client leaves it open. */
 export type MediaRange = MediaType;

@@ -5,7 +5,7 @@ import { hasLongHeader, UNDEFINED_LENGTH } from '../../core/dicom/walker.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../core/errors.ts';
-import type { MediaType } from './media-type.ts';
+import type { MediaType } from '../../peers/dicomweb/media-type.ts';
 
 /** PS3.18 Tables 8.7.3-3 to 8.7.3-5: what a compressed part is in when it does not say so. JPEG says it itself. */
 const DEFAULT_TRANSFER_SYNTAXES: Readonly<Record<string, string>> = {

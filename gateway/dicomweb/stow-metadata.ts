@@ -18,7 +18,7 @@ import {
 } from './bulk-data.ts';
 import { jsonDataSets } from './json-data-sets.ts';
 import type { MemoryShare } from './memory-share.ts';
-import type { Part } from './multipart.ts';
+import type { Part } from '../../peers/dicomweb/multipart.ts';
 import { begin, failureOf, outcomeOf, type Begun, type InstancePorts, type RequestContext } from './stow-instance.ts';
 import type { InstanceOutcome } from './stow-response.ts';
 

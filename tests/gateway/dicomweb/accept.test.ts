@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { HubError } from '../../../core/errors.ts';
 import { acceptedRanges } from '../../../gateway/dicomweb/accept.ts';
-import { parseMediaType } from '../../../gateway/dicomweb/media-type.ts';
+import { parseMediaType } from '../../../peers/dicomweb/media-type.ts';
 import { parsePictureRequest } from '../../../gateway/dicomweb/wado-rendered.ts';
 
 /** As much as Node lets into one header. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { multipartParts } from '../../../gateway/dicomweb/multipart.ts';
+import { multipartParts } from '../../../peers/dicomweb/multipart.ts';
 
 const LIMITS = { maxParts: 2, maxHeaderBytes: 1024 };
 

@@ -1,0 +1,88 @@
+/** QIDO-RS user agent (PS3.18 Section 10.6): one search, its answer bounded and read as plain values. */
+import { HubError } from '../../core/errors.ts';
+
+/** An origin server, and how the hub says who it is. */
+export interface WebOrigin {
+  /** Of the service, without `/studies`. */
+  readonly url: string;
+  /** Asked for each request, so that a secret may change. */
+  readonly authorization?: (() => string) | undefined;
+}
+
+/** A match as DICOM JSON (PS3.18 Annex F). */
+export interface WebMatch {
+  /** The values of an attribute, by its tag in eight hexadecimal digits; numbers and texts as texts. */
+  values(tag: string): readonly string[];
+}
+
+/** A study-level answer is a few hundred bytes a match. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/**
+ * @param path - below the service's URL, with its query
+ * @throws {HubError} `partner.unreachable`, `partner.timeout` when the signal ended it, `partner.refused`, `partner.busy`
+ */
+export async function qido(origin: WebOrigin, path: string, signal: AbortSignal): Promise<readonly WebMatch[]> {
+  try {
+    const response = await fetch(`${origin.url.replace(/\/+$/, '')}${path}`, {
+      signal,
+      redirect: 'error',
+      headers: { Accept: 'application/dicom+json', ...authorizationOf(origin) },
+    });
+    if (response.status === 204) return [];
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw refusalOf(response);
+    }
+    return matchesOf(JSON.parse(await boundedText(response)));
+  } catch (error) {
+    throw webFailure(error, signal, 'no answer to a query');
+  }
+}
+
+export function authorizationOf({ authorization }: WebOrigin): Readonly<Record<string, string>> {
+  return authorization === undefined ? {} : { Authorization: authorization() };
+}
+
+/** What a status that is no success means. */
+export function refusalOf({ status }: Response): HubError {
+  return new HubError(status === 429 || status >= 500 ? 'partner.busy' : 'partner.refused', { status });
+}
+
+/** What went wrong with an exchange, by its code. */
+export function webFailure(error: unknown, signal: AbortSignal, late: string): HubError {
+  if (error instanceof HubError) return error;
+  if (signal.aborted) return new HubError('partner.timeout', { detail: late }, error);
+  if (error instanceof SyntaxError) return new HubError('partner.refused', { detail: 'no DICOM JSON' }, error);
+  return new HubError('partner.unreachable', {}, error);
+}
+
+async function boundedText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const body: AsyncIterable<Uint8Array> | Iterable<Uint8Array> = response.body ?? [];
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (size > MAX_ANSWER_BYTES) throw new HubError('partner.refused', { detail: 'an answer without end' });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** `[{ "00201208": { "vr": "IS", "Value": [12] } }]`; some write the number as text. */
+function matchesOf(answer: unknown): readonly WebMatch[] {
+  if (!Array.isArray(answer)) throw new HubError('partner.refused', { detail: 'no DICOM JSON' });
+  return answer.map((match: unknown) => ({
+    values: (tag) => {
+      const element = isMapping(match) ? match[tag] : undefined;
+      const values = isMapping(element) ? element['Value'] : undefined;
+      return Array.isArray(values)
+        ? values.flatMap((value) => (typeof value === 'string' || typeof value === 'number' ? [String(value)] : []))
+        : [];
+    },
+  }));
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
