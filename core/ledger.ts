@@ -5,6 +5,7 @@
  */
 import type { CommittedList, CompletionEvidence, CompletionSignal, SourceAnswer } from './completion.ts';
 import type { EventType, HubEvent, PositionedEvent, Stream } from './events.ts';
+import type { CrosswalkLedger, CrosswalkPart } from './ledger/crosswalk.ts';
 import type {
   SeriesInstanceUid,
   SopClassUid,
@@ -208,6 +209,8 @@ export interface LeasedJob {
 export interface StepResult {
   readonly items: readonly RunItem[];
   readonly events: readonly NewEvent[];
+  /** What the step gave new identifiers to. */
+  readonly crosswalk?: readonly CrosswalkPart[];
 }
 
 export type DeliveryState = 'pending' | 'succeeded' | 'dead' | 'cancelled';
@@ -656,6 +659,7 @@ export interface Ledger {
     >;
   };
   /** What may have one owner among replicas of the hub. A fence only grows: whoever has an old one has lost the lease. */
+  readonly crosswalk: CrosswalkLedger;
   readonly leases: {
     /** The fence; undefined while another owner has it. Who has it already gets a new lease, and its earlier one ends. */
     acquire(name: string, owner: string, leaseMs: number, now: Date): Promise<number | undefined>;

@@ -4,6 +4,7 @@ import type { Clock } from '../../core/ports.ts';
 import { type LedgerUnderTest, TestClock } from './ledger-facts.ts';
 import { describeCompletion } from './ledger-completion.ts';
 import { describeCommitments } from './ledger-commitments.ts';
+import { describeCrosswalk } from './ledger-crosswalk.ts';
 import { describeDeliveries } from './ledger-deliveries.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
@@ -48,6 +49,7 @@ export function describeLedger(
     describe('quarantine', () => describeQuarantine(subject));
     describe('storage commitments', () => describeCommitments(subject));
     describe('leases', () => describeLeases(subject));
+    describe('crosswalk', () => describeCrosswalk(subject));
     describe('events, groups and tokens', () => describeEvents(subject));
 
     it('closes twice without harm and refuses what comes after', async () => {

@@ -4,6 +4,8 @@
  */
 import { v7 as uuidv7 } from 'uuid';
 import type { NewQuarantine, RunStep } from '../../../core/ledger.ts';
+import type { CrosswalkPart } from '../../../core/ledger/crosswalk.ts';
+import { crosswalkWriter } from './crosswalk.ts';
 import { WORK } from './locks.ts';
 import type { Database, Script } from './script.ts';
 import type { EventLog, SealedEvent } from './events.ts';
@@ -57,6 +59,8 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
     `INSERT INTO jobs (job_id, run, step, processor, state, ready_at) VALUES (?, ?, ?, ?, 'waiting', ?)`,
   );
 
+  const addToCrosswalk = crosswalkWriter(db);
+
   const endAttempt = function* (
     row: LeasedRow,
     now: Date,
@@ -92,12 +96,14 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
       fence: number,
       items: string,
       events: readonly SealedEvent[],
+      crosswalk: readonly CrosswalkPart[],
     ): Script<boolean> {
       const row = yield* leased.get(jobId, fence);
       if (row === undefined) return false;
       yield* setJob.send('done', now.getTime(), row.job);
       yield* endAttempt(row, now, 'done');
       yield* setItems.send(row.run, items);
+      yield* addToCrosswalk(row.run, crosswalk);
       const next = row.step + 1;
       const steps = JSON.parse((yield* runOf.get(row.run))?.steps ?? '[]') as readonly RunStep[];
       const step = steps[next];

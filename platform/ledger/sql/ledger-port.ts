@@ -110,8 +110,8 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
         });
       },
       renew: (jobId, fence, leaseMs, now) => write('jobs', 'renew', jobId, fence, leaseMs, now),
-      finishStep: async (jobId, fence, { items, events }) =>
-        write('jobs', 'finishStep', jobId, fence, JSON.stringify(items), seal(events)),
+      finishStep: async (jobId, fence, { items, events, crosswalk = [] }) =>
+        write('jobs', 'finishStep', jobId, fence, JSON.stringify(items), seal(events), crosswalk),
       retryStep: (jobId, fence, retryAt, reason) => write('jobs', 'retryStep', jobId, fence, retryAt, reason),
       giveBack: (jobId, fence, now) => write('jobs', 'giveBack', jobId, fence, now),
       resultless: (attempts) => read(() => reads.runs.resultless(attempts)),
@@ -186,6 +186,10 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       unpark: (group, position) => write('groups', 'unpark', group, position),
       parked: (group) => read(() => reads.groups.parked(group)),
       lag: (groups) => read(() => reads.groups.lag(clock.now(), groups)),
+    },
+    crosswalk: {
+      find: (uidKeys) => read(() => reads.crosswalk.find(uidKeys)),
+      received: (uids) => read(() => reads.crosswalk.received(uids)),
     },
     leases: {
       acquire: (name, owner, leaseMs, now) => write('leases', 'acquire', name, owner, leaseMs, now),

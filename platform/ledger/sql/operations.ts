@@ -1,6 +1,7 @@
 /** Every operation of the ledger over one connection, by group: what writes, for the writer; what reads, for anybody. */
 import { commitmentReads, commitmentWrites } from './commitments.ts';
 import { completionReads, completionWrites } from './completion.ts';
+import { crosswalkReads } from './crosswalk.ts';
 import { deliveryReads, deliveryWrites } from './deliveries.ts';
 import type { Database, Script } from './script.ts';
 import { eventReads, eventWrites, openEventLog } from './events.ts';
@@ -52,6 +53,7 @@ export function openReads(db: Database) {
     runs: runReads(db, (study, selection) => instances.ofStudy(study, selection)),
     deliveries: deliveryReads(db),
     commitments: commitmentReads(db),
+    crosswalk: crosswalkReads(db),
     quarantine: quarantineReads(db),
     events: eventReads(db),
     groups: groupReads(db),
