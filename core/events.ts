@@ -253,6 +253,22 @@ export const EVENTS = {
       attempts: z.int(),
     }),
   },
+  'webhook.disabled': {
+    stream: 'hub.delivery.v1',
+    about:
+      'A webhook that a partner manages is disabled: its endpoint is gone, or for too long nothing could be delivered. Nothing is lost: enabled again, it goes on where it stood. The key is its id.',
+    data: z.strictObject({
+      partner: name,
+      webhookId: z.uuid(),
+      reason: z.enum(['gone', 'failing']),
+      failingSince: z.string().optional(),
+    }),
+    partner: z.strictObject({
+      webhookId: z.uuid(),
+      reason: z.enum(['gone', 'failing']),
+      failingSince: z.string().optional(),
+    }),
+  },
   'action.audited': {
     stream: 'hub.audit.v1',
     about: 'Somebody with a token did something that changes what the hub does or shows.',

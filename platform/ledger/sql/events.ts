@@ -149,7 +149,7 @@ export interface EventRow {
   readonly data: string;
 }
 
-function toEvent(row: EventRow): PositionedEvent {
+export function toEvent(row: EventRow): PositionedEvent {
   return {
     position: row.position,
     id: row.id,

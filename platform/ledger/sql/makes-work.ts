@@ -17,9 +17,23 @@ const MAKES_WORK: ReadonlySet<string> = new Set([
   'deliveries.succeed',
   'deliveries.fail',
   'deliveries.replay',
+  'deliveries.retry',
+  'deliveries.cancel',
+  'deliveries.actOnMany',
+  'deliveries.send',
+  'pulls.request',
+  'pulls.pause',
+  'pulls.cancel',
   'quarantine.hold',
   'quarantine.release',
   'events.append',
+  'partners.project',
+  'webhooks.create',
+  'webhooks.change',
+  'webhooks.test',
+  'webhooks.redeliver',
+  'webhooks.redeliverSince',
+  'webhooks.disable',
 ]);
 
 export function makesWork({ group, method }: { readonly group: string; readonly method: string }): boolean {

@@ -1,5 +1,6 @@
 /** Bearer tokens: only digests of them are kept. */
 import type { Role, TokenRow } from '../../../core/ledger.ts';
+import type { PartnerScope } from '../../../core/partners.ts';
 import type { Database, Script } from './script.ts';
 
 export type NewToken = Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & { readonly secretSha256: string };
@@ -9,21 +10,38 @@ export const TOKEN_USE_RESOLUTION_MS = 60_000;
 
 export function tokenWrites(db: Database) {
   const insert = db.query(
-    `INSERT INTO tokens (token_id, secret_sha256, role, partner, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO tokens (token_id, secret_sha256, role, partner, created_at, expires_at, scopes) VALUES (?, ?, ?, ?, ?, ?, ?)`,
   );
   const revoke = db.query('UPDATE tokens SET revoked_at = ? WHERE token_id = ? AND revoked_at IS NULL');
   const used = db.query('UPDATE tokens SET last_used_at = ? WHERE token_id = ?');
 
+  const expire = db.query(`UPDATE tokens SET expires_at = ? WHERE token_id = ? AND partner = ? AND revoked_at IS NULL`);
+  const one = db.query<TokenTableRow>(`SELECT * FROM tokens WHERE token_id = ?${db.dialect.forUpdate}`);
+
+  const create = function* (token: NewToken): Script<void> {
+    yield* insert.send(
+      token.tokenId,
+      token.secretSha256,
+      token.role,
+      token.partner,
+      token.createdAt,
+      token.expiresAt,
+      token.scopes === undefined ? undefined : JSON.stringify(token.scopes),
+    );
+  };
+
   return {
     *create(_now: Date, token: NewToken): Script<void> {
-      yield* insert.send(
-        token.tokenId,
-        token.secretSha256,
-        token.role,
-        token.partner,
-        token.createdAt,
-        token.expiresAt,
-      );
+      yield* create(token);
+    },
+    *replace(now: Date, tokenId: string, token: NewToken, oldUntil: Date): Script<boolean> {
+      const old = yield* one.get(tokenId);
+      if (old === undefined || old.partner !== (token.partner ?? null) || !isUsable(old, now)) return false;
+      // Never longer than it was given.
+      const ends = Math.min(oldUntil.getTime(), old.expires_at === null ? Infinity : Date.parse(old.expires_at));
+      yield* expire.send(new Date(ends).toISOString(), tokenId, token.partner);
+      yield* create(token);
+      return true;
     },
     *revoke(now: Date, tokenId: string): Script<boolean> {
       return (yield* revoke.run(now.toISOString(), tokenId)) === 1;
@@ -42,19 +60,26 @@ interface TokenTableRow {
   readonly expires_at: string | null;
   readonly last_used_at: string | null;
   readonly revoked_at: string | null;
+  readonly scopes: string | null;
+}
+
+/** Compared as times: an expiry may be written in another precision or zone than ours. One that is no time has passed. */
+function isUsable({ revoked_at, expires_at }: TokenTableRow, now: Date): boolean {
+  return revoked_at === null && (expires_at === null || Date.parse(expires_at) > now.getTime());
 }
 
 export function tokenReads(db: Database) {
   const usable = db.query<TokenTableRow>('SELECT * FROM tokens WHERE secret_sha256 = ? AND revoked_at IS NULL');
   const list = db.query<TokenTableRow>('SELECT * FROM tokens ORDER BY created_at, token_id');
+  const ofPartner = db.query<TokenTableRow>('SELECT * FROM tokens WHERE partner = ? ORDER BY created_at, token_id');
 
   return {
     *find(now: Date, secretSha256: string): Script<TokenRow | undefined> {
       const row = yield* usable.get(secretSha256);
-      if (row === undefined) return undefined;
-      // Compared as times: an expiry may be written in another precision or zone than ours. One that is no time has passed.
-      if (row.expires_at !== null && !(Date.parse(row.expires_at) > now.getTime())) return undefined;
-      return toToken(row);
+      return row !== undefined && isUsable(row, now) ? toToken(row) : undefined;
+    },
+    *ofPartner(partner: string): Script<readonly TokenRow[]> {
+      return (yield* ofPartner.all(partner)).map(toToken);
     },
     *list(): Script<readonly TokenRow[]> {
       return (yield* list.all()).map(toToken);
@@ -71,5 +96,7 @@ function toToken(row: TokenTableRow): TokenRow {
     ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
     ...(row.last_used_at === null ? {} : { lastUsedAt: row.last_used_at }),
     ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }),
+    // Checked when it was made.
+    ...(row.scopes === null ? {} : { scopes: JSON.parse(row.scopes) as readonly PartnerScope[] }),
   };
 }

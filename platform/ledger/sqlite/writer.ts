@@ -100,6 +100,7 @@ function endAbandonedLeases(db: Database): void {
   db.exec(`
     UPDATE jobs SET state = 'waiting', ready_at = 0 WHERE state = 'running';
     UPDATE deliveries SET leased = 0, ready_at = 0 WHERE state = 'pending' AND leased = 1;
+    UPDATE webhook_messages SET leased = 0, ready_at = 0 WHERE state = 'pending' AND leased = 1;
     UPDATE leases SET until = 0 WHERE until > 0`);
 }
 

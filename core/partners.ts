@@ -1,0 +1,135 @@
+/**
+ * What a partner was granted, and the one function that says whether it may have something. The configuration is the
+ * ceiling: what is granted at run time can only narrow it, so that no call opens what the file does not.
+ */
+import type { EventType, PartnerStream } from './events.ts';
+
+/** What a partner's token may be used for. */
+export const PARTNER_SCOPES = [
+  'feed:read',
+  'studies:read',
+  'deliveries:read',
+  'webhooks:read',
+  'webhooks:write',
+  'tokens:read',
+  'tokens:write',
+] as const;
+export type PartnerScope = (typeof PARTNER_SCOPES)[number];
+
+/** Of a token that was made before tokens had scopes: what it could do then. */
+export const SCOPES_BEFORE_SCOPES: readonly PartnerScope[] = ['feed:read', 'studies:read'];
+
+/** Facts about the partner's own account: they concern no study, so no entitlement to studies holds them back. */
+const ACCOUNT_TYPES: ReadonlySet<EventType> = new Set<EventType>(['webhook.disabled']);
+
+/** Absent: everything that is released for the partner. */
+export interface Entitlements {
+  readonly routes?: readonly string[] | undefined;
+  readonly types?: readonly EventType[] | undefined;
+  /** Milliseconds since 1970: nothing from before. */
+  readonly fromMs?: number | undefined;
+}
+
+export interface Quotas {
+  /** Of each token. */
+  readonly requestsPerSecond: number;
+  readonly webhooks: number;
+  /** Event streams open at once. */
+  readonly streams: number;
+}
+
+export const DEFAULT_QUOTAS: Quotas = { requestsPerSecond: 50, webhooks: 10, streams: 8 };
+
+/** A partner as the configuration has it. */
+export interface PartnerSettings {
+  readonly name: string;
+  readonly description?: string | undefined;
+  readonly contact?: string | undefined;
+  /** Milliseconds since 1970: from then on it gets nothing. */
+  readonly expiresAtMs?: number | undefined;
+  readonly entitlements: Entitlements;
+  readonly quotas: Quotas;
+  /** Names, addresses and ranges that its webhooks may be at, though not public or not https. */
+  readonly webhookHosts: readonly string[];
+}
+
+/** What an administrator set at run time; each field only narrows. */
+export interface PartnerGrant extends Entitlements {
+  readonly suspended?: boolean | undefined;
+  readonly expiresAtMs?: number | undefined;
+  readonly quotas?: Partial<Quotas> | undefined;
+}
+
+/** What holds now. */
+export interface Partner extends PartnerSettings {
+  readonly suspended: boolean;
+}
+
+export function partnerStream(partner: string): PartnerStream {
+  return `partner.${partner}.v1`;
+}
+
+/** The configuration's partner, narrowed by what was granted. */
+export function narrowed(settings: PartnerSettings, grant: PartnerGrant = {}): Partner {
+  const { entitlements, quotas, expiresAtMs } = settings;
+  return {
+    ...settings,
+    suspended: grant.suspended ?? false,
+    expiresAtMs: least(expiresAtMs, grant.expiresAtMs),
+    entitlements: {
+      routes: both(entitlements.routes, grant.routes),
+      types: both(entitlements.types, grant.types),
+      fromMs: most(entitlements.fromMs, grant.fromMs),
+    },
+    quotas: {
+      requestsPerSecond: Math.min(quotas.requestsPerSecond, grant.quotas?.requestsPerSecond ?? Infinity),
+      webhooks: Math.min(quotas.webhooks, grant.quotas?.webhooks ?? Infinity),
+      streams: Math.min(quotas.streams, grant.quotas?.streams ?? Infinity),
+    },
+  };
+}
+
+/** Why a partner may not have something. */
+export type Withheld = 'suspended' | 'expired' | 'route' | 'type' | 'before';
+
+/** Something of a partner's: a fact in its stream, or a release. What is not known of it is not asked. */
+export interface Wanted {
+  /** Milliseconds since 1970: when it happened. */
+  readonly atMs?: number;
+  readonly type?: EventType;
+  readonly route?: string;
+}
+
+/**
+ * Why the partner may not have it; undefined: it may. Asked when a fact is projected into the partner's stream, when the
+ * stream is read or sent, and when a released study is retrieved. With nothing wanted: whether it may come in at all.
+ */
+export function withheld(partner: Partner, wanted: Wanted, nowMs: number): Withheld | undefined {
+  const { entitlements, expiresAtMs, suspended } = partner;
+  if (suspended) return 'suspended';
+  if (expiresAtMs !== undefined && nowMs >= expiresAtMs) return 'expired';
+  const { type, route, atMs } = wanted;
+  if (type !== undefined && ACCOUNT_TYPES.has(type)) return undefined;
+  if (route !== undefined && entitlements.routes?.includes(route) === false) return 'route';
+  if (type !== undefined && entitlements.types?.includes(type) === false) return 'type';
+  if (atMs !== undefined && entitlements.fromMs !== undefined && atMs < entitlements.fromMs) return 'before';
+  return undefined;
+}
+
+/** Those of the types asked for that the partner may have; undefined: all there are. */
+export function entitledTypes(
+  { entitlements: { types } }: Partner,
+  asked: readonly EventType[] | undefined,
+): readonly EventType[] | undefined {
+  return types === undefined ? asked : both([...types, ...ACCOUNT_TYPES], asked);
+}
+
+function both<T>(one: readonly T[] | undefined, other: readonly T[] | undefined): readonly T[] | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one.filter((each) => other.includes(each));
+}
+
+const least = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
+const most = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
