@@ -13,11 +13,12 @@ const NAMES: readonly (readonly [RegExp, VolumeKind])[] = [
   [/msme|t[12]\*?_?map|rarevtr|\bmge\b|fair|\basl\b|perf|\bmt[r_]|relax/i, 'mapping'],
 ];
 
-export function kindOf(header: DataSet, repetitions: number, slices: number): VolumeKind {
+export function kindOf(header: DataSet, repetitions: number, slices: number, isWeighted: boolean): VolumeKind {
   if (header.string('Modality') !== 'MR') return 'unknown';
   const types = header.strings('ImageType');
   if (types.includes('LOCALIZER')) return 'unknown';
-  if (header.number('DiffusionBValue') !== undefined || types.includes('DIFFUSION')) return 'diffusion';
+  // Not the b-value's presence: some makers write 0 into every scan.
+  if (isWeighted || (header.number('DiffusionBValue') ?? 0) > 0 || types.includes('DIFFUSION')) return 'diffusion';
   if (types.includes('FMRI')) return 'functional';
   if (types.includes('ASL') || types.some((type) => type.endsWith('MAP'))) return 'mapping';
   const names = ['SeriesDescription', 'ProtocolName', 'StudyDescription']

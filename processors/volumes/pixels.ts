@@ -1,4 +1,5 @@
-/** Stored values of one frame: 8, 16 and 32 bit of either sign, decoded and in little endian. */
+/** Stored values of one frame: integers of 8, 16 and 32 bit of either sign and IEEE 754 numbers, decoded and in little endian. */
+import type { StoredAs } from './volume.ts';
 
 export interface PixelFormat {
   readonly rows: number;
@@ -7,19 +8,31 @@ export interface PixelFormat {
   readonly bitsStored: number;
   readonly highBit: number;
   readonly isSigned: boolean;
+  readonly isFloat: boolean;
 }
 
+/** What values are read into. */
+export type Numbers = Float32Array | Uint8Array | Int8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+
 export function isReadable(format: PixelFormat): boolean {
-  const { rows, columns, bitsAllocated, bitsStored, highBit } = format;
+  const { rows, columns, bitsAllocated, bitsStored, highBit, isFloat } = format;
+  if (!(rows > 0) || !(columns > 0)) return false;
+  if (isFloat) return bitsAllocated === 32 || bitsAllocated === 64;
   return (
-    rows > 0 &&
-    columns > 0 &&
     (bitsAllocated === 8 || bitsAllocated === 16 || bitsAllocated === 32) &&
     bitsStored >= 1 &&
     bitsStored <= bitsAllocated &&
     highBit >= bitsStored - 1 &&
     highBit < bitsAllocated
   );
+}
+
+/** The smallest integers that hold all stored values; signed ones where they do, for most tools expect them. */
+export function integersFor({ bitsAllocated, bitsStored, isSigned }: PixelFormat): StoredAs['type'] {
+  if (bitsAllocated === 8) return isSigned ? 'int8' : 'uint8';
+  if (bitsStored < 16 || (bitsStored === 16 && isSigned)) return 'int16';
+  if (bitsStored === 16) return 'uint16';
+  return bitsStored < 32 || isSigned ? 'int32' : 'uint32';
 }
 
 /**
@@ -32,20 +45,23 @@ export function readFrame(
   format: PixelFormat,
   slope: number,
   intercept: number,
-  target: Float32Array,
+  target: Numbers,
 ): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const read = readerOf(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), format);
+  for (let i = 0; i < target.length; i++) target[i] = read(i) * slope + intercept;
+}
+
+function readerOf(view: DataView, format: PixelFormat): (index: number) => number {
+  const { bitsAllocated, isFloat, isSigned } = format;
+  if (isFloat) return bitsAllocated === 64 ? (i) => view.getFloat64(i * 8, true) : (i) => view.getFloat32(i * 4, true);
   // PS3.5 Section 8.1.1: what stands outside Bits Stored may be anything (old overlays); both shifts drop it, the second extends the sign.
   const left = 31 - format.highBit;
   const right = 32 - format.bitsStored;
-  const read =
-    format.bitsAllocated === 8
+  const stored =
+    bitsAllocated === 8
       ? (i: number) => view.getUint8(i)
-      : format.bitsAllocated === 16
+      : bitsAllocated === 16
         ? (i: number) => view.getUint16(i * 2, true)
         : (i: number) => view.getUint32(i * 4, true);
-  for (let i = 0; i < target.length; i++) {
-    const shifted = read(i) << left;
-    target[i] = (format.isSigned ? shifted >> right : shifted >>> right) * slope + intercept;
-  }
+  return isSigned ? (i) => (stored(i) << left) >> right : (i) => (stored(i) << left) >>> right;
 }

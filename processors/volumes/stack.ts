@@ -1,6 +1,8 @@
 /** Which frames stand in one grid, and in which order: by what makes them comparable, then by where they are. */
 import type { Frame } from './frame.ts';
-import { cross, dot } from './vector.ts';
+import { normalOf } from './geometry.ts';
+import { repetitionsOf, type Place } from './repetitions.ts';
+import { dot } from './vector.ts';
 import { type Finding, finding } from './volume.ts';
 
 const ORIENTATION_TOLERANCE = 1e-4;
@@ -18,20 +20,33 @@ export function groupFrames(frames: readonly Frame[]): readonly (readonly Frame[
   return groups;
 }
 
+/** How many directions the slices of a series have between them. */
+export function countOrientations(groups: readonly (readonly Frame[])[]): number {
+  const different: Frame[] = [];
+  for (const [first] of groups)
+    if (first !== undefined && !different.some((one) => isSameDirection(one, first))) different.push(first);
+  return different.length;
+}
+
 function isSameGrid(a: Frame, b: Frame): boolean {
-  const isClose = (one: readonly number[], other: readonly number[]) =>
-    one.every((value, index) => Math.abs(value - (other[index] ?? Number.NaN)) <= ORIENTATION_TOLERANCE);
   return (
     a.rows === b.rows &&
     a.columns === b.columns &&
     a.contrast === b.contrast &&
-    isClose(a.geometry.rowDirection, b.geometry.rowDirection) &&
-    isClose(a.geometry.columnDirection, b.geometry.columnDirection) &&
+    isSameDirection(a, b) &&
     isClose(a.geometry.pixelSpacingMm, b.geometry.pixelSpacingMm)
   );
 }
 
-interface Stack {
+function isSameDirection({ geometry: a }: Frame, { geometry: b }: Frame): boolean {
+  return isClose(a.rowDirection, b.rowDirection) && isClose(a.columnDirection, b.columnDirection);
+}
+
+function isClose(one: readonly number[], other: readonly number[]): boolean {
+  return one.every((value, index) => Math.abs(value - (other[index] ?? Number.NaN)) <= ORIENTATION_TOLERANCE);
+}
+
+export interface Stack {
   /** By repetition, then slice. */
   readonly frames: readonly (readonly Frame[])[];
   /** Middle of the distances between neighbouring slices. */
@@ -43,18 +58,10 @@ interface Stack {
 export function stackOf(group: readonly Frame[], findings: Finding[]): Stack | undefined {
   const first = group[0];
   if (first === undefined) return undefined;
-  const seriesInstanceUid = first.instance.item.seriesInstanceUid;
+  const { seriesInstanceUid } = first.instance.item;
+  const add = (code: Finding['code'], detail?: string) => findings.push(finding(code, seriesInstanceUid, detail));
   const { geometry } = first;
-  const normal = cross(geometry.rowDirection, geometry.columnDirection);
-  const tolerance = Math.min(0.01, geometry.thicknessMm * STEP_TOLERANCE);
-  const places: { readonly at: number; readonly frames: Frame[] }[] = [];
-  const placed = group.map((frame) => ({ frame, at: dot(frame.geometry.position, normal) }));
-  for (const { frame, at } of placed.toSorted((a, b) => a.at - b.at)) {
-    const last = places.at(-1);
-    if (last !== undefined && at - last.at <= tolerance) last.frames.push(frame);
-    else places.push({ at, frames: [frame] });
-  }
-  for (const place of places) place.frames.sort((a, b) => compareOrders(a.order, b.order));
+  const places = placesOf(group);
 
   const steps = places.slice(1).map((place, index) => place.at - (places[index]?.at ?? 0));
   const stepMm = steps.length === 0 ? geometry.thicknessMm : (steps.toSorted((a, b) => a - b)[steps.length >> 1] ?? 0);
@@ -64,38 +71,66 @@ export function stackOf(group: readonly Frame[], findings: Finding[]): Stack | u
     const areGaps = uneven.every(
       (step, i) => (missing[i] ?? 0) > 0 && Math.abs(step / stepMm - (missing[i] ?? 0) - 1) < 0.02,
     );
-    findings.push(
-      areGaps
-        ? finding(
-            'slices-missing',
-            seriesInstanceUid,
-            `${missing.reduce((a, b) => a + b, 0)} of ${places.length + missing.reduce((a, b) => a + b, 0)}`,
-          )
-        : finding('slices-irregular', seriesInstanceUid, `${uneven.length} of ${steps.length} steps differ`),
-    );
+    const lost = missing.reduce((a, b) => a + b, 0);
+    if (areGaps) add('slices-missing', `${lost} of ${places.length + lost}`);
+    else add('slices-irregular', `${uneven.length} of ${steps.length} steps differ`);
   }
-  const counts = places.map((place) => place.frames.length);
-  const repetitions = Math.min(...counts);
-  if (Math.max(...counts) !== repetitions)
-    findings.push(
-      finding('repetitions-incomplete', seriesInstanceUid, `${repetitions} of ${Math.max(...counts)} are whole`),
-    );
-  return {
-    frames: Array.from({ length: repetitions }, (_, t) =>
-      places.flatMap((place) => {
-        const frame = place.frames[t];
-        return frame === undefined ? [] : [frame];
-      }),
-    ),
-    stepMm,
-    isRegular: uneven.length === 0,
-  };
+  if (steps.length === 0) {
+    add('slice-single');
+    if (!geometry.isThicknessKnown) add('spacing-missing', 'a thickness of 1 mm is assumed');
+  }
+  const { frames, isMixed, whole, begun } = repetitionsOf(places);
+  if (whole < begun) add('repetitions-incomplete', `${whole} of ${begun} are whole`);
+  if (isMixed) add('repetitions-mixed');
+  if (group.some(({ isRescaleDamaged }) => isRescaleDamaged)) add('scale-damaged');
+  return { frames, stepMm, isRegular: uneven.length === 0 };
 }
 
-function compareOrders(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference;
+function placesOf(group: readonly Frame[]): readonly Place[] {
+  const geometry = group[0]?.geometry;
+  if (geometry === undefined) return [];
+  const normal = normalOf(geometry);
+  const tolerance = Math.min(0.01, geometry.thicknessMm * STEP_TOLERANCE);
+  const places: { readonly at: number; readonly frames: Frame[] }[] = [];
+  const placed = group.map((frame) => ({ frame, at: dot(frame.geometry.position, normal) }));
+  for (const { frame, at } of placed.toSorted((a, b) => a.at - b.at)) {
+    const last = places.at(-1);
+    if (last !== undefined && at - last.at <= tolerance) last.frames.push(frame);
+    else places.push({ at, frames: [frame] });
   }
-  return 0;
+  return places;
+}
+
+/** The same slice more than once: a study that was sent again under new UIDs, or an instance that came twice. */
+export function withoutDuplicates(frames: readonly Frame[], findings: Finding[]): readonly Frame[] {
+  const kept = new Map<string, Frame>();
+  for (const frame of frames) {
+    const key = identityOf(frame);
+    if (!kept.has(key)) kept.set(key, frame);
+  }
+  const item = frames[0]?.instance.item;
+  if (item !== undefined && kept.size < frames.length)
+    findings.push(
+      finding('slices-duplicate', item.seriesInstanceUid, `${frames.length - kept.size} of ${frames.length}`),
+    );
+  return [...kept.values()];
+}
+
+/** Equal for two frames that differ in nothing by which a repetition could be told from another. */
+function identityOf({
+  instance,
+  geometry,
+  contrast,
+  order,
+  weighting,
+  acquiredMs,
+  tile,
+  rows,
+  columns,
+}: Frame): string {
+  const { position, rowDirection, columnDirection } = geometry;
+  return JSON.stringify([
+    ...[position, rowDirection, columnDirection, tile, rows, columns],
+    ...[contrast, order, instance.number, weighting, acquiredMs],
+  ]);
 }

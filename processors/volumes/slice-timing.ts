@@ -1,0 +1,90 @@
+/** When each slice of a repetition was taken. */
+import { gunzipSync } from 'node:zlib';
+import type { DataSet } from '../../core/dicom/data-set.ts';
+import type { Frame } from './frame.ts';
+
+const GE_PROTOCOL = { creator: 'GEMS_SERS_01', group: 0x0025, element: 0x1b } as const;
+/** Some kilobytes in fact. */
+const MAX_PROTOCOL_BYTES = 1024 * 1024;
+/** GE's SLICEORDER: every second slice first. */
+const INTERLEAVED = '1';
+/** A slice acquired this long after the repetition's end belongs to no repetition of this length. */
+const SLACK = 1.02;
+
+/**
+ * After the start of the repetition, by slice; undefined when the header does not say, or says what cannot be.
+ *
+ * @param repetitions - by repetition, then slice
+ * @param header - of one instance of the series
+ * @param repetitionTimeMs - from one repetition to the next
+ */
+export function sliceTimesOf(
+  repetitions: readonly (readonly Frame[])[],
+  header: DataSet,
+  repetitionTimeMs: number | undefined,
+): readonly number[] | undefined {
+  // The clock of a first repetition may have started before its first slice: the second is as the others are.
+  const frames = repetitions[1] ?? repetitions[0] ?? [];
+  if (frames.length < 2 || header.string('MRAcquisitionType') === '3D') return undefined;
+  const stated = valuesOf(frames, ({ sliceTimeMs }) => sliceTimeMs);
+  if (stated !== undefined) return fromZero(stated);
+  const clock = valuesOf(frames, ({ acquiredMs }) => acquiredMs);
+  if (clock !== undefined && repetitionTimeMs !== undefined && isTimeSeries(repetitions, header)) {
+    const times = fromZero(clock);
+    const last = Math.max(...times);
+    if (last > 0 && last < repetitionTimeMs * SLACK) return times;
+  }
+  return repetitionTimeMs === undefined ? undefined : geSliceTimes(frames, header, repetitionTimeMs);
+}
+
+/** Of other scans the clock says when the last shot of a slice was, which is of no use. */
+function isTimeSeries(repetitions: readonly unknown[], header: DataSet): boolean {
+  return (
+    repetitions.length > 1 ||
+    header.string('EchoPlanarPulseSequence') === 'YES' ||
+    header.strings('ScanningSequence').includes('EP')
+  );
+}
+
+/** GE says in its protocol whether it took every second slice first; Instance Numbers follow the prescription. */
+function geSliceTimes(
+  frames: readonly Frame[],
+  header: DataSet,
+  repetitionTimeMs: number,
+): readonly number[] | undefined {
+  const order = geProtocolValue(header, 'SLICEORDER');
+  if (order === undefined) return undefined;
+  const prescribed = frames.toSorted((a, b) => a.instance.number - b.instance.number);
+  const acquired =
+    order === INTERLEAVED
+      ? [...prescribed.filter((_, i) => i % 2 === 0), ...prescribed.filter((_, i) => i % 2 === 1)]
+      : prescribed;
+  const times = new Map(acquired.map((frame, index) => [frame, (index * repetitionTimeMs) / frames.length]));
+  return frames.map((frame) => times.get(frame) ?? 0);
+}
+
+/** One value of GE's protocol data block, a gzip file of lines `NAME "value"` behind its length. */
+export function geProtocolValue(header: DataSet, name: string): string | undefined {
+  const block = header.privateElement(GE_PROTOCOL.creator, GE_PROTOCOL.group, GE_PROTOCOL.element)?.value;
+  if (block === undefined || block.length < 6 || block[4] !== 0x1f || block[5] !== 0x8b) return undefined;
+  try {
+    const text = gunzipSync(block.subarray(4), { maxOutputLength: MAX_PROTOCOL_BYTES }).toString('latin1');
+    return new RegExp(`^(?:set )?${name} "([^"]*)"`, 'm').exec(text)?.[1];
+  } catch {
+    // A protocol that is damaged, or cut off by an archive, says nothing; the pictures are not worse for it.
+    return undefined;
+  }
+}
+
+function valuesOf(
+  frames: readonly Frame[],
+  valueOf: (frame: Frame) => number | undefined,
+): readonly number[] | undefined {
+  const values = frames.map(valueOf);
+  return values.every((value) => value !== undefined) ? values : undefined;
+}
+
+function fromZero(times: readonly number[]): readonly number[] {
+  const first = times.reduce((a, b) => Math.min(a, b), Infinity);
+  return times.map((time) => time - first);
+}
