@@ -79,6 +79,26 @@ export const EVENTS = {
       evidence: z.array(completionEvidence).optional(),
     }),
   },
+  'study.pulled': {
+    stream: 'hub.ingest.v1',
+    about: 'A pull has fetched a study, and the ledger holds as many instances of it as its source has.',
+    data: z.strictObject({
+      studyInstanceUid: uid,
+      pull: name,
+      instances: z.int().min(1),
+      attempts: z.int().min(1),
+    }),
+  },
+  'pull.failed': {
+    stream: 'hub.ingest.v1',
+    about: 'A study could not be fetched whole from the source of a pull; it is tried again when it is found again.',
+    data: z.strictObject({
+      studyInstanceUid: uid,
+      pull: name,
+      reason: name,
+      attempts: z.int().min(1),
+    }),
+  },
   'study.routed': {
     stream: 'hub.work.v1',
     about: 'A route matched; one event a matching route (and, with perSeries, one for the matching series together).',

@@ -13,6 +13,7 @@ import type {
   StudyInstanceUid,
   TransferSyntaxUid,
 } from './identifiers.ts';
+import type { PullsLedger } from './ledger/pulls.ts';
 import type { BlobRef, InstanceItem, RunItem } from './store.ts';
 
 /** An event as its maker describes it; the ledger gives it a UUIDv7 and a position. */
@@ -658,6 +659,7 @@ export interface Ledger {
       }[]
     >;
   };
+  readonly pulls: PullsLedger;
   /** What may have one owner among replicas of the hub. A fence only grows: whoever has an old one has lost the lease. */
   readonly crosswalk: CrosswalkLedger;
   readonly leases: {

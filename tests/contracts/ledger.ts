@@ -9,6 +9,7 @@ import { describeDeliveries } from './ledger-deliveries.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
 import { describeLeases } from './ledger-leases.ts';
+import { describePulls } from './ledger-pulls.ts';
 import { describeQuarantine } from './ledger-quarantine.ts';
 import { describeRetention } from './ledger-retention.ts';
 import { describeRuns } from './ledger-runs.ts';
@@ -48,6 +49,7 @@ export function describeLedger(
     describe('deliveries', () => describeDeliveries(subject));
     describe('quarantine', () => describeQuarantine(subject));
     describe('storage commitments', () => describeCommitments(subject));
+    describe('pulls', () => describePulls(subject));
     describe('leases', () => describeLeases(subject));
     describe('crosswalk', () => describeCrosswalk(subject));
     describe('events, groups and tokens', () => describeEvents(subject));

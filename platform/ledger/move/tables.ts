@@ -56,6 +56,10 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   { name: 'crosswalk_uids', key: ['uid_key', 'kind', 'part'] },
   { name: 'leases', key: ['name'] },
   { name: 'key_fingerprints', key: ['purpose'] },
+  { name: 'pull_states', key: ['pull'] },
+  { name: 'pull_runs', key: ['pull_run'] },
+  { name: 'pull_questions', key: ['question'] },
+  { name: 'pull_studies', key: ['entry'] },
 ];
 
 /** Working sets are long texts; other rows are short. */

@@ -11,6 +11,7 @@ import { openIntake } from './intake.ts';
 import { jobWrites } from './jobs.ts';
 import { leaseWrites } from './leases.ts';
 import { openHolds, quarantineReads, quarantineWrites } from './quarantine.ts';
+import { pullReads, pullWrites } from './pulls.ts';
 import { retentionReads, retentionWrites } from './retention.ts';
 import { keyWrites } from './nodes.ts';
 import { openReplay, runReads, runWrites } from './runs.ts';
@@ -40,6 +41,7 @@ export function openWrites(db: Database) {
     groups: groupWrites(db),
     leases: leaseWrites(db),
     keys: keyWrites(db),
+    pulls: pullWrites(db, log),
     tokens: tokenWrites(db),
     retention: retentionWrites(db),
   };
@@ -56,6 +58,7 @@ export function openReads(db: Database) {
     crosswalk: crosswalkReads(db),
     quarantine: quarantineReads(db),
     events: eventReads(db),
+    pulls: pullReads(db),
     groups: groupReads(db),
     tokens: tokenReads(db),
     retention: retentionReads(db),
