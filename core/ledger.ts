@@ -4,7 +4,11 @@
  * transaction. Every method may be repeated after a crash: what was done is not done twice.
  */
 import type { CommittedList, CompletionEvidence, CompletionSignal, SourceAnswer } from './completion.ts';
+import type { DeliveryLedger, DeliveryPriority } from './ledger/deliveries.ts';
 import type { EventType, HubEvent, PositionedEvent, Stream } from './events.ts';
+import type { PartnersLedger } from './ledger/partners.ts';
+import type { WebhooksLedger } from './ledger/webhooks.ts';
+import type { PartnerScope } from './partners.ts';
 import type { CrosswalkLedger, CrosswalkPart } from './ledger/crosswalk.ts';
 import type {
   SeriesInstanceUid,
@@ -222,6 +226,8 @@ export interface NewDelivery {
   readonly destination: string;
   readonly partner?: string;
   readonly releasedStudyInstanceUid: string;
+  /** `normal` where it is not said. */
+  readonly priority?: DeliveryPriority;
 }
 export interface DeliveryAttempt {
   readonly attempt: number;
@@ -232,8 +238,14 @@ export interface DeliveryAttempt {
   readonly retry?: string;
   /** Never a patient value: an error's own sentence. */
   readonly detail?: string;
+  /** What was asked last and what the answer was, in a line each: `POST /studies, 10 instances`, `200`. */
+  readonly request?: string;
+  readonly answer?: string;
+  /** Read from the store for it. */
+  readonly sizeBytes?: number;
 }
 export interface DeliveryRow extends NewDelivery {
+  readonly priority: DeliveryPriority;
   readonly state: DeliveryState;
   readonly studyInstanceUid: StudyInstanceUid;
   readonly revision: number;
@@ -243,6 +255,8 @@ export interface DeliveryRow extends NewDelivery {
   readonly attempts: number;
   readonly dueAt?: string;
   readonly reason?: string;
+  /** Error code of the last attempt, if that failed. */
+  readonly code?: string;
   readonly correlationId: string;
 }
 export interface LeasedDelivery extends DeliveryRow {
@@ -253,6 +267,8 @@ export interface LeasedDelivery extends DeliveryRow {
   readonly delivered: readonly string[];
   /** Instances of which the destination may have another content, from another run of this revision or an earlier one. */
   readonly revised: readonly string[];
+  /** Its destination has failed again and again since then; this one goes to see whether it still does. */
+  readonly breakerOpenedAt?: string;
 }
 
 export interface NewQuarantine {
@@ -353,6 +369,8 @@ export interface TokenRow {
   readonly expiresAt?: string;
   readonly lastUsedAt?: string;
   readonly revokedAt?: string;
+  /** Of a partner's token. Absent: it was made before tokens had scopes. */
+  readonly scopes?: readonly PartnerScope[];
 }
 
 /** Pages of lists: newest first; `before` is the identifier (study UID, delivery ID, quarantine ID) of the last row of the page before. */
@@ -538,45 +556,7 @@ export interface Ledger {
       }[]
     >;
   };
-  readonly deliveries: {
-    open(inbox: InboxEntry, deliveries: readonly NewDelivery[]): Promise<'recorded' | 'already'>;
-    /** Due deliveries of the destinations named, each leased; at most `limit` a destination are under way at once. */
-    claim(
-      owner: string,
-      leaseMs: number,
-      now: Date,
-      limits: Readonly<Record<string, number>>,
-    ): Promise<readonly LeasedDelivery[]>;
-    renew(deliveryId: string, fence: number, leaseMs: number, now: Date): Promise<boolean>;
-    succeed(deliveryId: string, fence: number, attempt: DeliveryAttempt, events: readonly NewEvent[]): Promise<boolean>;
-    /** `retryAt` undefined: a dead letter. `delivered`: instances that did get through. */
-    fail(
-      deliveryId: string,
-      fence: number,
-      attempt: DeliveryAttempt,
-      delivered: readonly string[],
-      retryAt: Date | undefined,
-      events: readonly NewEvent[],
-    ): Promise<boolean>;
-    /** Leaves the delivery to whoever claims it next, at once, and does not count the attempt. False: an old fence. */
-    giveBack(deliveryId: string, fence: number, delivered: readonly string[], now: Date): Promise<boolean>;
-    /** Destinations that pending deliveries are for. */
-    waitingFor(): Promise<readonly string[]>;
-    list(
-      page: Page & {
-        readonly state?: DeliveryState;
-        readonly destination?: string;
-        readonly study?: string;
-      },
-    ): Promise<readonly DeliveryRow[]>;
-    get(deliveryId: string): Promise<(DeliveryRow & { readonly history: readonly DeliveryAttempt[] }) | undefined>;
-    /** A dead letter or a done delivery goes out again, same id. False: not in a state to be replayed. */
-    replay(deliveryId: string): Promise<boolean>;
-    /** Gives up a dead letter, for good: nothing is kept for it any longer. False: it is none. */
-    cancel(deliveryId: string): Promise<boolean>;
-    dead(): Promise<readonly { readonly destination: string; readonly deliveries: number }[]>;
-    nextDue(): Promise<Date | undefined>;
-  };
+  readonly deliveries: DeliveryLedger;
   /** Tables `commitments` and `commitment_items`. */
   readonly commitments: {
     /** A repeat of what was reported, or could not be, is decided and reported once more. */
@@ -678,6 +658,8 @@ export interface Ledger {
      */
     agree(purpose: string, fingerprint: string): Promise<boolean>;
   };
+  readonly partners: PartnersLedger;
+  readonly webhooks: WebhooksLedger;
   readonly tokens: {
     create(
       token: Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & {
@@ -687,7 +669,14 @@ export interface Ledger {
     /** Only a token that may be used now: not revoked, not expired. Notes when it was used, to the minute. */
     find(secretSha256: string): Promise<TokenRow | undefined>;
     list(): Promise<readonly TokenRow[]>;
+    ofPartner(partner: string): Promise<readonly TokenRow[]>;
     revoke(tokenId: string): Promise<boolean>;
+    /** A new token of the same partner takes over; the old one ends then, if not before. False: the old one cannot be used. */
+    replace(
+      tokenId: string,
+      token: Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & { readonly secretSha256: string },
+      oldUntil: Date,
+    ): Promise<boolean>;
   };
   /**
    * What may be removed. Rows go before bytes: what is expired is not known any more when a file is removed, and a crash

@@ -6,6 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { NewQuarantine, RunStep } from '../../../core/ledger.ts';
 import type { CrosswalkPart } from '../../../core/ledger/crosswalk.ts';
 import { crosswalkWriter } from './crosswalk.ts';
+import type { ClaimTag } from './claims.ts';
 import { WORK } from './locks.ts';
 import type { Database, Script } from './script.ts';
 import type { EventLog, SealedEvent } from './events.ts';
@@ -35,8 +36,12 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
     `SELECT job FROM jobs WHERE state IN ('waiting', 'running') AND ready_at <= ? ORDER BY ready_at, job LIMIT ?${db.dialect.skipLocked}`,
   );
   const lease = db.query<{ job_id: string; run: number; step: number; attempt: number; fence: number }>(
-    `UPDATE jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1, ready_at = ? WHERE job = ?
+    `UPDATE jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1, ready_at = ?, claim = ? WHERE job = ?
      RETURNING job_id, run, step, attempt, fence`,
+  );
+  // Nobody was told of these: the connection broke, or the thread that asked could not read on.
+  const claimedBy = db.query<LeasedRow>(
+    `SELECT job, run, step, attempt FROM jobs WHERE claim = ? AND state = 'running'${db.dialect.forUpdate}`,
   );
   // Ended without an outcome: given back. Not ended at all: whoever had it died.
   const past = db.query<{ failures: number; losses: number }>(
@@ -71,11 +76,25 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
   };
 
   return {
-    *claim(now: Date, owner: string, leaseMs: number, at: Date, limit: number): Script<readonly ClaimedJob[]> {
+    *claim(
+      now: Date,
+      owner: string,
+      leaseMs: number,
+      at: Date,
+      limit: number,
+      tag: ClaimTag,
+    ): Script<readonly ClaimedJob[]> {
       const claimed: ClaimedJob[] = [];
       yield* db.lock(WORK, 'shared');
+      for (const claim of tag.lost) {
+        for (const row of yield* claimedBy.all(claim)) {
+          yield* setJob.send('waiting', at.getTime(), row.job);
+          yield* setRun.send('waiting', row.step, row.run);
+          yield* endAttempt(row, now, undefined, 'given back');
+        }
+      }
       for (const { job } of yield* ready.all(at.getTime(), limit)) {
-        const row = yield* lease.get(at.getTime() + leaseMs, job);
+        const row = yield* lease.get(at.getTime() + leaseMs, tag.claim, job);
         const run = row === undefined ? undefined : yield* runOf.get(row.run);
         if (row === undefined || run === undefined) continue;
         const { failures = 0, losses = 0 } = (yield* past.get(job)) ?? {};

@@ -1,7 +1,9 @@
 /** The methods of the port, as calls to the writer and queries of the reader; events are checked here, in the thread that made them. */
-import type { Ledger, LeasedDelivery, LeasedJob, NewEvent } from '../../../core/ledger.ts';
+import type { Ledger, LeasedDelivery, LeasedJob, NewEvent, RunRow } from '../../../core/ledger.ts';
 import type { Clock } from '../../../core/ports.ts';
 import type { InstanceItem, RunItem } from '../../../core/store.ts';
+import { Claims } from './claims.ts';
+import type { ClaimedDelivery } from './delivery-claims.ts';
 import { type SealedEvent, sealEvent } from './events.ts';
 import { prepareInstance } from './intake.ts';
 import type { Reads, Writes } from './operations.ts';
@@ -43,11 +45,15 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
    * A late instance brings its series along; what the destination has of an earlier revision, byte for byte, stays at home.
    * What went there with other bytes has to go, whatever it says to its UID.
    */
-  const sentBefore = function* (deliveryId: string, items: readonly RunItem[]): Script<SentBefore> {
+  const sentBefore = function* (
+    deliveryId: string,
+    items: readonly RunItem[],
+    runOf: (runId: string) => Script<RunRow | undefined>,
+  ): Script<SentBefore> {
     const delivered = new Set<string>();
     const digests = new Map<string, Set<string>>();
     for (const { runId, isDelivered } of yield* reads.deliveries.otherRuns(deliveryId)) {
-      for (const item of (yield* reads.runs.get(runId))?.items ?? []) {
+      for (const item of (yield* runOf(runId))?.items ?? []) {
         if (item.kind !== 'instance') continue;
         if (isDelivered) delivered.add(identityOf(item));
         digests.set(item.sopInstanceUid, (digests.get(item.sopInstanceUid) ?? new Set()).add(item.sha256));
@@ -61,6 +67,33 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       revised: ours.filter(isRevised).map(({ sopInstanceUid }) => sopInstanceUid),
     };
   };
+
+  /** The working set can be a megabyte, and a run goes to many destinations: it is read once for all of a claim. */
+  const leasedDeliveries = function* (claimed: readonly ClaimedDelivery[]): Script<readonly LeasedDelivery[]> {
+    const leased: LeasedDelivery[] = [];
+    const runs = new Map<string, RunRow>();
+    const runOf = function* (runId: string): Script<RunRow | undefined> {
+      const run = runs.get(runId) ?? (yield* reads.runs.get(runId));
+      if (run !== undefined) runs.set(runId, run);
+      return run;
+    };
+    for (const { deliveryId, runId, fence, attempt, breakerOpenedAtMs } of claimed) {
+      const row = yield* reads.deliveries.row(deliveryId);
+      const run = yield* runOf(runId);
+      if (row === undefined || run === undefined) continue;
+      const before = yield* sentBefore(deliveryId, run.items, runOf);
+      const { sent, missing } = yield* reads.deliveries.delivered(deliveryId);
+      const delivered = new Set([...sent, ...before.delivered]);
+      for (const sopInstanceUid of missing) delivered.delete(sopInstanceUid);
+      leased.push({
+        ...{ ...row, fence, attempt, items: run.items, delivered: [...delivered], revised: before.revised },
+        ...(breakerOpenedAtMs === undefined ? {} : { breakerOpenedAt: new Date(breakerOpenedAtMs).toISOString() }),
+      });
+    }
+    return leased;
+  };
+  const claimDeliveries = new Claims();
+  const claimJobs = new Claims();
 
   return {
     instances: {
@@ -97,18 +130,20 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
         write('runs', 'open', inbox, study, runs.map(prepareRun), seal(events)),
       start: async (inbox, runId, eventsWithoutSteps = []) =>
         write('runs', 'start', inbox, runId, seal(eventsWithoutSteps)),
-      async claim(owner, leaseMs, now, limit) {
-        const claimed = await write('jobs', 'claim', owner, leaseMs, now, limit);
-        // The working set can be a megabyte: it is read here, not copied from thread to thread.
-        return read(function* () {
-          const jobs: LeasedJob[] = [];
-          for (const { runId, ...job } of claimed) {
-            const run = yield* reads.runs.get(runId);
-            if (run !== undefined) jobs.push({ ...job, run });
-          }
-          return jobs;
-        });
-      },
+      claim: (owner, leaseMs, now, limit) =>
+        claimJobs.run(
+          (tag) => write('jobs', 'claim', owner, leaseMs, now, limit, tag),
+          // The working set can be a megabyte: it is read here, not copied from thread to thread.
+          (claimed) =>
+            read(function* () {
+              const jobs: LeasedJob[] = [];
+              for (const { runId, ...job } of claimed) {
+                const run = yield* reads.runs.get(runId);
+                if (run !== undefined) jobs.push({ ...job, run });
+              }
+              return jobs;
+            }),
+        ),
       renew: (jobId, fence, leaseMs, now) => write('jobs', 'renew', jobId, fence, leaseMs, now),
       finishStep: async (jobId, fence, { items, events, crosswalk = [] }) =>
         write('jobs', 'finishStep', jobId, fence, JSON.stringify(items), seal(events), crosswalk),
@@ -123,36 +158,31 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     },
     deliveries: {
       open: (inbox, deliveries) => write('deliveries', 'open', inbox, deliveries),
-      async claim(owner, leaseMs, now, limits) {
-        const claimed = await write('deliveries', 'claim', owner, leaseMs, now, limits);
-        return read(function* () {
-          const leased: LeasedDelivery[] = [];
-          for (const { deliveryId, runId, fence, attempt } of claimed) {
-            const delivery = yield* reads.deliveries.get(deliveryId);
-            const run = yield* reads.runs.get(runId);
-            if (delivery === undefined || run === undefined) continue;
-            const { history: _history, ...row } = delivery;
-            const before = yield* sentBefore(deliveryId, run.items);
-            const delivered = [...(yield* reads.deliveries.delivered(deliveryId)), ...before.delivered];
-            leased.push({ ...row, fence, attempt, items: run.items, delivered, revised: before.revised });
-          }
-          return leased;
-        });
-      },
+      claim: (_owner, leaseMs, now, limits, options = {}) =>
+        claimDeliveries.run(
+          (tag) => write('deliveries', 'claim', tag, leaseMs, now, limits, options),
+          (claimed) => read(() => leasedDeliveries(claimed)),
+        ),
       renew: (deliveryId, fence, leaseMs, now) => write('deliveries', 'renew', deliveryId, fence, leaseMs, now),
       succeed: async (deliveryId, fence, attempt, events) =>
         write('deliveries', 'succeed', deliveryId, fence, attempt, seal(events)),
-      fail: async (deliveryId, fence, attempt, delivered, retryAt, events) =>
-        write('deliveries', 'fail', deliveryId, fence, attempt, delivered, retryAt, seal(events)),
+      fail: async (deliveryId, fence, attempt, delivered, retryAt, events, notes = {}) =>
+        write('deliveries', 'fail', deliveryId, fence, attempt, delivered, retryAt, seal(events), notes),
       giveBack: (deliveryId, fence, delivered, now) =>
         write('deliveries', 'giveBack', deliveryId, fence, delivered, now),
       waitingFor: () => read(() => reads.deliveries.waitingFor()),
       list: (page) => read(() => reads.deliveries.list(page)),
+      count: (filter, atMost) => read(() => reads.deliveries.count(filter, atMost)),
       get: (deliveryId) => read(() => reads.deliveries.get(deliveryId)),
       replay: (deliveryId) => write('deliveries', 'replay', deliveryId),
+      retry: (deliveryId) => write('deliveries', 'retry', deliveryId),
       cancel: (deliveryId) => write('deliveries', 'cancel', deliveryId),
+      actOnMany: (action, filter, page) => write('deliveries', 'actOnMany', action, filter, page),
+      send: (delivery) => write('deliveries', 'send', delivery),
       dead: () => read(() => reads.deliveries.dead()),
-      nextDue: () => read(() => reads.deliveries.nextDue()),
+      pending: () => read(() => reads.deliveries.pending()),
+      breakers: (now) => read(() => reads.deliveries.breakers(now)),
+      nextDue: (after) => read(() => reads.deliveries.nextDue(after)),
     },
     commitments: {
       request: (request, decideBy) => write('commitments', 'request', request, decideBy),
@@ -233,6 +263,41 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       usage: () => read(() => reads.retention.usage()),
     },
     keys: { agree: (purpose, fingerprint) => write('keys', 'agree', purpose, fingerprint) },
+    partners: {
+      grants: () => read(() => reads.partners.grants()),
+      setGrant: (partner, grant) => write('partners', 'setGrant', partner, grant),
+      project: async (inbox, events, release) => write('partners', 'project', inbox, seal(events), release),
+      releasesOf: (partner, study) => read(() => reads.partners.releasesOf(partner, study)),
+      releases: (partner, page) => read(() => reads.partners.releases(partner, page)),
+      deliveries: (partner, page) => read(() => reads.partners.deliveries(partner, page)),
+      delivery: (partner, deliveryId) => read(() => reads.partners.delivery(partner, deliveryId)),
+      positionBefore: (stream, at) => read(() => reads.partners.positionBefore(stream, at)),
+    },
+    webhooks: {
+      create: (webhook, limit) => write('webhooks', 'create', webhook, limit),
+      list: (partner) => read(() => reads.webhooks.list(clock.now(), partner)),
+      get: (partner, id) => read(() => reads.webhooks.get(clock.now(), partner, id)),
+      change: (partner, id, change) => write('webhooks', 'change', partner, id, change),
+      remove: (partner, id) => write('webhooks', 'remove', partner, id),
+      rotate: (partner, id, secret, until) => write('webhooks', 'rotate', partner, id, secret, until),
+      test: (partner, id, messageId, type) => write('webhooks', 'test', partner, id, messageId, type),
+      messages: (partner, id, page) => read(() => reads.webhooks.messages(partner, id, page)),
+      message: (partner, id, messageId) => read(() => reads.webhooks.message(partner, id, messageId)),
+      redeliver: (partner, id, messageId) => write('webhooks', 'redeliver', partner, id, messageId),
+      redeliverSince: (partner, id, since, states) => write('webhooks', 'redeliverSince', partner, id, since, states),
+      fanOut: (partners) => write('webhooks', 'fanOut', partners),
+      async claim(options) {
+        const claimed = await write('webhooks', 'claim', options);
+        return claimed.length === 0 ? [] : read(() => reads.webhooks.leased(clock.now(), claimed));
+      },
+      nextDue: (partners) => read(() => reads.webhooks.nextDue(partners)),
+      succeed: (messageId, id, fence, attempt) => write('webhooks', 'succeed', messageId, id, fence, attempt),
+      fail: (messageId, id, fence, attempt, then) => write('webhooks', 'fail', messageId, id, fence, attempt, then),
+      cancel: (messageId, id, fence) => write('webhooks', 'cancel', messageId, id, fence),
+      giveBack: (messageId, id, fence, now) => write('webhooks', 'giveBack', messageId, id, fence, now),
+      disable: async (id, because, events) => write('webhooks', 'disable', id, because, seal(events)),
+      prune: (before) => write('webhooks', 'prune', before),
+    },
     tokens: {
       create: (token) => write('tokens', 'create', token),
       async find(secretSha256) {
@@ -246,6 +311,8 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       },
       list: () => read(() => reads.tokens.list()),
       revoke: (tokenId) => write('tokens', 'revoke', tokenId),
+      ofPartner: (partner) => read(() => reads.tokens.ofPartner(partner)),
+      replace: (tokenId, token, oldUntil) => write('tokens', 'replace', tokenId, token, oldUntil),
     },
   };
 }

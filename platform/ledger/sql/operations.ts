@@ -2,7 +2,8 @@
 import { commitmentReads, commitmentWrites } from './commitments.ts';
 import { completionReads, completionWrites } from './completion.ts';
 import { crosswalkReads } from './crosswalk.ts';
-import { deliveryReads, deliveryWrites } from './deliveries.ts';
+import { deliveryWrites } from './deliveries.ts';
+import { deliveryReads } from './delivery-lists.ts';
 import type { Database, Script } from './script.ts';
 import { eventReads, eventWrites, openEventLog } from './events.ts';
 import { groupReads, groupWrites } from './groups.ts';
@@ -14,10 +15,13 @@ import { openHolds, quarantineReads, quarantineWrites } from './quarantine.ts';
 import { pullReads, pullWrites } from './pulls.ts';
 import { retentionReads, retentionWrites } from './retention.ts';
 import { keyWrites } from './nodes.ts';
+import { partnerReads, partnerWrites } from './partners.ts';
 import { openReplay, runReads, runWrites } from './runs.ts';
 import { studyReads, studyWrites } from './studies.ts';
 import { timelineReads } from './timeline.ts';
 import { tokenReads, tokenWrites } from './tokens.ts';
+import { webhookQueue, webhookSending } from './webhook-sending.ts';
+import { webhookReads, webhookWrites } from './webhooks.ts';
 
 export type Writes = ReturnType<typeof openWrites>;
 export type Reads = ReturnType<typeof openReads>;
@@ -43,6 +47,8 @@ export function openWrites(db: Database) {
     keys: keyWrites(db),
     pulls: pullWrites(db, log),
     tokens: tokenWrites(db),
+    partners: partnerWrites(db, log),
+    webhooks: { ...webhookWrites(db, log), ...webhookSending(db) },
     retention: retentionWrites(db),
   };
 }
@@ -61,6 +67,8 @@ export function openReads(db: Database) {
     pulls: pullReads(db),
     groups: groupReads(db),
     tokens: tokenReads(db),
+    partners: partnerReads(db),
+    webhooks: { ...webhookReads(db), ...webhookQueue(db) },
     retention: retentionReads(db),
   };
 }

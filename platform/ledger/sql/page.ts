@@ -4,7 +4,7 @@ import type { Page } from '../../../core/ledger.ts';
 import type { Database, Parameter, Script, Statement } from './script.ts';
 
 /** A condition with its parameters; with an undefined parameter it does not apply. */
-type Condition = readonly [sql: string, ...parameters: readonly Parameter[]];
+export type Condition = readonly [sql: string, ...parameters: readonly Parameter[]];
 
 type List<Row> = (page: Page, ...conditions: readonly Condition[]) => Script<readonly Row[]>;
 

@@ -61,8 +61,8 @@ export function timelineReads(db: Database): (study: StudyInstanceUid) => Script
        FROM runs r JOIN deliveries d USING (run) WHERE r.study = (SELECT study FROM own)
      UNION ALL
      SELECT 7, entry, started_at, 'delivery.attempted',
-            ${object(`'deliveryId', delivery_id, 'destination', destination, 'attempt', a.attempt, 'outcome', outcome,
-                        'code', code, 'retry', retry, 'detail', detail, 'durationMs', duration_ms`)}
+            ${object(`'deliveryId', delivery_id, 'destination', destination, 'attempt', a.attempt, 'outcome', a.outcome,
+                        'code', a.code, 'retry', a.retry, 'detail', detail, 'durationMs', duration_ms`)}
        FROM runs r JOIN deliveries USING (run) JOIN delivery_attempts a USING (delivery) WHERE r.study = (SELECT study FROM own)
      UNION ALL
      SELECT 8, delivery, CAST(d.ready_at AS TEXT), 'delivery.cancelled',
