@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { HubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { DataFolder } from './platform/data-folder.ts';
+import { CROSSWALK_PURPOSE } from './processors/crosswalk/codec.ts';
 import { SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
 import type { Stage } from './shapes.ts';
 
@@ -35,8 +36,8 @@ export async function requireSameKeys(
 }
 
 function purposesOf(stages: ReadonlySet<Stage>): readonly string[] {
-  const ofGateway = stages.has('gateway') ? [FEED_PURPOSE, SIGNING_PURPOSE] : [];
-  const ofProcessors = stages.has('processors') ? [DEIDENTIFY_PURPOSE, SIGNING_PURPOSE] : [];
+  const ofGateway = stages.has('gateway') ? [FEED_PURPOSE, SIGNING_PURPOSE, CROSSWALK_PURPOSE] : [];
+  const ofProcessors = stages.has('processors') ? [DEIDENTIFY_PURPOSE, SIGNING_PURPOSE, CROSSWALK_PURPOSE] : [];
   return [...new Set([...ofGateway, ...ofProcessors])];
 }
 

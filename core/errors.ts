@@ -384,6 +384,20 @@ export const ERRORS = {
     remedy: 'Pack it in several files, or raise the limits under zip of the watched folder.',
   },
   // Processing
+  'crosswalk.unreadable': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'The crosswalk cannot be opened',
+    remedy: 'The key crosswalk is not the one it was sealed with: bring back keys/crosswalk.key or HUB_CROSSWALK_KEY.',
+  },
+  'return.refused': {
+    dimse: 0xa900,
+    http: 409,
+    retry: 'permanent',
+    title: 'What a partner returned cannot be led back',
+    remedy: 'Look at the detail of its quarantine entry; the partner has to return it anew once it is mended.',
+  },
   'policy.unsafe': {
     dimse: 0x0110,
     http: 409,

@@ -2,6 +2,7 @@
 import type * as z from 'zod';
 import type { Diagnosis } from './diagnosis.ts';
 import type { NewEvent } from './ledger.ts';
+import type { CrosswalkLedger, CrosswalkPart } from './ledger/crosswalk.ts';
 import type { Logger } from './ports.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { ObjectStore, PackWriter, RunItem } from './store.ts';
@@ -41,6 +42,8 @@ export interface ProcessorContext<Options> {
   readonly pack: PackWriter;
   /** 32 secret bytes that belong to the purpose; the same on every start. */
   secret(purpose: string): Promise<Uint8Array>;
+  /** Absent where a step is worked without a ledger. */
+  readonly crosswalk?: CrosswalkLedger;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** 0 … 1, for whoever watches. */
@@ -52,6 +55,8 @@ export type ProcessorResult =
       readonly outcome: 'done';
       readonly items: readonly RunItem[];
       readonly events: readonly ResultEvent[];
+      /** What got new identifiers, or is known by those it came with. */
+      readonly crosswalk?: readonly CrosswalkPart[];
     }
   /** The whole run is held; nothing of it leaves. */
   | {

@@ -121,11 +121,11 @@ export async function attemptStep(
         await quarantine('held', { reason, detail, items: quarantinedItems(job, new Set(sopInstanceUids)) });
         return undefined;
       }
-      const { items } = result;
+      const { items, crosswalk = [] } = result;
       let isRecorded: boolean;
       try {
         const events = eventsOf(run, result.events, items);
-        isRecorded = await ledger.runs.finishStep(jobId, fence, { items, events });
+        isRecorded = await ledger.runs.finishStep(jobId, fence, { items, events, crosswalk });
       } catch (error) {
         // A fact the ledger does not take (too large, a defect of the plug-in) must not be worked again for ever.
         return await fail(toHubError(error));
@@ -169,6 +169,7 @@ async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job:
       timeLimitMs: options.timeLimitMs,
       signal,
       onProgress: (fraction) => options.onProgress({ runId: run.runId, processor: step.processor, fraction }),
+      crosswalk: ports.ledger.crosswalk,
     });
     if (lease.lost.aborted) return { kind: 'lost' };
     return { kind: 'ended', result };

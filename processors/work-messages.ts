@@ -1,5 +1,6 @@
 /** What crosses between the runner's thread and a worker's. */
 import type { PackedError } from '../core/packed-error.ts';
+import type { CrosswalkAnswer } from '../core/ledger/crosswalk.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
 import type { LogFields } from '../core/ports.ts';
 import type { RunItem } from '../core/store.ts';
@@ -17,17 +18,35 @@ export interface WorkOrder {
   readonly packName: string;
 }
 
-export type ToWorker = { readonly kind: 'work'; readonly order: WorkOrder } | { readonly kind: 'abort' };
+export type ToWorker =
+  | { readonly kind: 'work'; readonly order: WorkOrder }
+  | { readonly kind: 'abort' }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: CrosswalkAnswers[keyof CrosswalkAnswers] }
+  | { readonly kind: 'no-answer'; readonly id: number; readonly error: PackedError };
+
+/** What a worker, which has no ledger, may ask of it. */
+export interface CrosswalkAnswers {
+  readonly find: CrosswalkAnswer;
+  readonly received: readonly string[];
+}
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
 export type FromWorker =
   | { readonly kind: 'progress'; readonly fraction: number }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
+  | {
+      readonly kind: 'ask';
+      readonly id: number;
+      readonly question: keyof CrosswalkAnswers;
+      readonly of: readonly string[];
+    }
   /** The pack is committed: what the result refers to survives the power plug. */
   | { readonly kind: 'finished'; readonly result: ProcessorResult }
   | { readonly kind: 'failed'; readonly error: PackedError };
 
 /** Both ends are ours and of one version: a message is what its sender says. */
 export const parseFromWorker = (message: unknown): FromWorker => message as FromWorker;
+export const parseAnswer = <Question extends keyof CrosswalkAnswers>(answer: unknown): CrosswalkAnswers[Question] =>
+  answer as CrosswalkAnswers[Question];
 export const parseToWorker = (message: unknown): ToWorker => message as ToWorker;

@@ -1,11 +1,19 @@
 /** The inside of a worker thread: takes one step at a time, lets its plug-in work, makes the results durable, answers. */
 import type { MessagePort } from 'node:worker_threads';
 import { HubError } from '../core/errors.ts';
-import { packError } from '../core/packed-error.ts';
+import type { CrosswalkLedger } from '../core/ledger/crosswalk.ts';
+import { packError, unpackError } from '../core/packed-error.ts';
 import type { ProcessorPlugin, ProcessorResult } from '../core/plugins.ts';
 import type { LogFields, Logger } from '../core/ports.ts';
 import type { ObjectStore, PackWriter } from '../core/store.ts';
-import { type FromWorker, type LogLevel, parseToWorker, type WorkOrder } from './work-messages.ts';
+import {
+  type CrosswalkAnswers,
+  type FromWorker,
+  type LogLevel,
+  parseAnswer,
+  parseToWorker,
+  type WorkOrder,
+} from './work-messages.ts';
 
 export interface WorkPorts {
   readonly plugins: readonly ProcessorPlugin[];
@@ -22,6 +30,7 @@ const PROGRESS_MS = 200;
 export function work(port: MessagePort, ports: WorkPorts): void {
   const say = (message: FromWorker) => port.postMessage(message);
   let current: AbortController | undefined;
+  const questions = new Questions(say);
   port.on('message', (received: unknown) => {
     const message = parseToWorker(received);
     switch (message.kind) {
@@ -31,7 +40,7 @@ export function work(port: MessagePort, ports: WorkPorts): void {
       case 'work': {
         const abort = new AbortController();
         current = abort;
-        perform(message.order, ports, say, abort.signal)
+        perform(message.order, ports, { say, crosswalk: questions }, abort.signal)
           .then(
             (result) => say({ kind: 'finished', result }),
             (error: unknown) => say({ kind: 'failed', error: packError(error) }),
@@ -41,6 +50,12 @@ export function work(port: MessagePort, ports: WorkPorts): void {
           });
         return;
       }
+      case 'answer':
+        questions.answered(message.id, message.answer);
+        return;
+      case 'no-answer':
+        questions.answered(message.id, unpackError(message.error));
+        return;
       default:
         return message satisfies never;
     }
@@ -50,7 +65,7 @@ export function work(port: MessagePort, ports: WorkPorts): void {
 async function perform(
   order: WorkOrder,
   ports: WorkPorts,
-  say: (message: FromWorker) => void,
+  { say, crosswalk }: { readonly say: (message: FromWorker) => void; readonly crosswalk: CrosswalkLedger },
   signal: AbortSignal,
 ): Promise<ProcessorResult> {
   const plugin = ports.plugins.find(({ name }) => name === order.processor);
@@ -69,6 +84,7 @@ async function perform(
       store: ports.store,
       pack,
       secret: (purpose) => ports.secret(purpose),
+      crosswalk,
       log: loggerOver(say),
       signal,
       progress: throttle((fraction) => say({ kind: 'progress', fraction })),
@@ -81,6 +97,46 @@ async function perform(
   } catch (error) {
     await pack.abort();
     throw error;
+  }
+}
+
+/** What is asked of the ledger, which the runner has. */
+class Questions implements CrosswalkLedger {
+  readonly #say: (message: FromWorker) => void;
+  readonly #open = new Map<number, (answer: unknown) => void>();
+  #last = 0;
+
+  constructor(say: (message: FromWorker) => void) {
+    this.#say = say;
+  }
+
+  find(uidKeys: readonly string[]): Promise<CrosswalkAnswers['find']> {
+    return this.#ask('find', uidKeys);
+  }
+
+  received(uids: readonly string[]): Promise<CrosswalkAnswers['received']> {
+    return this.#ask('received', uids);
+  }
+
+  /** A thread that is ended has no use for answers; one that goes on gets each of them, once. */
+  answered(id: number, answer: unknown): void {
+    const settle = this.#open.get(id);
+    this.#open.delete(id);
+    settle?.(answer);
+  }
+
+  #ask<Question extends keyof CrosswalkAnswers>(
+    question: Question,
+    of: readonly string[],
+  ): Promise<CrosswalkAnswers[Question]> {
+    return new Promise((resolve, reject) => {
+      const id = (this.#last += 1);
+      this.#open.set(id, (answer) => {
+        if (answer instanceof HubError) reject(answer);
+        else resolve(parseAnswer<Question>(answer));
+      });
+      this.#say({ kind: 'ask', id, question, of });
+    });
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import { Worker } from 'node:worker_threads';
 import { HubError } from '../core/errors.ts';
-import { unpackError } from '../core/packed-error.ts';
+import { packError, unpackError } from '../core/packed-error.ts';
+import type { CrosswalkLedger } from '../core/ledger/crosswalk.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
 import type { Logger } from '../core/ports.ts';
 import { parseFromWorker, type ToWorker, type WorkOrder } from './work-messages.ts';
@@ -29,6 +30,8 @@ export interface WorkRequest {
   /** Aborted: nobody wants the result any more. */
   readonly signal: AbortSignal;
   onProgress(fraction: number): void;
+  /** What the step may ask of the ledger. */
+  readonly crosswalk: CrosswalkLedger;
 }
 
 /** A plug-in that sees the signal tidies up; one that does not is ended. */
@@ -131,6 +134,14 @@ function converse(worker: Worker, request: WorkRequest): Promise<Conversation> {
         case 'log':
           log[message.level](message.message, message.fields);
           return;
+        case 'ask': {
+          const { id, question, of } = message;
+          request.crosswalk[question](of).then(
+            (answer) => post({ kind: 'answer', id, answer }),
+            (error: unknown) => post({ kind: 'no-answer', id, error: packError(error) }),
+          );
+          return;
+        }
         case 'finished':
           settle(message.result, true);
           return;

@@ -220,7 +220,9 @@ export class Decider {
     const value = shiftedValue(element.vr, element.value, this.#shiftDays);
     if (value === undefined) return undefined;
     // Time of day and offset stay as they were written.
-    return element.vr === 'TM' || element.vr === 'SH' ? KEEP : { kind: 'value', value, done: 'shifted' };
+    if (element.vr === 'TM' || element.vr === 'SH') return KEEP;
+    this.#pseudonyms.mapped?.shifted(element.value, this.#shiftDays);
+    return { kind: 'value', value, done: 'shifted' };
   }
 
   /** @param orElse - what becomes of a sequence that has nothing harmless in it */

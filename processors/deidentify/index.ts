@@ -2,13 +2,16 @@
 import { HubError } from '../../core/errors.ts';
 import type { Catalogue, ProcessorContext, ProcessorPlugin, ProcessorResult } from '../../core/plugins.ts';
 import type { ArtefactItem, InstanceItem, StoredBlob } from '../../core/store.ts';
+import { crosswalkCodec, CROSSWALK_PURPOSE } from '../crosswalk/codec.ts';
+import { partsOfRelease } from '../crosswalk/parts.ts';
+import { Mapped } from './mapped.ts';
 import { compilePlan } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { policySchema } from './policy.ts';
 import { reportPage } from './report-page.ts';
 import { reportOf } from './report.ts';
 import { createReportSigner, SIGNING_PURPOSE } from './signature.ts';
-import { deidentifyInstances } from './study.ts';
+import { deidentifyInstances, recipientOf } from './study.ts';
 import type { ReleasedStudy } from './study.ts';
 
 const NAME = 'deidentify';
@@ -35,12 +38,14 @@ async function run(context: ProcessorContext<Plan>): Promise<ProcessorResult> {
   const { items, options: plan, pack, store } = context;
   const instances = items.filter((item) => item.kind === 'instance');
   const artefacts = items.filter((item) => item.kind === 'artefact');
+  const mapped = new Mapped();
   const study = await deidentifyInstances(
     instances.map(({ blob, sopInstanceUid }) => ({ sopInstanceUid, open: () => store.open(blob) })),
     {
       plan,
       secret: await context.secret(NAME),
       write: ({ body }) => pack.append(body),
+      mapped,
       signal: context.signal,
       onProgress: (done, total) => context.progress(done / total),
     },
@@ -51,8 +56,16 @@ async function run(context: ProcessorContext<Plan>): Promise<ProcessorResult> {
   }
 
   const [report, page] = await appendReport(context, study);
+  // Sealed here: what leads back crosses no other thread, and the ledger, readable.
+  const codec = crosswalkCodec(await context.secret(CROSSWALK_PURPOSE), recipientOf(plan));
   return {
     outcome: 'done',
+    crosswalk: partsOfRelease(
+      codec,
+      plan,
+      mapped,
+      study.instances.map(({ instance }) => instance),
+    ),
     // What was made before from identified data is passed on, but no partner gets it.
     items: [...releasedItems(plan, instances, study), ...artefacts.map((item) => withoutRelease(item)), report, page],
     events: [

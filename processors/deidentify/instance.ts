@@ -98,6 +98,7 @@ export async function deidentifyInstance(
   const changes = [...changesFor(cleaned), ...csaNumbers(header, plan)];
   const proven = rewriteAndVerify(header, claimed, pseudonyms, changes);
   if (typeof proven === 'string') return { outcome: 'held', reason: proven, original };
+  pseudonyms.mapped?.released(header, proven.bytes);
 
   const uid = (value: string) => (plan.has('retain-uids') ? value : pseudonyms.uid(value));
   const sopInstanceUid = uid(original.sopInstanceUid);

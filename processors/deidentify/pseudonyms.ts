@@ -3,6 +3,7 @@
  * comes to the same names; without the key nobody can try names until one fits (PS3.15 Section E.1.1).
  */
 import { createHmac, createSecretKey, hkdfSync } from 'node:crypto';
+import type { Mapped } from './mapped.ts';
 
 export interface Pseudonyms {
   /** `2.25.` and a UUID (PS3.5 Section B.2). */
@@ -12,6 +13,8 @@ export interface Pseudonyms {
   studyId(original: string): string;
   /** Whole days to add to every date of one patient: -3650 … -1, never 0. */
   shiftDays(issuer: string, id: string): number;
+  /** Told what gets a new name here. */
+  readonly mapped?: Mapped | undefined;
 }
 
 /** Longest the uid cache may grow: a study has an instance UID a file and a few hundred others. */
@@ -24,7 +27,7 @@ const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
  * @param secret - 32 bytes, the same on every start
  * @param partner - two partners get different names for one patient and cannot join their data
  */
-export function createPseudonyms(secret: Uint8Array, partner: string): Pseudonyms {
+export function createPseudonyms(secret: Uint8Array, partner: string, mapped?: Mapped): Pseudonyms {
   const keyFor = (purpose: string) =>
     createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `imaging-hub deidentify\0${partner}\0${purpose}`, 32)));
   const keys = {
@@ -45,13 +48,24 @@ export function createPseudonyms(secret: Uint8Array, partner: string): Pseudonym
     known.set(name, made);
     return made;
   };
+  const told = (original: string, made: string) => {
+    mapped?.text(original, made);
+    return made;
+  };
   const shift = (digest: Buffer) => String(-1 - (digest.readUIntBE(0, 6) % SHIFT_RANGE_DAYS));
   return {
-    uid: (original) => remembered('uid', original, (digest) => `2.25.${uuidNumber(digest)}`),
+    mapped,
+    uid: (original) =>
+      remembered('uid', original, (digest) => {
+        const made = `2.25.${uuidNumber(digest)}`;
+        mapped?.uid(original, made);
+        return made;
+      }),
     patientId: (issuer, id) =>
-      remembered('patient', JSON.stringify([issuer, id]), (digest) => `P${digits(digest, 15)}`),
-    accessionNumber: (original) => remembered('accession', original, (digest) => `A${digits(digest, 15)}`),
-    studyId: (original) => remembered('study', original, (digest) => `S${digits(digest, 15)}`),
+      remembered('patient', JSON.stringify([issuer, id]), (digest) => told(id, `P${digits(digest, 15)}`)),
+    accessionNumber: (original) =>
+      remembered('accession', original, (digest) => told(original, `A${digits(digest, 15)}`)),
+    studyId: (original) => remembered('study', original, (digest) => told(original, `S${digits(digest, 15)}`)),
     shiftDays: (issuer, id) => Number(remembered('dates', JSON.stringify([issuer, id]), shift)),
   };
 }

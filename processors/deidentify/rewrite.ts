@@ -15,6 +15,7 @@ import { hexOf } from './scope.ts';
 import type { Decision, ElementPath, Scope } from './scope.ts';
 import { KnownValues } from './known-values.ts';
 import type { SpelledValues } from './known-values.ts';
+import type { Mapped } from './mapped.ts';
 import { existingCodes, MARKER_TAGS, methodBytes, temporalInformation, writeMethodCodes } from './markers.ts';
 import type { AttributeChange } from './pixels/cleaning.ts';
 import { keptPrivate } from './private-elements.ts';
@@ -56,6 +57,8 @@ class Rewriter {
   readonly #known: KnownValues;
   readonly #tally = new Tally();
   readonly #decider: Decider;
+  /** Told of UIDs that stay, too. */
+  readonly #mapped: Mapped | undefined;
   readonly #changes: ReadonlyMap<number, AttributeChange>;
   /** Of what is written whether it was there or not; ascending. */
   readonly #markerTags: readonly number[];
@@ -73,6 +76,7 @@ class Rewriter {
     this.#plan = plan;
     this.#blanked = blanked;
     this.#writer = new ByteWriter(header.end);
+    this.#mapped = plan.keepsUids ? pseudonyms.mapped : undefined;
     this.#decider = new Decider(header, plan, pseudonyms, blanked);
     this.#known = new KnownValues(spelledBy(pseudonyms));
   }
@@ -108,6 +112,7 @@ class Rewriter {
       if (privateName !== undefined && privateName !== '' && decision.kind !== 'drop')
         this.#keptPrivate(element, privateName);
       if (decision.kind === 'keep') {
+        if (element.vr === 'UI' && this.#mapped !== undefined) noteKept(element, this.#mapped);
         if (runStart >= 0 && element.start === runEnd) runEnd = element.end;
         else {
           flush();
@@ -258,6 +263,11 @@ class Rewriter {
     const isListed = row !== undefined && (element.vr !== 'CS' || row.role === 'identifier');
     if (element.vr === 'PN' || isDate || isListed) this.#known.add(element.vr, element.value, characterSets, row?.role);
   }
+}
+
+/** What stays leads back, too: to itself. */
+function noteKept(element: Element, mapped: Mapped): void {
+  for (const uid of uidValues(element.value)) if (isInstanceUid(element.tag, uid)) mapped.uid(uid, uid);
 }
 
 /** As long as the pseudonyms of a study, and no longer. */

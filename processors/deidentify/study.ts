@@ -8,6 +8,7 @@ import type { ByteSource } from '../../core/store.ts';
 import { compileLookups } from './compiled-plan.ts';
 import { deidentifyInstance } from './instance.ts';
 import type { HeldInstance, OriginalIdentity, ReleasedInstance } from './instance.ts';
+import type { Mapped } from './mapped.ts';
 import { createPixelCleaner } from './pixels/cleaner.ts';
 import type { PixelCleaner } from './pixels/cleaning.ts';
 import { PixelSums } from './pixels/pixel-sums.ts';
@@ -27,6 +28,8 @@ export interface StudyOptions<Written> {
   readonly secret: Uint8Array;
   /** Takes one de-identified instance; `body` must be read to its end. Called in order, one at a time. */
   write(instance: ReleasedInstance): Promise<Written>;
+  /** Told what got new names. */
+  readonly mapped?: Mapped;
   readonly signal: AbortSignal;
   onProgress?(done: number, total: number): void;
 }
@@ -76,7 +79,7 @@ async function releaseAll<Written>(
   cleaner: PixelCleaner,
 ): Promise<StudyOutcome<Written>> {
   const plan = compileLookups(options.plan);
-  const pseudonyms = createPseudonyms(options.secret, options.plan.partner ?? options.plan.policy);
+  const pseudonyms = createPseudonyms(options.secret, recipientOf(options.plan), options.mapped);
   const released: { instance: ReleasedInstance; written: Written }[] = [];
   const held: { code: string; sopInstanceUid: string; reason: string }[] = [];
   const tally = new Tally();
@@ -125,6 +128,11 @@ async function releaseAll<Written>(
     searchedBytes,
     pixels,
   };
+}
+
+/** Whose pseudonyms they are: the partner's, else the policy's. */
+export function recipientOf({ partner, policy }: Pick<Plan, 'partner' | 'policy'>): string {
+  return partner ?? policy;
 }
 
 /** An instance whose bytes are no sound DICOM is held like any other; a store that fails is not its fault. */

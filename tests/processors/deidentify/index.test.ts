@@ -110,7 +110,7 @@ function contextFor(files: readonly Uint8Array[]) {
       abort: async () => undefined,
     },
     secret: async (purpose) =>
-      purpose === 'deidentify' || purpose === SIGNING_PURPOSE ? KEY : Promise.reject(new TypeError(purpose)),
+      ['deidentify', 'crosswalk', SIGNING_PURPOSE].includes(purpose) ? KEY : Promise.reject(new TypeError(purpose)),
     log: silentLog,
     signal: new AbortController().signal,
     progress: (fraction) => progress.push(fraction),
