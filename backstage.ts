@@ -73,7 +73,7 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
     onFailure: (error) => fail(error),
   });
   const metrics = createMetrics({ log, withProcess: false });
-  const opened = openBus(busChoice(told.config, told.env), { ledger, log, clock, metrics });
+  const opened = await openBus(busChoice(told.config, told.env), { ledger, log, clock, metrics });
   const { bus } = opened;
   const owner = `${hostname()}:${String(process.pid)}:${randomUUID()}`;
   /** Undone from the last to the first, whether the hub stops or the start fails halfway. */

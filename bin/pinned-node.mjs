@@ -97,6 +97,10 @@ export function runOnPinnedNode(script, args) {
       UV_THREADPOOL_SIZE: process.env.UV_THREADPOOL_SIZE || '8',
       // glibc keeps a heap of its own for each of our dozen threads; two do, and 20 MB less are held.
       MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX || '2',
+      // Left to itself it raises these limits with the first large block that is freed, and from then on keeps what large
+      // objects needed for the moment: 10 to 40 MB.
+      MALLOC_MMAP_THRESHOLD_: process.env.MALLOC_MMAP_THRESHOLD_ || String(128 * 1024),
+      MALLOC_TRIM_THRESHOLD_: process.env.MALLOC_TRIM_THRESHOLD_ || String(1024 * 1024),
       ...compileCache(),
     },
   });

@@ -102,7 +102,7 @@ async function perform(move: Move, wanted: Wanted): Promise<unknown> {
       source.close();
       return Promise.resolve();
     });
-    const ledger = openLedgerForReading({ kind: 'sqlite' }, file);
+    const ledger = await openLedgerForReading({ kind: 'sqlite' }, file);
     let isLedgerOpen = true;
     const closeLedger = async () => {
       if (isLedgerOpen) await ledger.close();

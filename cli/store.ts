@@ -106,7 +106,7 @@ const BECAUSE: Readonly<Record<KeptBecause, string>> = {
 
 async function usage(config: Config): Promise<Said> {
   const { segments, packs } = await sizes(config);
-  const ledger = ledgerOf(config);
+  const ledger = await ledgerOf(config);
   try {
     const rows = await ledger.retention.usage();
     let neededBytes = 0;
@@ -193,7 +193,7 @@ async function verify(files: ReadSegments, config: Config): Promise<Said> {
   }
 }
 
-function ledgerOf(config: Config) {
+async function ledgerOf(config: Config) {
   return openLedgerForReading(ledgerPlace(config, processEnvironment()), join(config.hub.data, 'ledger.db'));
 }
 
@@ -209,7 +209,7 @@ async function knownEnds({ segments }: Catalogue, config: Config): Promise<Reado
 /** Without a ledger, or with a damaged one, nothing is known to have been recorded. */
 async function recordedPositions(config: Config): Promise<ReadonlyMap<string, number>> {
   try {
-    const ledger = ledgerOf(config);
+    const ledger = await ledgerOf(config);
     try {
       return new Map((await ledger.instances.spoolPositions()).map(({ segment, offset }) => [segment, offset]));
     } finally {

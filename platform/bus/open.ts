@@ -2,7 +2,7 @@
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../../core/ports.ts';
 import { openEmbeddedBus } from './embedded.ts';
-import { type BusProblem, type KafkaBusOptions, openKafkaBus } from './kafka/bus.ts';
+import type { BusProblem, KafkaBusOptions } from './kafka/bus.ts';
 import { busMetrics, kafkaMetrics } from './metrics.ts';
 
 export type BusChoice =
@@ -22,7 +22,7 @@ export interface OpenedBus {
   problems(): readonly BusProblem[];
 }
 
-export function openBus(choice: BusChoice, { ledger, log, clock, metrics }: BusPorts): OpenedBus {
+export async function openBus(choice: BusChoice, { ledger, log, clock, metrics }: BusPorts): Promise<OpenedBus> {
   switch (choice.kind) {
     case 'embedded': {
       const bus = openEmbeddedBus({ ledger, log, clock });
@@ -31,6 +31,8 @@ export function openBus(choice: BusChoice, { ledger, log, clock, metrics }: BusP
     }
     case 'kafka': {
       const { kind: _, ...options } = choice;
+      // Some megabytes of each thread that a hub on one machine need not spend.
+      const { openKafkaBus } = await import('./kafka/bus.ts');
       const kafka = kafkaMetrics(metrics);
       const bus = openKafkaBus({ ...options, ledger, log: log.child({ bus: 'kafka' }), clock, counts: kafka.counts });
       kafka.observe(bus);

@@ -5,10 +5,7 @@ import { HubError } from '../../core/errors.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { StudySearch } from '../../core/search.ts';
-import { openPostgresLedger } from './postgres/client.ts';
 import type { PostgresServer } from './postgres/connection.ts';
-import { rememberPositions } from './postgres/positions.ts';
-import { openPostgresLedgerForReading, openPostgresSearch } from './postgres/reader.ts';
 import { attachSqliteLedger, openSqliteLedger } from './sqlite/client.ts';
 import { lockExclusively } from './sqlite/driver.ts';
 import { openSqliteLedgerForReading } from './sqlite/reader.ts';
@@ -71,6 +68,10 @@ export async function openLedger(options: LedgerOptions & { readonly isSpoolEmpt
       throw new HubError('config.invalid', { detail });
     }
     const opened = await onPostgres(options, place);
+    const [{ rememberPositions }, { openPostgresSearch }] = await Promise.all([
+      import('./postgres/positions.ts'),
+      import('./postgres/reader.ts'),
+    ]);
     const ledger = await rememberPositions(opened.ledger, `${file}.positions`, options.isSpoolEmpty ?? false);
     const close = async () => {
       await ledger.close();
@@ -95,17 +96,21 @@ export async function attachLedger(
 }
 
 /** For a command that only asks, beside hubs that may be running. */
-export function openLedgerForReading(
+export async function openLedgerForReading(
   place: LedgerPlace,
   file: string,
-): Pick<Ledger, 'instances' | 'studies' | 'retention' | 'close'> {
-  return place.kind === 'sqlite' ? openSqliteLedgerForReading(file) : openPostgresLedgerForReading(place);
+): Promise<Pick<Ledger, 'instances' | 'studies' | 'retention' | 'close'>> {
+  if (place.kind === 'sqlite') return openSqliteLedgerForReading(file);
+  const { openPostgresLedgerForReading } = await import('./postgres/reader.ts');
+  return openPostgresLedgerForReading(place);
 }
 
 const ALWAYS_UP = { isUp: () => true, whenUp: () => Promise.resolve() };
 
 async function onPostgres(options: LedgerOptions, place: Extract<LedgerPlace, { kind: 'postgres' }>) {
   const { log, clock, onFailure } = options;
+  // Some megabytes of each thread that a hub on one machine need not spend.
+  const { openPostgresLedger } = await import('./postgres/client.ts');
   const ledger = await openPostgresLedger({ ...place, log, clock, onFailure });
   return {
     ledger,

@@ -493,7 +493,8 @@ describe('hub migrate', function () {
       const running = moved.next;
       await running.configure(shared);
       await running.start();
-      const ledger = new DatabaseSync(join(moved.data, 'ledger.db'));
+      // The hub itself may be writing at this moment.
+      const ledger = new DatabaseSync(join(moved.data, 'ledger.db'), { timeout: 10_000 });
       ledger.exec('BEGIN IMMEDIATE');
       const sent = await send(running.dimsePort, await written(running, [mrInstance()]));
       await running.kill();
