@@ -11,7 +11,9 @@ import { reportKafkaPartners } from './bus-checks.ts';
 import { reportDimse } from './dimse-checks.ts';
 import { reportWatchedFolders } from './folder-checks.ts';
 import type { Finding } from './mistakes.ts';
+import { reportEntitlements } from './partners.ts';
 import { stepOf } from './plugin-entries.ts';
+import { reportPulls } from './pull-checks.ts';
 import { type Entry, entriesAt, isInside, isMapping, listOf, names, type Report, valueAt } from './raw-values.ts';
 import { type ConfigShapes, modelEntry, type PolicyEntry, withPartners } from './schema.ts';
 
@@ -21,7 +23,7 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
 ): readonly Finding[] {
   const findings: Finding[] = [];
   const report: Report = (path, message) => findings.push({ path, message });
-  for (const list of ['policies', 'partners', 'destinations', 'routes', 'models'])
+  for (const list of ['policies', 'partners', 'destinations', 'routes', 'models', 'pulls'])
     reportRepeats(raw, [list], 'name', report);
   reportRepeats(raw, ['gateway', 'dimse', 'sources'], 'name', report);
   reportRepeats(raw, ['gateway', 'folders'], 'name', report);
@@ -29,7 +31,9 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
   reportFolders(raw, report);
   reportWatchedFolders(raw, report);
   reportUnknownPartners(raw, report);
+  reportPulls(raw, report);
   reportKafkaPartners(raw, report);
+  reportEntitlements(raw, report);
   reportTimeLimits(raw, shapes, report);
   reportRoutes(raw, shapes, report);
   return findings;

@@ -6,17 +6,18 @@
 import * as z from 'zod';
 import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
 import { duration } from '../core/quantities.ts';
-import { bus, partnerKafka } from './bus.ts';
+import { bus } from './bus.ts';
 import { completion, routeCompletion } from './completion.ts';
 import { dimse } from './dimse.ts';
 import { entryName } from './entries.ts';
 import { watchedFolder } from './folders.ts';
 import { http } from './http.ts';
 import { ledger } from './ledger.ts';
+import { partner } from './partners.ts';
 import { destinationSchema, stepSchema } from './plugin-entries.ts';
+import { pull } from './pulls.ts';
 import { disk, retention, sameUid, spool } from './storage.ts';
 import { node, ownNode, store } from './store.ts';
-import { unavailableKey } from './unavailable.ts';
 
 /** What `policies` entries have for the configuration; the rest is the deidentify processor's. */
 export interface PolicyEntry {
@@ -60,13 +61,11 @@ const processing = z
   })
   .transform(({ workers, timeLimit, timeLimits }) => ({ workers, timeLimitMs: timeLimit, timeLimitsMs: timeLimits }));
 
-const partner = z.strictObject({
+export const modelEntry = z.strictObject({
   name: entryName,
-  description: z.string().max(200).optional(),
-  contact: z.string().max(200).optional(),
-  kafka: partnerKafka.optional(),
+  path: z.string().min(1),
+  allow: z.array(z.enum(['control-flow', 'com.microsoft'])).optional(),
 });
-export const modelEntry = z.strictObject({ name: entryName, path: z.string().min(1) });
 
 /** The schema of the whole file, without the checks across entries (`cross-checks.ts`). */
 export function hubConfigSchema<When, Policy extends PolicyEntry, Destination extends DestinationOptions>(
@@ -116,9 +115,9 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
       bus,
       ledger,
       store,
-      pulls: unavailableKey,
+      pulls: z.array(pull).max(64).default([]),
     })
-    .transform(({ pulls: _pulls, policies, ...rest }) => ({
+    .transform(({ policies, ...rest }) => ({
       ...rest,
       policies: withPartners(policies, rest.partners),
     }));

@@ -68,7 +68,7 @@ export async function exchange(options: ExchangeOptions): Promise<Answer> {
 }
 
 /** What a status that is not a success means. */
-export function refusalOf({ status, headers }: Answer): HubError {
+export function refusalOf({ status, headers }: Pick<Answer, 'status' | 'headers'>): HubError {
   if (status === 429 || status === 408 || status >= 500) {
     const retryAfterMs = parseRetryAfter(headers['retry-after']);
     return new HubError('partner.busy', { status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
@@ -79,7 +79,7 @@ export function refusalOf({ status, headers }: Answer): HubError {
   return new HubError('partner.refused', { status });
 }
 
-function parseRetryAfter(value: string | undefined): number | undefined {
+export function parseRetryAfter(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   // RFC 9110 Section 10.2.3: seconds or a date
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();

@@ -19,8 +19,13 @@ const PUBLIC_PORTS = new Set(['', '8443']);
 /**
  * @param allowHosts - what may be called though it is not public, not https or on another port: host names, `*.domain`,
  *   addresses, CIDR ranges. Hospital partners often are on private networks.
+ * @param namedBy - `partner`: whoever aims the webhook may also say what the allowed names resolve to, so these never
+ *   lead to this machine itself or to its network segment's services (loopback, link-local)
  */
-export function createAddressGuard(allowHosts: readonly string[]): AddressGuard {
+export function createAddressGuard(
+  allowHosts: readonly string[],
+  namedBy: 'administrator' | 'partner' = 'administrator',
+): AddressGuard {
   const names = allowHosts.filter((entry) => !isAddressEntry(entry)).map((entry) => entry.toLowerCase());
   const ranges = new BlockList();
   for (const entry of allowHosts.filter(isAddressEntry)) addRange(ranges, entry);
@@ -29,6 +34,10 @@ export function createAddressGuard(allowHosts: readonly string[]): AddressGuard 
     names.some((name) => (name.startsWith('*.') ? host.endsWith(name.slice(1)) : host === name));
   const isAllowedAddress = (address: string): boolean =>
     ranges.check(unmapped(address), familyOf(unmapped(address))) || isPublicAddress(address);
+  const mayNameLeadTo = (address: string): boolean =>
+    namedBy === 'administrator' ||
+    isAllowedAddress(address) ||
+    !OWN.check(unmapped(address), familyOf(unmapped(address)));
 
   return {
     checkUrl: (url) => {
@@ -49,9 +58,8 @@ export function createAddressGuard(allowHosts: readonly string[]): AddressGuard 
           return;
         }
         const [first] = addresses;
-        const isAllowed =
-          isAllowedName(hostname.toLowerCase().replace(/\.$/, '')) ||
-          addresses.every(({ address }: LookupAddress) => isAllowedAddress(address));
+        const mayLeadTo = isAllowedName(hostname.toLowerCase().replace(/\.$/, '')) ? mayNameLeadTo : isAllowedAddress;
+        const isAllowed = addresses.every(({ address }: LookupAddress) => mayLeadTo(address));
         if (!isAllowed || first === undefined)
           callback(refused('the name resolves to an address that is not public: see allowHosts'), []);
         else if (options.all === true) callback(null, addresses);
@@ -102,6 +110,18 @@ for (const range of [
 ]) {
   addRange(NOT_PUBLIC, range);
 }
+/** This machine, and what answers only to its neighbours: the metadata services of clouds among them. */
+const OWN = new BlockList();
+for (const range of [
+  '0.0.0.0/8',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '::/128',
+  '::1/128',
+  'fe80::/10',
+  'fd00:ec2::254/128',
+])
+  addRange(OWN, range);
 const GLOBAL_UNICAST = new BlockList();
 GLOBAL_UNICAST.addSubnet('2000::', 3, 'ipv6');
 

@@ -3,10 +3,11 @@ import * as z from 'zod';
 import { EVENTS, wireType } from '../../core/events.ts';
 import type { Connector, ConnectorContext, ConnectorPlugin, DeliveryOrder } from '../../core/plugins.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
-import { exchange, refusalOf } from '../exchange.ts';
+import { refusalOf } from '../exchange.ts';
 import { createAddressGuard } from './address-guard.ts';
+import { createPoster } from './post.ts';
 import { probeWebhook } from './probe.ts';
-import { parseSecret, signedHeaders } from './signature.ts';
+import { parseSecret, parseSigningKey, signedHeaders, type SigningKeys } from './signature.ts';
 
 /** Standard Webhooks asks for 15 to 30 s. */
 const TIMEOUT_MS = 15_000;
@@ -21,6 +22,9 @@ const options = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe('Endpoint; https on port 443 or 8443 unless allowHosts names it.'),
   secret: secretReference.describe('whsec_ and base64 of 24 to 64 random bytes, by reference.'),
   previousSecret: secretReference.optional().describe('While a secret is being changed: the old one signs too.'),
+  signingKey: secretReference
+    .optional()
+    .describe('whsk_ and base64 of 32 random bytes, by reference: signs with Ed25519 (v1a) too.'),
   allowHosts: z
     .array(z.string().min(1))
     .default([])
@@ -37,7 +41,7 @@ export const webhook: ConnectorPlugin<WebhookOptions> = {
       {
         url: new URL(given.url),
         guard: createAddressGuard(given.allowHosts),
-        secrets: () => secretsOf(given, context),
+        keys: () => keysOf(given, context),
         timeoutMs: TIMEOUT_MS,
       },
       context,
@@ -46,42 +50,44 @@ export const webhook: ConnectorPlugin<WebhookOptions> = {
 
 function open(given: WebhookOptions, context: ConnectorContext): Connector {
   const url = new URL(given.url);
-  const guard = createAddressGuard(given.allowHosts);
-  const secrets = secretsOf(given, context);
+  const poster = createPoster(createAddressGuard(given.allowHosts));
+  const keys = keysOf(given, context);
 
   return {
     deliver: async (order) => {
-      guard.checkUrl(url);
       const body = bodyOf(order, context.hubName);
-      const answer = await exchange({
-        method: 'POST',
+      const answer = await poster.post({
         url,
         headers: {
           'Content-Type': 'application/cloudevents+json; charset=utf-8',
           'User-Agent': 'imaging-hub',
           // The delivery's id: the same for each attempt, so that the partner sees a repeat.
-          ...signedHeaders(secrets, order.deliveryId, Math.floor(Date.now() / 1000), body),
+          ...signedHeaders(keys, order.deliveryId, Math.floor(Date.now() / 1000), body),
         },
-        body: { sizeBytes: Buffer.byteLength(body), chunks: [Buffer.from(body)] },
-        connectTimeoutMs: TIMEOUT_MS,
-        idleTimeoutMs: TIMEOUT_MS,
-        totalTimeoutMs: TIMEOUT_MS,
+        body,
+        timeoutMs: TIMEOUT_MS,
         signal: order.signal,
-        lookup: guard.lookup,
       });
       // 410 Gone, too, is a refusal for good: the partner has taken the endpoint away.
       if (answer.status < 200 || answer.status >= 300) throw refusalOf(answer);
     },
-    close: () => Promise.resolve(),
+    close: () => {
+      poster.close();
+      return Promise.resolve();
+    },
   };
 }
 
-function secretsOf(
-  { secret, previousSecret }: WebhookOptions,
+function keysOf(
+  { secret, previousSecret, signingKey }: WebhookOptions,
   context: Pick<ConnectorContext, 'secret'>,
-): readonly Buffer[] {
+): readonly SigningKeys[] {
   const references = [secret, ...(previousSecret === undefined ? [] : [previousSecret])];
-  return references.map((reference) => parseSecret(context.secret(reference)));
+  const ed25519 = signingKey === undefined ? undefined : parseSigningKey(context.secret(signingKey));
+  return references.map((reference, index) => ({
+    hmac: parseSecret(context.secret(reference)),
+    ...(index > 0 || ed25519 === undefined ? {} : { ed25519 }),
+  }));
 }
 
 /** `study.processed` as the partner may know it. Without a time, so that each attempt sends the very same text. */

@@ -7,24 +7,22 @@ import type { ProbeContext } from '../../core/plugins.ts';
 import { exchange } from '../exchange.ts';
 import { clockOf, noAnswer, placeOf, probeWay, refusedStatus, targetOf } from '../probe/web.ts';
 import type { AddressGuard } from './address-guard.ts';
-import { signedHeaders } from './signature.ts';
+import { formatTestEvent } from './test-event.ts';
+import { signedHeaders, type SigningKeys } from './signature.ts';
 
 export interface Hook {
   readonly url: URL;
   readonly guard: AddressGuard;
   /** @throws {HubError} `config.invalid` when one cannot be had or is none */
-  readonly secrets: () => readonly Buffer[];
+  readonly keys: () => readonly SigningKeys[];
   readonly timeoutMs: number;
 }
 
-/** In no feed and no ledger: a partner's endpoint answers it like any event it does not know. */
-const TEST_EVENT = 'hub.connection.tested.v1';
-
 export async function* probeWebhook(hook: Hook, context: ProbeContext): AsyncGenerator<Diagnosis> {
   const { url, guard, timeoutMs } = hook;
-  const secrets = readSecrets(hook);
-  if ('verdict' in secrets) {
-    yield secrets;
+  const keys = readKeys(hook);
+  if ('verdict' in keys) {
+    yield keys;
     return;
   }
   const { signal } = context;
@@ -39,7 +37,7 @@ export async function* probeWebhook(hook: Hook, context: ProbeContext): AsyncGen
     yield skipped('test-event', 'A test event was not sent', 'Only with --send-test: the partner would get it.');
     return;
   }
-  const body = Buffer.from(testEvent(context.hubName));
+  const body = Buffer.from(formatTestEvent(context.hubName, randomUUID()));
   const now = new Date();
   const answer = await exchange({
     method: 'POST',
@@ -47,7 +45,7 @@ export async function* probeWebhook(hook: Hook, context: ProbeContext): AsyncGen
     headers: {
       'Content-Type': 'application/cloudevents+json; charset=utf-8',
       'User-Agent': 'imaging-hub',
-      ...signedHeaders(secrets, `test-${randomUUID()}`, Math.floor(now.getTime() / 1000), body.toString()),
+      ...signedHeaders(keys, `test-${randomUUID()}`, Math.floor(now.getTime() / 1000), body.toString()),
     },
     body: { sizeBytes: body.byteLength, chunks: [body] },
     connectTimeoutMs: timeoutMs,
@@ -70,9 +68,9 @@ export async function* probeWebhook(hook: Hook, context: ProbeContext): AsyncGen
   );
 }
 
-function readSecrets(hook: Hook): readonly Buffer[] | Diagnosis {
+function readKeys(hook: Hook): readonly SigningKeys[] | Diagnosis {
   try {
-    return hook.secrets();
+    return hook.keys();
   } catch (error) {
     if (!(error instanceof HubError) || error.code !== 'config.invalid') throw error;
     return wrong(
@@ -108,16 +106,5 @@ async function resolved({ lookup }: AddressGuard, host: string): Promise<void> {
       if (error === null) done();
       else failed(error);
     });
-  });
-}
-
-function testEvent(hubName: string): string {
-  return JSON.stringify({
-    specversion: '1.0',
-    id: randomUUID(),
-    source: `urn:hub:${hubName}`,
-    type: TEST_EVENT,
-    datacontenttype: 'application/json',
-    data: {},
   });
 }

@@ -9,11 +9,13 @@ import { describeDeliveries } from './ledger-deliveries.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
 import { describeLeases } from './ledger-leases.ts';
+import { describePartners } from './ledger-partners.ts';
 import { describePulls } from './ledger-pulls.ts';
 import { describeQuarantine } from './ledger-quarantine.ts';
 import { describeRetention } from './ledger-retention.ts';
 import { describeRuns } from './ledger-runs.ts';
 import { describeVersions } from './ledger-versions.ts';
+import { describeWebhooks } from './ledger-webhooks.ts';
 
 /**
  * What every ledger does, whatever database is under it.
@@ -53,6 +55,8 @@ export function describeLedger(
     describe('leases', () => describeLeases(subject));
     describe('crosswalk', () => describeCrosswalk(subject));
     describe('events, groups and tokens', () => describeEvents(subject));
+    describe('partners', () => describePartners(subject));
+    describe('webhooks', () => describeWebhooks(subject));
 
     it('closes twice without harm and refuses what comes after', async () => {
       const { ledger } = subject();
