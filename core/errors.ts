@@ -383,6 +383,35 @@ export const ERRORS = {
     title: 'Archive is larger inside than allowed',
     remedy: 'Pack it in several files, or raise the limits under zip of the watched folder.',
   },
+  // ParaVision studies
+  'paravision.parameters-unreadable': {
+    dimse: 0xc000,
+    http: 409,
+    retry: 'permanent',
+    title: 'A ParaVision parameter file cannot be read',
+    remedy: 'The file is damaged, cut off or still being written: copy the scan again, or reconstruct it once more.',
+  },
+  'paravision.incomplete': {
+    dimse: 0xc000,
+    http: 409,
+    retry: 'permanent',
+    title: 'A ParaVision scan has no whole reconstruction',
+    remedy: 'It was aborted, or its copy is not complete: copy or reconstruct it again, or remove the scan folder.',
+  },
+  'paravision.mismatch': {
+    dimse: 0xc000,
+    http: 409,
+    retry: 'permanent',
+    title: 'ParaVision images are not what their parameters say',
+    remedy: 'Size or order of 2dseq contradict visu_pars: reconstruct the scan again.',
+  },
+  'paravision.unsupported': {
+    dimse: 0xc000,
+    http: 409,
+    retry: 'permanent',
+    title: 'A ParaVision reconstruction cannot become DICOM images',
+    remedy: 'The reason says what it is; the scan stays where it is.',
+  },
   // Processing
   'crosswalk.unreadable': {
     dimse: 0x0110,
@@ -470,6 +499,13 @@ export const ERRORS = {
     remedy: 'See the history for the failure reason of each.',
   },
   // The ledger
+  'delivery.mismatch': {
+    dimse: 0x0110,
+    http: 502,
+    retry: 'transient',
+    title: 'Destination does not have what it confirmed',
+    remedy: 'Look at the log and disk of the destination; the delivery goes again with what is missing.',
+  },
   'ledger.locked': {
     dimse: 0xa700,
     http: 503,

@@ -13,12 +13,13 @@ const STAGES = ['gateway', 'routers', 'processors', 'connectors', 'api'];
 const PIXEL_READERS = ['gateway', 'processors'];
 /** Stages that ask other nodes: how much of a study they have, or for the study itself. */
 const ASKERS = ['gateway', 'connectors'];
-const WIRED = ['core', 'pixels', 'peers', ...STAGES, 'platform', 'config'];
+const WIRED = ['core', 'pixels', 'paravision', 'peers', ...STAGES, 'platform', 'config'];
 
 /** Every top-level room that may hold TypeScript, in the order a study travels. A room that is not here fails the check. */
 export const ROOMS: readonly Room[] = [
   { name: 'core', mayImport: [] },
   { name: 'pixels', mayImport: ['core'] },
+  { name: 'paravision', mayImport: ['core'] },
   { name: 'peers', mayImport: ['core'] },
   ...STAGES.map((name) => ({
     name,
@@ -73,7 +74,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'fast-png': ['pixels/', 'processors/'],
   helmet: ['platform/http/', 'gateway/dicomweb/', 'api/', 'connectors/feed/'],
   kafkajs: ['platform/bus/'],
-  'node-cron': ['connectors/pull/'],
+  'node-cron': ['connectors/pull/', 'config/'],
   'node:sqlite': ['platform/ledger/'],
   'onnxruntime-node': ['processors/segment/'],
   pg: ['platform/ledger/postgres/'],

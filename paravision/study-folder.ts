@@ -1,0 +1,142 @@
+/**
+ * ParaVision study folders: `subject`, and a folder for each scan (EXPNO) with `acqp`, `method` and a folder `pdata/M` for
+ * each reconstruction (PROCNO). Every scan is spoken of, whether there is a picture in it or not.
+ */
+import { basename, dirname, join, resolve } from 'node:path';
+import { type ErrorCode, HubError } from '../core/errors.ts';
+import { type Converted, convert } from './converted.ts';
+import { isParameterFile, namesIn, openInPlace, readParameters } from './files.ts';
+import type { Place } from './identity.ts';
+import { Parameters } from './parameters.ts';
+import { Reconstruction } from './reconstruction.ts';
+import { visuFrom } from './without-visu.ts';
+
+export type StudyItem =
+  /** A picture; `open` makes the Part 10 file. */
+  | (ItemPlace & { readonly kind: 'image'; readonly open: (signal: AbortSignal) => Promise<Converted> })
+  /** Aborted, cut off, contradicting itself. */
+  | (ItemPlace & { readonly kind: 'broken'; readonly error: HubError })
+  /** Spectroscopy, an adjustment: nothing that could be one. */
+  | (ItemPlace & { readonly kind: 'no-image'; readonly reason: string });
+
+export interface ItemPlace {
+  /** Name of the scan folder. */
+  readonly scan: string;
+  /** `N`, or `N/pdata/M` of a reconstruction. */
+  readonly name: string;
+}
+
+export interface StudyFolder {
+  readonly path: string;
+  /** Below the study folder, in the order of their numbers. */
+  readonly scans: readonly string[];
+}
+
+const NUMBER = /^[1-9]\d{0,4}$/;
+/** So many scan folders are asked whether they are some, before a folder of numbers is none. */
+const MOST_ASKED = 3;
+
+/**
+ * Whether a folder is a study of ParaVision's, or one scan of one.
+ *
+ * @param names - of its entries, when they are known
+ */
+export async function recognise(path: string, names?: readonly string[]): Promise<StudyFolder | undefined> {
+  const entries = names ?? (await namesIn(path));
+  const numbered = entries.filter((name) => NUMBER.test(name)).toSorted((a, b) => Number(a) - Number(b));
+  if (numbered.length === 0) return undefined;
+  const isStudy =
+    (entries.includes('subject') && (await isParameterFile(join(path, 'subject')))) ||
+    (await anyOf(numbered.slice(0, MOST_ASKED), async (name) => isScan(join(path, name))));
+  return isStudy ? { path, scans: numbered } : undefined;
+}
+
+/** Whether a folder is one scan: then its study folder is the one above it. */
+export async function recogniseScan(path: string): Promise<StudyFolder | undefined> {
+  const absolute = resolve(path);
+  const name = basename(absolute);
+  if (!NUMBER.test(name) || !(await isScan(absolute))) return undefined;
+  return { path: dirname(absolute), scans: [name] };
+}
+
+/**
+ * What there is in a study, scan by scan.
+ *
+ * @throws the disk's errors as they are; what is wrong with a scan is an item
+ */
+export async function* itemsOf({ path, scans }: StudyFolder): AsyncGenerator<StudyItem> {
+  for (const scan of scans) {
+    const inner = await namesIn(join(path, scan));
+    // A folder of a number that is no scan: somebody's own.
+    if (inner.length === 0 || !(await isScan(join(path, scan), inner))) continue;
+    const numbers = (await namesIn(join(path, scan, 'pdata'))).filter((name) => NUMBER.test(name));
+    if (numbers.length === 0) {
+      yield { kind: 'broken', scan, name: scan, error: incomplete('there is no reconstruction below pdata') };
+      continue;
+    }
+    for (const number of numbers.toSorted((a, b) => Number(a) - Number(b)))
+      yield await itemOf(path, scan, number).catch((error: unknown): StudyItem => {
+        const name = `${scan}/pdata/${number}`;
+        if (!(error instanceof HubError)) throw error;
+        if (error.fields['isNoImage'] === true) return { kind: 'no-image', scan, name, reason: 'spectroscopy' };
+        return { kind: 'broken', scan, name, error };
+      });
+  }
+}
+
+async function itemOf(study: string, scan: string, number: string): Promise<StudyItem> {
+  const name = `${scan}/pdata/${number}`;
+  const parameters = await parametersOf(study, scan, name);
+  const images = await openInPlace(join(study, name, '2dseq'));
+  if (images === undefined) throw incomplete('there is no 2dseq');
+  const { sizeBytes } = images;
+  await images.close();
+  if (sizeBytes === 0) throw incomplete('2dseq is empty');
+  const reconstruction = new Reconstruction(parameters, sizeBytes);
+  const place: Place = { study: basename(resolve(study)), scan: Number(scan), reconstruction: Number(number) };
+  const open = async (signal: AbortSignal): Promise<Converted> => {
+    const source = await openInPlace(join(study, name, '2dseq'));
+    if (source === undefined) throw incomplete('there is no 2dseq');
+    try {
+      if (source.sizeBytes !== sizeBytes) throw incomplete('2dseq changed while it was read');
+      return await convert(reconstruction, place, source, signal);
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  };
+  return { kind: 'image', scan, name, open };
+}
+
+/** `visu_pars` first, where it is; what it does not say stands in the others. */
+async function parametersOf(study: string, scan: string, name: string): Promise<Parameters> {
+  const visu = await readParameters(study, `${name}/visu_pars`);
+  const acqp = await readParameters(study, `${scan}/acqp`);
+  const method = await readParameters(study, `${scan}/method`);
+  const reco = await readParameters(study, `${name}/reco`);
+  const subject = await readParameters(study, 'subject');
+  const others = [method, acqp, reco, subject].filter((file) => file !== undefined);
+  if (visu !== undefined) return new Parameters([visu, ...others]);
+  if (acqp === undefined || reco === undefined) throw incomplete('visu_pars is missing, and acqp or reco as well');
+  return new Parameters([visuFrom(acqp, method, reco), ...others]);
+}
+
+async function isScan(path: string, names?: readonly string[]): Promise<boolean> {
+  const entries = names ?? (await namesIn(path));
+  if (entries.includes('acqp')) return await isParameterFile(join(path, 'acqp'));
+  // Derived data sets have no acquisition of their own.
+  if (!entries.includes('pdata')) return false;
+  const numbers = (await namesIn(join(path, 'pdata'))).filter((name) => NUMBER.test(name));
+  return await anyOf(numbers.slice(0, MOST_ASKED), async (number) =>
+    isParameterFile(join(path, 'pdata', number, 'visu_pars')),
+  );
+}
+
+async function anyOf(names: readonly string[], test: (name: string) => Promise<boolean>): Promise<boolean> {
+  for (const name of names) if (await test(name)) return true;
+  return false;
+}
+
+function incomplete(reason: string): HubError {
+  return new HubError('paravision.incomplete' satisfies ErrorCode, { reason });
+}
