@@ -30,10 +30,3 @@ export function meanOfPlane({ pixels }: Plane): number {
 }
 
 export const decibels = (ratio: number): number => 20 * Math.log10(ratio);
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
-}

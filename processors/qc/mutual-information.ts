@@ -1,14 +1,15 @@
 /** How much one picture tells about another, and what follows from it: motion between repetitions, ghosts. */
 import type { Volume } from '../volumes/volume.ts';
-import { meanOfPlane, median, type Plane, planeOf, repetition } from './grid.ts';
-import { extent, mean, standardDeviation } from './signal-to-noise.ts';
+import { meanOfPlane, type Plane, planeOf, repetition } from './grid.ts';
+import { extent } from './signal-to-noise.ts';
+import { mean, median, standardDeviation } from './statistics.ts';
 
 const BINS = 20;
 /** Repetitions that a scanner needs to come to rest. */
 const DUMMIES = 10;
 
 /** In nats, from a joint histogram of 20 × 20 bins. */
-function mutualInformation(a: Float32Array, b: Float32Array): number {
+export function mutualInformation(a: Float32Array, b: Float32Array): number {
   const joint = new Float64Array(BINS * BINS);
   const binA = binsOf(a);
   const binB = binsOf(b);
@@ -46,16 +47,18 @@ export function firstSteady(repetitions: number): number {
  * Displacement after AIDAqc: mutual information of the brightest slice with the first repetition. LMV is its standard
  * deviation, GMV its range. On diffusion it follows the gradients more than motion.
  */
-export function displacement(volume: Volume): { readonly lmv: number; readonly gmv: number } | undefined {
+export function displacement(
+  volume: Volume,
+  first = firstSteady(volume.dims[3]),
+): { readonly lmv: number; readonly gmv: number; readonly curve: readonly number[] } | undefined {
   const repetitions = volume.dims[3];
-  const first = firstSteady(repetitions);
   if (repetitions - first < 3) return undefined;
   const slice = brightestSlice(volume);
   const at = (t: number) => planeOf(repetition(volume, t), slice).pixels;
   const reference = at(first);
   const values: number[] = [];
   for (let t = first + 1; t < repetitions; t++) values.push(mutualInformation(reference, at(t)));
-  return { lmv: standardDeviation(values), gmv: Math.max(...values) - Math.min(...values) };
+  return { lmv: standardDeviation(values), gmv: Math.max(...values) - Math.min(...values), curve: values };
 }
 
 function brightestSlice(volume: Volume): number {

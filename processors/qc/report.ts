@@ -1,6 +1,7 @@
 /** What quality control says about a study: series by UID, no name and no free text of the header. */
 import type { Finding, Volume, VolumeKind } from '../volumes/volume.ts';
-import { measure, type Measures } from './measure.ts';
+import { measure } from './measure.ts';
+import type { Measures } from './scan.ts';
 import type { QcOptions } from './options.ts';
 import { judge, type Verdict, worst } from './verdict.ts';
 

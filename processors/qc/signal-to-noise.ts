@@ -4,9 +4,11 @@
  */
 import type { Triple } from '../volumes/volume.ts';
 import { decibels, type Grid, type Plane, planeOf } from './grid.ts';
+import { mean, standardDeviation } from './statistics.ts';
 
-/** Fine bins of the intensity histogram that stands for the pixels in the kernel density estimate. */
+/** Fine bins of the intensity histogram that stands for the pixels in the kernel density estimate: at most, and a kernel width. */
 const FINE_BINS = 16_384;
+const FINE_BINS_A_WIDTH = 64;
 /** A Gaussian kernel beyond so many widths adds nothing to a float. */
 const KERNEL_REACH = 8;
 
@@ -49,25 +51,26 @@ function snrChangOfSlice({ pixels }: Plane): number | undefined {
 
 /** Gaussian kernel density of `pixels / high` at `points` places from 0 to 1, but for a constant factor. */
 function density(pixels: Float32Array, high: number, width: number, points: number): Float64Array {
-  const fine = new Float64Array(FINE_BINS + 1);
+  const bins = Math.min(FINE_BINS, Math.ceil(FINE_BINS_A_WIDTH / width));
+  const fine = new Float64Array(bins + 1);
   for (const pixel of pixels) {
     // Each pixel is shared between its two neighbouring bins, which makes the binning exact to the second order.
-    const place = Math.max(0, (pixel / high) * FINE_BINS);
-    const bin = Math.min(FINE_BINS - 1, Math.floor(place));
+    const place = Math.max(0, (pixel / high) * bins);
+    const bin = Math.min(bins - 1, Math.floor(place));
     const share = place - bin;
     fine[bin] = (fine[bin] ?? 0) + 1 - share;
     fine[bin + 1] = (fine[bin + 1] ?? 0) + share;
   }
-  const reach = Math.ceil(KERNEL_REACH * width * FINE_BINS);
+  const reach = Math.ceil(KERNEL_REACH * width * bins);
   return Float64Array.from({ length: points }, (_, point) => {
-    const centre = (point / Math.max(1, points - 1)) * FINE_BINS;
+    const centre = (point / Math.max(1, points - 1)) * bins;
     const from = Math.max(0, Math.ceil(centre) - reach);
-    const to = Math.min(FINE_BINS, Math.floor(centre) + reach);
+    const to = Math.min(bins, Math.floor(centre) + reach);
     let sum = 0;
     for (let bin = from; bin <= to; bin++) {
       const count = fine[bin] ?? 0;
       if (count === 0) continue;
-      const distance = (bin - centre) / FINE_BINS / width;
+      const distance = (bin - centre) / bins / width;
       sum += count * Math.exp(-0.5 * distance * distance);
     }
     return sum;
@@ -131,20 +134,6 @@ function corners({ data, dims: [nx, ny, nz] }: Grid): number[] {
   const [xs, ys] = [ends(nx), ends(ny)];
   for (const k of ends(nz)) for (const j of ys) for (const i of xs) values.push(data[i + nx * (j + ny * k)] ?? 0);
   return values;
-}
-
-export function mean(values: readonly number[]): number {
-  let sum = 0;
-  for (const value of values) sum += value;
-  return sum / values.length;
-}
-
-/** Of the population: divided by n. */
-export function standardDeviation(values: readonly number[]): number {
-  const average = mean(values);
-  let sum = 0;
-  for (const value of values) sum += (value - average) ** 2;
-  return Math.sqrt(sum / values.length);
 }
 
 export function extent(values: Float32Array): { low: number; high: number; average: number } {

@@ -1,17 +1,12 @@
 /** Measures over repetitions and over slices: temporal SNR, slices that dropped out, voxels at the ceiling. */
 import type { Volume } from '../volumes/volume.ts';
-import { decibels, type Grid, meanOfPlane, median, planeOf, repetition } from './grid.ts';
+import { decibels, type Grid, meanOfPlane, planeOf, repetition } from './grid.ts';
 import { firstSteady } from './mutual-information.ts';
-import { centreOfMass, extent, inSphere, mean } from './signal-to-noise.ts';
+import { centreOfMass, extent, inSphere } from './signal-to-noise.ts';
+import { mean, median } from './statistics.ts';
 
-export interface TemporalSnr {
-  /** After AIDAqc: mean of dB in a sphere at the centre of mass; `undefined` with one voxel that never changes. */
-  readonly decibels: number | undefined;
-  /** Median over the sphere of mean over standard deviation, linear. */
-  readonly linear: number | undefined;
-}
-
-export function temporalSnr(volume: Volume): TemporalSnr | undefined {
+/** In dB after AIDAqc: mean of a sphere at the centre of mass; `undefined` with one voxel in it that never changes. */
+export function temporalSnr(volume: Volume): number | undefined {
   const { dims, data } = volume;
   const [nx, ny, nz, repetitions] = dims;
   const first = firstSteady(repetitions);
@@ -19,27 +14,27 @@ export function temporalSnr(volume: Volume): TemporalSnr | undefined {
   if (count < 2) return undefined;
   const size = nx * ny * nz;
   const average = new Float32Array(size);
-  const ratio = new Float32Array(size);
-  for (let voxel = 0; voxel < size; voxel++) {
-    let sum = 0;
-    for (let t = first; t < repetitions; t++) sum += data[t * size + voxel] ?? 0;
-    const middle = sum / count;
-    let squares = 0;
-    for (let t = first; t < repetitions; t++) squares += ((data[t * size + voxel] ?? 0) - middle) ** 2;
-    average[voxel] = middle;
-    ratio[voxel] = middle / Math.sqrt(squares / count);
-  }
+  for (let t = first; t < repetitions; t++)
+    for (let voxel = 0; voxel < size; voxel++)
+      average[voxel] = (average[voxel] ?? 0) + (data[t * size + voxel] ?? 0) / count;
   const grid: Grid = { data: average, dims: [nx, ny, nz] };
   const centre = centreOfMass(grid);
   if (centre === undefined) return undefined;
-  const radius = Math.floor((0.1 * (nx + ny)) / 2);
-  const ratios = inSphere({ ...grid, data: ratio }, centre, radius);
-  const inDecibels = mean(ratios.map(decibels));
-  const linear = median(ratios.filter(Number.isFinite));
-  return {
-    decibels: Number.isFinite(inDecibels) ? inDecibels : undefined,
-    linear: Number.isFinite(linear) ? linear : undefined,
-  };
+  const places = inSphere(
+    { ...grid, data: Float32Array.from(average, (_, i) => i) },
+    centre,
+    Math.floor((0.1 * (nx + ny)) / 2),
+  );
+  const inDecibels = mean(
+    places.map((voxel) => {
+      let sum = 0;
+      for (let t = first; t < repetitions; t++) sum += data[t * size + voxel] ?? 0;
+      let squares = 0;
+      for (let t = first; t < repetitions; t++) squares += ((data[t * size + voxel] ?? 0) - sum / count) ** 2;
+      return decibels(sum / count / Math.sqrt(squares / count));
+    }),
+  );
+  return Number.isFinite(inDecibels) ? inDecibels : undefined;
 }
 
 /** Of the same slice's median over time. */
@@ -55,12 +50,18 @@ export interface DropOut {
   readonly slices: readonly number[];
 }
 
-/** Slices that lost signal: against their own time course, or against both neighbours where there is none. */
+/**
+ * Slices that lost signal: against their own time course, or against both neighbours where there is none. Where the
+ * weighting changes from repetition to repetition, each slice is seen against the repetition it is part of.
+ */
 export function dropOut(volume: Volume): DropOut {
   const [, , nz, repetitions] = volume.dims;
+  const isWeighted = volume.kind === 'diffusion' || volume.kind === 'mapping';
   const means = Array.from({ length: repetitions }, (_, t) => {
     const grid = repetition(volume, t);
-    return Array.from({ length: nz }, (_, slice) => meanOfPlane(planeOf(grid, slice)));
+    const row = Array.from({ length: nz }, (_, slice) => meanOfPlane(planeOf(grid, slice)));
+    const level = isWeighted && repetitions >= MIN_REPETITIONS ? median(row) : 1;
+    return level > 0 ? row.map((value) => value / level) : row;
   });
   const usual = Array.from({ length: nz }, (_, slice) => median(means.map((row) => row[slice] ?? 0)));
   const isDropped = (t: number, slice: number): boolean => {

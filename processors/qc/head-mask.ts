@@ -1,0 +1,162 @@
+/** Where the object is and where there is only air, cheaply: a threshold and a little morphology, no model. */
+import type { Grid } from './grid.ts';
+import { closed, countOf, dilated, type Dims, eroded, filledBySlice, largestPiece } from './morphology.ts';
+import { median, quantile, robustDeviation } from './statistics.ts';
+
+export interface Regions {
+  /** 1 in the head, or in the brain where a mask of it was given. */
+  readonly mask: Uint8Array;
+  readonly maskKind: 'brain' | 'head';
+  /** 1 in the whole object, coarse; equal to `mask` without a brain mask. */
+  readonly head: Uint8Array;
+  /** 1 in the air around it: clear of the object, and not where a reconstruction filled up with zeros. */
+  readonly air: Uint8Array;
+  readonly maskVoxels: number;
+  readonly airVoxels: number;
+}
+
+const BINS = 256;
+/** Voxels between object and air that are neither: blur and partial volume. */
+const MARGIN = 3;
+
+/** @param brain - a mask of the brain on the same grid, if there is one */
+export function regionsOf(grid: Grid, brain?: Uint8Array): Regions {
+  const head = headOf(grid);
+  const clear = clearOf(brain === undefined ? head : united(head, brain), grid.dims);
+  const air = Uint8Array.from(clear, (inside, voxel) => (inside === 0 && (grid.data[voxel] ?? 0) !== 0 ? 1 : 0));
+  const mask = brain ?? head;
+  return {
+    mask,
+    maskKind: brain === undefined ? 'head' : 'brain',
+    head,
+    air,
+    maskVoxels: countOf(mask),
+    airVoxels: countOf(air),
+  };
+}
+
+/** Voxels from which on the object is looked for on a coarser grid: to a pixel or two it is the same. */
+const COARSE_FROM = 2_000_000;
+
+function headOf(grid: Grid): Uint8Array {
+  const factor = factorOf(grid.dims);
+  if (factor === 1) return headMask(grid);
+  const coarse = reduced(grid, factor);
+  return enlarged(headMask(coarse), coarse.dims, grid.dims, factor);
+}
+
+function clearOf(mask: Uint8Array, dims: Dims): Uint8Array {
+  const factor = factorOf(dims);
+  if (factor === 1) return dilated(mask, dims, MARGIN);
+  const coarse = reduced({ data: Float32Array.from(mask), dims }, factor);
+  const touched = Uint8Array.from(coarse.data, (share) => (share > 0 ? 1 : 0));
+  return enlarged(dilated(touched, coarse.dims, Math.ceil(MARGIN / factor)), coarse.dims, dims, factor);
+}
+
+const factorOf = ([nx, ny, nz]: Dims): number => Math.ceil(Math.sqrt((nx * ny * nz) / COARSE_FROM));
+
+/** Means of blocks in the plane of the slices. */
+function reduced({ data, dims: [nx, ny, nz] }: Grid, factor: number): Grid {
+  const dims = [Math.floor(nx / factor), Math.floor(ny / factor), nz] as const;
+  const result = new Float32Array(dims[0] * dims[1] * nz);
+  for (let k = 0, voxel = 0; k < nz; k++)
+    for (let j = 0; j < dims[1]; j++)
+      for (let i = 0; i < dims[0]; i++, voxel++) {
+        let sum = 0;
+        for (let y = 0; y < factor; y++)
+          for (let x = 0; x < factor; x++) sum += data[i * factor + x + nx * (j * factor + y + ny * k)] ?? 0;
+        result[voxel] = sum / (factor * factor);
+      }
+  return { data: result, dims };
+}
+
+function enlarged(mask: Uint8Array, [cx, cy]: Dims, [nx, ny, nz]: Dims, factor: number): Uint8Array {
+  const result = new Uint8Array(nx * ny * nz);
+  for (let k = 0, voxel = 0; k < nz; k++)
+    for (let j = 0; j < ny; j++) {
+      const row = cx * (Math.min(cy - 1, Math.floor(j / factor)) + cy * k);
+      for (let i = 0; i < nx; i++, voxel++) result[voxel] = mask[row + Math.min(cx - 1, Math.floor(i / factor))] ?? 0;
+    }
+  return result;
+}
+
+/** The object: above Otsu's threshold of the square root, in which a surface coil's far side is not lost; one piece, filled. */
+function headMask({ data, dims }: Grid): Uint8Array {
+  const threshold = headThreshold(data);
+  const bright = Uint8Array.from(data, (value) => (value > threshold ? 1 : 0));
+  // One slice, or a few voxels: nothing to open.
+  const solid = Math.min(dims[0], dims[1]) >= 16 ? dilated(eroded(bright, dims, 1), dims, 1) : bright;
+  return filledBySlice(closed(largestPiece(solid, dims), dims, 2), dims);
+}
+
+function headThreshold(data: Float32Array): number {
+  const high = Math.sqrt(Math.max(0, quantile(data, 0.995)));
+  if (high === 0) return 0;
+  const histogram = new Float64Array(BINS);
+  for (const value of data) {
+    const bin = Math.min(BINS - 1, Math.floor((Math.sqrt(Math.max(0, value)) / high) * BINS));
+    histogram[bin] = (histogram[bin] ?? 0) + 1;
+  }
+  return ((high * otsu(histogram)) / BINS) ** 2;
+}
+
+/** The first bin of the brighter class (Otsu 1979). */
+export function otsu(histogram: Float64Array): number {
+  let total = 0;
+  let weighted = 0;
+  histogram.forEach((count, bin) => {
+    total += count;
+    weighted += count * bin;
+  });
+  let below = 0;
+  let belowWeighted = 0;
+  let best = 0;
+  let most = -1;
+  histogram.forEach((count, bin) => {
+    below += count;
+    belowWeighted += count * bin;
+    const above = total - below;
+    if (below === 0 || above === 0) return;
+    const between = below * above * (belowWeighted / below - (weighted - belowWeighted) / above) ** 2;
+    if (between > most) {
+      most = between;
+      best = bin + 1;
+    }
+  });
+  return best;
+}
+
+/** More values than this are thinned out evenly: their median and deviation stay. */
+const INSIDE_AT_MOST = 500_000;
+
+/** Values where a mask is `value`. */
+export function inside(data: Float32Array, mask: Uint8Array, voxels = countOf(mask), value: 0 | 1 = 1): Float32Array {
+  const step = Math.max(1, voxels / INSIDE_AT_MOST);
+  const values = new Float32Array(Math.floor(voxels / step));
+  let n = 0;
+  let seen = 0;
+  for (let voxel = 0; voxel < mask.length && n < values.length; voxel++) {
+    if (mask[voxel] !== value) continue;
+    if (seen++ >= n * step) values[n++] = data[voxel] ?? 0;
+  }
+  return values;
+}
+
+/** Brighter than the air's middle by so many robust deviations, and more than single voxels: an artefact (Mortamet et al. 2009). */
+const ARTEFACT_Z = 10;
+
+/** @returns 1 where structured signal stands in the air */
+export function artefactsIn({ data, dims }: Grid, air: Uint8Array): Uint8Array {
+  const values = inside(data, air);
+  const middle = median(values);
+  const spread = robustDeviation(values, middle);
+  const bright = Uint8Array.from(air, (isAir, voxel) =>
+    isAir === 1 && spread > 0 && ((data[voxel] ?? 0) - middle) / spread > ARTEFACT_Z ? 1 : 0,
+  );
+  // Hardly any scan has one: then there is nothing to open.
+  return bright.includes(1) ? dilated(eroded(bright, dims, 1, true), dims, 1) : bright;
+}
+
+function united(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return Uint8Array.from(a, (value, voxel) => (value === 1 || b[voxel] === 1 ? 1 : 0));
+}

@@ -1,0 +1,200 @@
+/** Measures of one repetition that need to know where the object is, as MRIQC computes them. */
+import type { Grid } from './grid.ts';
+import { inside, type Regions } from './head-mask.ts';
+import { countOf, type Dims } from './morphology.ts';
+import { mean, median, quantile, quantileOf, robustDeviation, solve, sorted, standardDeviation } from './statistics.ts';
+
+/** Dietrich et al. 2007, eq. A.12: the Rayleigh distribution of noise in air, √((4 − π) / 2). */
+const DIETRICH = 0.655_136_4;
+
+/** Mean of the mask over its own standard deviation: noise and structure together. */
+export function snrInside({ data }: Grid, { mask, maskVoxels }: Regions): number {
+  const values = inside(data, mask, maskVoxels);
+  const n = values.length;
+  return mean(values) / (standardDeviation(values) * Math.sqrt(n / (n - 1)));
+}
+
+/** Median of the mask over the noise in the air, in which magnitude images are Rayleigh distributed. */
+export function snrDietrich({ data }: Grid, { mask, air, airVoxels, maskVoxels }: Regions): number {
+  const noise = inside(data, air, airVoxels);
+  const robust = robustDeviation(noise);
+  return (DIETRICH * median(inside(data, mask, maskVoxels))) / (robust > 1 ? robust : standardDeviation(noise));
+}
+
+/** Foreground to background energy: −1 where there is next to none in the background, as in skull-stripped scans. */
+export function foregroundToBackground({ data }: Grid, mask: Uint8Array, maskVoxels = countOf(mask)): number {
+  const energy = (value: 0 | 1) => {
+    const values = inside(data, mask, value === 1 ? maskVoxels : mask.length - maskVoxels, value);
+    return median(Float64Array.from(values, (one) => one * one));
+  };
+  const background = energy(0);
+  return background < 1e-3 ? -1 : energy(1) / background;
+}
+
+/**
+ * Ghost to signal ratio of Giannelli et al. 2010: signal in the mask moved by half a field of view, less the rest of the
+ * background, over the median of the foreground. Negative where tissue outside of the mask is brighter than the ghost.
+ */
+export function ghostOfMask({ data, dims: [nx, ny, nz] }: Grid, mask: Uint8Array, axis: 0 | 1): number {
+  const half = Math.floor((axis === 0 ? nx : ny) / 2);
+  const size = axis === 0 ? nx : ny;
+  let ghost = 0;
+  let ghosts = 0;
+  let rest = 0;
+  let rests = 0;
+  for (let k = 0, voxel = 0; k < nz; k++)
+    for (let j = 0; j < ny; j++)
+      for (let i = 0; i < nx; i++, voxel++) {
+        const value = data[voxel] ?? 0;
+        if (mask[voxel] === 1) continue;
+        const place = axis === 0 ? i : j;
+        const from = voxel + (((place + size - half) % size) - place) * (axis === 0 ? 1 : nx);
+        if (mask[from] === 1) {
+          ghost += value;
+          ghosts++;
+        } else {
+          rest += value;
+          rests++;
+        }
+      }
+  return (ghost / ghosts - rest / rests) / median(inside(data, mask));
+}
+
+/** Sigma of a Gaussian to its full width at half maximum. */
+const FWHM_OF_SIGMA = 2.354_82;
+
+/**
+ * Smoothness along each axis, in voxels (Forman et al. 1995, as AFNI 3dFWHMx computes it): from the variance of the
+ * differences between neighbours against the variance of the values. NaN along an axis of one voxel.
+ */
+export function smoothness({ data, dims: [nx, ny, nz] }: Grid, mask: Uint8Array): readonly [number, number, number] {
+  const all = { sum: 0, squares: 0, n: 0 };
+  const steps = [
+    { by: 1, sum: 0, squares: 0, n: 0 },
+    { by: nx, sum: 0, squares: 0, n: 0 },
+    { by: nx * ny, sum: 0, squares: 0, n: 0 },
+  ] satisfies readonly { by: number; sum: number; squares: number; n: number }[];
+  for (let k = 0, voxel = 0; k < nz; k++)
+    for (let j = 0; j < ny; j++)
+      for (let i = 0; i < nx; i++, voxel++) {
+        if (mask[voxel] !== 1) continue;
+        const value = data[voxel] ?? 0;
+        all.sum += value;
+        all.squares += value * value;
+        all.n++;
+        for (const [axis, step] of steps.entries()) {
+          const isLast = axis === 0 ? i === nx - 1 : axis === 1 ? j === ny - 1 : k === nz - 1;
+          if (isLast || mask[voxel + step.by] !== 1) continue;
+          const difference = (data[voxel + step.by] ?? 0) - value;
+          step.sum += difference;
+          step.squares += difference * difference;
+          step.n++;
+        }
+      }
+  const variance = ({ sum, squares, n }: { sum: number; squares: number; n: number }) =>
+    (squares - (sum * sum) / n) / (n - 1);
+  const along = (axis: 0 | 1 | 2): number => {
+    const step = steps[axis];
+    if (step === undefined) return Number.NaN;
+    const share = 1 - (0.5 * variance(step)) / variance(all);
+    return share > 0 && share < 1 ? FWHM_OF_SIGMA * Math.sqrt(-1 / (4 * Math.log(share))) : Number.NaN;
+  };
+  return [along(0), along(1), along(2)];
+}
+
+/** Voxels that the shape of the bias is fitted to, at most. */
+const FIT_AT_MOST = 40_000;
+
+export interface Bias {
+  /** Median of the field over its mean: 1 where it is even. */
+  readonly median: number;
+  /** P95 less P5 of the field, over its mean: 0 where it is even. */
+  readonly range: number;
+}
+
+/**
+ * How unevenly the object is lit: a polynomial of the second degree through the logarithm of the mask's signal. Depends
+ * on the coil as much as on what goes wrong: to be compared with the same coil only.
+ */
+export function biasOf({ data, dims }: Grid, mask: Uint8Array, maskVoxels: number): Bias | undefined {
+  const step = Math.max(1, Math.ceil(maskVoxels / FIT_AT_MOST));
+  const matrix = Array.from({ length: 10 }, () => Array.from({ length: 10 }, () => 0));
+  const right = Array.from({ length: 10 }, () => 0);
+  const rows: (readonly number[])[] = [];
+  let seen = 0;
+  for (let voxel = 0; voxel < mask.length; voxel++) {
+    const value = data[voxel] ?? 0;
+    if (mask[voxel] !== 1 || seen++ % step !== 0 || value <= 0) continue;
+    const row = terms(voxel, dims);
+    rows.push(row);
+    const target = Math.log(value);
+    for (let a = 0; a < 10; a++) {
+      right[a] = (right[a] ?? 0) + (row[a] ?? 0) * target;
+      const line = matrix[a];
+      if (line === undefined) continue;
+      for (let b = 0; b < 10; b++) line[b] = (line[b] ?? 0) + (row[a] ?? 0) * (row[b] ?? 0);
+    }
+  }
+  if (rows.length < 100) return undefined;
+  // Axes of one or two slices leave terms undetermined: a breath of ridge decides for none.
+  matrix.forEach((line, a) => (line[a] = (line[a] ?? 0) + 1e-6 * rows.length));
+  const weights = solve(matrix, right);
+  if (weights === undefined) return undefined;
+  const field = rows.map((row) => Math.exp(row.reduce((sum, term, a) => sum + term * (weights[a] ?? 0), 0)));
+  const average = mean(field);
+  const ordered = sorted(field);
+  return {
+    median: quantileOf(ordered, 0.5) / average,
+    range: (quantileOf(ordered, 0.95) - quantileOf(ordered, 0.05)) / average,
+  };
+}
+
+function terms(voxel: number, [nx, ny, nz]: Dims): readonly number[] {
+  const x = (2 * (voxel % nx)) / Math.max(1, nx - 1) - 1;
+  const y = (2 * (Math.floor(voxel / nx) % ny)) / Math.max(1, ny - 1) - 1;
+  const z = nz === 1 ? 0 : (2 * Math.floor(voxel / (nx * ny))) / (nz - 1) - 1;
+  return [1, x, y, z, x * x, y * y, z * z, x * y, x * z, y * z];
+}
+
+/**
+ * The largest share of a cross-section of the object that is cut off by a side of the field of view: 0 where it ends
+ * within. Through the slices a body goes on, as it should: that axis is left out.
+ *
+ * @param through - the axis of the slices
+ */
+export function cutFraction(mask: Uint8Array, dims: Dims, through: 0 | 1 | 2): number {
+  const [nx, ny, nz] = dims;
+  const [xs, ys, zs] = [new Float64Array(nx), new Float64Array(ny), new Float64Array(nz)];
+  for (let k = 0, voxel = 0; k < nz; k++)
+    for (let j = 0; j < ny; j++)
+      for (let i = 0; i < nx; i++, voxel++) {
+        if (mask[voxel] !== 1) continue;
+        xs[i] = (xs[i] ?? 0) + 1;
+        ys[j] = (ys[j] ?? 0) + 1;
+        zs[k] = (zs[k] ?? 0) + 1;
+      }
+  const cut = [xs, ys, zs].map((line, axis) => {
+    const most = Math.max(...line);
+    return axis === through || most === 0 ? 0 : Math.max(line[0] ?? 0, line.at(-1) ?? 0) / most;
+  });
+  return Math.max(...cut);
+}
+
+/** Share of a brain mask that lies on a side of the field of view: a brain that is cut has no volume. */
+export function edgeFraction(mask: Uint8Array, [nx, ny, nz]: Dims): number {
+  let all = 0;
+  let onEdge = 0;
+  for (let k = 0, voxel = 0; k < nz; k++)
+    for (let j = 0; j < ny; j++)
+      for (let i = 0; i < nx; i++, voxel++) {
+        if (mask[voxel] !== 1) continue;
+        all++;
+        if (i === 0 || j === 0 || i === nx - 1 || j === ny - 1 || (nz > 2 && (k === 0 || k === nz - 1))) onEdge++;
+      }
+  return all === 0 ? 0 : onEdge / all;
+}
+
+/** A percentile of the whole grid, the values where the mask is 1 against it: used for the ratio of white matter to maximum. */
+export function highest({ data }: Grid): number {
+  return quantile(data, 0.9995);
+}
