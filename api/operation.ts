@@ -1,8 +1,8 @@
 /** One operation of the API: what it takes, what it answers, who may, and the schemas that both check it and document it. */
 import type { Request, RequestHandler } from 'express';
 import type * as z from 'zod';
-import { HubError } from '../core/errors.ts';
 import type { Role } from '../core/ledger.ts';
+import { parseInput } from '../core/parse-input.ts';
 import type { Identity } from '../core/ports.ts';
 
 export interface Input<Params, Query, Body> {
@@ -18,7 +18,7 @@ export interface OperationDefinition<
   Body extends z.ZodType,
   Answer extends z.ZodType,
 > {
-  readonly method: 'get' | 'post' | 'delete';
+  readonly method: 'get' | 'post' | 'patch' | 'delete';
   /** In OpenAPI's writing, below /api/v1: `/studies/{studyInstanceUid}`. */
   readonly path: string;
   readonly tag: string;
@@ -38,7 +38,7 @@ export interface OperationDefinition<
 
 /** An operation whose types have been forgotten after they were checked. */
 export interface Operation {
-  readonly method: 'get' | 'post' | 'delete';
+  readonly method: 'get' | 'post' | 'patch' | 'delete';
   readonly path: string;
   readonly tag: string;
   readonly summary: string;
@@ -84,9 +84,9 @@ export function operation<
     audit,
     perform: async (request, identity) => {
       const input = {
-        params: parse(params, request.params, 'path'),
-        query: parse(query, request.query, 'query'),
-        body: parse(body, request.body ?? {}, 'body'),
+        params: parseInput(params, request.params, 'path'),
+        query: parseInput(query, request.query, 'query'),
+        body: parseInput(body, request.body ?? {}, 'body'),
         identity,
       };
       // Fields that the contract does not name stay inside, whatever the ledger's rows hold.
@@ -97,14 +97,4 @@ export function operation<
       };
     },
   };
-}
-
-/** @throws {HubError} `request.invalid` with every mistake at once; the values are not repeated */
-function parse<T extends z.ZodType>(schema: T | undefined, value: unknown, place: string): z.output<T> {
-  // Without a schema nothing is taken, and the handler's type says so.
-  if (schema === undefined) return {} as z.output<T>;
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(({ path, message }) => `${[place, ...path].join('.')}: ${message}`);
-  throw new HubError('request.invalid', { detail: issues.join('; '), issues });
 }

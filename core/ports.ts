@@ -1,6 +1,7 @@
 /** The small ports every stage is handed: log, metrics, clock, bus. The ledger has a file of its own. */
 import type { HubStream, PositionedEvent, Stream } from './events.ts';
 import type { Role } from './ledger.ts';
+import type { PartnerScope } from './partners.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -95,4 +96,6 @@ export interface Identity {
   readonly role: Role;
   /** Set for role `partner`, and only there. */
   readonly partner?: string;
+  /** What the partner's token may be used for; set with `partner`. */
+  readonly scopes?: readonly PartnerScope[];
 }

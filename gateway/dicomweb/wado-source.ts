@@ -1,4 +1,5 @@
 /** What can be retrieved: instances somewhere in the store, and their headers, kept for the next frame of the same instance. */
+import type { Request } from 'express';
 import type { DataSet } from '../../core/dicom/data-set.ts';
 import type { Item } from '../../core/dicom/element.ts';
 import { readHeader, type Part10Header } from '../../core/dicom/part10.ts';
@@ -13,12 +14,13 @@ import { framePlaces, readFrameBytes, type FramePlaces } from '../../pixels/fram
 
 /**
  * The instances that may be seen at this door, of a study, a series or one alone; empty when there are none. Which
- * those are is for the port to say: all that was received, or what was released to somebody.
+ * those are is for the port to say: all that was received, or what was released to whoever asks.
  */
 export type InstancesOf = (
   study: StudyInstanceUid,
-  series?: SeriesInstanceUid,
-  instance?: SopInstanceUid,
+  series: SeriesInstanceUid | undefined,
+  instance: SopInstanceUid | undefined,
+  request: Request,
 ) => Promise<readonly InstanceItem[]>;
 
 /** All that was received. */

@@ -118,7 +118,7 @@ async function find(request: Request, instancesOf: InstancesOf): Promise<Omit<Re
   const study = parseStudyInstanceUid(uid('study'));
   const series = request.params['series'] === undefined ? undefined : parseSeriesInstanceUid(uid('series'));
   const instance = request.params['instance'] === undefined ? undefined : parseSopInstanceUid(uid('instance'));
-  const items = await instancesOf(study, series, instance);
+  const items = await instancesOf(study, series, instance, request);
   if (items.length === 0) throw new HubError('resource.not-found');
   return { items, isOneInstance: instance !== undefined };
 }

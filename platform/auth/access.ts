@@ -1,7 +1,8 @@
 /** Who may do what over HTTP: bearer tokens of the ledger, the hub's own socket, and doors that loopback may use without. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { HubError } from '../../core/errors.ts';
+import { HubError, toHubError } from '../../core/errors.ts';
 import type { Ledger, Role, TokenRow } from '../../core/ledger.ts';
+import { SCOPES_BEFORE_SCOPES } from '../../core/partners.ts';
 import type { Clock, Identity } from '../../core/ports.ts';
 import { createToken, isSameText, parseToken } from './token.ts';
 
@@ -15,6 +16,8 @@ export interface Access {
   requireExceptLoopback(...roles: readonly Role[]): Guard;
   /** Of a request that `require` let through. */
   identityOf(request: IncomingMessage): Identity;
+  /** Whether the token of a request that takes long may be used still. */
+  isStillValid(request: IncomingMessage): Promise<boolean>;
 }
 
 export interface AccessPorts {
@@ -52,6 +55,14 @@ export function createAccess(ports: AccessPorts): Access {
       if (identity === undefined) throw new HubError('request.unauthenticated');
       return identity;
     },
+    isStillValid: (request) =>
+      identify(request, ports).then(
+        () => true,
+        (error: unknown) => {
+          if (toHubError(error).code === 'request.unauthenticated') return false;
+          throw error;
+        },
+      ),
   };
 }
 
@@ -98,7 +109,12 @@ async function identify(request: IncomingMessage, { ledger, clock }: AccessPorts
 function identityOfRow(row: TokenRow): Identity {
   if (row.role !== 'partner') return { actor: row.tokenId, role: row.role };
   if (row.partner === undefined) throw unauthenticated('names no partner');
-  return { actor: row.tokenId, role: row.role, partner: row.partner };
+  return {
+    actor: row.tokenId,
+    role: row.role,
+    partner: row.partner,
+    scopes: row.scopes ?? SCOPES_BEFORE_SCOPES,
+  };
 }
 
 const unauthenticated = (detail: string): HubError => new HubError('request.unauthenticated', { detail });
