@@ -12,6 +12,7 @@ import { startFeedProjector } from './connectors/feed/projector.ts';
 import { openDestination } from './connectors/registry.ts';
 import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
+import type { DeliveryPriority } from './core/ledger/deliveries.ts';
 import type { Clock, EventBus, Logger, Metrics } from './core/ports.ts';
 import { openHubStore, type WorkerOrder } from './hub-store.ts';
 import { ledgerPlace } from './ledger-place.ts';
@@ -143,7 +144,7 @@ async function startConnectors(ports: Ports, { config, env, dataDir }: Backstage
   );
   const dispatcher = await startDispatcher(
     { ...ports, random: Math.random },
-    { destinations, owner, leaseMs: LEASE_MS },
+    { destinations, owner, leaseMs: LEASE_MS, priorities: prioritiesOf(config) },
   );
   const projector = await startFeedProjector(ports, config.destinations);
   return async (graceMs: number) => {
@@ -152,6 +153,10 @@ async function startConnectors(ports: Ports, { config, env, dataDir }: Backstage
     await Promise.all(destinations.map(({ connector }) => connector.close()));
     await store.close();
   };
+}
+
+function prioritiesOf({ routes }: Config): ReadonlyMap<string, DeliveryPriority> {
+  return new Map(routes.flatMap(({ name, priority }) => (priority === undefined ? [] : [[name, priority] as const])));
 }
 
 async function startProcessors(ports: Ports, { config, dataDir }: BackstageOrder, owner: string) {

@@ -8,6 +8,7 @@ import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
 import { duration } from '../core/quantities.ts';
 import { bus } from './bus.ts';
 import { completion, routeCompletion } from './completion.ts';
+import { routePriority } from './delivery.ts';
 import { dimse } from './dimse.ts';
 import { entryName } from './entries.ts';
 import { watchedFolder } from './folders.ts';
@@ -80,6 +81,7 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
     process: z.array(stepSchema(shapes.processors)).default([]),
     deliver: z.array(z.string()).default([]),
     perSeries: z.boolean().default(false),
+    priority: routePriority,
     completion: routeCompletion(shapes.when).optional(),
   });
   return z

@@ -5,10 +5,12 @@
 import { toHubError } from '../core/errors.ts';
 import { isEventOf, type PositionedEvent } from '../core/events.ts';
 import type { LeasedDelivery, Ledger, NewDelivery } from '../core/ledger.ts';
-import type { Clock, EventBus, Gauge, Logger, Metrics } from '../core/ports.ts';
+import type { DeliveryPriority } from '../core/ledger/deliveries.ts';
+import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptDelivery, type OpenDestination } from './attempt.ts';
 import { deliveryIdOf } from './delivery-id.ts';
-import { deliveryMetrics } from './metrics.ts';
+import { deliveryMetrics, watchDeliveries } from './metrics.ts';
+import { isOpen } from './send-window.ts';
 
 const GROUP = 'connectors';
 const DEFAULT_CONCURRENCY = 2;
@@ -17,8 +19,9 @@ const DEFAULT_LEASE_MS = 60_000;
 const IDLE_POLL_MS = 15_000;
 /** Longest wait of a timer of Node. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const BUSY_POLL_MS = 1_000;
 const COMMIT_DELAY_MS = 100;
+/** Of one claim: its working sets are in memory at the same time, and the first must not wait for the last to be read. */
+const MAX_CLAIMED = 64;
 
 export interface DispatcherPorts {
   readonly bus: EventBus;
@@ -35,6 +38,8 @@ export interface DispatcherOptions {
   /** Names this process in leases. */
   readonly owner: string;
   readonly leaseMs?: number;
+  /** Of routes that say one; it goes before the destination's. */
+  readonly priorities?: ReadonlyMap<string, DeliveryPriority>;
 }
 
 export interface Dispatcher {
@@ -49,7 +54,10 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
   const destinations = new Map(options.destinations.map((each) => [each.options.name, each]));
   const metrics = deliveryMetrics(ports.metrics);
-  metrics.deadLetters.collect(() => countDeadLetters(ports.ledger, destinations, metrics.deadLetters));
+  watchDeliveries(metrics, ports, [...destinations.keys()]);
+  const ordered = [...destinations.values()]
+    .filter(({ options: { order } }) => order === 'study')
+    .map(({ options: { name } }) => name);
 
   /** Destinations of old deliveries that the configuration has no more: claimed only to say so in the dead letters. */
   const unknown = new Set<string>();
@@ -61,20 +69,26 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   let timer: NodeJS.Timeout | undefined;
   let soon: NodeJS.Timeout | undefined;
 
-  const limits = (): Record<string, number> => ({
-    ...Object.fromEntries([...unknown].map((name) => [name, 1])),
-    ...Object.fromEntries(
-      [...destinations].map(([name, each]) => [name, each.options.concurrency ?? DEFAULT_CONCURRENCY]),
-    ),
-  });
+  /** Of those whose window is open; what is under way when it closes goes on to its end. */
+  const limits = (): Record<string, number> => {
+    const now = clock.now();
+    const open = [...destinations.values()].filter(
+      ({ options: { sendWindow } }) => sendWindow === undefined || isOpen(sendWindow, now),
+    );
+    return Object.fromEntries([
+      ...[...unknown].map((name) => [name, 1] as const),
+      ...open.map(({ options: each }) => [each.name, each.concurrency ?? DEFAULT_CONCURRENCY] as const),
+    ]);
+  };
 
-  const begin = (delivery: LeasedDelivery): void => {
+  const begin = (delivery: LeasedDelivery, leasedAtMs: number): void => {
     if (isStopping) {
       giveBack(delivery);
       return;
     }
     const work = attemptDelivery({ ...ports, log, metrics }, delivery, destinations.get(delivery.destination), {
       leaseMs,
+      leasedAtMs,
       signal: abandon.signal,
     })
       .catch((error: unknown) => {
@@ -107,21 +121,27 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const claim = async (): Promise<void> => {
     while (isWanted && !isStopping) {
       isWanted = false;
-      const claimed = await ledger.deliveries.claim(options.owner, leaseMs, clock.now(), limits());
-      claimed.forEach(begin);
+      const leasedAtMs = performance.now();
+      const claimed = await ledger.deliveries.claim(options.owner, leaseMs, clock.now(), limits(), {
+        ordered,
+        atMost: MAX_CLAIMED,
+      });
+      claimed.forEach((delivery) => begin(delivery, leasedAtMs));
+      if (claimed.length === MAX_CLAIMED) isWanted = true;
     }
-    await sleepUntilDue();
+    if (!isStopping) await sleepUntilDue();
   };
 
+  /** What is due by now waits for a slot, its window, its breaker or an earlier revision: their ends wake the dispatcher, or the poll. */
   const sleepUntilDue = async (): Promise<void> => {
-    const due = await ledger.deliveries.nextDue();
+    const now = clock.now();
+    // A dead letter of a destination that is gone was replayed.
+    (await ledger.deliveries.waitingFor()).forEach(noticeUnknown);
+    if (isWanted) return;
+    const due = await ledger.deliveries.nextDue(now);
     clearTimeout(timer);
-    const untilDueMs = due === undefined ? Infinity : due.getTime() - clock.now().getTime();
-    // What is due already is for a destination that is gone (a dead letter was replayed), or waits for a slot of its
-    // destination; behind it may stand what another will be due for.
-    if (untilDueMs <= 0) (await ledger.deliveries.waitingFor()).forEach(noticeUnknown);
-    const waitMs = untilDueMs <= 0 ? BUSY_POLL_MS : Math.min(untilDueMs, IDLE_POLL_MS, MAX_TIMER_MS);
-    if (!isStopping) timer = setTimeout(wake, waitMs);
+    const untilDueMs = due === undefined ? Infinity : due.getTime() - now.getTime();
+    if (!isStopping) timer = setTimeout(wake, Math.min(untilDueMs, IDLE_POLL_MS, MAX_TIMER_MS));
   };
 
   function noticeUnknown(name: string): void {
@@ -150,7 +170,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const subscription = await ports.bus.subscribe(
     { group: GROUP, streams: ['hub.result.v1'], from: 'earliest' },
     async (event) => {
-      const deliveries = deliveriesOf(event, destinations);
+      const deliveries = deliveriesOf(event, destinations, options.priorities);
       deliveries.forEach(({ destination }) => noticeUnknown(destination));
       if (deliveries.length === 0) return;
       await ledger.deliveries.open({ group: GROUP, eventId: event.id }, deliveries);
@@ -185,28 +205,19 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
 function deliveriesOf(
   event: PositionedEvent,
   destinations: ReadonlyMap<string, OpenDestination>,
+  priorities: ReadonlyMap<string, DeliveryPriority> | undefined,
 ): readonly NewDelivery[] {
   if (!isEventOf(event, 'study.processed')) return [];
-  const { runId, releasedStudyInstanceUid, destinations: names } = event.data;
+  const { runId, route, releasedStudyInstanceUid, destinations: names } = event.data;
   return names.map((destination) => {
-    const partner = destinations.get(destination)?.options.partner;
+    const { partner, priority } = destinations.get(destination)?.options ?? {};
     return {
       deliveryId: deliveryIdOf(runId, destination),
       runId,
       destination,
       ...(partner === undefined ? {} : { partner }),
       releasedStudyInstanceUid,
+      priority: priorities?.get(route) ?? priority ?? 'normal',
     };
   });
-}
-
-async function countDeadLetters(
-  { deliveries }: Ledger,
-  destinations: ReadonlyMap<string, unknown>,
-  gauge: Gauge<'destination'>,
-): Promise<void> {
-  gauge.reset();
-  // A destination without dead letters shows 0, so that an alert sees the difference between none and unknown.
-  for (const destination of destinations.keys()) gauge.set({ destination }, 0);
-  for (const { destination, deliveries: dead } of await deliveries.dead()) gauge.set({ destination }, dead);
 }

@@ -4,6 +4,7 @@ import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, req
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { HubError } from '../core/errors.ts';
+import { attemptNotes } from './attempt-notes.ts';
 
 export interface ExchangeOptions {
   readonly method: 'POST' | 'GET';
@@ -39,6 +40,9 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 export async function exchange(options: ExchangeOptions): Promise<Answer> {
   const { url, body, signal } = options;
   signal.throwIfAborted();
+  const notes = attemptNotes();
+  // The path of a webhook may be its secret.
+  notes?.asked(`${options.method} ${url.origin}, ${String(body.sizeBytes)} bytes`);
   const stop = new AbortController();
   const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
     method: options.method,
@@ -57,6 +61,7 @@ export async function exchange(options: ExchangeOptions): Promise<Answer> {
   try {
     const response = await answered;
     const answer = { status: response.statusCode ?? 0, headers: response.headers, body: await readBody(response) };
+    notes?.answered(`${String(answer.status)}, ${String(answer.body.byteLength)} bytes`);
     return answer;
   } catch (error) {
     throw translate(error, timers.isConnected());

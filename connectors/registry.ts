@@ -4,6 +4,7 @@ import type { Diagnosis } from '../core/diagnosis.ts';
 import type { Connector, ConnectorContext, DestinationOptions, ProbeContext } from '../core/plugins.ts';
 import { cStore } from './c-store/index.ts';
 import { folder } from './folder/index.ts';
+import { meteredStore } from './metered-store.ts';
 import { stowRs } from './stow-rs/index.ts';
 import { webhook } from './webhook/index.ts';
 
@@ -18,8 +19,9 @@ export const connectors: readonly { readonly type: string; readonly options: z.Z
 /** Opens a destination for the dispatcher. @throws {HubError} `config.invalid` when a secret cannot be had */
 export function openDestination(
   destination: Destination,
-  context: ConnectorContext,
+  hub: ConnectorContext,
 ): { readonly options: DestinationOptions; readonly connector: Connector } {
+  const context = { ...hub, store: meteredStore(hub.store, destination.bandwidth) };
   switch (destination.type) {
     case 'c-store':
       return { options: destination, connector: cStore.open(destination, context) };

@@ -463,6 +463,43 @@ export const ERRORS = {
     title: 'Destination is not configured',
     remedy: 'Put the destination back into the configuration, then replay the delivery.',
   },
+  // Pulls
+  'pull.incomplete': {
+    dimse: 0x0110,
+    http: 502,
+    retry: 'transient',
+    title: 'A source has more of a study than came',
+    remedy: 'Look at the study at its source, and at the quarantine: what was refused here did not come either.',
+  },
+  'pull.unasked': {
+    // PS3.7 Annex C: Refused: not authorized
+    dimse: 0x0124,
+    http: 403,
+    retry: 'permanent',
+    title: 'A source sent what no pull asked for',
+    remedy: 'Configure it under gateway.dimse.sources if it may send by itself; the bytes are in the quarantine.',
+  },
+  'pull.too-many': {
+    dimse: 0x0110,
+    http: 502,
+    retry: 'permanent',
+    title: 'A source has more matches than may be asked for',
+    remedy: 'Narrow the query of the pull, or raise its maxMatches.',
+  },
+  'pull.keys-ignored': {
+    dimse: 0x0110,
+    http: 502,
+    retry: 'permanent',
+    title: 'A source does not look at a key of the query',
+    remedy: 'Take stationName, studyDescription or match out of the query of the pull: the source says it ignores one.',
+  },
+  'pull.list-unreadable': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'The list of accession numbers cannot be read',
+    remedy: 'Check query.accessions of the pull: the file, and the column where it is a CSV file.',
+  },
   'partner.unreachable': {
     dimse: 0x0110,
     http: 502,

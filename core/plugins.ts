@@ -3,14 +3,20 @@ import type * as z from 'zod';
 import type { Diagnosis } from './diagnosis.ts';
 import type { NewEvent } from './ledger.ts';
 import type { CrosswalkLedger, CrosswalkPart } from './ledger/crosswalk.ts';
+import type { BreakerRule, DeliveryPriority } from './ledger/deliveries.ts';
 import type { Logger } from './ports.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { ObjectStore, PackWriter, RunItem } from './store.ts';
 
 /** Named entries of the configuration a step may refer to: `{ deidentify: kct }` names an entry of `policies`. */
 export interface Catalogue {
-  readonly policies: readonly { readonly name: string }[];
-  readonly models: readonly { readonly name: string; readonly path: string }[];
+  readonly policies: readonly { readonly name: string; readonly partner?: string | undefined }[];
+  readonly models: readonly {
+    readonly name: string;
+    readonly path: string;
+    /** What the model may hold beside what every model may. */
+    readonly allow?: readonly ('control-flow' | 'com.microsoft')[] | undefined;
+  }[];
 }
 
 /**
@@ -27,6 +33,10 @@ export interface ProcessorPlugin<Options = unknown> {
   resolve(argument: unknown, catalogue: Catalogue): Options;
   /** The partner this step releases for, if it is the step that releases. */
   releasesFor?(options: Options): string | undefined;
+  /**
+   * Its argument is a partner's name. As the first step of a route it gets what that partner returned, and nothing else.
+   */
+  readonly takesReturned?: true;
   run(context: ProcessorContext<Options>): Promise<ProcessorResult>;
 }
 
@@ -72,7 +82,7 @@ export type ResultEvent = {
     readonly type: T;
     readonly data: Omit<Extract<NewEvent, { type: T }>['data'], 'studyInstanceUid' | 'revision' | 'runId' | 'route'>;
   };
-}['study.deidentified' | 'qc.completed' | 'segmentation.completed'];
+}['study.deidentified' | 'study.reidentified' | 'qc.completed' | 'segmentation.completed'];
 
 /** A connector delivers a run's results to one destination. */
 export interface ConnectorPlugin<Options extends DestinationOptions = DestinationOptions> {
@@ -101,6 +111,28 @@ export interface DestinationOptions {
   readonly partner?: string | undefined;
   readonly concurrency?: number | undefined;
   readonly retry?: RetryPolicy | undefined;
+  /** Of its deliveries, where their route names none. */
+  readonly priority?: DeliveryPriority | undefined;
+  /** `study`: a revision waits for the earlier ones of its study. */
+  readonly order?: 'none' | 'study' | undefined;
+  /** Whether the destination is asked afterwards for what it confirmed, and how. */
+  readonly verify?: 'none' | 'after' | 'commitment' | undefined;
+  /** Bytes a second, of all its deliveries together. */
+  readonly bandwidth?: number | undefined;
+  /** When deliveries may begin; absent: always. */
+  readonly sendWindow?: SendWindow | undefined;
+  readonly breaker?: (BreakerRule & { readonly patienceMs: number }) | undefined;
+}
+
+/** Hours of the days named; past midnight they belong to the day they began on. */
+export interface SendWindow {
+  /** Minutes since midnight; the same twice is the whole day. */
+  readonly fromMinute: number;
+  readonly toMinute: number;
+  /** 0 is Sunday. */
+  readonly days: readonly number[];
+  /** A name of the IANA time zone database. */
+  readonly timeZone: string;
 }
 
 export interface ConnectorContext {
@@ -120,7 +152,22 @@ export interface Connector {
    * @throws {HubError} whose row says how to retry
    */
   deliver(delivery: DeliveryOrder, onDelivered: (sopInstanceUid: string) => void): Promise<void>;
+  /**
+   * Asks the destination whether it has what the order holds, after it has confirmed everything. Where it is configured
+   * (`verify`), and only there; a connector without it takes no `verify`.
+   *
+   * @throws {HubError} when it cannot be asked
+   */
+  reconcile?(delivery: DeliveryOrder): Promise<Reconciliation>;
   close(): Promise<void>;
+}
+
+/** What the destination has of an order. */
+export interface Reconciliation {
+  /** SOP Instance UIDs that it does not have, or not whole. */
+  readonly missing: readonly string[];
+  /** How it was asked and what it said, in a line without values of a data set. */
+  readonly detail?: string;
 }
 
 export interface DeliveryOrder {

@@ -4,7 +4,7 @@ import { HubError, toHubError } from '../core/errors.ts';
 import type { LeasedJob, Ledger, NewQuarantine, RunStep } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
-import { nextDelayMs } from '../core/retry.ts';
+import { nextDelayMs, recordWhileHeld } from '../core/retry.ts';
 import type { ProcessorMetrics } from './metrics.ts';
 import { packNameOf } from './pack-name.ts';
 import { eventsOf } from './result-events.ts';
@@ -40,7 +40,8 @@ const MAX_ATTEMPTS = 3;
 const MAX_LOSSES = 10;
 
 type Outcome =
-  | { readonly kind: 'ended'; readonly result: ProcessorResult }
+  /** `heldUntilMs`: of `performance.now()`, when the lease runs out. */
+  | { readonly kind: 'ended'; readonly result: ProcessorResult; readonly heldUntilMs: number }
   | { readonly kind: 'failed'; readonly error: HubError; readonly isFinal?: boolean }
   /** Another process has the job. */
   | { readonly kind: 'lost' }
@@ -125,7 +126,12 @@ export async function attemptStep(
       let isRecorded: boolean;
       try {
         const events = eventsOf(run, result.events, items);
-        isRecorded = await ledger.runs.finishStep(jobId, fence, { items, events, crosswalk });
+        // An hour's work is not thrown away for a ledger that is away for seconds.
+        isRecorded = await recordWhileHeld(
+          () => ledger.runs.finishStep(jobId, fence, { items, events, crosswalk }),
+          outcome.heldUntilMs,
+          options.signal,
+        );
       } catch (error) {
         // A fact the ledger does not take (too large, a defect of the plug-in) must not be worked again for ever.
         return await fail(toHubError(error));
@@ -172,7 +178,7 @@ async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job:
       crosswalk: ports.ledger.crosswalk,
     });
     if (lease.lost.aborted) return { kind: 'lost' };
-    return { kind: 'ended', result };
+    return { kind: 'ended', result, heldUntilMs: lease.heldUntilMs() };
   } catch (thrown) {
     if (lease.lost.aborted) return { kind: 'lost' };
     return options.signal.aborted ? { kind: 'abandoned' } : { kind: 'failed', error: toHubError(thrown) };
@@ -189,7 +195,7 @@ function keepLease(
   { ledger, clock, log }: AttemptPorts,
   leaseMs: number,
   job: LeasedJob,
-): { readonly lost: AbortSignal; stop(): void } {
+): { readonly lost: AbortSignal; heldUntilMs(): number; stop(): void } {
   const lost = new AbortController();
   let heldUntil = performance.now() + leaseMs;
   const renew = async (): Promise<void> => {
@@ -203,7 +209,7 @@ function keepLease(
     }
   };
   const timer = setInterval(() => void renew(), leaseMs / 3);
-  return { lost: lost.signal, stop: () => clearInterval(timer) };
+  return { lost: lost.signal, heldUntilMs: () => heldUntil, stop: () => clearInterval(timer) };
 }
 
 /** What stands in the quarantine entry: the instances named, else all of the run. */

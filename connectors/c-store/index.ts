@@ -16,6 +16,10 @@ const aeTitle = z.string().refine((text) => isAeTitle(text), 'one to 16 printabl
 const options = z.strictObject({
   ...destinationOptions,
   type: z.literal('c-store'),
+  verify: z
+    .enum(['none', 'after', 'commitment'])
+    .default('none')
+    .describe('after: C-FIND for what it confirmed; commitment: a storage commitment. What is missing goes again.'),
   host: z.string().min(1),
   port: z.int().min(1).max(65_535),
   aeTitle: aeTitle.describe('Called AE title.'),

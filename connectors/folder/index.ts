@@ -7,7 +7,7 @@ import { HubError } from '../../core/errors.ts';
 import { isUid } from '../../core/identifiers.ts';
 import type { Connector, ConnectorContext, ConnectorPlugin, DeliveryOrder } from '../../core/plugins.ts';
 import type { RunItem } from '../../core/store.ts';
-import { destinationOptions } from '../destination-options.ts';
+import { destinationOptions, verifyAfter } from '../destination-options.ts';
 import { hasContent, syncFolder, writeAtomically } from './atomic-file.ts';
 import { extendManifest, MANIFEST, type ManifestFile } from './manifest.ts';
 import { probeFolder } from './probe.ts';
@@ -15,6 +15,7 @@ import { probeFolder } from './probe.ts';
 const options = z.strictObject({
   ...destinationOptions,
   type: z.literal('folder'),
+  verify: verifyAfter,
   path: z.string().min(1).describe('Folder that gets one folder a study; made when it is not there.'),
 });
 type FolderOptions = z.infer<typeof options>;

@@ -4,7 +4,7 @@ import { HubError } from '../../core/errors.ts';
 import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/plugins.ts';
 import { duration, size } from '../../core/quantities.ts';
 import type { InstanceItem } from '../../core/store.ts';
-import { destinationOptions, secretReference } from '../destination-options.ts';
+import { destinationOptions, secretReference, verifyAfter } from '../destination-options.ts';
 import { type Answer, exchange, refusalOf } from '../exchange.ts';
 import { DUPLICATE_SOP_INSTANCE, keptOther, type Rejection, rejectionOf } from '../rejections.ts';
 import { multipartOf } from './multipart.ts';
@@ -21,6 +21,7 @@ const PROCESSING_FAILURE = 0x0110;
 const options = z.strictObject({
   ...destinationOptions,
   type: z.literal('stow-rs'),
+  verify: verifyAfter,
   url: z.url({ protocol: /^https?$/ }).describe('Base of the DICOMweb service; /studies is added.'),
   auth: z
     .union([

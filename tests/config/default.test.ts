@@ -67,7 +67,7 @@ describe('config/default.yaml', () => {
 
     // Plain words that need none, or that were explained at the entry before.
     const PLAIN =
-      /^\s*(- )?(hub|log|gateway|dimse|http|completion|disk|spool|timeouts|processors|kind|name|type|aeTitle|host|port|path|url|partner|concurrency|retry|batch|instances|size|connect|secret|source|Modality|StudyDescription|not|bearer|quiet|force):/;
+      /^\s*(- )?(hub|log|gateway|dimse|http|completion|disk|spool|timeouts|processors|kind|name|type|aeTitle|host|port|path|url|partner|concurrency|priority|order|verify|bandwidth|sendWindow|retry|breaker|batch|instances|size|connect|secret|source|Modality|StudyDescription|not|bearer|quiet|force):/;
     expect(bare.filter((line) => !PLAIN.test(line))).to.deep.equal([]);
   });
 });

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { HubError } from '../../core/errors.ts';
 import type { PositionedEvent } from '../../core/events.ts';
 import type { Ledger, NewRun } from '../../core/ledger.ts';
 import type { LogFields, Logger } from '../../core/ports.ts';
@@ -39,12 +40,12 @@ class Hub {
     return hub;
   }
 
-  async start(options: Partial<RunnerOptions> = {}): Promise<Runner> {
+  async start(options: Partial<RunnerOptions> = {}, ledger = this.ledger): Promise<Runner> {
     this.metrics = createMetrics();
     const log = loggerInto(this.logged);
     const bus = openEmbeddedBus({ ledger: this.ledger, log });
     const runner = await startRunner(
-      { bus, ledger: this.ledger, log, metrics: this.metrics, clock },
+      { bus, ledger, log, metrics: this.metrics, clock },
       {
         plugins: [{ name: 'release' }],
         resolve: ({ argument }) => argument,
@@ -258,6 +259,21 @@ describe('the runner', () => {
       events: [],
     });
     expect(isTaken).to.equal(true);
+  });
+
+  it('does not work a step again because the ledger could not be told of its result at once', async () => {
+    let refusals = 0;
+    const finishStep: Ledger['runs']['finishStep'] = async (...args) => {
+      refusals += 1;
+      if (refusals === 1) throw new HubError('ledger.unreachable');
+      return await hub.ledger.runs.finishStep(...args);
+    };
+    await hub.start({ leaseMs: 2_000 }, { ...hub.ledger, runs: { ...hub.ledger.runs, finishStep } });
+
+    const runId = await hub.route([['release']]);
+
+    await hub.ended(runId);
+    expect(hub.packs()).to.deep.equal([`${runId}-0-1.pack`]);
   });
 
   it('keeps the lease of a step that takes longer than it', async () => {
