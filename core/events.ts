@@ -158,6 +158,17 @@ export const EVENTS = {
       counts: deidentifiedCounts,
     }),
   },
+  'study.reidentified': {
+    stream: 'hub.result.v1',
+    about: 'What a partner returned for a released study was led back to the original; `studyInstanceUid` is what the hub files it under.',
+    data: z.strictObject({
+      ...run,
+      returnedBy: name,
+      originalStudyInstanceUid: uid,
+      instances: count,
+      references: count,
+    }),
+  },
   'qc.completed': {
     stream: 'hub.result.v1',
     about: 'Quality control has measured each series and given a verdict.',

@@ -3,10 +3,11 @@ import { HubError } from '../core/errors.ts';
 import type { RunStep } from '../core/ledger.ts';
 import type { Catalogue, ProcessorPlugin } from '../core/plugins.ts';
 import { deidentify } from './deidentify/index.ts';
+import { reidentify } from './reidentify/index.ts';
 import { qc } from './qc/index.ts';
 import { segment } from './segment/index.ts';
 
-export const processors: readonly ProcessorPlugin[] = [deidentify, qc, segment];
+export const processors: readonly ProcessorPlugin[] = [deidentify, reidentify, qc, segment];
 
 /** The frozen options of a configured step. @throws {HubError} `config.invalid`, `model.invalid` */
 export function resolveStep(step: RunStep, catalogue: Catalogue): unknown {

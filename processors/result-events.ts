@@ -18,6 +18,8 @@ function seal(run: RunRow, event: ResultEvent): NewEvent {
   switch (event.type) {
     case 'study.deidentified':
       return { ...envelope, type: event.type, stream: EVENTS[event.type].stream, data: { ...event.data, ...common } };
+    case 'study.reidentified':
+      return { ...envelope, type: event.type, stream: EVENTS[event.type].stream, data: { ...event.data, ...common } };
     case 'qc.completed':
       return { ...envelope, type: event.type, stream: EVENTS[event.type].stream, data: { ...event.data, ...common } };
     case 'segmentation.completed':
@@ -32,6 +34,8 @@ function processedEvent(run: RunRow, items: readonly RunItem[]): NewEvent {
   const { studyInstanceUid, revision, runId, route, destinations } = run;
   const released = items.find((item) => item.kind === 'instance' && item.releasedFor !== undefined);
   const partner = released?.releasedFor;
+  // What was led back is of another study than the hub files it under.
+  const known = released ?? items.find((item) => item.kind === 'instance');
   return {
     type: 'study.processed',
     stream: EVENTS['study.processed'].stream,
@@ -43,7 +47,7 @@ function processedEvent(run: RunRow, items: readonly RunItem[]): NewEvent {
       runId,
       route,
       ...(partner === undefined ? {} : { partner }),
-      releasedStudyInstanceUid: released?.kind === 'instance' ? released.studyInstanceUid : studyInstanceUid,
+      releasedStudyInstanceUid: known?.kind === 'instance' ? known.studyInstanceUid : studyInstanceUid,
       instances: items.filter(({ kind }) => kind === 'instance').length,
       artefacts: items.filter(({ kind }) => kind === 'artefact').length,
       destinations: [...destinations],

@@ -47,6 +47,8 @@ export type FromWorker =
 
 /** Both ends are ours and of one version: a message is what its sender says. */
 export const parseFromWorker = (message: unknown): FromWorker => message as FromWorker;
-export const parseAnswer = <Question extends keyof CrosswalkAnswers>(answer: unknown): CrosswalkAnswers[Question] =>
-  answer as CrosswalkAnswers[Question];
+export const parseAnswer = <Question extends keyof CrosswalkAnswers>(
+  _question: Question,
+  answer: unknown,
+): CrosswalkAnswers[Question] => answer as CrosswalkAnswers[Question];
 export const parseToWorker = (message: unknown): ToWorker => message as ToWorker;

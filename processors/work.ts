@@ -133,7 +133,7 @@ class Questions implements CrosswalkLedger {
       const id = (this.#last += 1);
       this.#open.set(id, (answer) => {
         if (answer instanceof HubError) reject(answer);
-        else resolve(parseAnswer<Question>(answer));
+        else resolve(parseAnswer(question, answer));
       });
       this.#say({ kind: 'ask', id, question, of });
     });
