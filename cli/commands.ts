@@ -51,9 +51,19 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./qc.ts')).qc,
   },
   segment: {
-    usage: ['PATH --out DIR [--model NAME]'],
+    usage: ['PATH --out DIR [--model NAME|DIR]'],
     about: 'segment a study with an ONNX model',
     load: async () => (await import('./segment.ts')).segment,
+  },
+  models: {
+    usage: ['list', 'check DIR'],
+    about: 'which segmentation models there are; what is wrong with one you want to add',
+    load: async () => (await import('./models.ts')).models,
+  },
+  convert: {
+    usage: ['PATH --out DIR [--to nifti|dicom]'],
+    about: 'series as NIfTI with sidecars, or as DICOM files',
+    load: async () => (await import('./convert.ts')).convert,
   },
   routes: {
     usage: ['explain PATH [--source NAME]', 'diff --with FILE [--since 7d]'],

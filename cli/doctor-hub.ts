@@ -5,7 +5,8 @@ import { processEnvironment, readSecret } from '../config/environment.ts';
 import { type Diagnosis, fine, skipped, warning, wrong } from '../core/diagnosis.ts';
 import { HubError, toHubError } from '../core/errors.ts';
 import type { SecretReference } from '../core/plugins.ts';
-import { HUB, openModel } from '../processors/segment/index.ts';
+import { HUB, modelOfStep } from '../processors/segment/index.ts';
+import { openModel } from '../processors/segment/open-model.ts';
 import type { Config } from '../shapes.ts';
 import { examineDisk } from './doctor-disk.ts';
 import { listenAddresses, portFailure, portIsFree } from './doctor-door.ts';
@@ -137,20 +138,16 @@ async function portAnswers(id: string, host: string, port: number): Promise<Diag
 /** Every model a route names: that its file is the one its manifest promises. */
 function* models(config: Config): Generator<Diagnosis> {
   const named = config.routes.flatMap(({ process: steps }) =>
-    steps.flatMap(({ processor, argument }) =>
-      processor === 'segment' && (argument === undefined || typeof argument === 'string')
-        ? [argument ?? 'rodent-brain']
-        : [],
-    ),
+    steps.flatMap(({ processor, argument }) => (processor === 'segment' ? [modelOfStep(argument)] : [])),
   );
   for (const name of new Set([...config.models.map((model) => model.name), ...named])) {
     yield model(name, config);
   }
 }
 
-function model(name: string, { models: configured, policies }: Config): Diagnosis {
+function model(name: string, { models: configured }: Config): Diagnosis {
   try {
-    const { manifest } = openModel(name, { models: configured, policies });
+    const { manifest } = openModel(name, { models: configured });
     return fine(`models.${name}`, `Model ${name} ${manifest.version} has the digest its manifest names`);
   } catch (error) {
     return wrong(

@@ -1,17 +1,22 @@
-/** `hub segment PATH --out DIR [--model NAME]`: the segment processor on files, without a hub; the same code, the same objects. */
+/** `hub segment PATH --out DIR [--model NAME|DIR]`: the segment processor on files, without a hub; the same code, the same objects. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HubError } from '../core/errors.ts';
-import { HUB, openModel, segmentVolumes } from '../processors/segment/index.ts';
-import { maskNifti } from '../processors/segment/mask-nifti.ts';
+import { HUB } from '../processors/segment/index.ts';
+import { labelMap, maskNifti } from '../processors/segment/mask-nifti.ts';
+import type { Model } from '../processors/segment/model.ts';
+import { DEFAULT_MODEL, openModelOrFolder } from '../processors/segment/open-model.ts';
 import { overlayPicture } from '../processors/segment/overlay.ts';
+import { hasMask, ResultHead, seriesResult, type SeriesResult } from '../processors/segment/result.ts';
 import { segmentationObject } from '../processors/segment/segmentation-object.ts';
+import type { SegmentedVolume } from '../processors/segment/segment-volume.ts';
+import { segmentVolumes } from '../processors/segment/segment-volumes.ts';
 import { assembleVolumes } from '../processors/volumes/assemble.ts';
 import { readNifti } from '../processors/volumes/nifti.ts';
 import type { Volume } from '../processors/volumes/volume.ts';
-import { configShapes } from '../shapes.ts';
 import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
-import { CONFIG_OPTION, loadFor } from './configuration.ts';
+import { CONFIG_OPTION } from './configuration.ts';
+import { configuredModels } from './configured-models.ts';
 import { EXIT } from './exit-codes.ts';
 import { commandFailure, sentenceOf } from './failure.ts';
 import { leftOutLines, type LocalFiles, openLocalFiles, seriesName } from './local-files.ts';
@@ -19,24 +24,21 @@ import { progressBar } from './progress.ts';
 import { interruptible } from './signals.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
 
-type Model = ReturnType<typeof openModel>;
-
-const DEFAULT_MODEL = 'rodent-brain';
 const OPTIONS = {
   out: { type: 'string', value: 'DIR', about: 'where masks, pictures and DICOM Segmentations go (needed)' },
-  model: { type: 'string', value: 'NAME', about: `a bundled model or one of \`models:\` (${DEFAULT_MODEL})` },
+  model: {
+    type: 'string',
+    value: 'NAME|DIR',
+    about: `a bundled model, one of \`models:\`, or a folder with model.json (${DEFAULT_MODEL})`,
+  },
+  probability: { type: 'boolean', about: 'write probability.nii.gz too: how sure the model is, voxel by voxel' },
   config: CONFIG_OPTION,
   json: JSON_OPTION,
 } as const;
 
 /** What became of one series, as `result.json` says it. */
-interface SeriesResult {
+interface NamedResult extends SeriesResult {
   readonly name: string;
-  readonly finding?: string;
-  readonly label?: string;
-  readonly voxels?: number;
-  readonly volumeMm3?: number;
-  readonly confidence?: number;
   readonly files?: readonly string[];
 }
 
@@ -46,14 +48,13 @@ export async function segment(argv: readonly string[], to: Terminal = terminal):
   const path = onlyPath(positionals);
   const { out } = values;
   if (out === undefined) throw new HubError('command.usage', { detail: 'where do the results go? --out DIR' });
-  const model = openModel(values.model ?? DEFAULT_MODEL, { policies: [], models: modelsOf(values.config) });
+  const model = openModelOrFolder(values.model ?? DEFAULT_MODEL, { models: configuredModels(values.config) });
   await mkdir(out, { recursive: true });
 
   const files = await openLocalFiles(path);
   for (const line of leftOutLines(files)) to.err(line);
-  const result = await interruptible(async (signal) =>
-    segmentAll(await readVolumes(files, signal), model, out, signal),
-  );
+  const order = { model, out, withProbability: values.probability === true };
+  const result = await interruptible(async (signal) => segmentAll(await readVolumes(files, signal), order, signal));
 
   await writeFile(join(out, 'result.json'), `${json(result)}\n`);
   if (values.json === true) to.out(json(result));
@@ -66,13 +67,13 @@ export async function segment(argv: readonly string[], to: Terminal = terminal):
 interface Volumes {
   readonly volumes: readonly { readonly name: string; readonly volume: Volume }[];
   /** What could not be made a volume, and why. */
-  readonly unusable: readonly SeriesResult[];
+  readonly unusable: readonly NamedResult[];
 }
 
 async function readVolumes(files: LocalFiles, signal: AbortSignal): Promise<Volumes> {
   const assembled = await assembleVolumes(files.instances, files.store, signal);
   const volumes = assembled.volumes.map((volume) => ({ name: seriesName(files, volume.seriesInstanceUid), volume }));
-  const unusable: SeriesResult[] = assembled.findings.map(({ seriesInstanceUid, message }) => ({
+  const unusable: NamedResult[] = assembled.findings.map(({ seriesInstanceUid, message }) => ({
     name: seriesName(files, seriesInstanceUid),
     finding: message,
   }));
@@ -86,71 +87,67 @@ async function readVolumes(files: LocalFiles, signal: AbortSignal): Promise<Volu
   return { volumes, unusable };
 }
 
-async function segmentAll({ volumes, unusable }: Volumes, model: Model, out: string, signal: AbortSignal) {
-  const { manifest } = model;
-  const series: SeriesResult[] = [...unusable];
+interface Order {
+  readonly model: Model;
+  readonly out: string;
+  readonly withProbability: boolean;
+}
+
+async function segmentAll({ volumes, unusable }: Volumes, order: Order, signal: AbortSignal) {
+  const { model, out } = order;
+  const series: NamedResult[] = [...unusable];
+  const head = new ResultHead(model);
   const bar = progressBar('segmenting', volumes.length);
-  let seconds = 0;
-  let runtime = '';
   try {
     const all = volumes.map(({ volume }) => volume);
-    for await (const { volume, segmented, finding } of segmentVolumes(all, model, signal)) {
-      const index = all.indexOf(volume);
+    for await (const outcome of segmentVolumes(all, model, signal)) {
+      const index = all.indexOf(outcome.volume);
       const name = volumes[index]?.name ?? '';
       bar.update(index + 1);
-      if (segmented === undefined || segmented.voxels === 0) {
-        series.push({ name, finding: finding ?? 'the model found nothing in this series' });
+      head.add(outcome);
+      if (!hasMask(outcome)) {
+        series.push({ name, ...seriesResult(outcome) });
         continue;
       }
-      seconds += segmented.seconds;
-      runtime = segmented.runtime;
       // One series: the plain names; several: a folder each, numbered, because names of series are free text.
       const folder = volumes.length === 1 ? out : join(out, `series-${String(index + 1)}`);
       await mkdir(folder, { recursive: true });
-      const products = productsOf(volume, segmented.mask, manifest);
+      const products = productsOf(outcome.volume, outcome.segmented, order);
       for (const [file, bytes] of products) await writeFile(join(folder, file), bytes);
-      series.push({
-        name,
-        label: manifest.labels[0].name,
-        voxels: segmented.voxels,
-        volumeMm3: segmented.volumeMm3,
-        confidence: segmented.confidence,
-        files: products.map(([file]) => join(folder, file)),
-      });
+      series.push({ name, ...seriesResult(outcome), files: products.map(([file]) => join(folder, file)) });
     }
   } finally {
     bar.stop();
   }
-  const { name: modelName, version: modelVersion, onnx } = manifest;
-  return { model: modelName, modelVersion, modelSha256: onnx.sha256, runtime, seconds, series };
+  return { ...head.values, series };
 }
 
+/** `mask.nii.gz` is 1 wherever any label is; `labels.nii.gz` says which. */
 function productsOf(
   volume: Volume,
-  mask: Uint8Array,
-  manifest: Model['manifest'],
+  segmented: SegmentedVolume,
+  { model, withProbability }: Order,
 ): readonly (readonly [string, Uint8Array])[] {
-  const dicom =
-    volume.slices.length === 0
+  const { labels, mask, probability } = segmented;
+  const outlines = labels.map(({ mask: of, label }) => ({ mask: of, rgb: label.rgb }));
+  return [
+    ['mask.nii.gz', maskNifti(volume, mask)],
+    ...(labels.length > 1 ? [['labels.nii.gz', maskNifti(volume, labelMap(segmented))] as const] : []),
+    ...(withProbability ? [['probability.nii.gz', maskNifti(volume, probability)] as const] : []),
+    ['overlay.png', overlayPicture(volume, outlines)],
+    ...(volume.slices.length === 0
       ? []
-      : [
-          [
-            'segmentation.dcm',
-            segmentationObject(volume, [{ label: manifest.labels[0], mask }], manifest, HUB).bytes,
-          ] as const,
-        ];
-  return [['mask.nii.gz', maskNifti(volume, mask)], ['overlay.png', overlayPicture(volume, mask)], ...dicom];
+      : [['segmentation.dcm', segmentationObject(volume, labels, model.manifest, HUB).bytes] as const]),
+  ];
 }
 
-/** Models of the configuration, when there is one; the bundled ones need none. */
-function modelsOf(file: string | undefined): readonly { readonly name: string; readonly path: string }[] {
-  const { loaded } = loadFor(file, configShapes());
-  if (loaded.mistakes === undefined) return loaded.config.models;
-  if (file === undefined) return [];
-  throw new HubError('config.invalid', { detail: `${file} is not valid: run hub check --config ${file}` });
-}
-
-function sentence({ name, finding, label, voxels, volumeMm3, confidence, files }: SeriesResult): string {
+function sentence({ name, finding, labels = [], confidence, reliability, files }: NamedResult): string {
   if (finding !== undefined) return `${name}: ${finding}`;
-  return `${name}: ${label ?? ''} ${(volumeMm3 ?? 0).toFixed(1)} mm³ (${String(voxels)} voxels, confidence ${(confidence ?? 0).toFixed(2)})\n  ${files?.join('\n  ') ?? ''}`;
+  const found = labels.map((each) => `${each.name} ${each.volumeMm3.toFixed(1)} mm³ (${String(each.voxels)} voxels)`);
+  const doubts = reliability?.verdict === 'unreliable' ? reliability.reasons : [];
+  return [
+    `${name}: ${found.join(', ')}, confidence ${(confidence ?? 0).toFixed(2)}`,
+    ...doubts.map((reason) => `  mask unreliable: ${reason}`),
+    ...(files ?? []).map((file) => `  ${file}`),
+  ].join('\n');
 }

@@ -32,6 +32,9 @@ const segmentedSeries = z.strictObject({
   seriesInstanceUid: uid,
   segmentationSopInstanceUid: uid,
   segments: z.array(z.strictObject({ label: z.string(), voxels: count, volumeMm3: z.number() })),
+  reliability: z
+    .strictObject({ verdict: z.enum(['reliable', 'unreliable']), reasons: z.array(z.string().max(200)) })
+    .optional(),
 });
 const completionEvidence = z.strictObject({
   what: z.enum(COMPLETION_EVIDENCE),
@@ -160,7 +163,8 @@ export const EVENTS = {
   },
   'study.reidentified': {
     stream: 'hub.result.v1',
-    about: 'What a partner returned for a released study was led back to the original; `studyInstanceUid` is what the hub files it under.',
+    about:
+      'What a partner returned for a released study was led back to the original; `studyInstanceUid` is what the hub files it under.',
     data: z.strictObject({
       ...run,
       returnedBy: name,
@@ -197,8 +201,10 @@ export const EVENTS = {
       model: name,
       modelVersion: z.string(),
       modelSha256: sha256,
+      manifestSha256: sha256.optional(),
       runtime: z.string(),
       seconds: z.number(),
+      failedSeries: count.optional(),
       series: z.array(segmentedSeries),
     }),
     partner: z.strictObject({
@@ -207,8 +213,10 @@ export const EVENTS = {
       model: name,
       modelVersion: z.string(),
       modelSha256: sha256,
+      manifestSha256: sha256.optional(),
       runtime: z.string(),
       seconds: z.number(),
+      failedSeries: count.optional(),
       series: z.array(segmentedSeries),
     }),
   },

@@ -4,27 +4,34 @@ export type Dims = readonly [number, number, number];
 
 /** Keeps the largest 6-connected piece. An empty mask stays empty. */
 export function largestComponent(mask: Uint8Array, dims: Dims): Uint8Array {
-  const labels = new Int32Array(mask.length);
-  let best = 0;
-  let bestSize = 0;
-  let label = 0;
+  const { pieces, sizes } = piecesOf(mask, dims);
+  // Noise can have hundreds of thousands of pieces: more than a call takes arguments.
+  const best = sizes.indexOf(sizes.reduce((a, b) => Math.max(a, b), 0));
+  return mask.map((_, n) => (pieces[n] !== 0 && pieces[n] === best + 1 ? 1 : 0));
+}
+
+/** Keeps the 6-connected pieces of at least so many voxels. */
+export function removeSmall(mask: Uint8Array, dims: Dims, minVoxels: number): Uint8Array {
+  const { pieces, sizes } = piecesOf(mask, dims);
+  return mask.map((_, n) => ((sizes[(pieces[n] ?? 0) - 1] ?? 0) >= minVoxels && pieces[n] !== 0 ? 1 : 0));
+}
+
+/** Each voxel's piece, from 1; 0 outside the mask. */
+function piecesOf(mask: Uint8Array, dims: Dims): { readonly pieces: Int32Array; readonly sizes: readonly number[] } {
+  const pieces = new Int32Array(mask.length);
+  const sizes: number[] = [];
   const queue = new Int32Array(mask.length);
   for (let start = 0; start < mask.length; start += 1) {
-    if (mask[start] !== 1 || labels[start] !== 0) continue;
-    label += 1;
+    if (mask[start] !== 1 || pieces[start] !== 0) continue;
+    const piece = sizes.length + 1;
     const size = flood(start, dims, queue, (n) => {
-      if (mask[n] !== 1 || labels[n] !== 0) return false;
-      labels[n] = label;
+      if (mask[n] !== 1 || pieces[n] !== 0) return false;
+      pieces[n] = piece;
       return true;
     });
-    if (size > bestSize) {
-      best = label;
-      bestSize = size;
-    }
+    sizes.push(size);
   }
-  const out = new Uint8Array(mask.length);
-  if (best > 0) for (let n = 0; n < out.length; n += 1) out[n] = labels[n] === best ? 1 : 0;
-  return out;
+  return { pieces, sizes };
 }
 
 /** Fills what the background cannot reach from the border, slice by slice (scans have thick slices: holes are seen in-plane). */

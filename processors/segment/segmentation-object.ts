@@ -8,7 +8,6 @@ import type { DataSet } from '../../core/dicom/data-set.ts';
 import { keywordOf, lookup } from '../../core/dicom/dictionary.ts';
 import { type Attributes, encodePart10 } from '../../core/dicom/encode.ts';
 import type { Volume } from '../volumes/volume.ts';
-import { voxelToLps } from './grid.ts';
 import type { ModelManifest } from './manifest.ts';
 
 export const SEGMENTATION_STORAGE = '1.2.840.10008.5.1.4.1.1.66.4';
@@ -269,7 +268,7 @@ function frameGroups(volume: Volume, { slice, segment: number, position }: Segme
   return {
     ...derivation,
     FrameContentSequence: [{ DimensionIndexValues: [number, position] }],
-    PlanePositionSequence: [{ ImagePositionPatient: voxelToLps(volume.affine, 0, 0, slice).map(decimal) }],
+    PlanePositionSequence: [{ ImagePositionPatient: positionOf(volume, slice).map(decimal) }],
     SegmentIdentificationSequence: [{ ReferencedSegmentNumber: number }],
   };
 }
@@ -334,6 +333,11 @@ export function packFrames(volume: Volume, frames: readonly Pick<SegmentFrame, '
     }
   }
   return bytes;
+}
+
+/** Patient position (LPS mm) of a slice's first voxel, by the volume's affine. */
+function positionOf({ affine }: Volume, slice: number): number[] {
+  return [0, 1, 2].map((row) => (affine[4 * row + 2] ?? 0) * slice + (affine[4 * row + 3] ?? 0));
 }
 
 function direction(volume: Volume, axis: 0 | 1): number[] {

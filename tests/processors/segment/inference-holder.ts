@@ -1,9 +1,9 @@
 // A process that is in the middle of an inference until somebody kills it.
 import { openInference } from '../../../processors/segment/inference.ts';
-import { readModel } from '../../../processors/segment/manifest.ts';
+import { readModel } from '../../../processors/segment/model.ts';
 
 const model = readModel(process.argv[2] ?? '');
-const [input] = Object.values(model.manifest.network_data_format.inputs);
-const [x = 1, y = 1, z = 1] = input?.spatial_shape ?? [];
-const session = await openInference(model, new AbortController().signal);
-await session.run(new Float32Array(x * y * z).fill(1));
+const size = Number(process.argv[3]);
+const network = await openInference(model, 1, new AbortController().signal);
+const shape = [1, 1, size, size, size];
+await network.run(new Float32Array(size ** 3).fill(1), shape, shape);

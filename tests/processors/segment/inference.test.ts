@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { openModel } from '../../../processors/segment/index.ts';
 import { openInference } from '../../../processors/segment/inference.ts';
-import { readModel } from '../../../processors/segment/manifest.ts';
+import { openNetwork } from '../../../processors/segment/network.ts';
+import { readModel } from '../../../processors/segment/model.ts';
+import { openModel } from '../../../processors/segment/open-model.ts';
 import { field, slowNetwork, writeModel } from '../../support/onnx-model.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { thrownBy } from '../../support/thrown.ts';
@@ -32,7 +34,10 @@ describe('the inference process', function () {
     writeModel(folder, slowNetwork(SIZE, 2_000), SIZE);
     const scratch = join(temporary.path, 'scratch');
     mkdirSync(scratch);
-    const holder = spawn(process.execPath, [HOLDER, folder], { stdio: 'inherit', env: { TMPDIR: scratch } });
+    const holder = spawn(process.execPath, [HOLDER, folder, String(SIZE)], {
+      stdio: 'inherit',
+      env: { TMPDIR: scratch },
+    });
     const inference = await waitFor(
       'a pass',
       () => {
@@ -61,7 +66,7 @@ describe('the inference process', function () {
     const model = readModel(folder);
     writeFileSync(model.file, slowNetwork(SIZE, 2));
 
-    const error = await thrownBy(openInference(model, never()));
+    const error = await thrownBy(openInference(model, 1, never()));
 
     expect([error.code, String(error.fields['detail'])]).to.deep.equal([
       'model.invalid',
@@ -78,29 +83,32 @@ describe('the inference process', function () {
     ],
   ] as const)
     it(`looks at the network itself before it is loaded: ${what}`, async () => {
-      const folder = join(temporary.path, what.replaceAll(' ', '-'));
+      const file = join(temporary.path, `${what.replaceAll(' ', '-')}.onnx`);
       const onnx = Buffer.concat([
         field(1, 8),
         field(8, field(2, 17)),
         field(7, Buffer.concat([field(1, field(4, 'Relu')), part])),
       ]);
-      writeModel(folder, onnx, SIZE);
+      writeFileSync(file, onnx);
+      const sha256 = createHash('sha256').update(onnx).digest('hex');
 
-      const error = await thrownBy(openInference(readModel(folder), never()));
+      const error = await thrownBy(
+        openNetwork({ name: 'bad', file, sha256, inputName: 'a', outputName: 'b', maxSeconds: 5 }, never()),
+      );
 
       expect(error.code).to.equal('model.invalid');
       expect(String(error.fields['detail'])).to.match(why);
     });
 
   it('has the time its manifest allows for each pass, not for all of a study', async () => {
-    const model = openModel('rodent-brain', { policies: [], models: [] });
+    const model = openModel('rodent-brain', { models: [] });
     const limits = { ...model.manifest.limits, max_seconds: 5 };
-    const session = await openInference({ ...model, manifest: { ...model.manifest, limits } }, never());
+    const session = await openInference({ ...model, manifest: { ...model.manifest, limits } }, 1_000, never());
     const until = performance.now() + 5_500;
 
     let passes = 0;
     while (performance.now() < until) {
-      await session.run(new Float32Array(64 * 96 * 64));
+      await session.run(new Float32Array(64 * 96 * 64), [1, 1, 64, 96, 64], [1, 2, 64, 96, 64]);
       passes += 1;
     }
     await session.close();

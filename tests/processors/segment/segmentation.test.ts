@@ -8,10 +8,12 @@ import { bytesAsSource } from '../../../core/bytes-as-source.ts';
 import { HubError } from '../../../core/errors.ts';
 import { generateHead } from '../../../demo/phantom/head.ts';
 import { phantomStudy } from '../../../demo/phantom/study.ts';
-import { HUB, openModel, segmentVolumes } from '../../../processors/segment/index.ts';
+import { HUB } from '../../../processors/segment/index.ts';
 import { openInference } from '../../../processors/segment/inference.ts';
 import { maskNifti } from '../../../processors/segment/mask-nifti.ts';
+import { openModel } from '../../../processors/segment/open-model.ts';
 import { packFrames, type SegmentMask, segmentationObject } from '../../../processors/segment/segmentation-object.ts';
+import { segmentVolumes } from '../../../processors/segment/segment-volumes.ts';
 import { assembleVolumes } from '../../../processors/volumes/assemble.ts';
 import { readNifti } from '../../../processors/volumes/nifti.ts';
 import type { Volume } from '../../../processors/volumes/volume.ts';
@@ -20,7 +22,7 @@ import { memoryInstances } from '../../support/memory-instances.ts';
 import { dciodvfy } from '../../support/peers.ts';
 
 const BUNDLED = fileURLToPath(new URL('../../../processors/segment/models/rodent-brain/', import.meta.url));
-const NOTHING = { policies: [], models: [] };
+const NOTHING = { models: [] };
 const never = (): AbortSignal => new AbortController().signal;
 
 async function phantomVolume(): Promise<{ volume: Volume; truth: Uint8Array }> {
@@ -170,7 +172,9 @@ describe('segmentation', function () {
     for await (const result of segmentVolumes([large], openModel('rodent-brain', NOTHING), never()))
       results.push(result);
 
-    expect(results.map(({ finding }) => finding).join()).to.match(/field of view of 256 mm is no rodent head/);
+    expect(results.map(({ fit }) => fit)).to.deep.equal([
+      { isTaken: false, because: 'a field of view of 256 mm is no mouse or rat' },
+    ]);
   });
 
   it('does not write a patient value into the object beyond those of its study', async () => {
@@ -192,7 +196,7 @@ describe('segmentation', function () {
       if (onnx === undefined) copyFileSync(join(BUNDLED, 'model.onnx'), join(folder, 'model.onnx'));
       else writeFileSync(join(folder, 'model.onnx'), onnx);
     }
-    const open = (): unknown => openModel('mine', { policies: [], models: [{ name: 'mine', path: folder }] });
+    const open = (): unknown => openModel('mine', { models: [{ name: 'mine', path: folder }] });
 
     it('is refused when it is not there', () => {
       expect(() => openModel('nobody-has-it', NOTHING)).to.throw(HubError, /no model/);
@@ -230,9 +234,11 @@ describe('segmentation', function () {
           },
         },
       };
-      const session = await openInference(lying, never());
+      const session = await openInference(lying, 1, never());
 
-      const failure = await session.run(new Float32Array(64 * 96 * 64)).catch((error: unknown) => error);
+      const failure = await session
+        .run(new Float32Array(64 * 96 * 64), [1, 1, 64, 96, 64], [1, 3, 64, 96, 64])
+        .catch((error: unknown) => error);
       await session.close();
 
       expect(failure).to.be.instanceOf(HubError).with.property('code', 'model.invalid');
@@ -245,7 +251,7 @@ describe('segmentation', function () {
         manifest: { ...model.manifest, limits: { ...model.manifest.limits, max_seconds: 0.001 } },
       };
 
-      const failure = await openInference(hasty, never()).then(
+      const failure = await openInference(hasty, 1, never()).then(
         (session) => session.close(),
         (error: unknown) => error,
       );

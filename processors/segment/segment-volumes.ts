@@ -1,0 +1,100 @@
+/** The volumes of a study through one model, one after the other; what goes wrong with one does not cost the others. */
+import { HubError, toHubError } from '../../core/errors.ts';
+import type { Volume } from '../volumes/volume.ts';
+import { type Fit, fitOf } from './fit.ts';
+import { openInference } from './inference.ts';
+import type { Model } from './model.ts';
+import type { Network } from './network.ts';
+import type { Confinement } from './sandbox.ts';
+import { answersFor, type SegmentedVolume, segmentVolume } from './segment-volume.ts';
+
+export interface VolumeOutcome {
+  readonly volume: Volume;
+  readonly fit: Fit;
+  /** Of a series that was taken, unless the model failed. */
+  readonly segmented?: SegmentedVolume;
+  readonly confinement?: Confinement;
+  /** What the model did that it may not, or did not in time. */
+  readonly failure?: HubError;
+}
+
+/** A process that died may have been ended by the machine, not by its network: once more, in a new one. */
+const TRIES = 2;
+
+/**
+ * Volumes in their order. One process serves them all, and starts with the first that needs it; after a failure the
+ * next volume gets a new one, unless the network could not even be loaded.
+ *
+ * @throws {HubError} `processor.failed` when the signal is aborted
+ */
+export async function* segmentVolumes(
+  volumes: readonly Volume[],
+  model: Model,
+  signal: AbortSignal,
+): AsyncGenerator<VolumeOutcome> {
+  const fits = volumes.map((volume) => ({ volume, fit: fitOf(volume, model.manifest) }));
+  const answers = fits.reduce(
+    (sum, { volume, fit }) => sum + (fit.isTaken ? answersFor(volume, model.manifest) : 0),
+    0,
+  );
+  const holder = new Holder(model, TRIES * answers, signal);
+  try {
+    for (const { volume, fit } of fits)
+      yield fit.isTaken ? { volume, fit, ...(await holder.segment(volume)) } : { volume, fit };
+  } finally {
+    await holder.close();
+  }
+}
+
+/** At most one open network at a time. */
+class Holder {
+  readonly #model: Model;
+  readonly #maxAnswers: number;
+  readonly #signal: AbortSignal;
+  #network: Network | undefined;
+  #loadFailure: HubError | undefined;
+
+  constructor(model: Model, maxAnswers: number, signal: AbortSignal) {
+    this.#model = model;
+    this.#maxAnswers = maxAnswers;
+    this.#signal = signal;
+  }
+
+  async segment(volume: Volume): Promise<Pick<VolumeOutcome, 'segmented' | 'confinement' | 'failure'>> {
+    for (let tries = 1; ; tries += 1) {
+      if (this.#loadFailure !== undefined) return { failure: this.#loadFailure };
+      try {
+        const network = await this.#open();
+        const segmented = await segmentVolume(volume, this.#model.manifest, network);
+        return { segmented, confinement: network.confinement };
+      } catch (error) {
+        const failure = toHubError(error);
+        await this.close();
+        if (this.#signal.aborted || !isOfTheModel(failure)) throw failure;
+        if (failure.code !== 'processor.failed' || tries === TRIES) return { failure };
+      }
+    }
+  }
+
+  async #open(): Promise<Network> {
+    try {
+      this.#network ??= await openInference(this.#model, this.#maxAnswers, this.#signal);
+      return this.#network;
+    } catch (error) {
+      const failure = toHubError(error);
+      if (failure.code === 'model.invalid') this.#loadFailure = failure;
+      throw failure;
+    }
+  }
+
+  /** Harmless twice. */
+  async close(): Promise<void> {
+    await this.#network?.close();
+    this.#network = undefined;
+  }
+}
+
+/** What is no fault of the hub's: a mistake of ours is not put into a report. */
+function isOfTheModel({ code }: HubError): boolean {
+  return ['model.invalid', 'processor.failed', 'processor.timeout', 'dataset.unreadable'].includes(code);
+}
