@@ -10,6 +10,7 @@ import type { PartnersLedger } from './ledger/partners.ts';
 import type { WebhooksLedger } from './ledger/webhooks.ts';
 import type { PartnerScope } from './partners.ts';
 import type { CrosswalkLedger, CrosswalkPart } from './ledger/crosswalk.ts';
+import type { QcHistoryLedger, QcScan } from './ledger/qc-history.ts';
 import type {
   SeriesInstanceUid,
   SopClassUid,
@@ -216,6 +217,8 @@ export interface StepResult {
   readonly events: readonly NewEvent[];
   /** What the step gave new identifiers to. */
   readonly crosswalk?: readonly CrosswalkPart[];
+  /** What the step measured. */
+  readonly quality?: readonly QcScan[];
 }
 
 export type DeliveryState = 'pending' | 'succeeded' | 'dead' | 'cancelled';
@@ -642,6 +645,7 @@ export interface Ledger {
   readonly pulls: PullsLedger;
   /** What may have one owner among replicas of the hub. A fence only grows: whoever has an old one has lost the lease. */
   readonly crosswalk: CrosswalkLedger;
+  readonly quality: QcHistoryLedger;
   readonly leases: {
     /** The fence; undefined while another owner has it. Who has it already gets a new lease, and its earlier one ends. */
     acquire(name: string, owner: string, leaseMs: number, now: Date): Promise<number | undefined>;

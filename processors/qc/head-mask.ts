@@ -23,7 +23,13 @@ const MARGIN = 3;
 export function regionsOf(grid: Grid, brain?: Uint8Array): Regions {
   const head = headOf(grid);
   const clear = clearOf(brain === undefined ? head : united(head, brain), grid.dims);
-  const air = Uint8Array.from(clear, (inside, voxel) => (inside === 0 && (grid.data[voxel] ?? 0) !== 0 ? 1 : 0));
+  const air = new Uint8Array(clear.length);
+  let airVoxels = 0;
+  for (let voxel = 0; voxel < air.length; voxel++)
+    if (clear[voxel] === 0 && grid.data[voxel] !== 0) {
+      air[voxel] = 1;
+      airVoxels++;
+    }
   const mask = brain ?? head;
   return {
     mask,
@@ -31,7 +37,7 @@ export function regionsOf(grid: Grid, brain?: Uint8Array): Regions {
     head,
     air,
     maskVoxels: countOf(mask),
-    airVoxels: countOf(air),
+    airVoxels,
   };
 }
 
@@ -150,11 +156,17 @@ export function artefactsIn({ data, dims }: Grid, air: Uint8Array): Uint8Array {
   const values = inside(data, air);
   const middle = median(values);
   const spread = robustDeviation(values, middle);
-  const bright = Uint8Array.from(air, (isAir, voxel) =>
-    isAir === 1 && spread > 0 && ((data[voxel] ?? 0) - middle) / spread > ARTEFACT_Z ? 1 : 0,
-  );
+  const bright = new Uint8Array(air.length);
+  if (!(spread > 0)) return bright;
+  const limit = middle + ARTEFACT_Z * spread;
+  let count = 0;
+  for (let voxel = 0; voxel < air.length; voxel++)
+    if (air[voxel] === 1 && (data[voxel] ?? 0) > limit) {
+      bright[voxel] = 1;
+      count++;
+    }
   // Hardly any scan has one: then there is nothing to open.
-  return bright.includes(1) ? dilated(eroded(bright, dims, 1, true), dims, 1) : bright;
+  return count > 0 ? dilated(eroded(bright, dims, 1, true), dims, 1) : bright;
 }
 
 function united(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -82,7 +82,10 @@ export function largestPiece(mask: Uint8Array, [nx, ny, nz]: Dims): Uint8Array {
       largest = pieces;
     }
   }
-  return Uint8Array.from(piece, (number) => (number !== 0 && number === largest ? 1 : 0));
+  const result = new Uint8Array(mask.length);
+  for (let voxel = 0; voxel < mask.length; voxel++)
+    if (largest !== 0 && piece[voxel] === largest) result[voxel] = 1;
+  return result;
 }
 
 /** What a slice encloses belongs to it: nostrils, ears and dark ventricles are not air around the head. */
@@ -119,6 +122,6 @@ export function filledBySlice(mask: Uint8Array, [nx, ny, nz]: Dims): Uint8Array 
 
 export function countOf(mask: Uint8Array): number {
   let count = 0;
-  for (const voxel of mask) count += voxel;
+  for (let voxel = 0; voxel < mask.length; voxel++) count += mask[voxel] ?? 0;
   return count;
 }

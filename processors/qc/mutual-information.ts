@@ -35,7 +35,9 @@ export function mutualInformation(a: Float32Array, b: Float32Array): number {
 function binsOf(values: Float32Array): Uint8Array {
   const { low, high } = extent(values);
   const scale = high > low ? BINS / (high - low) : 0;
-  return Uint8Array.from(values, (value) => Math.min(BINS - 1, Math.floor((value - low) * scale)));
+  const bins = new Uint8Array(values.length);
+  for (let i = 0; i < bins.length; i++) bins[i] = Math.min(BINS - 1, Math.floor(((values[i] ?? 0) - low) * scale));
+  return bins;
 }
 
 /** First repetition that is measured: dummies are left out where enough others remain. */

@@ -81,7 +81,7 @@ export function clippedFraction({ data }: Grid): number {
   const { high, low } = extent(data);
   if (high === low) return 1;
   let count = 0;
-  for (const value of data) if (value === high) count++;
+  for (let i = 0; i < data.length; i++) if (data[i] === high) count++;
   return count <= 1 ? 0 : count / data.length;
 }
 
@@ -91,11 +91,14 @@ export function clippedFraction({ data }: Grid): number {
  */
 export function entropyFocusCriterion({ data }: Grid): number | undefined {
   let squares = 0;
-  for (const value of data) squares += value * value;
+  for (let i = 0; i < data.length; i++) squares += (data[i] ?? 0) ** 2;
   const energy = Math.sqrt(squares);
   if (energy === 0) return undefined;
   const highest = Math.sqrt(data.length) * Math.log(1 / Math.sqrt(data.length));
   let sum = 0;
-  for (const value of data) if (value > 0) sum += (value / energy) * Math.log((value + 1e-16) / energy);
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] ?? 0;
+    if (value > 0) sum += (value / energy) * Math.log((value + 1e-16) / energy);
+  }
   return sum / highest;
 }

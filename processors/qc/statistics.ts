@@ -20,9 +20,10 @@ export function standardDeviation(values: Values): number {
 }
 
 export function sorted(values: Values): Float64Array {
-  if (values.length <= SORTED_AT_MOST) return Float64Array.from(values).sort();
-  const step = values.length / SORTED_AT_MOST;
-  return Float64Array.from({ length: SORTED_AT_MOST }, (_, i) => values[Math.floor(i * step)] ?? 0).sort();
+  const step = Math.max(1, values.length / SORTED_AT_MOST);
+  const thinned = new Float64Array(Math.floor(values.length / step));
+  for (let i = 0; i < thinned.length; i++) thinned[i] = values[Math.floor(i * step)] ?? 0;
+  return thinned.sort();
 }
 
 /** Linear between neighbours. @param share - 0 … 1 @returns NaN of nothing */

@@ -11,6 +11,7 @@ import { describeInstances } from './ledger-instances.ts';
 import { describeLeases } from './ledger-leases.ts';
 import { describePartners } from './ledger-partners.ts';
 import { describePulls } from './ledger-pulls.ts';
+import { describeQcHistory } from './ledger-qc-history.ts';
 import { describeQuarantine } from './ledger-quarantine.ts';
 import { describeRetention } from './ledger-retention.ts';
 import { describeRuns } from './ledger-runs.ts';
@@ -49,6 +50,7 @@ export function describeLedger(
     describe('retention', () => describeRetention(subject));
     describe('runs', () => describeRuns(subject));
     describe('deliveries', () => describeDeliveries(subject));
+    describe('quality control', () => describeQcHistory(subject));
     describe('quarantine', () => describeQuarantine(subject));
     describe('storage commitments', () => describeCommitments(subject));
     describe('pulls', () => describePulls(subject));

@@ -59,6 +59,7 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   { name: 'expired_series', key: ['study', 'series', 'revision', 'first_instance', 'first_received_at'] },
   { name: 'expired_runs', key: ['run'] },
   { name: 'rejected_copies', key: ['sop_instance_uid', 'data_set_sha256'] },
+  { name: 'qc_history', key: ['entry'] },
   { name: 'crosswalk_parts', key: ['part'] },
   { name: 'crosswalk_uids', key: ['uid_key', 'kind', 'part'] },
   { name: 'leases', key: ['name'] },

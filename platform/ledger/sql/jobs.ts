@@ -5,7 +5,9 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { NewQuarantine, RunStep } from '../../../core/ledger.ts';
 import type { CrosswalkPart } from '../../../core/ledger/crosswalk.ts';
+import type { QcScan } from '../../../core/ledger/qc-history.ts';
 import { crosswalkWriter } from './crosswalk.ts';
+import { qcHistoryWriter } from './qc-history.ts';
 import type { ClaimTag } from './claims.ts';
 import { WORK } from './locks.ts';
 import type { Database, Script } from './script.ts';
@@ -65,6 +67,7 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
   );
 
   const addToCrosswalk = crosswalkWriter(db);
+  const addToHistory = qcHistoryWriter(db);
 
   const endAttempt = function* (
     row: LeasedRow,
@@ -116,6 +119,7 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
       items: string,
       events: readonly SealedEvent[],
       crosswalk: readonly CrosswalkPart[],
+      quality: readonly QcScan[],
     ): Script<boolean> {
       const row = yield* leased.get(jobId, fence);
       if (row === undefined) return false;
@@ -123,6 +127,7 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
       yield* endAttempt(row, now, 'done');
       yield* setItems.send(row.run, items);
       yield* addToCrosswalk(row.run, crosswalk);
+      yield* addToHistory(row.run, quality, now);
       const next = row.step + 1;
       const steps = JSON.parse((yield* runOf.get(row.run))?.steps ?? '[]') as readonly RunStep[];
       const step = steps[next];

@@ -145,8 +145,8 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
             }),
         ),
       renew: (jobId, fence, leaseMs, now) => write('jobs', 'renew', jobId, fence, leaseMs, now),
-      finishStep: async (jobId, fence, { items, events, crosswalk = [] }) =>
-        write('jobs', 'finishStep', jobId, fence, JSON.stringify(items), seal(events), crosswalk),
+      finishStep: async (jobId, fence, { items, events, crosswalk = [], quality = [] }) =>
+        write('jobs', 'finishStep', jobId, fence, JSON.stringify(items), seal(events), crosswalk, quality),
       retryStep: (jobId, fence, retryAt, reason) => write('jobs', 'retryStep', jobId, fence, retryAt, reason),
       giveBack: (jobId, fence, now) => write('jobs', 'giveBack', jobId, fence, now),
       resultless: (attempts) => read(() => reads.runs.resultless(attempts)),
@@ -220,6 +220,12 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     crosswalk: {
       find: (uidKeys) => read(() => reads.crosswalk.find(uidKeys)),
       received: (uids) => read(() => reads.crosswalk.received(uids)),
+    },
+    quality: {
+      past: (question) => read(() => reads.quality.past(question)),
+      list: (page) => read(() => reads.quality.list(page)),
+      get: (qualityId) => read(() => reads.quality.get(qualityId)),
+      decide: (qualityId, accepted) => write('quality', 'decide', qualityId, accepted),
     },
     leases: {
       acquire: (name, owner, leaseMs, now) => write('leases', 'acquire', name, owner, leaseMs, now),

@@ -16,6 +16,7 @@ import { pullReads, pullWrites } from './pulls.ts';
 import { retentionReads, retentionWrites } from './retention.ts';
 import { keyWrites } from './nodes.ts';
 import { partnerReads, partnerWrites } from './partners.ts';
+import { qcHistoryReads, qcHistoryWrites } from './qc-history.ts';
 import { openReplay, runReads, runWrites } from './runs.ts';
 import { studyReads, studyWrites } from './studies.ts';
 import { timelineReads } from './timeline.ts';
@@ -47,6 +48,7 @@ export function openWrites(db: Database) {
     keys: keyWrites(db),
     pulls: pullWrites(db, log),
     tokens: tokenWrites(db),
+    quality: qcHistoryWrites(db),
     partners: partnerWrites(db, log),
     webhooks: { ...webhookWrites(db, log), ...webhookSending(db) },
     retention: retentionWrites(db),
@@ -62,6 +64,7 @@ export function openReads(db: Database) {
     deliveries: deliveryReads(db),
     commitments: commitmentReads(db),
     crosswalk: crosswalkReads(db),
+    quality: qcHistoryReads(db),
     quarantine: quarantineReads(db),
     events: eventReads(db),
     pulls: pullReads(db),
