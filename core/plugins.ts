@@ -3,6 +3,7 @@ import type * as z from 'zod';
 import type { Diagnosis } from './diagnosis.ts';
 import type { NewEvent } from './ledger.ts';
 import type { CrosswalkLedger, CrosswalkPart } from './ledger/crosswalk.ts';
+import type { PastQuestion, PastScan, QcScan } from './ledger/qc-history.ts';
 import type { BreakerRule, DeliveryPriority } from './ledger/deliveries.ts';
 import type { Logger } from './ports.ts';
 import type { RetryPolicy } from './retry.ts';
@@ -54,10 +55,28 @@ export interface ProcessorContext<Options> {
   secret(purpose: string): Promise<Uint8Array>;
   /** Absent where a step is worked without a ledger. */
   readonly crosswalk?: CrosswalkLedger;
+  /** Absent where a step is worked without a ledger. */
+  readonly quality?: QualityPast;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** 0 … 1, for whoever watches. */
   progress(fraction: number): void;
+}
+
+/** What earlier scans were like, and by what their scanner is known. */
+export interface QualityPast {
+  past(question: PastQuestion): Promise<readonly PastScan[]>;
+  /** Of the study as it was received: de-identification may have taken it out of the instances since. */
+  device(): Promise<Device>;
+}
+
+/** Stays in the hub: whoever keeps it keeps a keyed digest of it. */
+export interface Device {
+  /** Name of the configured source. */
+  readonly source: string;
+  readonly serialNumber?: string;
+  readonly stationName?: string;
+  readonly model?: string;
 }
 
 export type ProcessorResult =
@@ -67,6 +86,8 @@ export type ProcessorResult =
       readonly events: readonly ResultEvent[];
       /** What got new identifiers, or is known by those it came with. */
       readonly crosswalk?: readonly CrosswalkPart[];
+      /** What was measured; kept with the result, and later scans are held against it. */
+      readonly quality?: readonly QcScan[];
     }
   /** The whole run is held; nothing of it leaves. */
   | {

@@ -5,6 +5,7 @@ import type { LeasedJob, Ledger, NewQuarantine, RunStep } from '../core/ledger.t
 import type { Clock, Logger } from '../core/ports.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
 import { nextDelayMs, recordWhileHeld } from '../core/retry.ts';
+import { deviceOf } from './device.ts';
 import type { ProcessorMetrics } from './metrics.ts';
 import { packNameOf } from './pack-name.ts';
 import { eventsOf } from './result-events.ts';
@@ -122,13 +123,13 @@ export async function attemptStep(
         await quarantine('held', { reason, detail, items: quarantinedItems(job, new Set(sopInstanceUids)) });
         return undefined;
       }
-      const { items, crosswalk = [] } = result;
+      const { items, crosswalk = [], quality = [] } = result;
       let isRecorded: boolean;
       try {
         const events = eventsOf(run, result.events, items);
         // An hour's work is not thrown away for a ledger that is away for seconds.
         isRecorded = await recordWhileHeld(
-          () => ledger.runs.finishStep(jobId, fence, { items, events, crosswalk }),
+          () => ledger.runs.finishStep(jobId, fence, { items, events, crosswalk, quality }),
           outcome.heldUntilMs,
           options.signal,
         );
@@ -176,6 +177,7 @@ async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job:
       signal,
       onProgress: (fraction) => options.onProgress({ runId: run.runId, processor: step.processor, fraction }),
       crosswalk: ports.ledger.crosswalk,
+      quality: { past: (question) => ports.ledger.quality.past(question), device: () => deviceOf(ports.ledger, run) },
     });
     if (lease.lost.aborted) return { kind: 'lost' };
     return { kind: 'ended', result, heldUntilMs: lease.heldUntilMs() };

@@ -1,7 +1,8 @@
 /** What crosses between the runner's thread and a worker's. */
 import type { PackedError } from '../core/packed-error.ts';
 import type { CrosswalkAnswer } from '../core/ledger/crosswalk.ts';
-import type { ProcessorResult } from '../core/plugins.ts';
+import type { PastQuestion, PastScan } from '../core/ledger/qc-history.ts';
+import type { Device, ProcessorResult } from '../core/plugins.ts';
 import type { LogFields } from '../core/ports.ts';
 import type { RunItem } from '../core/store.ts';
 
@@ -21,13 +22,20 @@ export interface WorkOrder {
 export type ToWorker =
   | { readonly kind: 'work'; readonly order: WorkOrder }
   | { readonly kind: 'abort' }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: CrosswalkAnswers[keyof CrosswalkAnswers] }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: LedgerAnswers[keyof LedgerAnswers] }
   | { readonly kind: 'no-answer'; readonly id: number; readonly error: PackedError };
 
 /** What a worker, which has no ledger, may ask of it. */
-export interface CrosswalkAnswers {
+export type LedgerQuestion =
+  | { readonly question: 'find' | 'received'; readonly of: readonly string[] }
+  | { readonly question: 'past'; readonly of: PastQuestion }
+  | { readonly question: 'device' };
+
+export interface LedgerAnswers {
   readonly find: CrosswalkAnswer;
   readonly received: readonly string[];
+  readonly past: readonly PastScan[];
+  readonly device: Device;
 }
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -35,20 +43,15 @@ export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export type FromWorker =
   | { readonly kind: 'progress'; readonly fraction: number }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
-  | {
-      readonly kind: 'ask';
-      readonly id: number;
-      readonly question: keyof CrosswalkAnswers;
-      readonly of: readonly string[];
-    }
+  | { readonly kind: 'ask'; readonly id: number; readonly ask: LedgerQuestion }
   /** The pack is committed: what the result refers to survives the power plug. */
   | { readonly kind: 'finished'; readonly result: ProcessorResult }
   | { readonly kind: 'failed'; readonly error: PackedError };
 
 /** Both ends are ours and of one version: a message is what its sender says. */
 export const parseFromWorker = (message: unknown): FromWorker => message as FromWorker;
-export const parseAnswer = <Question extends keyof CrosswalkAnswers>(
+export const parseAnswer = <Question extends keyof LedgerAnswers>(
   _question: Question,
   answer: unknown,
-): CrosswalkAnswers[Question] => answer as CrosswalkAnswers[Question];
+): LedgerAnswers[Question] => answer as LedgerAnswers[Question];
 export const parseToWorker = (message: unknown): ToWorker => message as ToWorker;

@@ -3,12 +3,14 @@ import type { MessagePort } from 'node:worker_threads';
 import { HubError } from '../core/errors.ts';
 import type { CrosswalkLedger } from '../core/ledger/crosswalk.ts';
 import { packError, unpackError } from '../core/packed-error.ts';
-import type { ProcessorPlugin, ProcessorResult } from '../core/plugins.ts';
+import type { PastQuestion } from '../core/ledger/qc-history.ts';
+import type { ProcessorPlugin, ProcessorResult, QualityPast } from '../core/plugins.ts';
 import type { LogFields, Logger } from '../core/ports.ts';
 import type { ObjectStore, PackWriter } from '../core/store.ts';
 import {
-  type CrosswalkAnswers,
   type FromWorker,
+  type LedgerAnswers,
+  type LedgerQuestion,
   type LogLevel,
   parseAnswer,
   parseToWorker,
@@ -40,7 +42,7 @@ export function work(port: MessagePort, ports: WorkPorts): void {
       case 'work': {
         const abort = new AbortController();
         current = abort;
-        perform(message.order, ports, { say, crosswalk: questions }, abort.signal)
+        perform(message.order, ports, { say, ledger: questions }, abort.signal)
           .then(
             (result) => say({ kind: 'finished', result }),
             (error: unknown) => say({ kind: 'failed', error: packError(error) }),
@@ -65,7 +67,7 @@ export function work(port: MessagePort, ports: WorkPorts): void {
 async function perform(
   order: WorkOrder,
   ports: WorkPorts,
-  { say, crosswalk }: { readonly say: (message: FromWorker) => void; readonly crosswalk: CrosswalkLedger },
+  { say, ledger }: { readonly say: (message: FromWorker) => void; readonly ledger: CrosswalkLedger & QualityPast },
   signal: AbortSignal,
 ): Promise<ProcessorResult> {
   const plugin = ports.plugins.find(({ name }) => name === order.processor);
@@ -84,7 +86,8 @@ async function perform(
       store: ports.store,
       pack,
       secret: (purpose) => ports.secret(purpose),
-      crosswalk,
+      crosswalk: ledger,
+      quality: ledger,
       log: loggerOver(say),
       signal,
       progress: throttle((fraction) => say({ kind: 'progress', fraction })),
@@ -101,7 +104,7 @@ async function perform(
 }
 
 /** What is asked of the ledger, which the runner has. */
-class Questions implements CrosswalkLedger {
+class Questions implements CrosswalkLedger, QualityPast {
   readonly #say: (message: FromWorker) => void;
   readonly #open = new Map<number, (answer: unknown) => void>();
   #last = 0;
@@ -110,12 +113,20 @@ class Questions implements CrosswalkLedger {
     this.#say = say;
   }
 
-  find(uidKeys: readonly string[]): Promise<CrosswalkAnswers['find']> {
-    return this.#ask('find', uidKeys);
+  find(uidKeys: readonly string[]): Promise<LedgerAnswers['find']> {
+    return this.#ask('find', { question: 'find', of: uidKeys });
   }
 
-  received(uids: readonly string[]): Promise<CrosswalkAnswers['received']> {
-    return this.#ask('received', uids);
+  received(uids: readonly string[]): Promise<LedgerAnswers['received']> {
+    return this.#ask('received', { question: 'received', of: uids });
+  }
+
+  past(question: PastQuestion): Promise<LedgerAnswers['past']> {
+    return this.#ask('past', { question: 'past', of: question });
+  }
+
+  device(): Promise<LedgerAnswers['device']> {
+    return this.#ask('device', { question: 'device' });
   }
 
   /** A thread that is ended has no use for answers; one that goes on gets each of them, once. */
@@ -125,17 +136,17 @@ class Questions implements CrosswalkLedger {
     settle?.(answer);
   }
 
-  #ask<Question extends keyof CrosswalkAnswers>(
+  #ask<Question extends keyof LedgerAnswers>(
     question: Question,
-    of: readonly string[],
-  ): Promise<CrosswalkAnswers[Question]> {
+    ask: LedgerQuestion,
+  ): Promise<LedgerAnswers[Question]> {
     return new Promise((resolve, reject) => {
       const id = (this.#last += 1);
       this.#open.set(id, (answer) => {
         if (answer instanceof HubError) reject(answer);
         else resolve(parseAnswer(question, answer));
       });
-      this.#say({ kind: 'ask', id, question, of });
+      this.#say({ kind: 'ask', id, ask });
     });
   }
 }

@@ -6,9 +6,15 @@ import { Worker } from 'node:worker_threads';
 import { HubError } from '../core/errors.ts';
 import { packError, unpackError } from '../core/packed-error.ts';
 import type { CrosswalkLedger } from '../core/ledger/crosswalk.ts';
-import type { ProcessorResult } from '../core/plugins.ts';
+import type { ProcessorResult, QualityPast } from '../core/plugins.ts';
 import type { Logger } from '../core/ports.ts';
-import { parseFromWorker, type ToWorker, type WorkOrder } from './work-messages.ts';
+import {
+  type LedgerAnswers,
+  type LedgerQuestion,
+  parseFromWorker,
+  type ToWorker,
+  type WorkOrder,
+} from './work-messages.ts';
 
 /** The file a worker thread starts with, and what it is told. */
 export interface WorkerEntry {
@@ -32,6 +38,7 @@ export interface WorkRequest {
   onProgress(fraction: number): void;
   /** What the step may ask of the ledger. */
   readonly crosswalk: CrosswalkLedger;
+  readonly quality: QualityPast;
 }
 
 /** A plug-in that sees the signal tidies up; one that does not is ended. */
@@ -112,6 +119,24 @@ interface Conversation {
   readonly isReusable: boolean;
 }
 
+function answerTo(
+  ask: LedgerQuestion,
+  { crosswalk, quality }: WorkRequest,
+): Promise<LedgerAnswers[keyof LedgerAnswers]> {
+  switch (ask.question) {
+    case 'find':
+      return crosswalk.find(ask.of);
+    case 'received':
+      return crosswalk.received(ask.of);
+    case 'past':
+      return quality.past(ask.of);
+    case 'device':
+      return quality.device();
+    default:
+      return ask satisfies never;
+  }
+}
+
 /** One order and its answer, or the end of the thread or of our patience. */
 function converse(worker: Worker, request: WorkRequest): Promise<Conversation> {
   const { order, log, signal, timeLimitMs } = request;
@@ -135,8 +160,8 @@ function converse(worker: Worker, request: WorkRequest): Promise<Conversation> {
           log[message.level](message.message, message.fields);
           return;
         case 'ask': {
-          const { id, question, of } = message;
-          request.crosswalk[question](of).then(
+          const { id, ask } = message;
+          answerTo(ask, request).then(
             (answer) => post({ kind: 'answer', id, answer }),
             (error: unknown) => post({ kind: 'no-answer', id, error: packError(error) }),
           );
