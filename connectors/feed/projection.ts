@@ -2,19 +2,18 @@
 import * as z from 'zod';
 import { EVENTS, type HubEvent, type PartnerStream } from '../../core/events.ts';
 import type { NewEvent } from '../../core/ledger.ts';
+import { partnerStream } from '../../core/partners.ts';
 
 export type PartnerEvent = NewEvent & { readonly stream: PartnerStream };
 
+/** A fact about the partner's own account, of no study. */
+const account = z.looseObject({ partner: z.string(), studyInstanceUid: z.undefined().optional() });
 /** Fields by which a fact says for whom its results were released. */
 const released = z.looseObject({
   partner: z.string(),
   studyInstanceUid: z.string(),
   releasedStudyInstanceUid: z.string(),
 });
-
-export function partnerStream(partner: string): PartnerStream {
-  return `partner.${partner}.v1`;
-}
 
 /**
  * The event as its partner sees it; undefined when it is for no partner.
@@ -27,8 +26,14 @@ export function projectForPartner(
   isOfPartner: (destination: string, partner: string) => boolean,
 ): PartnerEvent | undefined {
   const entry = EVENTS[event.type];
+  if (!('partner' in entry)) return undefined;
   const fact = released.safeParse(event.data);
-  if (!fact.success || !('partner' in entry)) return undefined;
+  if (!fact.success) {
+    const own = account.safeParse(event.data);
+    if (!own.success) return undefined;
+    const { partner } = own.data;
+    return parsePartnerEvent(event, partnerStream(partner), event.key, pick(entry.partner, own.data));
+  }
   const { partner, studyInstanceUid: original, releasedStudyInstanceUid } = fact.data;
   const { destinations, ...fields } = fact.data;
   const known: Record<string, unknown> = {
@@ -43,15 +48,18 @@ export function projectForPartner(
             .filter((name) => isOfPartner(name, partner)),
         }),
   };
-  const shape = Object.keys(entry.partner.shape);
-  const data = entry.partner.parse(
-    Object.fromEntries(shape.filter((key) => known[key] !== undefined).map((key) => [key, known[key]])),
-  );
+  const data = pick(entry.partner, known);
   // No route of ours lets this happen; if it does, the event must not leave.
   if (original !== releasedStudyInstanceUid && JSON.stringify(data).includes(original)) {
     throw new TypeError(`${event.type} would carry the original study UID to a partner`);
   }
   return parsePartnerEvent(event, partnerStream(partner), releasedStudyInstanceUid, data);
+}
+
+/** The fields of the partner's schema, and no others. */
+function pick(schema: z.ZodObject, known: Readonly<Record<string, unknown>>): unknown {
+  const names = Object.keys(schema.shape).filter((key) => known[key] !== undefined);
+  return schema.parse(Object.fromEntries(names.map((key) => [key, known[key]])));
 }
 
 /** No correlation, causation or original event ID: they lead back into the hub. */

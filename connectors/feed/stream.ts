@@ -3,71 +3,78 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Response } from 'express';
 import { HubError } from '../../core/errors.ts';
-import type { EventType, PartnerStream, PositionedEvent } from '../../core/events.ts';
+import type { EventType, PositionedEvent } from '../../core/events.ts';
 import type { Ledger } from '../../core/ledger.ts';
+import { entitledTypes, type Partner, partnerStream } from '../../core/partners.ts';
 import type { Logger } from '../../core/ports.ts';
 
 export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 const PAGE = 100;
-/** Bounds, so that a reader that opens stream after stream does not take the hub's sockets. */
-const MAX_STREAMS_PER_PARTNER = 8;
+/** Beside the quota of each partner, so that all of them together do not take the hub's sockets. */
 const MAX_STREAMS = 256;
 const RETRY_MS = 5_000;
 /** A busy ledger commits hundreds of times a second; a reader need not look as often. */
 const MIN_GAP_MS = 50;
+/** A token that was revoked, or a partner whose access has ended, has its stream for no longer. */
+const ASK_AGAIN_MS = 1_000;
 
 export interface FeedStreamsOptions {
   readonly ledger: Pick<Ledger, 'events' | 'onCommit'>;
   readonly log: Logger;
   readonly heartbeatMs: number;
   readonly render: (
-    stream: PartnerStream,
+    partner: string,
     event: PositionedEvent,
   ) => { readonly cursor: string; readonly event: Record<string, unknown> };
+  readonly mayHave: (partner: Partner, event: PositionedEvent) => boolean;
+}
+
+export interface StreamReader {
+  readonly partner: Partner;
+  readonly after: number;
+  readonly types: readonly EventType[] | undefined;
+  /** The partner as it is now; undefined: it may read no longer. */
+  readonly stillThere: () => Promise<Partner | undefined>;
 }
 
 export interface FeedStreams {
   /** Resolves when the reader has gone or the hub stops. @throws {HubError} `request.too-many` */
-  serve(
-    response: Response,
-    stream: PartnerStream,
-    after: number,
-    types: readonly EventType[] | undefined,
-  ): Promise<void>;
+  serve(response: Response, reader: StreamReader): Promise<void>;
   stop(): void;
 }
 
-export function createFeedStreams({ ledger, log, heartbeatMs, render }: FeedStreamsOptions): FeedStreams {
-  const open = new Map<PartnerStream, number>();
+export function createFeedStreams({ ledger, log, heartbeatMs, render, mayHave }: FeedStreamsOptions): FeedStreams {
+  const open = new Map<string, number>();
   const stopping = new AbortController();
 
   return {
-    serve: async (response, stream, after, types) => {
+    serve: async (response, reader) => {
+      const { name, quotas } = reader.partner;
       const total = [...open.values()].reduce((sum, count) => sum + count, 0);
-      const ofPartner = open.get(stream) ?? 0;
-      if (total >= MAX_STREAMS || ofPartner >= MAX_STREAMS_PER_PARTNER) {
+      const ofPartner = open.get(name) ?? 0;
+      if (total >= MAX_STREAMS || ofPartner >= quotas.streams) {
         throw new HubError('request.too-many', { detail: 'event streams', retryAfterMs: RETRY_MS });
       }
-      open.set(stream, ofPartner + 1);
+      open.set(name, ofPartner + 1);
       try {
-        await follow(response, stream, after, types);
+        await follow(response, reader);
       } catch (error) {
         // The head is long sent: the reader sees the end of the stream and comes back with its last id.
-        log.warn('event stream broke off', { stream, error: error instanceof Error ? error.message : 'unknown' });
+        log.warn('event stream broke off', {
+          partner: name,
+          error: error instanceof Error ? error.message : 'unknown',
+        });
         response.destroy();
       } finally {
-        open.set(stream, (open.get(stream) ?? 1) - 1);
+        const left = (open.get(name) ?? 1) - 1;
+        if (left === 0) open.delete(name);
+        else open.set(name, left);
       }
     },
     stop: () => stopping.abort(),
   };
 
-  async function follow(
-    response: Response,
-    stream: PartnerStream,
-    from: number,
-    types: readonly EventType[] | undefined,
-  ): Promise<void> {
+  async function follow(response: Response, reader: StreamReader): Promise<void> {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     const over = AbortSignal.any([gone.signal, stopping.signal]);
@@ -80,24 +87,33 @@ export function createFeedStreams({ ledger, log, heartbeatMs, render }: FeedStre
     response.write(`retry: ${RETRY_MS}\n\n`);
 
     const bell = createBell(ledger, over);
-    let after = from;
+    let { partner, after } = reader;
     let lastWriteMs = performance.now();
+    let askedMs = performance.now();
     while (!over.aborted) {
+      if (performance.now() - askedMs >= ASK_AGAIN_MS) {
+        const now = await reader.stillThere();
+        if (now === undefined) break;
+        partner = now;
+        askedMs = performance.now();
+      }
+      const types = entitledTypes(partner, reader.types);
       const events = await ledger.events.read({
-        streams: [stream],
+        streams: [partnerStream(partner.name)],
         after,
         limit: PAGE,
         ...(types === undefined ? {} : { types }),
       });
       for (const event of events) {
-        const { cursor, event: body } = render(stream, event);
-        await write(response, over, `id: ${cursor}\nevent: ${String(body['type'])}\ndata: ${JSON.stringify(body)}\n\n`);
         after = event.position;
+        if (!mayHave(partner, event)) continue;
+        const { cursor, event: body } = render(partner.name, event);
+        await write(response, over, `id: ${cursor}\nevent: ${String(body['type'])}\ndata: ${JSON.stringify(body)}\n\n`);
         lastWriteMs = performance.now();
       }
       if (events.length === PAGE) continue;
       // Commits that are not for this partner wake us too: silence is measured, not inferred.
-      await bell.rings(lastWriteMs + heartbeatMs - performance.now());
+      await bell.rings(Math.min(lastWriteMs + heartbeatMs, askedMs + ASK_AGAIN_MS) - performance.now());
       if (performance.now() - lastWriteMs < heartbeatMs) continue;
       await write(response, over, ': heartbeat\n\n');
       lastWriteMs = performance.now();
