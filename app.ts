@@ -24,6 +24,7 @@ import { ledgerPlace } from './ledger-place.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
 import { countSegments, type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
+import { paravisionStudies } from './paravision/study-folder.ts';
 import { PixelWorkers } from './pixels/workers.ts';
 import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
@@ -132,6 +133,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
           {
             ...{ ledger, log, metrics, clock },
             digestWorker: DIGEST_WORKER,
+            studies: paravisionStudies,
             removeResults: () => removeResults(stored, ledger, config.processors),
             ...(stored.uploads === undefined
               ? {}

@@ -34,9 +34,19 @@ export const watchedFolder = z
       })
       .prefault({})
       .transform(({ maxEntries, maxSize, maxRatio }) => ({ maxEntries, maxBytes: maxSize, maxRatio })),
+    paravision: z
+      .strictObject({
+        whenTaken: z
+          .enum(['keep', 'leave', 'ignore'])
+          .default('keep')
+          .describe(
+            'Study folders of ParaVision: moved to keepIn, left where they are, or nothing but folders of files',
+          ),
+      })
+      .prefault({}),
     completion: partialCompletion.optional(),
   })
-  .transform(({ path, scan, minAge, removeEmpty, whenTaken, keepIn, zip, ...rest }) => ({
+  .transform(({ path, scan, minAge, removeEmpty, whenTaken, keepIn, zip, paravision, ...rest }) => ({
     ...rest,
     path: resolve(path),
     scanMs: scan,
@@ -47,6 +57,12 @@ export const watchedFolder = z
         ? ({ kind: 'delete' } as const)
         : ({ kind: 'keep', folder: keptIn(path, keepIn) } as const),
     archives: zip,
+    studies:
+      paravision.whenTaken === 'ignore'
+        ? undefined
+        : paravision.whenTaken === 'leave'
+          ? ({ kind: 'leave' } as const)
+          : ({ kind: 'keep', folder: keptIn(path, keepIn) } as const),
   }));
 
 /** Relative to the watched folder, or absolute. */

@@ -12,6 +12,7 @@ import { Dimse, type DimseOptions } from './dimse/dimse.ts';
 import { sourceOfAddress } from './dicomweb/source.ts';
 import { stowRouter, type StowLimits } from './dicomweb/stow.ts';
 import { FolderDoor } from './folder/folder-door.ts';
+import type { StudyReader } from './folder/found-study.ts';
 import type { WatchedFolderOptions } from './folder/watched-folder.ts';
 import { HeaderReader } from './header/header-reader.ts';
 import { ingest, type IngestPorts } from './ingest.ts';
@@ -46,6 +47,8 @@ export interface GatewayPorts {
   readonly digestWorker?: URL;
   /** Removes packs of results that the ledger has given up; how many. */
   readonly removeResults?: () => Promise<number>;
+  /** Knows a scanner's own study folders in watched folders; absent: there are only files. */
+  readonly studies?: StudyReader;
   /** Where what was received is copied to; absent where the spool itself is the store. */
   readonly remote?: RemoteStore;
 }
@@ -300,6 +303,7 @@ class RunningGateway implements Gateway {
       mayWatch: (folder) => presence.mayWatch(folder),
       onSeen,
       onEnded: (associationId, isWhole) => batches.ended(associationId, isWhole),
+      studies: ports.studies,
       metrics,
       clock,
       log,

@@ -25,6 +25,7 @@ export interface GatewayMetrics {
   readonly sourceLastSeenSeconds: Gauge<'source'>;
   readonly folderFiles: Gauge<'source' | 'state'>;
   readonly folderUp: Gauge<'source'>;
+  readonly folderScans: Counter<'source' | 'outcome'>;
 }
 
 export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
@@ -135,6 +136,11 @@ export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
       name: 'hub_gateway_folder_up',
       help: '1 while a watched folder can be read and written, 0 while it cannot.',
       labels: ['source'],
+    }),
+    folderScans: metrics.counter({
+      name: 'hub_gateway_folder_scans_total',
+      help: 'Reconstructions of ParaVision studies in a watched folder: converted, exported (its own DICOM was taken instead), refused with a note beside the scan, no-image (spectroscopy).',
+      labels: ['source', 'outcome'],
     }),
   };
 }

@@ -161,14 +161,16 @@ export function modifierItem(reconstruction: Reconstruction, frame: number): Att
 }
 
 /** The item of the MR Imaging Modifier Sequence (PS3.3 Section C.8.13.5.6). */
-export function imagingModifierItem({ parameters }: Reconstruction): Attributes {
+export function imagingModifierItem({ parameters, grid }: Reconstruction): Attributes {
+  const bandwidth = parameters.number('PVM_EffSWh') ?? parameters.number('SW_h') ?? 0;
+  const columns = parameters.number('PVM_EncMatrix');
   const frequency = parameters.number('VisuAcqImagingFrequency') ?? parameters.number('BF1') ?? 0;
   return {
     MagnetizationTransfer: flag(parameters, 'VisuAcqMagnetizationTransfer') === 'YES' ? 'ON_RESONANCE' : 'NONE',
     BloodSignalNulling: flag(parameters, 'VisuAcqBloodSignalNulling') ?? 'NO',
     Tagging: flag(parameters, 'PVM_TaggingOnOff') === 'YES' ? 'GRID' : 'NONE',
     TransmitterFrequency: frequency,
-    PixelBandwidth: parameters.number('VisuAcqPixelBandwidth') ?? 0,
+    PixelBandwidth: parameters.number('VisuAcqPixelBandwidth') ?? bandwidth / (columns ?? grid.columns),
   };
 }
 

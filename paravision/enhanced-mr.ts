@@ -122,7 +122,9 @@ export function enhancedMrAttributes(
     SOPInstanceUID: uids.sopInstanceUid,
     ...subjectAttributes(parameters),
     ...studyAttributes(parameters, place, uids),
-    ...(isOriginal ? sequenceAttributes(reconstruction) : { ContentQualification: 'RESEARCH' }),
+    ...(isOriginal
+      ? sequenceAttributes(reconstruction)
+      : { ApplicableSafetyStandardAgency: 'IEC', ContentQualification: 'RESEARCH' }),
     ImageType: type,
     ...content(components.size === 1 ? (only ?? 'MAGNITUDE') : 'MIXED'),
     InstanceNumber: 1,

@@ -5,6 +5,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type ErrorCode, HubError } from '../core/errors.ts';
 import { type Converted, convert } from './converted.ts';
+import type { JcampFile } from './jcamp.ts';
 import { isParameterFile, namesIn, openInPlace, readParameters } from './files.ts';
 import type { Place } from './identity.ts';
 import { Parameters } from './parameters.ts';
@@ -35,6 +36,8 @@ export interface StudyFolder {
 const NUMBER = /^[1-9]\d{0,4}$/;
 /** So many scan folders are asked whether they are some, before a folder of numbers is none. */
 const MOST_ASKED = 3;
+/** Of `visu_pars`, what all scans of a study have alike. */
+const OF_THE_STUDY = /^Visu(?:Study|Subject(?!Position))/;
 
 /**
  * Whether a folder is a study of ParaVision's, or one scan of one.
@@ -50,6 +53,14 @@ export async function recognise(path: string, names?: readonly string[]): Promis
     (await anyOf(numbered.slice(0, MOST_ASKED), async (name) => isScan(join(path, name))));
   return isStudy ? { path, scans: numbered } : undefined;
 }
+
+/** As a watched folder asks for it. */
+export const paravisionStudies = {
+  recognise: async (path: string, names: readonly string[]) => {
+    const folder = await recognise(path, names);
+    return folder === undefined ? undefined : { items: () => itemsOf(folder) };
+  },
+};
 
 /** Whether a folder is one scan: then its study folder is the one above it. */
 export async function recogniseScan(path: string): Promise<StudyFolder | undefined> {
@@ -118,7 +129,27 @@ async function parametersOf(study: string, scan: string, name: string): Promise<
   const others = [method, acqp, reco, subject].filter((file) => file !== undefined);
   if (visu !== undefined) return new Parameters([visu, ...others]);
   if (acqp === undefined || reco === undefined) throw incomplete('visu_pars is missing, and acqp or reco as well');
-  return new Parameters([visuFrom(acqp, method, reco), ...others]);
+  const made = visuFrom(acqp, method, reco);
+  const whose = subject === undefined ? await studyOfOthers(study) : undefined;
+  return new Parameters([made, ...others, ...(whose === undefined ? [] : [whose])]);
+}
+
+/** Without `subject` and `visu_pars` of its own, a scan is of whom the study's other scans are of. */
+async function studyOfOthers(study: string): Promise<JcampFile | undefined> {
+  for (const scan of (await namesIn(study)).filter((name) => NUMBER.test(name)).toSorted()) {
+    const reconstructions = (await namesIn(join(study, scan, 'pdata'))).filter((name) => NUMBER.test(name));
+    for (const number of reconstructions.toSorted()) {
+      const visu = await readParameters(study, `${scan}/pdata/${number}/visu_pars`).catch((error: unknown) => {
+        // It is told of where it stands.
+        if (error instanceof HubError) return undefined;
+        throw error;
+      });
+      if (visu === undefined) continue;
+      const shared = [...visu.parameters].filter(([name]) => OF_THE_STUDY.test(name));
+      return { name: visu.name, parameters: new Map(shared) };
+    }
+  }
+  return undefined;
 }
 
 async function isScan(path: string, names?: readonly string[]): Promise<boolean> {

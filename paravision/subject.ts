@@ -86,5 +86,6 @@ function animalAttributes(parameters: Parameters, type: string): Attributes {
     BreedRegistrationSequence: [],
     ResponsiblePerson: '',
     ResponsibleOrganization: '',
+    PatientSexNeutered: '',
   };
 }

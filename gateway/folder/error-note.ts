@@ -8,11 +8,27 @@ import { HubError } from '../../core/errors.ts';
 import { isVanished } from './file-errors.ts';
 
 const SUFFIX = '.error';
-const FIRST_LINE = 'The hub did not take this file.';
-const LAST_LINE = 'It is tried again when the file changes, or when this note is deleted.';
+/** What a note speaks of, and when the hub comes back to it. */
+const LINES = {
+  file: {
+    first: 'The hub did not take this file.',
+    last: 'It is tried again when the file changes, or when this note is deleted.',
+  },
+  study: {
+    first: 'The hub did not take all of this study.',
+    last: 'It is tried again when something in the folder changes, or when this note is deleted.',
+  },
+  scan: {
+    first: 'The hub did not take this scan.',
+    last: 'It is tried again when something in the study folder changes, or when the note beside that is deleted.',
+  },
+} as const;
+const OURS = /^The hub did not take /u;
 const MAX_NOTE_BYTES = 16 * 1024;
 
 export interface Note {
+  /** `file` without it. */
+  readonly about?: keyof typeof LINES;
   /** What was not taken and why, a line each: no patient value. */
   readonly lines: readonly string[];
   /** Of the file it speaks of; undefined: the next start of the hub tries the file again. */
@@ -26,9 +42,10 @@ export function isNote(name: string): boolean {
 }
 
 /** Puts the note in place of an older one. */
-export async function writeNote(path: string, { lines, fingerprint, at }: Note): Promise<void> {
+export async function writeNote(path: string, { about = 'file', lines, fingerprint, at }: Note): Promise<void> {
   const known = fingerprint === undefined ? [] : [`file as it was: ${fingerprint}`];
-  const text = [FIRST_LINE, '', ...lines, `when: ${at.toISOString()}`, ...known, '', LAST_LINE];
+  const { first, last } = LINES[about];
+  const text = [first, '', ...lines, `when: ${at.toISOString()}`, ...known, '', last];
   await rm(`${path}${SUFFIX}`, { force: true });
   // Never through a link that somebody laid there: the hub would write over whatever it leads to.
   const file = await open(`${path}${SUFFIX}`, 'wx', 0o644);
@@ -85,7 +102,7 @@ async function readNote(notePath: string): Promise<string | undefined> {
     const stats = await file.stat();
     if (!stats.isFile() || stats.size > MAX_NOTE_BYTES) return undefined;
     const text = await file.readFile('utf8');
-    return text.startsWith(FIRST_LINE) ? text : undefined;
+    return OURS.test(text) ? text : undefined;
   } finally {
     await file.close();
   }

@@ -1,19 +1,22 @@
 /** All watched folders of a hub as one door: opened, closed, measured and asked together. */
 import { HubError } from '../../core/errors.ts';
 import type { GatewayMetrics } from '../metrics.ts';
+import type { StudyReader } from './found-study.ts';
 import { FILE_STATES } from './look-tally.ts';
 import { WatchedFolder, type WatchedFolderOptions, type WatchedFolderPorts } from './watched-folder.ts';
 
-export interface FolderDoorPorts extends WatchedFolderPorts {
-  readonly metrics: Pick<GatewayMetrics, 'folderFiles' | 'folderUp'>;
+export interface FolderDoorPorts extends Omit<WatchedFolderPorts, 'studies'> {
+  readonly studies?: StudyReader | undefined;
+  readonly metrics: Pick<GatewayMetrics, 'folderFiles' | 'folderUp' | 'folderScans'>;
 }
 
 export class FolderDoor {
   readonly #folders: readonly WatchedFolder[];
 
   constructor(folders: readonly WatchedFolderOptions[], ports: FolderDoorPorts) {
-    this.#folders = folders.map((options) => new WatchedFolder(options, ports));
-    const { folderFiles, folderUp } = ports.metrics;
+    const { folderFiles, folderUp, folderScans: scans } = ports.metrics;
+    const studies = ports.studies === undefined ? undefined : { reader: ports.studies, scans };
+    this.#folders = folders.map((options) => new WatchedFolder(options, { ...ports, studies }));
     folderFiles.collect(() => {
       for (const { name: source, counts } of this.#folders) {
         for (const state of FILE_STATES) folderFiles.set({ source, state }, counts[state]);

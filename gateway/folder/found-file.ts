@@ -1,9 +1,10 @@
-/** Walks a watched folder, one entry at a time, whatever its size. */
+/** Walks a watched folder, one entry at a time, whatever its size. A study folder is one entry. */
 import type { Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNote } from './error-note.ts';
 import { isDenied, isVanished } from './file-errors.ts';
+import { foundStudy, studyFingerprint, type StudyReader } from './found-study.ts';
 import type { IsIgnored } from './ignore.ts';
 
 /** A regular file as it was when it was looked at. */
@@ -33,10 +34,14 @@ export interface Walk {
   readonly onEmpty: (name: string, path: string) => Promise<void>;
   /** A note of ours beside a file that was not taken. */
   readonly onNote: (path: string) => Promise<void>;
+  /** Knows folders that are taken as a whole; without it there are only files. */
+  readonly studies?: StudyReader | undefined;
 }
 
 /** Deeper folders are left alone: a walk holds one open folder a level. */
 const MAX_DEPTH = 32;
+/** Folders with more files are looked through file by file, whatever they hold. */
+const MAX_STUDY_FILES = 200_000;
 /** What Node puts where a name's bytes are no UTF-8. */
 const NO_UTF8 = '\uFFFD';
 
@@ -48,6 +53,11 @@ const NO_UTF8 = '\uFFFD';
 export async function* filesBelow(walk: Walk, name = '', depth = 0): AsyncGenerator<FoundFile> {
   const path = join(walk.root, name);
   const names = await namesIn(path, walk, depth > 0);
+  const study = depth > 0 ? await studyIn(walk, name, depth, names ?? []) : undefined;
+  if (study !== undefined) {
+    yield study;
+    return;
+  }
   for (const last of names ?? []) {
     walk.signal.throwIfAborted();
     walk.onProgress();
@@ -64,6 +74,50 @@ export async function* filesBelow(walk: Walk, name = '', depth = 0): AsyncGenera
     }
   }
   if (names?.length === 0 && depth > 0) await walk.onEmpty(name, path);
+}
+
+/** The folder as a study, with all files below it. */
+async function studyIn(
+  walk: Walk,
+  name: string,
+  depth: number,
+  names: readonly string[],
+): Promise<FoundFile | undefined> {
+  const path = join(walk.root, name);
+  const study = await walk.studies?.recognise(path, names).catch((error: unknown) => toleratedOr(error, walk));
+  if (study === undefined) return undefined;
+  const files: FoundFile[] = [];
+  const notes: string[] = [];
+  const inner: Walk = {
+    ...walk,
+    studies: undefined,
+    onEmpty: () => Promise.resolve(),
+    onNote: async (note) => {
+      notes.push(note);
+      await walk.onNote(note);
+    },
+  };
+  for await (const file of filesBelow(inner, name, depth)) {
+    if (files.length >= MAX_STUDY_FILES) return undefined;
+    files.push(file);
+  }
+  return foundStudy({ path, name }, study, files, notes);
+}
+
+/** What a study folder's fingerprint is now, wherever it stands. @throws the file system's error */
+export async function fingerprintOfStudy(path: string, isIgnored: IsIgnored, signal: AbortSignal): Promise<string> {
+  const files: FoundFile[] = [];
+  const found = filesBelow({
+    ...{ root: path, isIgnored, signal },
+    isExcluded: () => false,
+    onProgress: () => undefined,
+    onDenied: () => undefined,
+    onMisnamed: () => undefined,
+    onEmpty: () => Promise.resolve(),
+    onNote: () => Promise.resolve(),
+  });
+  for await (const file of found) files.push(file);
+  return studyFingerprint(files);
 }
 
 /** What the file is now; undefined when it is no regular file (any more). */

@@ -8,6 +8,7 @@ import { lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isVanished } from './file-errors.ts';
 import { type FoundFile, lookAt } from './found-file.ts';
+import type { FoundStudy } from './found-study.ts';
 
 export type WhenTaken =
   /** Under the same relative name. @param folder - absolute, on the same file system */
@@ -43,6 +44,40 @@ async function putAway(taken: FoundFile, when: WhenTaken, at: Date): Promise<boo
   return true;
 }
 
+/** What becomes of a study folder that is in the hub: it is never deleted, for the raw data in it is nowhere else. */
+export type WhenStudyTaken =
+  /** Moved under the same relative name. @param folder - absolute, on the same file system */
+  | { readonly kind: 'keep'; readonly folder: string }
+  /** Stays where it is, and is read again when something in it changes. */
+  | { readonly kind: 'leave' };
+
+/**
+ * Moves a study folder away that was read as `taken` says.
+ *
+ * @param look - its fingerprint where it stands now
+ * @returns false when something in it changed meanwhile: it is where it was, and waits to be taken
+ * @throws the file system's error; then nothing happened, or the folder was put back
+ */
+async function putStudyAway(
+  taken: FoundStudy,
+  folder: string,
+  at: Date,
+  look: (path: string) => Promise<string>,
+): Promise<boolean> {
+  const target = await freeName(join(folder, taken.name), at);
+  await mkdir(dirname(target), { recursive: true });
+  try {
+    await rename(taken.path, target);
+  } catch (error) {
+    if (isVanished(error) && !(await isThere(taken.path))) return true;
+    throw error;
+  }
+  // A scanner may have written on since it was read. Out of its reach we look once more.
+  if ((await look(target)) === taken.fingerprint) return true;
+  await rename(target, (await isThere(taken.path)) ? await freeName(taken.path, at) : taken.path);
+  return false;
+}
+
 /** One file at a time: a share that hangs keeps a thread of the pool for each question, and the spool needs some. */
 export class PuttingAway {
   readonly #when: WhenTaken;
@@ -54,7 +89,21 @@ export class PuttingAway {
 
   /** `putAway`, when those before have had their turn. */
   async put(taken: FoundFile, at: Date): Promise<boolean> {
-    const turn = this.#last.then(async () => putAway(taken, this.#when, at));
+    return await this.#inTurn(async () => putAway(taken, this.#when, at));
+  }
+
+  /** `putStudyAway`, in the same way. */
+  async putStudy(
+    taken: FoundStudy,
+    folder: string,
+    at: Date,
+    look: (path: string) => Promise<string>,
+  ): Promise<boolean> {
+    return await this.#inTurn(async () => putStudyAway(taken, folder, at, look));
+  }
+
+  async #inTurn(put: () => Promise<boolean>): Promise<boolean> {
+    const turn = this.#last.then(put);
     this.#last = turn.catch(() => undefined);
     return await turn;
   }

@@ -34,7 +34,13 @@ export type Outcome =
   | { readonly kind: 'taken'; readonly instances: number }
   /** No instance in it. */
   | { readonly kind: 'other' }
-  | { readonly kind: 'refused'; readonly error: HubError; readonly lines: readonly string[] }
+  | {
+      readonly kind: 'refused';
+      readonly error: HubError;
+      readonly lines: readonly string[];
+      /** Of a study: what is wrong with each scan, for a note beside its folder. */
+      readonly scans?: ReadonlyMap<string, readonly string[]>;
+    }
   /** It changed or went away while it was read: it begins anew. */
   | { readonly kind: 'changed' }
   /** The hub may not read it, or the disk cannot. */
@@ -93,7 +99,8 @@ function judge(file: FoundFile, received: Exclude<Received, { kind: 'archive' }>
   }
 }
 
-async function commit(received: Extract<Received, { kind: 'instance' }>, ports: TakePorts): Promise<Outcome> {
+/** Makes what was received durable. It never rejects. */
+export async function commit(received: Extract<Received, { kind: 'instance' }>, ports: TakePorts): Promise<Outcome> {
   try {
     await ports.store(received.reception, received.offer);
     return { kind: 'taken', instances: 1 };
@@ -231,7 +238,8 @@ async function* chunksOf(handle: FileHandle, ports: TakePorts): AsyncGenerator<U
   }
 }
 
-async function* watched(body: AsyncIterable<Uint8Array>, ports: TakePorts): AsyncGenerator<Uint8Array> {
+/** Tells of each chunk, and ends with the door. */
+export async function* watched(body: AsyncIterable<Uint8Array>, ports: TakePorts): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
     ports.signal.throwIfAborted();
     ports.onProgress();
@@ -239,7 +247,8 @@ async function* watched(body: AsyncIterable<Uint8Array>, ports: TakePorts): Asyn
   }
 }
 
-function failed(error: unknown): Outcome {
+/** What a failure means to the file it was met in. */
+export function failed(error: unknown): Outcome {
   if (isVanished(error)) return { kind: 'changed' };
   if (isDenied(error) || isOfTheSystem(error)) return { kind: 'unreadable-now', error };
   const failure = toHubError(error);

@@ -2,20 +2,24 @@
  * A watched folder: a door for everything that can only write files. It looks into the folder again and again (a
  * network share tells nobody of a change), takes what has not changed for a while, and puts it away once it is durable.
  */
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { toHubError } from '../../core/errors.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
+import type { GatewayMetrics } from '../metrics.ts';
 import { errorCode } from '../spool/storage-failure.ts';
 import type { ArchiveLimits } from './archive.ts';
 import { FolderBatch } from './batch.ts';
 import { EmptiedFolders } from './emptied-folders.ts';
 import { isNoted, notedFingerprint, removeNote, removeOrphanNote, writeNote } from './error-note.ts';
 import { FileMemory } from './file-memory.ts';
-import { filesBelow, type FoundFile } from './found-file.ts';
+import { filesBelow, type FoundFile, fingerprintOfStudy } from './found-file.ts';
+import { isStudy, type StudyReader } from './found-study.ts';
 import { ignoring } from './ignore.ts';
 import { LookTally, type FolderCounts } from './look-tally.ts';
 import { checkPlaces, problemOf } from './places.ts';
-import { PuttingAway, type WhenTaken } from './put-away.ts';
+import { PuttingAway, type WhenStudyTaken, type WhenTaken } from './put-away.ts';
+import { takeStudy, type TakeStudyPorts } from './take-study.ts';
 import { take, type Outcome, type TakePorts } from './take.ts';
 
 export interface WatchedFolderOptions {
@@ -28,6 +32,8 @@ export interface WatchedFolderOptions {
   /** Folders that the hub emptied are removed when they stay so for so long; undefined: never. */
   readonly removeEmptyMs?: number | undefined;
   readonly whenTaken: WhenTaken;
+  /** Undefined: study folders are folders of files like others. */
+  readonly studies?: WhenStudyTaken | undefined;
   readonly ignore: readonly string[];
   readonly archives: ArchiveLimits;
   /** What was begun ends when nothing was taken for so long, whatever else waits. */
@@ -40,6 +46,8 @@ export interface WatchedFolderPorts extends Pick<TakePorts, 'receive' | 'store' 
   /** Of the gateways that are configured with the folder this one looks into it. */
   readonly mayWatch?: (folder: string) => boolean;
   readonly onSeen: (source: string) => void;
+  /** Who knows the study folders of a scanner's software, and what counts their scans. */
+  readonly studies?: { readonly reader: StudyReader; readonly scans: GatewayMetrics['folderScans'] } | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -145,7 +153,8 @@ export class WatchedFolder {
 
   /** @returns what is wrong although the folder can be read */
   async #look(signal: AbortSignal): Promise<string | undefined> {
-    const { path, whenTaken } = this.#options;
+    const { path, whenTaken, studies } = this.#options;
+    const keptIn = new Set([whenTaken, studies].flatMap((when) => (when?.kind === 'keep' ? [when.folder] : [])));
     const tally = new LookTally();
     const pending = new Set<Promise<void>>();
     this.#isPaused = false;
@@ -161,13 +170,14 @@ export class WatchedFolder {
       const found = filesBelow({
         root: path,
         isIgnored: this.#isIgnored,
-        isExcluded: (folder) => whenTaken.kind === 'keep' && folder === whenTaken.folder,
+        isExcluded: (folder) => keptIn.has(folder),
         signal,
         onProgress: this.#progress,
         onDenied: () => void (tally.denied += 1),
         onMisnamed: () => void (tally.misnamed += 1),
         onEmpty: async (name, folder) => this.#emptied.seen(name, folder),
         onNote: async (note) => removeOrphanNote(note).catch(() => void (tally.denied += 1)),
+        studies: studies === undefined ? undefined : this.#ports.studies?.reader,
       });
       for await (const file of found) await this.#visit(file, tally, ports, pending);
     } finally {
@@ -194,6 +204,8 @@ export class WatchedFolder {
       case 'resting':
         tally.failed(this.#lastFailure, false);
         return;
+      case 'left':
+        return;
       case 'taken':
         await this.#leave(file, tally);
         return;
@@ -213,7 +225,12 @@ export class WatchedFolder {
     }
     this.#batch ??= new FolderBatch(this.#options.batchIdleMs);
     const { associationId } = this.#batch;
-    const { outcome } = await take(file, { door: 'folder', source: this.#options.name, associationId }, ports);
+    const provenance = { door: 'folder', source: this.#options.name, associationId } as const;
+    const scans = this.#ports.studies?.scans;
+    const { outcome } =
+      isStudy(file) && scans !== undefined
+        ? { outcome: takeStudy(file, provenance, { ...this.#studyPorts(ports), scans }) }
+        : await take(file, provenance, ports);
     const settling: Promise<void> = outcome
       .then(async (result) => this.#settle(file, result, tally))
       .finally(() => pending.delete(settling));
@@ -260,8 +277,13 @@ export class WatchedFolder {
 
   /** Its bytes are durable: only now may the file go. */
   async #leave(file: FoundFile, tally: LookTally): Promise<void> {
+    const { studies } = this.#options;
+    if (isStudy(file) && studies?.kind === 'leave') {
+      this.#memory.settle(file.name, file.fingerprint, 'left');
+      return;
+    }
     try {
-      const isGone = await this.#puttingAway.put(file, this.#ports.clock.now());
+      const isGone = await this.#putAway(file);
       this.#memory.forget(file.name);
       this.#emptied.took(file.name);
       if (isGone) await removeNote(file.path);
@@ -272,21 +294,48 @@ export class WatchedFolder {
     }
   }
 
+  async #putAway(file: FoundFile): Promise<boolean> {
+    const { studies } = this.#options;
+    const now = this.#ports.clock.now();
+    if (!isStudy(file)) return await this.#puttingAway.put(file, now);
+    if (studies?.kind !== 'keep') throw new TypeError('a study that is not to be kept');
+    return await this.#puttingAway.putStudy(file, studies.folder, now, async (path) =>
+      fingerprintOfStudy(path, this.#isIgnored, this.#stopping.signal),
+    );
+  }
+
+  #studyPorts(ports: TakePorts): Omit<TakeStudyPorts, 'scans'> {
+    return {
+      ...ports,
+      log: this.#log,
+      look: async (path) => fingerprintOfStudy(path, this.#isIgnored, ports.signal),
+    };
+  }
+
   async #refuse(file: FoundFile, refusal: Extract<Outcome, { kind: 'refused' }>, tally: LookTally): Promise<void> {
-    const { error, lines } = refusal;
+    const { error, lines, scans } = refusal;
     const { code } = error;
     tally.refused += 1;
     this.#batch?.refused();
     this.#memory.settle(file.name, file.fingerprint, 'refused');
-    this.#log.warn('file not taken, a note beside it says why', { code, ...error.fields });
+    this.#log.warn(
+      isStudy(file) ? 'study not taken whole, notes say why' : 'file not taken, a note beside it says why',
+      { code, ...error.fields },
+    );
     const isDefect = code === 'internal.unexpected';
     if (isDefect) this.#log.error('unexpected failure', { reason: String(error.cause) });
     // A defect of the hub says nothing about the file: another version may take it.
     const fingerprint = isDefect ? undefined : file.fingerprint;
-    await writeNote(file.path, { lines, fingerprint, at: this.#ports.clock.now() }).catch(() => {
+    const at = this.#ports.clock.now();
+    try {
+      for (const [scan, about] of scans ?? [])
+        await writeNote(join(file.path, scan), { about: 'scan', lines: about, fingerprint: undefined, at });
+      await writeNote(file.path, { about: isStudy(file) ? 'study' : 'file', lines, fingerprint, at });
+    } catch {
+      // Nobody can be told beside the file; the counts and the log say it.
       tally.denied += 1;
       this.#memory.settle(file.name, file.fingerprint, 'unnoted');
-    });
+    }
   }
 
   #endLook(tally: LookTally): void {

@@ -41,6 +41,8 @@ export interface GatewaySettings {
   readonly clock?: Clock;
   /** Wraps the real ledger. */
   readonly ledger?: (real: Ledger) => Ledger;
+  /** Knows study folders in watched folders. */
+  readonly studies?: NonNullable<GatewayPorts['studies']>;
   /** An object store; `options.shipping` goes with it. */
   readonly remote?: NonNullable<GatewayPorts['remote']>;
 }
@@ -64,6 +66,7 @@ export async function startGateway(settings: GatewaySettings = {}): Promise<Runn
       clock,
       files: settings.files?.(real) ?? real,
       ...(settings.remote === undefined ? {} : { remote: settings.remote }),
+      ...(settings.studies === undefined ? {} : { studies: settings.studies }),
     },
     {
       dataDir,
