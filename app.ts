@@ -14,14 +14,15 @@ import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, Logger, Metrics } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
+import type { PartnerOf } from './gateway/dicomweb/partner-stow.ts';
 import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
-import { gatewayOptions } from './gateway-options.ts';
+import { gatewayOptions, returnedOptions } from './gateway-options.ts';
 import { openHubStore, removeAbandoned, removeResults } from './hub-store.ts';
 import { ledgerPlace } from './ledger-place.ts';
-import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
+import { type Access, createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
 import { countSegments, type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
 import { paravisionStudies } from './paravision/study-folder.ts';
@@ -36,6 +37,8 @@ import { storeMetrics } from './platform/store/metrics.ts';
 import { watchStore } from './platform/store/watch.ts';
 import { threadsEnded } from './platform/threads/metrics.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
+import { CROSSWALK_PURPOSE } from './processors/crosswalk/codec.ts';
+import { reidentifier } from './processors/reidentify/reidentifier.ts';
 import { createReportSigner, SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
 import { FEED_PURPOSE, identityOf, requireSameKeys } from './replica-keys.ts';
 import { type Config, type Stage, STAGES } from './shapes.ts';
@@ -125,6 +128,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
     const { publicKeyPem } = createReportSigner(await dataFolder.secret(SIGNING_PURPOSE));
 
+    const crosswalkSecret = await dataFolder.secret(CROSSWALK_PURPOSE);
     const thread = await startBackstage(options, dataFolder, opened, metrics);
     if (thread !== undefined) undo.push(() => thread.stop(stopGraceMs));
 
@@ -139,7 +143,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
               ? {}
               : { remote: { objects: store, uploads: stored.uploads, shelf: stored.shelf } }),
           },
-          await gatewayOptions(config, env, dataFolder.path, identity),
+          await gatewayOptions(config, env, dataFolder.path, identity, returnedOptions(config, crosswalkSecret)),
         )
       : undefined;
     if (gateway !== undefined) undo.push(() => gateway.stop(stopGraceMs));
@@ -172,6 +176,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
                 }),
               },
               // Where partners come to: the other stages have no door, and need not have these keys.
+              { path: '/partner/v1', router: gateway.partnerStowRouter(partnerOfRequest(access)) },
               { path: '/partner/v1/events', router: feed.router },
               { path: '/partner/v1/report-key', router: reportKeyRouter(access, publicKeyPem) },
             ]),
@@ -186,6 +191,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             hubName: config.hub.name,
             catalogue: () => apiCatalogue(config),
             mintToken: createToken,
+            reidentify: reidentifier(crosswalkSecret, ledger.crosswalk),
             waiting: async (study) => gateway?.waiting(study),
           }),
         },
@@ -262,6 +268,17 @@ async function meetLater(
       await delay(MEET_AGAIN_MS, undefined, { signal }).catch(() => undefined);
     }
   }
+}
+
+/** Whose token it is. */
+function partnerOfRequest(access: Access): PartnerOf {
+  const guard = access.require('partner');
+  return async (request, response) => {
+    await guard(request, response, () => undefined);
+    const { partner } = access.identityOf(request);
+    if (partner === undefined) throw new HubError('request.forbidden');
+    return partner;
+  };
 }
 
 /** Routing, processing and delivery in a thread of their own: none of it may keep a scanner waiting for its answer. */

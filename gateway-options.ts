@@ -1,7 +1,9 @@
 /** The configuration as the gateway wants it: names looked up, secrets read, routes asked what they wait for. */
 import { lookup } from 'node:dns/promises';
 import { type Environment, readSecret } from './config/environment.ts';
+import { partnersOfSources } from './config/returns.ts';
 import { HubError } from './core/errors.ts';
+import { returnedUids } from './core/returned-uids.ts';
 import type { SourceQuery } from './gateway/completion/query.ts';
 import type { DimseOptions } from './gateway/dimse/dimse.ts';
 import type { GatewayOptions } from './gateway/gateway.ts';
@@ -14,6 +16,7 @@ export async function gatewayOptions(
   env: Environment,
   dataDir: string,
   identity: string,
+  returned: GatewayOptions['returned'] & {},
 ): Promise<GatewayOptions> {
   const { dimse, completion, disk, retention, folders, sameUid, spool } = config.gateway;
   const { store } = config;
@@ -35,6 +38,7 @@ export async function gatewayOptions(
         dimse.sources.flatMap(({ name, sameUid: own }) => (own === undefined ? [] : [[name, own]])),
       ),
     },
+    returned,
     disk,
     retention,
     spool,
@@ -51,6 +55,17 @@ export async function gatewayOptions(
           },
         }
       : {}),
+  };
+}
+
+/** What partners return: whose a source is, and what it is filed under. @param secret - of the crosswalk */
+export function returnedOptions(config: Config, secret: Uint8Array): GatewayOptions['returned'] & {} {
+  const bound = partnersOfSources(config);
+  const names = returnedUids(secret);
+  return {
+    partnerOf: (source) => bound.get(source),
+    sourceOf: (partner) => config.partners.find(({ name }) => name === partner)?.returns,
+    fileName: (partner, uid) => names.of(partner, uid),
   };
 }
 

@@ -3,7 +3,7 @@ import type { ConfigShapes, HubConfig } from './config/schema.ts';
 import { connectors, type Destination } from './connectors/registry.ts';
 import { type Policy, policySchema } from './processors/deidentify/policy.ts';
 import { processors } from './processors/registry.ts';
-import { type Rule, ruleSchema, sourcesIn } from './routers/rules.ts';
+import { fromSources, type Rule, ruleSchema, sourcesIn } from './routers/rules.ts';
 
 export type HubShapes = ConfigShapes<Rule, Policy, Destination>;
 export type Config = HubConfig<Rule, Policy, Destination>;
@@ -13,5 +13,5 @@ export const STAGES = ['gateway', 'routers', 'processors', 'connectors'] as cons
 export type Stage = (typeof STAGES)[number];
 
 export function configShapes(): HubShapes {
-  return { when: ruleSchema, sourcesAskedFor: sourcesIn, policy: policySchema, connectors, processors };
+  return { when: ruleSchema, sourcesAskedFor: sourcesIn, fromSources, policy: policySchema, connectors, processors };
 }

@@ -3,7 +3,9 @@ import type { WaitReason } from '../core/completion.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger, RunStep } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
+import type * as z from 'zod';
 import type { Access } from './operation.ts';
+import type { reidentified } from './shapes.ts';
 
 /** The configuration in force, as far as the API shows it. */
 export interface Catalogue {
@@ -57,5 +59,10 @@ export interface ApiPorts {
   readonly catalogue: () => Catalogue;
   /** What a study that is being received waits for; undefined where it does not, or where no gateway runs. */
   readonly waiting?: (study: StudyInstanceUid) => Promise<WaitingStudy | undefined>;
+  /** Absent where there is no key of the crosswalk. */
+  readonly reidentify?: (
+    uid: string,
+    recipients: readonly string[],
+  ) => Promise<readonly z.input<typeof reidentified>[]>;
   readonly mintToken: () => { readonly tokenId: string; readonly token: string; readonly secretSha256: string };
 }

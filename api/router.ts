@@ -10,7 +10,8 @@ import { openApiDocument } from './openapi.ts';
 import type { Operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
 import { quarantineOperations } from './quarantine.ts';
-import { READERS } from './roles.ts';
+import { reidentifyOperations } from './reidentify.ts';
+import { READERS, REIDENTIFIERS } from './roles.ts';
 import { studyOperations } from './studies.ts';
 
 const VERSION = '1.0.0';
@@ -22,6 +23,7 @@ function apiOperations(ports: ApiPorts): readonly Operation[] {
     ...studyOperations(ports),
     ...deliveryOperations(ports),
     ...quarantineOperations(ports),
+    ...reidentifyOperations(ports),
     ...commitmentOperations(ports),
     ...doorOperations(ports),
     ...administrationOperations(ports),
@@ -37,7 +39,7 @@ export function createApiRouter(ports: ApiPorts): Router {
   router.get('/openapi.json', (_request, response) => {
     response.json(document);
   });
-  router.use(ports.access.require(...READERS), express.json({ limit: BODY_LIMIT, strict: true }));
+  router.use(ports.access.require(...READERS, ...REIDENTIFIERS), express.json({ limit: BODY_LIMIT, strict: true }));
   for (const each of operations) {
     router[each.method](each.path.replace(/\{(\w+)\}/g, ':$1'), serve(each, ports));
   }

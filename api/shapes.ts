@@ -1,5 +1,6 @@
 /** What the API shows of the ledger's rows: identifiers, states, numbers, reasons; no attribute of a patient, no reference to bytes. */
 import * as z from 'zod';
+import { CROSSWALK_KINDS } from '../core/ledger/crosswalk.ts';
 
 const uid = z.string().regex(/^[0-9.]{1,64}$/);
 const time = z.string().describe('UTC, ISO 8601');
@@ -139,7 +140,7 @@ export const commitmentWithHistory = commitment.extend({
   failed: z.array(z.object({ sopInstanceUid: uid, failureReason: z.string().describe('(0008,1197)') })),
 });
 
-export const role = z.enum(['admin', 'operator', 'auditor', 'partner']);
+export const role = z.enum(['admin', 'operator', 'auditor', 'partner', 'reidentifier']);
 export const token = z.object({
   tokenId: z.string(),
   role,
@@ -160,6 +161,23 @@ export const newToken = z
     path: ['partner'],
   });
 export const createdToken = token.extend({ token: z.string().describe('Shown this once.') });
+
+export const newReidentification = z.strictObject({
+  uid: uid.describe('Study, Series or SOP Instance UID, frame of reference or other UID, as it was released.'),
+  partner: z.string().min(1).max(64).optional().describe('As released to this one only.'),
+});
+export const reidentified = z.object({
+  kind: z.enum(CROSSWALK_KINDS),
+  partner: z.string().describe('Who it was released for; the policy where that is nobody'),
+  releasedStudyInstanceUid: uid,
+  studyInstanceUid: uid,
+  seriesInstanceUid: uid.optional(),
+  sopInstanceUid: uid.optional(),
+  uid: uid.optional().describe('Of what is no study, series or instance of the hub'),
+  patientId: z.string(),
+  issuerOfPatientId: z.string().optional(),
+  policy: z.string(),
+});
 
 export const route = z.object({
   name: z.string(),

@@ -40,6 +40,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'de-identify a folder tree; ends with 3 when something was held back',
     load: async () => (await import('./deidentify.ts')).deidentify,
   },
+  reidentify: {
+    usage: ['UID [--partner NAME]'],
+    about: 'what a UID that was given to a partner stands for; asks with the token in HUB_TOKEN, of role reidentifier',
+    load: async () => (await import('./reidentify.ts')).reidentify,
+  },
   report: {
     usage: ['verify FILE [--key FILE | --data DIR]'],
     about: 'whether a de-identification report is as the hub signed it',

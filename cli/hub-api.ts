@@ -8,12 +8,14 @@ import { ERRORS, type ErrorCode, HubError } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
 import { createAccess } from '../platform/auth/access.ts';
 import { createToken } from '../platform/auth/token.ts';
-import { openDataFolder, requireLedger } from '../platform/data-folder.ts';
+import { openDataFolder, openSecret, requireLedger } from '../platform/data-folder.ts';
 import { isSocketAnswered, ownSocketPath } from '../platform/http/own-socket.ts';
 import { createHttpServer } from '../platform/http/server.ts';
 import { openLedger } from '../platform/ledger/open.ts';
 import { createLogger } from '../platform/logger.ts';
 import { processEnvironment } from '../config/environment.ts';
+import { CROSSWALK_PURPOSE } from '../processors/crosswalk/codec.ts';
+import { reidentifier } from '../processors/reidentify/reidentifier.ts';
 import { ledgerPlace } from '../ledger-place.ts';
 import { type Config, configShapes } from '../shapes.ts';
 import { requireConfig } from './configuration.ts';
@@ -32,14 +34,16 @@ const TIMEOUT_MS = 60_000;
  *
  * @param given - the command's `--config` and `--data`
  * @param isNewHubFine - whether a data folder may be made; a command that only asks must not leave one behind
+ * @param token - whose role it is asked in; without one that of whoever owns the data folder
  * @throws {HubError} `resource.not-found` when no hub has ever run there, `ledger.locked` when one runs but does not answer
  */
 export async function withHubApi<Result>(
   given: { readonly config?: string | undefined; readonly data?: string | undefined },
   isNewHubFine: boolean,
   work: (api: HubApi) => Promise<Result>,
+  token?: string,
 ): Promise<Result> {
-  const api = await openHubApi(requireConfig(given, configShapes()), isNewHubFine);
+  const api = await openHubApi(requireConfig(given, configShapes()), isNewHubFine, token);
   try {
     return await work(api);
   } finally {
@@ -47,15 +51,15 @@ export async function withHubApi<Result>(
   }
 }
 
-async function openHubApi(config: Config, isNewHubFine: boolean): Promise<HubApi> {
+async function openHubApi(config: Config, isNewHubFine: boolean, token: string | undefined): Promise<HubApi> {
   const running = ownSocketPath(config.hub.data);
   if (await isSocketAnswered(running)) {
-    return { call: (method, path, body) => call(running, method, path, body), close: () => Promise.resolve() };
+    return { call: (method, path, body) => call(running, method, path, body, token), close: () => Promise.resolve() };
   }
-  return await openOffline(config, isNewHubFine);
+  return await openOffline(config, isNewHubFine, token);
 }
 
-async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubApi> {
+async function openOffline(config: Config, isNewHubFine: boolean, token: string | undefined): Promise<HubApi> {
   const place = ledgerPlace(config, processEnvironment());
   const isThere =
     place.kind === 'postgres' ||
@@ -102,6 +106,10 @@ async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubAp
           hubName: config.hub.name,
           catalogue: () => catalogue,
           mintToken: createToken,
+          reidentify: async (uid, recipients) => {
+            const secret = await openSecret(CROSSWALK_PURPOSE, config.hub.data, processEnvironment());
+            return await reidentifier(secret, ledger.crosswalk)(uid, recipients);
+          },
         }),
       },
     ],
@@ -121,7 +129,7 @@ async function openOffline(config: Config, isNewHubFine: boolean): Promise<HubAp
     await close();
     throw error;
   }
-  return { call: (method, path, body) => call(socketPath, method, path, body), close };
+  return { call: (method, path, body) => call(socketPath, method, path, body, token), close };
 }
 
 /** What a running hub answers on its own socket to a GET of any path, problems included; undefined when none answers there. */
@@ -133,8 +141,14 @@ export async function askRunningHub(
   return (await isSocketAnswered(socketPath)) ? await ask(socketPath, 'GET', path) : undefined;
 }
 
-async function call(socketPath: string, method: string, path: string, body?: unknown): Promise<unknown> {
-  const { status, answer } = await ask(socketPath, method, `/api/v1${path}`, body);
+async function call(
+  socketPath: string,
+  method: string,
+  path: string,
+  body: unknown,
+  token: string | undefined,
+): Promise<unknown> {
+  const { status, answer } = await ask(socketPath, method, `/api/v1${path}`, body, token);
   if (status >= 200 && status < 300) return answer;
   throw problemOf(answer);
 }
@@ -144,6 +158,7 @@ async function ask(
   method: string,
   path: string,
   body?: unknown,
+  token?: string,
 ): Promise<{ readonly status: number; readonly answer: unknown }> {
   const text = body === undefined ? undefined : JSON.stringify(body);
   return await new Promise((resolve, reject) => {
@@ -154,8 +169,12 @@ async function ask(
         path,
         timeout: TIMEOUT_MS,
         agent: false,
-        headers:
-          text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },
+        headers: {
+          ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+          ...(text === undefined
+            ? {}
+            : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+        },
       },
       (response) => {
         const parts: Buffer[] = [];

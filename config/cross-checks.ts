@@ -15,6 +15,7 @@ import { reportEntitlements } from './partners.ts';
 import { stepOf } from './plugin-entries.ts';
 import { reportPulls } from './pull-checks.ts';
 import { type Entry, entriesAt, isInside, isMapping, listOf, names, type Report, valueAt } from './raw-values.ts';
+import { reportReturns } from './returns.ts';
 import { type ConfigShapes, modelEntry, type PolicyEntry, withPartners } from './schema.ts';
 
 export function crossCheck<W, P extends PolicyEntry, D extends DestinationOptions>(
@@ -31,6 +32,7 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
   reportFolders(raw, report);
   reportWatchedFolders(raw, report);
   reportUnknownPartners(raw, report);
+  reportReturns(raw, shapes.processors, report);
   reportPulls(raw, report);
   reportKafkaPartners(raw, report);
   reportEntitlements(raw, report);

@@ -46,6 +46,7 @@ const source = z
     hosts: z.array(peerHost).min(1),
     certificate: certificate.optional(),
     userIdentity: z.strictObject({ username: z.string().min(1).max(1024), passcode: secret.optional() }).optional(),
+    partner: entryName.optional().describe('What comes from here is what this partner returns'),
     maxAssociations: z.int().min(1).max(1000).optional(),
     idle: duration('1s', '1d').optional(),
     storageCommitment: sourceCommitment.optional(),

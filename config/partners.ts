@@ -46,6 +46,7 @@ export const partner = z
       .prefault({}),
     webhookHosts: z.array(webhookHost).max(64).default([]),
     kafka: partnerKafka.optional(),
+    returns: entryName.optional().describe('Source of what it returns with STOW-RS at /partner/v1/studies'),
   })
   .transform(({ expires, entitlements: { from, ...entitlements }, ...rest }) => ({
     ...rest,

@@ -17,6 +17,7 @@ import { ledger } from './ledger.ts';
 import { partner } from './partners.ts';
 import { destinationSchema, stepSchema } from './plugin-entries.ts';
 import { pull } from './pulls.ts';
+import { partnersOfSources, withReturns } from './returns.ts';
 import { disk, retention, sameUid, spool } from './storage.ts';
 import { node, ownNode, store } from './store.ts';
 
@@ -36,10 +37,12 @@ export interface ConfigShapes<
   readonly when: z.ZodType<When>;
   /** Sources a rule compares with by name, to find one that does not exist. */
   sourcesAskedFor(when: When): readonly string[];
+  /** The rule, for series of these sources only, or for series of others only. */
+  fromSources(when: When, sources: readonly string[], isFromThem: boolean): When;
   /** One entry of `policies`. */
   readonly policy: z.ZodType<Policy>;
   readonly connectors: readonly { readonly type: string; readonly options: z.ZodType<Destination> }[];
-  readonly processors: readonly Pick<ProcessorPlugin, 'name' | 'resolve' | 'releasesFor'>[];
+  readonly processors: readonly Pick<ProcessorPlugin, 'name' | 'resolve' | 'releasesFor' | 'takesReturned'>[];
 }
 
 /** Sections that need no stage to say what they are. */
@@ -119,8 +122,9 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
       store,
       pulls: z.array(pull).max(64).default([]),
     })
-    .transform(({ policies, ...rest }) => ({
+    .transform(({ policies, routes, ...rest }) => ({
       ...rest,
+      routes: withReturns(routes, shapes, partnersOfSources(rest)),
       policies: withPartners(policies, rest.partners),
     }));
 }

@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import type { DestinationOptions } from '../core/plugins.ts';
 import type { Environment } from './environment.ts';
 import type { Finding } from './mistakes.ts';
+import { partnersOfSources } from './returns.ts';
 import type { ConfigShapes, HubConfig, PolicyEntry } from './schema.ts';
 
 export function warningsOf<W, P extends PolicyEntry, D extends DestinationOptions>(
@@ -36,7 +37,7 @@ function unknownSources<W, P extends PolicyEntry, D extends DestinationOptions>(
   shapes: ConfigShapes<W, P, D>,
 ): readonly Finding[] {
   const { dimse, folders } = config.gateway;
-  const known = ['loopback', ...dimse.sources.map(({ name }) => name), ...folders.map(({ name }) => name)];
+  const known = ['loopback', ...partnersOfSources(config).keys(), ...dimse.sources.map(({ name }) => name), ...folders.map(({ name }) => name)];
   return config.routes.flatMap(({ when, completion }, index) => {
     const required = completion?.requiredSeries ?? [];
     const rules = [

@@ -363,7 +363,7 @@ export type NextOfCommitment =
   | { readonly state: 'reporting'; readonly dueAt: Date }
   | { readonly state: 'failed'; readonly reason: string };
 
-export type Role = 'admin' | 'operator' | 'auditor' | 'partner';
+export type Role = 'admin' | 'operator' | 'auditor' | 'partner' | 'reidentifier';
 export interface TokenRow {
   readonly tokenId: string;
   readonly role: Role;

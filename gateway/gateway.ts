@@ -1,5 +1,6 @@
 /** The gateway stage: its doors, the spool behind them, the pump to the ledger and the watcher of quiet studies. */
 import { join } from 'node:path';
+import type { Router } from 'express';
 import { HubError } from '../core/errors.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger, SameUidRule } from '../core/ledger.ts';
@@ -10,7 +11,8 @@ import { askSource } from './completion/query.ts';
 import { type CompletionOptions, completionRules, type Rules } from './completion/rules.ts';
 import { Dimse, type DimseOptions } from './dimse/dimse.ts';
 import { sourceOfAddress } from './dicomweb/source.ts';
-import { stowRouter, type StowLimits } from './dicomweb/stow.ts';
+import { type PartnerOf, partnerStowRouter } from './dicomweb/partner-stow.ts';
+import { stowRouter, type StowLimits, type StowPorts } from './dicomweb/stow.ts';
 import { FolderDoor } from './folder/folder-door.ts';
 import type { StudyReader } from './folder/found-study.ts';
 import type { WatchedFolderOptions } from './folder/watched-folder.ts';
@@ -53,6 +55,14 @@ export interface GatewayPorts {
   readonly remote?: RemoteStore;
 }
 
+export interface ReturnedOptions {
+  /** The partner that a source is bound to. */
+  readonly partnerOf: (source: string) => string | undefined;
+  /** The source of what the partner returns over HTTP; undefined: it may not. */
+  readonly sourceOf: (partner: string) => string | undefined;
+  readonly fileName: (partner: string, uid: string) => string;
+}
+
 export interface GatewayOptions {
   readonly dataDir: string;
   /** Absent: no DIMSE door. */
@@ -63,6 +73,8 @@ export interface GatewayOptions {
   readonly completion: CompletionOptions;
   /** What a known SOP Instance UID with other bytes means; `quarantine` unless said otherwise. */
   readonly sameUid?: { readonly rule: SameUidRule; readonly sources?: Readonly<Record<string, SameUidRule>> };
+  /** Sources whose instances are filed under names of the hub's own: what partners return. */
+  readonly returned?: ReturnedOptions;
   readonly disk?: Partial<DiskLimits>;
   /** Absent: nothing is ever removed. */
   readonly retention?: RetentionOptions;
@@ -84,6 +96,8 @@ export interface Gateway {
   readonly dimseTlsPort: number | undefined;
   /** STOW-RS, to be mounted at /dicom-web. It answers 503 before `accept` and after `stop`. */
   readonly stowRouter: ReturnType<typeof stowRouter>;
+  /** STOW-RS for partners, to be mounted at /partner/v1. @param partnerOf - of a request; throws what refuses it */
+  partnerStowRouter(partnerOf: PartnerOf): Router;
   /** Why it takes nothing right now, for a readiness probe; resolves when it does. @throws {HubError} `gateway.stopping`, `store.full` */
   check(): Promise<void>;
   /** The configured sources, and when each was last seen since the start. */
@@ -108,6 +122,14 @@ const DEFAULT_SPOOL = {
   maxInFlightBytes: 256 * 1024 ** 2,
   maxObjectBytes: 16 * 1024 ** 3,
 };
+/** A source that is bound to a partner is filed under that partner's names. */
+function fileNames(returned: ReturnedOptions | undefined): IngestPorts['namesOf'] {
+  return (source) => {
+    const partner = returned?.partnerOf(source);
+    return partner === undefined ? undefined : (uid) => returned?.fileName(partner, uid) ?? uid;
+  };
+}
+
 /** Of the time to stop, what the doors may use; the pump gets the rest. */
 const DOORS_SHARE = 0.6;
 
@@ -229,6 +251,7 @@ class RunningGateway implements Gateway {
   readonly #folders: FolderDoor;
   readonly #refusals: Refusals;
   readonly #sourcesSeen: SourcesSeen;
+  readonly #partnerStow: Gateway['partnerStowRouter'];
   #state: 'closed' | 'open' | 'stopping' = 'closed';
   #stopped: Promise<void> | undefined;
 
@@ -250,10 +273,12 @@ class RunningGateway implements Gateway {
     const { spool, metrics } = inner;
     const { ledger, log, clock } = ports;
     const { presence } = inner;
-    const hub: IngestPorts = { ledger, log, clock, patience: ledgerPatience({ log }), ...inner };
+    const namesOf = fileNames(options.returned);
+    const hub: IngestPorts = { ledger, log, clock, patience: ledgerPatience({ log }), namesOf, ...inner };
     const sources = options.dimse?.sources ?? [];
     const named = [...sources, ...(options.folders ?? [])].map(({ name }) => name);
     const sourcesSeen = new SourcesSeen(named, clock, metrics);
+    const sourceAt = sourceOfAddress(sources);
     const onSeen = (source: string) => sourcesSeen.seen(source);
     this.#inner = inner;
     this.#sourcesSeen = sourcesSeen;
@@ -275,7 +300,7 @@ class RunningGateway implements Gateway {
     const store = async (reception: Reception, offer: Offer) => {
       try {
         const ingested = await ingest(reception, offer, hub);
-        batches.brought(offer.provenance, ingested.studyInstanceUid);
+        batches.brought(offer.provenance, ingested.filedStudyInstanceUid);
         return ingested;
       } catch (error) {
         batches.refused(offer.provenance);
@@ -308,20 +333,26 @@ class RunningGateway implements Gateway {
       clock,
       log,
     });
-    this.stowRouter = stowRouter({
+    const stow: StowPorts = {
       receive: (prefix) => spool.receive(prefix),
       store,
-      sourceOf: sourceOfAddress(sources),
+      sourceOf: ({ socket }) => sourceAt(socket.remoteAddress ?? ''),
       isOpen: () => this.#state === 'open',
       isFull: () => spool.isFull,
       onSeen,
       onEnded: (associationId, isWhole) => batches.ended(associationId, isWhole),
       log,
       limits: options.stow ?? {},
-    });
+    };
+    this.stowRouter = stowRouter(stow);
+    this.#partnerStow = (partnerOf) => partnerStowRouter(stow, partnerOf, options.returned?.sourceOf);
     reportDisk(metrics, spool);
     metrics.spoolPendingBytes.collect(() => metrics.spoolPendingBytes.set({}, inner.pump.pendingBytes));
     metrics.spoolOldestAgeSeconds.collect(() => metrics.spoolOldestAgeSeconds.set({}, inner.pump.oldestAgeSeconds()));
+  }
+
+  partnerStowRouter(partnerOf: PartnerOf): Router {
+    return this.#partnerStow(partnerOf);
   }
 
   get dimsePort(): number | undefined {

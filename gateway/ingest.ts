@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { HubError, toHubError, type ErrorCode } from '../core/errors.ts';
 import type { SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid } from '../core/identifiers.ts';
+import { filedExpected, filedExamined, type FileNames } from './filing.ts';
 import type { Attributes, Ledger } from '../core/ledger.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { Arrivals, Durable, Known } from './arrivals.ts';
@@ -23,6 +24,8 @@ import type { Description } from './spool/record.ts';
 export interface IngestPorts extends Pick<SameUidPorts, 'sameUidOf' | 'openReceived'> {
   readonly ledger: Pick<Ledger, 'instances' | 'commitments'>;
   readonly patience: LedgerPatience;
+  /** Names that what a source sends is filed under; undefined: those it comes with. */
+  readonly namesOf: (source: string) => FileNames | undefined;
   readonly arrivals: Arrivals;
   readonly headers: HeaderReader;
   readonly pump: SpoolPump;
@@ -38,6 +41,8 @@ export interface Ingested {
   readonly sopInstanceUid: SopInstanceUid;
   readonly sopClassUid: SopClassUid;
   readonly sizeBytes: number;
+  /** The study it is filed under: another one for what a partner returns. */
+  readonly filedStudyInstanceUid: StudyInstanceUid;
 }
 
 /**
@@ -54,11 +59,13 @@ export async function ingest(reception: Reception, offer: Offer, hub: IngestPort
   try {
     const object = await reception.finish(); // streamed into the spool, refused while the disk is low
     const instance = await validate(reception, object, offer, hub); // unreadable: a copy to quarantine, the caller gets the error
-    const outcome = await commit(reception, object, instance, offer, hub); // fdatasync, shared with all that waits
+    const filed = filedExamined(instance, hub.namesOf(source)); // what a partner returns meets nobody else's, whatever it claims
+    const outcome = await commit(reception, object, filed, offer, hub); // fdatasync, shared with all that waits
     hub.metrics.instances.increment({ door, source, outcome });
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid } = instance;
     const { sizeBytes } = object;
-    return { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, sizeBytes }; // now the caller may answer Success
+    const { studyInstanceUid: filedStudyInstanceUid } = filed;
+    return { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, sizeBytes, filedStudyInstanceUid }; // now the caller may answer Success
   } catch (error) {
     const failure = toHubError(error);
     hub.metrics.instances.increment({ door, source, outcome: OUTCOMES[failure.code] ?? 'refused' });
@@ -91,7 +98,12 @@ async function validate(
     const refusal = toHubError(error);
     if (offer.isKeptBySender === true) throw refusal;
     const { dataSetCrc32 } = object;
-    await store(reception, quarantineDescription(offer, refusal, { dataSetCrc32, receivedAt: now(hub) }), hub);
+    const expected = filedExpected(offer.expected, hub.namesOf(offer.provenance.source));
+    await store(
+      reception,
+      quarantineDescription({ ...offer, expected }, refusal, { dataSetCrc32, receivedAt: now(hub) }),
+      hub,
+    );
     const { associationId } = offer.provenance;
     hub.log.warn('instance refused, a copy is in quarantine', { code: refusal.code, ...refusal.fields, associationId });
     throw refusal;

@@ -63,6 +63,12 @@ export function sourcesIn(rule: Rule): readonly string[] {
   return rule.key === 'source' && 'equals' in rule.is ? (rule.is.equals ?? []).map(String) : [];
 }
 
+/** The rule, for series that come from these sources only, or for series that do not. */
+export function fromSources(rule: Rule, sources: readonly string[], isFromThem: boolean): Rule {
+  const test: Rule = { key: 'source', kind: 'text', is: { equals: [...sources] } };
+  return { all: [rule, isFromThem ? test : { not: test }] };
+}
+
 function parseRule(value: unknown, path: readonly PropertyKey[], complain: Complain): Rule {
   if (!isMapping(value)) {
     complain(path, 'a rule is a mapping of attributes to tests, like { Modality: MR }; {} matches every study');

@@ -36,8 +36,8 @@ export function stowStatus(outcomes: readonly InstanceOutcome[]): number {
   return isOfAll && (first >= 500 || ABOUT_THE_REQUEST.has(first)) ? first : 409;
 }
 
-/** @param base - URL of the DICOMweb root */
-export function stowResponse(outcomes: readonly InstanceOutcome[], base: string): Item {
+/** @param base - URL of the DICOMweb root; undefined: nothing can be retrieved there */
+export function stowResponse(outcomes: readonly InstanceOutcome[], base: string | undefined): Item {
   const stored = outcomes.filter(({ failure }) => failure === undefined);
   const failed = outcomes.filter(({ failure }) => failure !== undefined);
   const named = failed.filter(({ sopInstanceUid }) => sopInstanceUid !== undefined);
@@ -46,10 +46,10 @@ export function stowResponse(outcomes: readonly InstanceOutcome[], base: string)
   const [study] = studies;
   return {
     // Of the study, when it is one.
-    ...(studies.size === 1 && study !== undefined ? { [RETRIEVE_URL]: url(`${base}/studies/${study}`) } : {}),
+    ...(studies.size === 1 && study !== undefined && base !== undefined ? { [RETRIEVE_URL]: url(`${base}/studies/${study}`) } : {}),
     ...sequence(REFERENCED_SOP_SEQUENCE, stored, (one) => ({
       ...reference(one),
-      [RETRIEVE_URL]: url(retrieveUrl(one, base)),
+      ...(base === undefined ? {} : { [RETRIEVE_URL]: url(retrieveUrl(one, base)) }),
     })),
     ...sequence(FAILED_SOP_SEQUENCE, named, (one) => ({ ...reference(one), ...reason(one) })),
     // PS3.18 Section 10.5.3: for what could not be read far enough to have a name.

@@ -28,8 +28,10 @@ export interface StowLimits {
 }
 
 export interface StowPorts extends InstancePorts {
-  /** Name of the source that sends from an address. */
-  readonly sourceOf: (address: string) => string;
+  /** Name of the source that sends. */
+  readonly sourceOf: (request: Request) => string;
+  /** False: what is stored cannot be asked for under the root of the request. */
+  readonly isRetrievable?: boolean;
   readonly isOpen: () => boolean;
   /** The disk is low: nothing is read that could not be kept. */
   readonly isFull: () => boolean;
@@ -77,11 +79,12 @@ export function stowRouter(ports: StowPorts): Router {
     try {
       const base = rootUrl(request);
       const address = request.socket.remoteAddress ?? '';
-      const outcomes = await receiveAll(parts, { study, address, base, limits, share }, ports);
+      const source = ports.sourceOf(request);
+      const outcomes = await receiveAll(parts, { study, address, source, base, limits, share }, ports);
       if (outcomes.length === 0) throw new HubError('request.invalid', { detail: 'the request has no parts' });
       // Without a charset: the model is UTF-8 always (PS3.18 Section F.2), and clients compare the type letter by letter.
       response.status(stowStatus(outcomes)).setHeader('Content-Type', answerType);
-      response.end(JSON.stringify(stowResponse(outcomes, base)));
+      response.end(JSON.stringify(stowResponse(outcomes, ports.isRetrievable === false ? undefined : base)));
     } finally {
       requests -= 1;
       share.give(Infinity);
@@ -128,6 +131,7 @@ async function* onePart(contentType: MediaType, body: AsyncIterable<Buffer>): As
 interface Receiving {
   readonly study: string | undefined;
   readonly address: string;
+  readonly source: string;
   readonly base: string;
   readonly limits: StowLimits;
   readonly share: MemoryShare;
@@ -135,10 +139,10 @@ interface Receiving {
 
 async function receiveAll(
   parts: AsyncIterable<Part>,
-  { study, address, base, limits, share }: Receiving,
+  { study, address, source, base, limits, share }: Receiving,
   ports: StowPorts,
 ): Promise<readonly InstanceOutcome[]> {
-  const provenance: Provenance = { door: 'stow-rs', source: ports.sourceOf(address), associationId: randomUUID() };
+  const provenance: Provenance = { door: 'stow-rs', source, associationId: randomUUID() };
   const context: RequestContext = { provenance, study };
   const startedMs = performance.now();
   ports.onSeen(provenance.source);

@@ -20,6 +20,8 @@ export interface DimseSource {
   readonly certificate?: CertificateRule | undefined;
   /** The user identity it must negotiate. */
   readonly userIdentity?: IdentityRule | undefined;
+  /** It brings back what was released to this partner. */
+  readonly partner?: string | undefined;
   readonly maxAssociations?: number | undefined;
   /** Between its messages, instead of what holds for all. */
   readonly idleMs?: number | undefined;
@@ -91,7 +93,7 @@ const REJECTIONS = {
 
 export type AssociationPolicy = (caller: Caller, load: Load) => Decision;
 
-interface KnownSource extends Pick<DimseSource, 'name' | 'maxAssociations' | 'idleMs'> {
+interface KnownSource extends Pick<DimseSource, 'name' | 'partner' | 'maxAssociations' | 'idleMs'> {
   readonly isCaller: (caller: Caller) => boolean;
   /** Absent: nothing to be proven. */
   readonly isProven?: (caller: Caller) => boolean;
@@ -126,7 +128,9 @@ export function associationPolicy(titles: readonly DimseTitle[], sources: readon
     if (load.ofAddress(caller.address) >= load.maxAssociationsPerAddress) {
       return rejected('too many associations from the address');
     }
-    return { accepted: true, source: name, title, idleMs, isIdentityProven: source.isProven !== undefined };
+    // A commitment tells of instances by their UIDs, whoever sent them: a partner could ask for what is not its own.
+    const offered = source.partner === undefined ? title : { ...title, storageCommitment: false };
+    return { accepted: true, source: name, title: offered, idleMs, isIdentityProven: source.isProven !== undefined };
   };
 }
 
@@ -136,12 +140,12 @@ function loopback(): KnownSource {
 }
 
 function knownSource(source: DimseSource): KnownSource {
-  const { name, aeTitle, maxAssociations, idleMs } = source;
+  const { name, aeTitle, partner, maxAssociations, idleMs } = source;
   const hosts = hostList(source.hosts);
   const shows = source.certificate === undefined ? undefined : certificateRule(source.certificate);
   const proves = source.userIdentity === undefined ? undefined : identityRule(source.userIdentity);
   return {
-    ...{ name, maxAssociations, idleMs },
+    ...{ name, partner, maxAssociations, idleMs },
     isCaller: ({ callingAeTitle, address, certificate }) =>
       aeTitle === callingAeTitle && isInside(address, hosts) && (shows?.(certificate) ?? true),
     ...(proves === undefined ? {} : { isProven: ({ userIdentity }) => proves(userIdentity) }),

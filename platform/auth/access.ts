@@ -91,7 +91,8 @@ const LOCAL: Identity = { actor: 'local', role: 'admin' };
 const LOOPBACK: Identity = { actor: 'loopback', role: 'operator' };
 
 async function identify(request: IncomingMessage, { ledger, clock }: AccessPorts): Promise<Identity> {
-  if (throughOwnSocket.has(request)) return LOCAL;
+  // Who shows a token there wants to be known by it: the socket says only whose machine it is.
+  if (throughOwnSocket.has(request) && request.headers.authorization === undefined) return LOCAL;
   const [scheme, text, ...more] = (request.headers.authorization ?? '').trim().split(/ +/);
   if (scheme?.toLowerCase() !== 'bearer' || text === undefined || more.length > 0)
     throw unauthenticated('no bearer token');

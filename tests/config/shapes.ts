@@ -3,7 +3,7 @@ import type { ConfigShapes } from '../../config/schema.ts';
 import { folder } from '../../connectors/folder/index.ts';
 import { HubError } from '../../core/errors.ts';
 import type { Catalogue, DestinationOptions, ProcessorPlugin } from '../../core/plugins.ts';
-import { ruleSchema, type Rule, sourcesIn } from '../../routers/rules.ts';
+import { fromSources, ruleSchema, type Rule, sourcesIn } from '../../routers/rules.ts';
 
 const common = { name: z.string().min(1), partner: z.string().optional() };
 const policy = z.strictObject({
@@ -22,6 +22,7 @@ const origin = z.strictObject({
 export const testShapes: ConfigShapes<Rule, z.infer<typeof policy>> = {
   when: ruleSchema,
   sourcesAskedFor: sourcesIn,
+  fromSources,
   policy,
   connectors: [folder, { type: 'stow-rs', options: origin satisfies z.ZodType<DestinationOptions> }],
   processors: [releasing(), named('qc'), named('segment')],

@@ -98,6 +98,7 @@ export class SpoolHub {
         clock: { now: () => new Date() },
         log: silentLog,
         sameUidOf: () => 'quarantine',
+        namesOf: () => undefined,
         openReceived: async (blob) => openReceived(this.#files, blob),
       },
     ).catch((error: unknown) => {

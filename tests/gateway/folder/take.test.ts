@@ -64,6 +64,7 @@ describe('taking one file', () => {
             sopInstanceUid: parseSopInstanceUid('1.3'),
             sopClassUid: parseSopClassUid('1.4'),
             sizeBytes: 1,
+            filedStudyInstanceUid: parseStudyInstanceUid('1.2'),
           };
         },
         onEnded: () => undefined,
