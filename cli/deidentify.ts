@@ -8,6 +8,7 @@ import { processEnvironment } from '../config/environment.ts';
 import { parseYaml } from '../config/yaml.ts';
 import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
+import type { ByteSource } from '../core/store.ts';
 import { openSecret } from '../platform/data-folder.ts';
 import { compilePlan } from '../processors/deidentify/plan.ts';
 import type { Plan } from '../processors/deidentify/plan.ts';
@@ -106,25 +107,31 @@ async function readPlan(file: string | undefined): Promise<Plan> {
   );
 }
 
+interface StudyFile {
+  readonly path: string;
+  readonly open: () => Promise<ByteSource>;
+}
+
 interface Found {
   /** Files by original Study Instance UID. */
-  readonly studies: ReadonlyMap<string, readonly string[]>;
+  readonly studies: ReadonlyMap<string, readonly StudyFile[]>;
   /** DICOM, but which study nobody can say. */
   readonly results: readonly Result[];
 }
 
 /** A damaged file whose study is known goes with its study: it holds the whole of it. */
-function groupByStudy({ instances, damaged }: LocalFiles): Found {
-  const studies = new Map<string, string[]>();
+function groupByStudy({ instances, damaged, store }: LocalFiles): Found {
+  const studies = new Map<string, StudyFile[]>();
   const results: Result[] = [];
-  const add = (study: string, path: string) => {
+  const add = (study: string, file: StudyFile) => {
     const files = studies.get(study);
-    if (files === undefined) studies.set(study, [path]);
-    else files.push(path);
+    if (files === undefined) studies.set(study, [file]);
+    else files.push(file);
   };
-  for (const { studyInstanceUid, path } of instances) add(studyInstanceUid, path);
+  for (const { studyInstanceUid, path, blob } of instances)
+    add(studyInstanceUid, { path, open: () => store.open(blob) });
   for (const { studyInstanceUid, path, name, error } of damaged) {
-    if (studyInstanceUid !== undefined) add(studyInstanceUid, path);
+    if (studyInstanceUid !== undefined) add(studyInstanceUid, { path, open: () => openFile(path) });
     else results.push({ outcome: 'quarantined', reason: error.code, detail: sentenceOf(error), files: [name] });
   }
   return { studies, results };
@@ -156,7 +163,7 @@ async function releaseStudies(studies: Found['studies'], work: Work): Promise<re
 
 /** Written beside its place and renamed when the last instance is proven: an interrupted run leaves no half study. */
 async function releaseStudy(
-  files: readonly string[],
+  files: readonly StudyFile[],
   { plan, secret, input, output, signal }: Work,
   onProgress: (done: number) => void,
 ): Promise<Result> {
@@ -164,12 +171,12 @@ async function releaseStudy(
   try {
     const study = await deidentifyInstances(
       // Files are named to themselves: a file has no better name before it is read.
-      files.map((file) => ({ sopInstanceUid: file, open: () => openFile(file) })),
+      files.map(({ path, open: openIt }) => ({ sopInstanceUid: path, open: openIt })),
       { plan, secret, signal, onProgress, write: (instance) => writeInstance(instance, incoming) },
     );
     if (study.outcome === 'held') {
       const { outcome: _, reason, detail } = study;
-      return { outcome: 'quarantined', reason, detail, files: files.map((file) => relative(input, file) || file) };
+      return { outcome: 'quarantined', reason, detail, files: files.map(({ path }) => relative(input, path) || path) };
     }
     await replaceFolder(incoming, join(output, study.studyInstanceUid));
     return { outcome: 'released', report: reportOf(plan, study) };

@@ -1,4 +1,4 @@
-/** Files below a path, as the commands take them: read in place, nothing copied, nothing changed. */
+/** Files below a path, as the commands take them: read in place, nothing copied, nothing changed. A ParaVision study counts as what it becomes. */
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { headerAttributes } from '../core/dicom/attributes.ts';
@@ -9,6 +9,7 @@ import type { Attributes } from '../core/ledger.ts';
 import { type ByteSource, formatBlobRef, type InstanceItem, type ObjectStore, parseBlobRef } from '../core/store.ts';
 import { fileRange } from '../platform/store/file-range.ts';
 import { commandFailure, sentenceOf } from './failure.ts';
+import { localStudies } from './local-studies.ts';
 import { progressBar } from './progress.ts';
 
 const NIFTI = /\.nii(\.gz)?$/i;
@@ -29,6 +30,7 @@ export interface LocalFiles {
 
 /** Its `sha256` is empty: nothing offline asks for it, and it would cost reading every byte. */
 export interface LocalInstance extends InstanceItem {
+  /** Of its file, or of the file it is made of. */
   readonly path: string;
 }
 
@@ -53,18 +55,28 @@ export interface DamagedFile {
 
 /** @throws {HubError} `file.failed` when there is no such path */
 export async function openLocalFiles(root: string): Promise<LocalFiles> {
-  const paths = await filesBelow(root);
+  const all = await filesBelow(root);
+  const studies = await localStudies(root, all).catch((error: unknown) => {
+    throw commandFailure(error);
+  });
+  const paths = all.filter((path) => studies.isApart(path));
+  const dicomFiles = paths.filter((path) => !NIFTI.test(path));
+  const candidates: readonly Candidate[] = [
+    ...dicomFiles.map((path) => ({ path, open: () => openFile(path) })),
+    ...studies.made,
+  ];
   const instances: LocalInstance[] = [];
   const series = new Map<string, LocalSeries>();
   const damaged: DamagedFile[] = [];
-  const otherFiles: string[] = [];
-  const bar = progressBar('reading', paths.length);
+  const otherFiles: string[] = [...studies.others];
+  const nameOf = (path: string) => relative(root, path) || basename(path);
+  const bar = progressBar('reading', candidates.length);
   try {
-    for (const [index, path] of paths.entries()) {
+    for (const [index, candidate] of candidates.entries()) {
       bar.update(index + 1);
-      if (NIFTI.test(path)) continue;
-      const name = relative(root, path) || basename(path);
-      const read = await readFile(path, index);
+      const { path } = candidate;
+      const name = nameOf(path);
+      const read = await readFile(candidate, index);
       if (read.kind === 'instance') {
         instances.push(read.instance);
         addToSeries(series, read.instance, read.header);
@@ -76,8 +88,9 @@ export async function openLocalFiles(root: string): Promise<LocalFiles> {
   } finally {
     bar.stop();
   }
+  damaged.push(...studies.broken.map(({ path, error }) => ({ path, name: nameOf(path), error })));
   const niftiFiles = paths.filter((path) => NIFTI.test(path));
-  return { instances, store: readOnlyStore(paths), series: [...series.values()], niftiFiles, damaged, otherFiles };
+  return { instances, store: readOnlyStore(candidates), series: [...series.values()], niftiFiles, damaged, otherFiles };
 }
 
 /** What was left out of a folder, and why, in lines for a person. */
@@ -137,10 +150,16 @@ type ReadFile =
   | { readonly kind: 'damaged'; readonly error: HubError; readonly studyInstanceUid?: string | undefined }
   | { readonly kind: 'other' };
 
-async function readFile(path: string, index: number): Promise<ReadFile> {
+/** A file, or what makes one. */
+interface Candidate {
+  readonly path: string;
+  readonly open: () => Promise<ByteSource>;
+}
+
+async function readFile({ path, open: openIt }: Candidate, index: number): Promise<ReadFile> {
   let header: Part10Header | undefined;
   try {
-    const source = await openFile(path);
+    const source = await openIt();
     try {
       header = await readHeader(source);
       if (header.meta.string('MediaStorageSOPClassUID') === MEDIA_STORAGE_DIRECTORY) return { kind: 'other' };
@@ -191,12 +210,12 @@ function addToSeries(series: Map<string, LocalSeries>, instance: LocalInstance, 
   series.set(key, { ...known, instances: known.instances + 1 });
 }
 
-function readOnlyStore(paths: readonly string[]): ObjectStore {
+function readOnlyStore(candidates: readonly Candidate[]): ObjectStore {
   return {
     open: async (ref) => {
-      const path = paths[Number(parseBlobRef(ref).pack.replace('local/', ''))];
-      if (path === undefined) throw new HubError('store.missing', { ref });
-      return await openFile(path);
+      const candidate = candidates[Number(parseBlobRef(ref).pack.replace('local/', ''))];
+      if (candidate === undefined) throw new HubError('store.missing', { ref });
+      return await candidate.open();
     },
     createPack: () => Promise.reject(new TypeError('files of a command are read only')),
   };
