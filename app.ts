@@ -10,6 +10,8 @@ import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './backstage.ts';
 import type { Environment } from './config/environment.ts';
 import { createFeed } from './connectors/feed/router.ts';
+import { Moves } from './connectors/pull/moves.ts';
+import { startPulls } from './connectors/pull/pulls.ts';
 import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, Logger, Metrics } from './core/ports.ts';
@@ -27,6 +29,7 @@ import { createToken } from './platform/auth/token.ts';
 import { countSegments, type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
 import { paravisionStudies } from './paravision/study-folder.ts';
 import { PixelWorkers } from './pixels/workers.ts';
+import { pullOptions } from './pull-options.ts';
 import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
@@ -132,10 +135,16 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const thread = await startBackstage(options, dataFolder, opened, metrics);
     if (thread !== undefined) undo.push(() => thread.stop(stopGraceMs));
 
+    const pulls = pullOptions(config, env);
+    const moves = new Moves(
+      pulls.map(({ name }) => name),
+      place.kind === 'sqlite',
+    );
     const gateway = stages.has('gateway')
       ? await openGateway(
           {
             ...{ ledger, log, metrics, clock },
+            moves,
             digestWorker: DIGEST_WORKER,
             studies: paravisionStudies,
             removeResults: () => removeResults(stored, ledger, config.processors),
@@ -237,6 +246,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       return Promise.resolve();
     });
     await gateway?.accept();
+    if (gateway !== undefined) {
+      // Where a gateway is, whatever the stages: what is fetched goes through its spool.
+      const { intake } = gateway;
+      const running = startPulls(pulls, { ledger, intake, moves, clock, log, metrics, random: Math.random }, identity);
+      undo.push(() => running.stop());
+    }
     return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, firstToken, stop };
   } catch (error) {
     await undoAll();

@@ -5,8 +5,10 @@ import { partnersOfSources } from './config/returns.ts';
 import { HubError } from './core/errors.ts';
 import { returnedUids } from './core/returned-uids.ts';
 import type { SourceQuery } from './gateway/completion/query.ts';
+import type { DimseSource } from './gateway/dimse/association-policy.ts';
 import type { DimseOptions } from './gateway/dimse/dimse.ts';
 import type { GatewayOptions } from './gateway/gateway.ts';
+import { authorizationOf, moversOf, pullQueries } from './pull-options.ts';
 import { patienceOf, shortestQuietMs } from './routers/completion.ts';
 import type { Config } from './shapes.ts';
 
@@ -22,13 +24,14 @@ export async function gatewayOptions(
   const { store } = config;
   return {
     dataDir,
-    dimse: await dimseOptions(dimse, env),
+    dimse: await dimseOptions(dimse, moversOf(config), env),
+    pulls: config.pulls.map(({ name }) => name),
     completion: {
       ...completion,
       sources: Object.fromEntries(
         [...dimse.sources, ...folders].flatMap(({ name, completion: own }) => (own === undefined ? [] : [[name, own]])),
       ),
-      queries: sourceQueries(config, env),
+      queries: { ...sourceQueries(config, env), ...pullQueries(config, env) },
       patienceOf: (series) => patienceOf(config.routes, series),
       shortestRouteQuietMs: shortestQuietMs(config.routes),
     },
@@ -80,13 +83,7 @@ function sourceQueries(config: Config, env: Environment): Readonly<Record<string
         return [[name, { kind: 'dicom', peer: { ...address, calledAeTitle, callingAeTitle } }]];
       }
       const { url, auth } = query.dicomweb;
-      if (auth === undefined) return [[name, { kind: 'dicomweb', url }]];
-      const authorization = () => {
-        if ('bearer' in auth) return `Bearer ${readSecret(auth.bearer, env)}`;
-        const { user, password } = auth.basic;
-        return `Basic ${Buffer.from(`${user}:${readSecret(password, env)}`).toString('base64')}`;
-      };
-      return [[name, { kind: 'dicomweb', url, authorization }]];
+      return [[name, { kind: 'dicomweb', url, authorization: authorizationOf(auth, env) }]];
     }),
   );
 }
@@ -94,12 +91,19 @@ function sourceQueries(config: Config, env: Environment): Readonly<Record<string
 /** Host names become addresses; secrets are read, those of TLS again and again: certificates are renewed. */
 async function dimseOptions(
   { tls, storageCommitment, maxPduLengthBytes, sources, ...rest }: Config['gateway']['dimse'],
+  movers: readonly DimseSource[],
   env: Environment,
 ): Promise<DimseOptions> {
   return {
     ...rest,
     maxPduLength: maxPduLengthBytes,
     commitment: storageCommitment,
+    movers: await Promise.all(
+      movers.map(async ({ hosts, ...mover }) => ({
+        ...mover,
+        hosts: (await Promise.all(hosts.map(addressesOf))).flat(),
+      })),
+    ),
     sources: await Promise.all(
       sources.map(async ({ hosts, userIdentity, ...source }) => ({
         ...source,
@@ -137,7 +141,7 @@ async function addressesOf(host: string): Promise<readonly string[]> {
   } catch (error) {
     throw new HubError(
       'config.invalid',
-      { detail: `gateway.dimse.sources: the host ${host} is not known to the name service` },
+      { detail: `gateway.dimse.sources, pulls: the host ${host} is not known to the name service` },
       error,
     );
   }

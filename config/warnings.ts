@@ -16,8 +16,10 @@ export function warningsOf<W, P extends PolicyEntry, D extends DestinationOption
     ...unknownSources(config, shapes),
     ...idleRoutes(config),
     ...missingFolders(config),
+    ...missingLists(config),
     ...stepsBeforeRelease(config, shapes),
     ...config.destinations.flatMap((destination, index) => missingSecrets(destination, ['destinations', index], env)),
+    ...config.pulls.flatMap(({ from }, index) => missingSecrets(from, ['pulls', index, 'from'], env)),
     ...config.gateway.dimse.sources.flatMap(({ query }, index) =>
       missingSecrets(query, ['gateway', 'dimse', 'sources', index, 'query'], env),
     ),
@@ -37,7 +39,11 @@ function unknownSources<W, P extends PolicyEntry, D extends DestinationOptions>(
   shapes: ConfigShapes<W, P, D>,
 ): readonly Finding[] {
   const { dimse, folders } = config.gateway;
-  const known = ['loopback', ...partnersOfSources(config).keys(), ...dimse.sources.map(({ name }) => name), ...folders.map(({ name }) => name)];
+  const known = [
+    'loopback',
+    ...partnersOfSources(config).keys(),
+    ...[...dimse.sources, ...folders, ...config.pulls].map(({ name }) => name),
+  ];
   return config.routes.flatMap(({ when, completion }, index) => {
     const required = completion?.requiredSeries ?? [];
     const rules = [
@@ -50,7 +56,7 @@ function unknownSources<W, P extends PolicyEntry, D extends DestinationOptions>(
         .filter((source) => !known.includes(source))
         .map((source) => ({
           path,
-          message: `asks for the source ${source}, which is not under gateway.dimse.sources or gateway.folders`,
+          message: `asks for the source ${source}, which is not under gateway.dimse.sources, gateway.folders or pulls`,
         })),
     );
   });
@@ -74,6 +80,20 @@ function missingFolders(config: HubConfig): readonly Finding[] {
     if (isUsable(path, constants.R_OK | constants.W_OK | constants.X_OK)) return [];
     return [{ path: at, message: 'cannot be read and written here: nothing would be taken' }];
   });
+}
+
+/** It may be put there later: each run reads it anew. */
+function missingLists(config: HubConfig): readonly Finding[] {
+  return config.pulls.flatMap(({ query }, index) =>
+    query.accessions === undefined || isUsable(query.accessions.file, constants.R_OK)
+      ? []
+      : [
+          {
+            path: ['pulls', index, 'query', 'accessions', 'file'],
+            message: 'cannot be read here: nothing would be asked',
+          },
+        ],
+  );
 }
 
 /** Only what is made from released data carries the release. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Router } from 'express';
 import { HubError } from '../core/errors.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
+import type { Intake, MoveOrigins } from '../core/intake.ts';
 import type { Ledger, SameUidRule } from '../core/ledger.ts';
 import type { Clock, Logger, Metrics } from '../core/ports.ts';
 import { Arrivals } from './arrivals.ts';
@@ -22,6 +23,7 @@ import { reportDisk } from './disk-metrics.ts';
 import { gatewayMetrics, type GatewayMetrics } from './metrics.ts';
 import { ledgerPatience } from './ledger-patience.ts';
 import type { Offer } from './offer.ts';
+import { PullDoor } from './pull-door.ts';
 import { type Refusal, Refusals } from './refusals.ts';
 import { ALONE, joinReplicas, type Presence, type ReplicaOptions } from './replicas/presence.ts';
 import { resume } from './resume.ts';
@@ -51,6 +53,8 @@ export interface GatewayPorts {
   readonly removeResults?: () => Promise<number>;
   /** Knows a scanner's own study folders in watched folders; absent: there are only files. */
   readonly studies?: StudyReader;
+  /** Who knows of what peers were asked to send; absent: none was. */
+  readonly moves?: MoveOrigins;
   /** Where what was received is copied to; absent where the spool itself is the store. */
   readonly remote?: RemoteStore;
 }
@@ -70,6 +74,8 @@ export interface GatewayOptions {
   readonly stow?: Partial<StowLimits>;
   /** Watched folders; each is a source. */
   readonly folders?: readonly WatchedFolderOptions[];
+  /** Names of those who fetch; each is a source. */
+  readonly pulls?: readonly string[];
   readonly completion: CompletionOptions;
   /** What a known SOP Instance UID with other bytes means; `quarantine` unless said otherwise. */
   readonly sameUid?: { readonly rule: SameUidRule; readonly sources?: Readonly<Record<string, SameUidRule>> };
@@ -98,6 +104,8 @@ export interface Gateway {
   readonly stowRouter: ReturnType<typeof stowRouter>;
   /** STOW-RS for partners, to be mounted at /partner/v1. @param partnerOf - of a request; throws what refuses it */
   partnerStowRouter(partnerOf: PartnerOf): Router;
+  /** The way in for what the hub fetches itself. */
+  readonly intake: Intake;
   /** Why it takes nothing right now, for a readiness probe; resolves when it does. @throws {HubError} `gateway.stopping`, `store.full` */
   check(): Promise<void>;
   /** The configured sources, and when each was last seen since the start. */
@@ -237,6 +245,7 @@ async function openInside(ports: GatewayPorts, options: GatewayOptions, presence
 
 class RunningGateway implements Gateway {
   readonly stowRouter: ReturnType<typeof stowRouter>;
+  readonly intake: Intake;
   readonly #inner: {
     readonly spool: Spool;
     readonly pump: SpoolPump;
@@ -276,7 +285,7 @@ class RunningGateway implements Gateway {
     const namesOf = fileNames(options.returned);
     const hub: IngestPorts = { ledger, log, clock, patience: ledgerPatience({ log }), namesOf, ...inner };
     const sources = options.dimse?.sources ?? [];
-    const named = [...sources, ...(options.folders ?? [])].map(({ name }) => name);
+    const named = [...[...sources, ...(options.folders ?? [])].map(({ name }) => name), ...(options.pulls ?? [])];
     const sourcesSeen = new SourcesSeen(named, clock, metrics);
     const sourceAt = sourceOfAddress(sources);
     const onSeen = (source: string) => sourcesSeen.seen(source);
@@ -318,6 +327,7 @@ class RunningGateway implements Gateway {
             isDiskLow: () => spool.isFull,
             isOnItsWay: (sopInstanceUid) => inner.arrivals.has(sopInstanceUid) || inner.pump.isBehind(sopInstanceUid),
             receive: (prefix) => spool.receive(prefix),
+            ...(ports.moves === undefined ? {} : { moves: ports.moves }),
             onRefused: (caller) => this.#refusals.add(caller),
             onEnded: (associationId, isReleased) => batches.ended(associationId, isReleased),
           });
@@ -346,6 +356,14 @@ class RunningGateway implements Gateway {
     };
     this.stowRouter = stowRouter(stow);
     this.#partnerStow = (partnerOf) => partnerStowRouter(stow, partnerOf, options.returned?.sourceOf);
+    this.intake = new PullDoor({
+      receive: (prefix) => spool.receive(prefix),
+      store,
+      isOpen: () => this.#state === 'open',
+      isFull: () => spool.isFull,
+      onSeen,
+      onEnded: (associationId, isWhole) => batches.ended(associationId, isWhole),
+    });
     reportDisk(metrics, spool);
     metrics.spoolPendingBytes.collect(() => metrics.spoolPendingBytes.set({}, inner.pump.pendingBytes));
     metrics.spoolOldestAgeSeconds.collect(() => metrics.spoolOldestAgeSeconds.set({}, inner.pump.oldestAgeSeconds()));

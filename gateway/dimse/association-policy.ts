@@ -102,11 +102,16 @@ interface KnownSource extends Pick<DimseSource, 'name' | 'partner' | 'maxAssocia
 /**
  * @param titles - the titles the hub answers to; the first of two of one name counts
  * @param sources - without any, only this machine may call
+ * @param movers - who may call beside them, because it is asked to send
  * @throws {HubError} `config.invalid` for a host that is neither address nor range, or a certificate rule that is none
  */
-export function associationPolicy(titles: readonly DimseTitle[], sources: readonly DimseSource[]): AssociationPolicy {
+export function associationPolicy(
+  titles: readonly DimseTitle[],
+  sources: readonly DimseSource[],
+  movers: readonly DimseSource[] = [],
+): AssociationPolicy {
   const called = new Map(titles.toReversed().map((title) => [title.aeTitle, title]));
-  const known = sources.length === 0 ? [loopback()] : sources.map(knownSource);
+  const known = [...(sources.length === 0 ? [loopback()] : sources.map(knownSource)), ...movers.map(knownSource)];
 
   return (caller, load) => {
     // PS3.8 Section 9.3.2: bit 0 is version 1, the only one there is.

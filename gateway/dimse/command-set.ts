@@ -37,6 +37,8 @@ const ELEMENT = {
   requestedSopInstanceUid: 0x1001,
   eventTypeId: 0x1002,
   actionTypeId: 0x1008,
+  moveOriginatorAeTitle: 0x1030,
+  moveOriginatorMessageId: 0x1031,
 } as const;
 const NO_DATA_SET = 0x0101;
 const A_DATA_SET = 0x0001;
@@ -53,6 +55,8 @@ export interface CommandSet {
   readonly affectedSopInstanceUid: string;
   readonly status?: number;
   readonly actionTypeId?: number;
+  /** Of a C-STORE-RQ that is part of a C-MOVE, where its sender says so. */
+  readonly moveOriginator?: { readonly aeTitle: string; readonly messageId: number };
 }
 
 /** @throws {ProtocolError} invalid parameter value, for what is no command set */
@@ -89,7 +93,15 @@ export function decodeCommandSet(bytes: Buffer): CommandSet {
     affectedSopInstanceUid: uid(ELEMENT.affectedSopInstanceUid, ELEMENT.requestedSopInstanceUid),
     ...(isResponse ? { status: optional(ELEMENT.status) } : {}),
     ...(field === COMMAND.actionRequest ? { actionTypeId: number(ELEMENT.actionTypeId) } : {}),
+    ...(field === COMMAND.storeRequest ? moveOriginatorOf(values) : {}),
   };
+}
+
+function moveOriginatorOf(values: ReadonlyMap<number, Buffer>): Pick<CommandSet, 'moveOriginator'> {
+  const aeTitle = values.get(ELEMENT.moveOriginatorAeTitle)?.toString('latin1').trim() ?? '';
+  const messageId = values.get(ELEMENT.moveOriginatorMessageId);
+  if (aeTitle === '' || messageId?.length !== 2) return {};
+  return { moveOriginator: { aeTitle, messageId: messageId.readUInt16LE(0) } };
 }
 
 /**

@@ -37,6 +37,8 @@ export interface DimseOptions {
   readonly titles: readonly DimseTitle[];
   /** Without any, only this machine may call. */
   readonly sources: readonly CallingSource[];
+  /** Who may call because it is asked to send, each as the source named; looked at after the others. */
+  readonly movers?: readonly DimseSource[];
   readonly maxAssociations?: number;
   readonly maxAssociationsPerAddress?: number | undefined;
   /** Announced and enforced; up to 256 KiB. */
@@ -131,7 +133,7 @@ export class Dimse {
         pending: PENDING,
       },
       {
-        policy: associationPolicy(titles, sources),
+        policy: associationPolicy(titles, sources, options.movers),
         load: () => ({
           isStopping: ports.isStopping(),
           isDiskLow: ports.isDiskLow(),
@@ -144,6 +146,7 @@ export class Dimse {
         timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
         receive: ports.receive,
         store: ports.store,
+        ...(ports.moves === undefined ? {} : { moves: ports.moves }),
         desk,
         log,
         onSeen: ports.onSeen,

@@ -5,6 +5,7 @@
 import { fileMeta } from '../../core/dicom/part10.ts';
 import { HubError, toHubError } from '../../core/errors.ts';
 import { isUid } from '../../core/identifiers.ts';
+import type { MoveOrigins } from '../../core/intake.ts';
 import type { Logger } from '../../core/ports.ts';
 import type { Offer } from '../offer.ts';
 import type { Reception } from '../spool/reception.ts';
@@ -18,6 +19,8 @@ export interface StoreHandling {
   readonly receive: (prefix: Uint8Array) => Reception;
   /** Resolves when the object is durable. @throws {HubError} */
   readonly store: (reception: Reception, offer: Offer) => Promise<{ readonly sizeBytes: number }>;
+  /** Who knows of what peers were asked to send; absent: none was. */
+  readonly moves?: MoveOrigins | undefined;
 }
 
 /** What one association brought. */
@@ -89,11 +92,19 @@ function receiving(
   return {
     take: (slice) => (reception.push(slice) ? undefined : reception.room()),
     end: () => {
-      const stored = handling.store(reception, {
-        provenance: carrier.provenance(),
-        expected: { transferSyntaxUid, sopClassUid, sopInstanceUid },
-        refusal: refusalOf(context, set),
+      const provenance = carrier.provenance();
+      const origin = handling.moves?.originOf({
+        source: provenance.source,
+        callingAeTitle: sourceAeTitle,
+        ...(set.moveOriginator === undefined ? {} : { originator: set.moveOriginator }),
       });
+      const stored = handling.store(reception, {
+        provenance: { ...provenance, source: origin?.source ?? provenance.source },
+        expected: { transferSyntaxUid, sopClassUid, sopInstanceUid, studyInstanceUid: origin?.studyInstanceUid },
+        refusal: origin?.refusal ?? refusalOf(context, set),
+      });
+      if (origin?.onStored !== undefined)
+        void stored.then(({ sizeBytes }) => origin.onStored?.(sizeBytes)).catch(() => undefined);
       stored.catch(() => undefined); // Looked at when its turn to be answered comes.
       return async () => answer(stored);
     },

@@ -6,7 +6,7 @@ import { HubError } from '../../core/errors.ts';
 import { nodeLease, type Whose } from '../../core/ledger.ts';
 import type { Logger } from '../../core/ports.ts';
 import { waited } from '../spool/waited.ts';
-import { HeldLease, type HeldLeasePorts } from './held-lease.ts';
+import { HeldLease, type HeldLeasePorts } from '../../core/held-lease.ts';
 
 export interface Presence {
   /** Whose studies and commitments are judged here; undefined: everybody's, for there is nobody else. */

@@ -1,7 +1,7 @@
 /** A lease of the ledger, taken as soon as it is free and kept for as long as the ledger can be told. */
-import type { Ledger } from '../../core/ledger.ts';
-import type { Clock } from '../../core/ports.ts';
-import { waited } from '../spool/waited.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Ledger } from './ledger.ts';
+import type { Clock } from './ports.ts';
 
 export interface HeldLeasePorts {
   readonly ledger: Pick<Ledger, 'leases'>;
@@ -34,6 +34,11 @@ export class HeldLease {
   /** By a clock that nobody sets: without the ledger it ends here no later than there. */
   get isHeld(): boolean {
     return this.#fence !== undefined && performance.now() < this.#heldUntilMs;
+  }
+
+  /** Grows with each lease; undefined while it is not held. */
+  get fence(): number | undefined {
+    return this.isHeld ? this.#fence : undefined;
   }
 
   /** For how long it was held and each attempt to renew it met the ledger; 0 when it is not held. */
@@ -82,7 +87,8 @@ export class HeldLease {
     while (!signal.aborted) {
       // A ledger that is down says so in its own log line; the lease runs out.
       await this.attempt().catch(() => false);
-      await waited(this.#options.leaseMs / ATTEMPTS, signal);
+      // Ended early when it stops.
+      await delay(this.#options.leaseMs / ATTEMPTS, undefined, { signal }).catch(() => undefined);
     }
   }
 }

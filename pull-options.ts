@@ -1,0 +1,98 @@
+/** The configuration's pulls as the puller and the doors want them. */
+import { isIP } from 'node:net';
+import { type Environment, readSecret } from './config/environment.ts';
+import type { PullFrom, PullOptions } from './connectors/pull/options.ts';
+import type { SourceQuery } from './gateway/completion/query.ts';
+import type { DimseSource } from './gateway/dimse/association-policy.ts';
+import type { Peer } from './peers/dimse/connection.ts';
+import type { Config } from './shapes.ts';
+
+type PullEntry = Config['pulls'][number];
+type WrittenAuth = Extract<PullEntry['from'], { dicomweb: unknown }>['dicomweb']['auth'];
+
+/** Those that are enabled. */
+export function pullOptions(config: Config, env: Environment): readonly PullOptions[] {
+  const [firstTitle = 'HUB'] = config.gateway.dimse.aeTitles;
+  return config.pulls
+    .filter(({ enabled }) => enabled)
+    .map(({ enabled: _, from, timeouts, ...rest }) => ({
+      ...rest,
+      timeouts,
+      from: fromOf(from, timeouts, firstTitle, env),
+    }));
+}
+
+/**
+ * Who may call because it is asked to send. Whose AE title stands under `gateway.dimse.sources` is no less careful a
+ * matter for being asked: it calls as what is written there, or not at all.
+ */
+export function moversOf({ pulls, gateway }: Pick<Config, 'pulls' | 'gateway'>): readonly DimseSource[] {
+  const configured = new Set<string>(gateway.dimse.sources.map(({ aeTitle }) => aeTitle));
+  return pulls.flatMap(({ name, enabled, from }) =>
+    enabled && 'dicom' in from && from.retrieve === 'c-move' && !configured.has(from.dicom.aeTitle)
+      ? [{ name, aeTitle: from.dicom.aeTitle, hosts: [from.dicom.host] }]
+      : [],
+  );
+}
+
+/** Where it is asked how much of a study there is, before what was fetched is taken as complete. */
+export function pullQueries(config: Config, env: Environment): Readonly<Record<string, SourceQuery>> {
+  return Object.fromEntries(
+    pullOptions(config, env).flatMap(({ name, from }): readonly (readonly [string, SourceQuery])[] => {
+      if (from.kind === 'dicomweb') return [[name, { kind: 'dicomweb', ...from.origin }]];
+      const peer = from.peer();
+      // That question is asked without TLS; the quiet period decides where the PACS wants it.
+      return peer.tls === undefined ? [[name, { kind: 'dicom', peer }]] : [];
+    }),
+  );
+}
+
+function fromOf(
+  from: PullEntry['from'],
+  { connectMs, answerMs }: PullEntry['timeouts'],
+  firstTitle: string,
+  env: Environment,
+): PullFrom {
+  if ('dicomweb' in from) {
+    const { url, auth } = from.dicomweb;
+    return { kind: 'dicomweb', address: url, origin: { url, authorization: authorizationOf(auth, env) } };
+  }
+  const { host, port, aeTitle, callingAeTitle = firstTitle } = from.dicom;
+  const peer = (): Peer => ({
+    ...{ host, port, calledAeTitle: aeTitle, callingAeTitle },
+    timeouts: { connectMs, associationMs: connectMs, responseMs: answerMs },
+    ...tlsOf(from.dicom, env),
+  });
+  const address = `${aeTitle}@${host}:${String(port)}`;
+  return from.retrieve === 'c-get'
+    ? { kind: 'c-get', peer, address }
+    : { kind: 'c-move', peer, address, moveTo: from.moveTo ?? firstTitle };
+}
+
+/** Read for each association: certificates are renewed. */
+function tlsOf(
+  { host, tls }: Extract<PullEntry['from'], { dicom: unknown }>['dicom'],
+  env: Environment,
+): Pick<Peer, 'tls'> {
+  if (tls === undefined) return {};
+  const { ca, certificate, key, serverName } = tls;
+  return {
+    tls: {
+      // RFC 6066 Section 3: no address as a server name; without one the certificate is held against the host.
+      ...(serverName === undefined && isIP(host) !== 0 ? {} : { servername: serverName ?? host }),
+      ...(ca === undefined ? {} : { ca: readSecret(ca, env) }),
+      ...(certificate === undefined ? {} : { cert: readSecret(certificate, env) }),
+      ...(key === undefined ? {} : { key: readSecret(key, env) }),
+    },
+  };
+}
+
+/** How the hub says who it is to an origin server; read for each request. */
+export function authorizationOf(auth: WrittenAuth, env: Environment): (() => string) | undefined {
+  if (auth === undefined) return undefined;
+  return () => {
+    if ('bearer' in auth) return `Bearer ${readSecret(auth.bearer, env)}`;
+    const { user, password } = auth.basic;
+    return `Basic ${Buffer.from(`${user}:${readSecret(password, env)}`).toString('base64')}`;
+  };
+}
