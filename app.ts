@@ -9,14 +9,15 @@ import { reportKeyRouter } from './api/report-key.ts';
 import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './backstage.ts';
 import type { Environment } from './config/environment.ts';
-import { createFeed } from './connectors/feed/router.ts';
+import { createPartnerDirectory } from './connectors/partner-api/directory.ts';
+import { createPartnerApi } from './connectors/partner-api/router.ts';
+import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
 import { Moves } from './connectors/pull/moves.ts';
 import { startPulls } from './connectors/pull/pulls.ts';
 import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, Logger, Metrics } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
-import type { PartnerOf } from './gateway/dicomweb/partner-stow.ts';
 import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
@@ -24,7 +25,7 @@ import { openGateway } from './gateway/gateway.ts';
 import { gatewayOptions, returnedOptions } from './gateway-options.ts';
 import { openHubStore, removeAbandoned, removeResults } from './hub-store.ts';
 import { ledgerPlace } from './ledger-place.ts';
-import { type Access, createAccess, ensureFirstToken } from './platform/auth/access.ts';
+import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
 import { countSegments, type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
 import { paravisionStudies } from './paravision/study-folder.ts';
@@ -124,11 +125,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (watch !== undefined) storeMetrics(metrics, watch);
     // At once, so that a wrong password is in the log of the start; nobody waits for it.
     void watch?.check().catch(() => undefined);
-    const feed = createFeed(
-      { ledger, access, log },
-      { hubName: config.hub.name, cursorKey: await dataFolder.secret(FEED_PURPOSE) },
-    );
-
+    const directory = createPartnerDirectory(ledger, () => config.partners);
     const { publicKeyPem } = createReportSigner(await dataFolder.secret(SIGNING_PURPOSE));
 
     const crosswalkSecret = await dataFolder.secret(CROSSWALK_PURPOSE);
@@ -164,6 +161,19 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     undo.push(() => search.close());
     const pixelWorkers = new PixelWorkers({ entry: PIXEL_WORKER });
     undo.push(() => pixelWorkers.close());
+    const gatewayLog = log.child({ stage: 'gateway' });
+    const partnerApi = createPartnerApi(
+      {
+        ...{ ledger, access, directory, clock, log, mintToken: createToken },
+        wado: (instancesOf) => wadoRouter({ instancesOf, store, workers: pixelWorkers, log: gatewayLog }),
+        ...(gateway === undefined ? {} : { returns: (partnerOf) => gateway.partnerStowRouter(partnerOf) }),
+      },
+      {
+        hubName: config.hub.name,
+        cursorKey: await dataFolder.secret(FEED_PURPOSE),
+        webhooksKey: await dataFolder.secret(WEBHOOKS_PURPOSE),
+      },
+    );
     const http = createHttpServer({
       listen: { host: config.gateway.http.host, port: config.gateway.http.port },
       ownSocketPath: ownSocketPath(dataFolder.path),
@@ -185,9 +195,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
                 }),
               },
               // Where partners come to: the other stages have no door, and need not have these keys.
-              { path: '/partner/v1', router: gateway.partnerStowRouter(partnerOfRequest(access)) },
-              { path: '/partner/v1/events', router: feed.router },
               { path: '/partner/v1/report-key', router: reportKeyRouter(access, publicKeyPem) },
+              { path: '/partner/v1', router: partnerApi.router },
             ]),
         {
           path: '/api/v1',
@@ -200,6 +209,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             hubName: config.hub.name,
             catalogue: () => apiCatalogue(config),
             mintToken: createToken,
+            onGrant: () => directory.forget(),
             reidentify: reidentifier(crosswalkSecret, ledger.crosswalk),
             waiting: async (study) => gateway?.waiting(study),
           }),
@@ -242,7 +252,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     undo.push(() => http.stop(stopGraceMs));
     // Before the server: an open stream would keep it waiting for the whole grace.
     undo.push(() => {
-      feed.stop();
+      partnerApi.stop();
       return Promise.resolve();
     });
     await gateway?.accept();
@@ -283,17 +293,6 @@ async function meetLater(
       await delay(MEET_AGAIN_MS, undefined, { signal }).catch(() => undefined);
     }
   }
-}
-
-/** Whose token it is. */
-function partnerOfRequest(access: Access): PartnerOf {
-  const guard = access.require('partner');
-  return async (request, response) => {
-    await guard(request, response, () => undefined);
-    const { partner } = access.identityOf(request);
-    if (partner === undefined) throw new HubError('request.forbidden');
-    return partner;
-  };
 }
 
 /** Routing, processing and delivery in a thread of their own: none of it may keep a scanner waiting for its answer. */

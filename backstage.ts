@@ -9,7 +9,10 @@ import { busChoice } from './bus-choice.ts';
 import { type Environment, readSecret } from './config/environment.ts';
 import { startDispatcher } from './connectors/dispatcher.ts';
 import { startFeedProjector } from './connectors/feed/projector.ts';
+import { createPartnerDirectory } from './connectors/partner-api/directory.ts';
 import { openDestination } from './connectors/registry.ts';
+import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
+import { startWebhookSender } from './connectors/webhook/sender.ts';
 import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { DeliveryPriority } from './core/ledger/deliveries.ts';
@@ -146,9 +149,13 @@ async function startConnectors(ports: Ports, { config, env, dataDir }: Backstage
     { ...ports, random: Math.random },
     { destinations, owner, leaseMs: LEASE_MS, priorities: prioritiesOf(config) },
   );
-  const projector = await startFeedProjector(ports, config.destinations);
+  const directory = createPartnerDirectory(ports.ledger, () => config.partners);
+  const projector = await startFeedProjector({ ...ports, directory }, config.destinations);
+  const key = await (await openDataFolder(dataDir, env)).secret(WEBHOOKS_PURPOSE);
+  const sender = startWebhookSender({ ...ports, directory, random: Math.random }, { hubName: config.hub.name, key });
   return async (graceMs: number) => {
     await projector.stop();
+    await sender.stop(graceMs);
     await dispatcher.stop(graceMs);
     await Promise.all(destinations.map(({ connector }) => connector.close()));
     await store.close();

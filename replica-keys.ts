@@ -1,5 +1,6 @@
 /** Keys that all replicas of a hub must have alike, and what of them the ledger may know. */
 import { createHash } from 'node:crypto';
+import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
 import { HubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { DataFolder } from './platform/data-folder.ts';
@@ -36,9 +37,10 @@ export async function requireSameKeys(
 }
 
 function purposesOf(stages: ReadonlySet<Stage>): readonly string[] {
-  const ofGateway = stages.has('gateway') ? [FEED_PURPOSE, SIGNING_PURPOSE, CROSSWALK_PURPOSE] : [];
+  const ofGateway = stages.has('gateway') ? [FEED_PURPOSE, SIGNING_PURPOSE, CROSSWALK_PURPOSE, WEBHOOKS_PURPOSE] : [];
   const ofProcessors = stages.has('processors') ? [DEIDENTIFY_PURPOSE, SIGNING_PURPOSE, CROSSWALK_PURPOSE] : [];
-  return [...new Set([...ofGateway, ...ofProcessors])];
+  const ofConnectors = stages.has('connectors') ? [WEBHOOKS_PURPOSE] : [];
+  return [...new Set([...ofGateway, ...ofProcessors, ...ofConnectors])];
 }
 
 /** 256 random bits cannot be guessed from it; the purpose keeps one key in two places from being seen as such. */

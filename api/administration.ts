@@ -2,6 +2,8 @@
 import * as z from 'zod';
 import { HubError } from '../core/errors.ts';
 import { EVENTS, type EventType, isEventOf, STREAMS, toCloudEvent, wireType } from '../core/events.ts';
+import type { TokenRow } from '../core/ledger.ts';
+import { PARTNER_SCOPES, SCOPES_BEFORE_SCOPES } from '../core/partners.ts';
 import { type Operation, operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
 import { ADMINS, READERS } from './roles.ts';
@@ -38,32 +40,12 @@ export function administrationOperations(ports: ApiPorts): readonly Operation[] 
     }),
     operation({
       method: 'get',
-      path: '/partners',
-      tag: 'configuration',
-      summary: 'Partners with their destinations and policies',
-      roles: READERS,
-      answer: z.object({ items: z.array(shapes.partner) }),
-      handle: async () => {
-        const { partners, destinations, policies } = ports.catalogue();
-        const namesOf = (entries: typeof destinations, partner: string) =>
-          entries.filter((entry) => entry.partner === partner).map((entry) => entry.name);
-        return {
-          items: partners.map(({ name }) => ({
-            name,
-            destinations: namesOf(destinations, name),
-            policies: namesOf(policies, name),
-          })),
-        };
-      },
-    }),
-    operation({
-      method: 'get',
       path: '/tokens',
       tag: 'tokens',
       summary: 'Tokens, without their secrets',
       roles: ADMINS,
       answer: z.object({ items: z.array(shapes.token) }),
-      handle: async () => ({ items: [...(await ledger.tokens.list())] }),
+      handle: async () => ({ items: (await ledger.tokens.list()).map(showToken) }),
     }),
     operation({
       method: 'post',
@@ -87,6 +69,7 @@ export function administrationOperations(ports: ApiPorts): readonly Operation[] 
           ...(body.partner === undefined ? {} : { partner: body.partner }),
           createdAt: ports.clock.now().toISOString(),
           ...(body.expiresAt === undefined ? {} : { expiresAt: new Date(body.expiresAt).toISOString() }),
+          ...(body.role === 'partner' ? { scopes: body.scopes ?? [...PARTNER_SCOPES] } : {}),
         };
         await ledger.tokens.create({ ...row, secretSha256 });
         return { ...row, token };
@@ -141,6 +124,10 @@ export function administrationOperations(ports: ApiPorts): readonly Operation[] 
       },
     }),
   ];
+}
+
+function showToken({ scopes, ...row }: TokenRow): z.input<typeof shapes.token> {
+  return { ...row, ...(row.role === 'partner' ? { scopes: [...(scopes ?? SCOPES_BEFORE_SCOPES)] } : {}) };
 }
 
 async function readEvents(

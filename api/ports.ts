@@ -2,6 +2,7 @@
 import type { WaitReason } from '../core/completion.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger, RunStep } from '../core/ledger.ts';
+import type { PartnerSettings } from '../core/partners.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type * as z from 'zod';
 import type { Access } from './operation.ts';
@@ -18,7 +19,7 @@ export interface Catalogue {
     readonly deliver: readonly string[];
     readonly perSeries: boolean;
   }[];
-  readonly partners: readonly { readonly name: string }[];
+  readonly partners: readonly PartnerSettings[];
   readonly destinations: readonly { readonly name: string; readonly partner?: string | undefined }[];
   readonly policies: readonly { readonly name: string; readonly partner?: string | undefined }[];
 }
@@ -64,5 +65,7 @@ export interface ApiPorts {
     uid: string,
     recipients: readonly string[],
   ) => Promise<readonly z.input<typeof reidentified>[]>;
+  /** What was granted to a partner has changed: it holds in this process at once. */
+  readonly onGrant?: () => void;
   readonly mintToken: () => { readonly tokenId: string; readonly token: string; readonly secretSha256: string };
 }

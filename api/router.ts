@@ -5,10 +5,12 @@ import type { Identity } from '../core/ports.ts';
 import { administrationOperations } from './administration.ts';
 import { commitmentOperations } from './commitments.ts';
 import { deliveryOperations } from './deliveries.ts';
+import { destinationOperations } from './destinations.ts';
 import { doorOperations } from './doors.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
+import { partnerOperations } from './partners.ts';
 import { quarantineOperations } from './quarantine.ts';
 import { reidentifyOperations } from './reidentify.ts';
 import { READERS, REIDENTIFIERS } from './roles.ts';
@@ -22,10 +24,12 @@ function apiOperations(ports: ApiPorts): readonly Operation[] {
   return [
     ...studyOperations(ports),
     ...deliveryOperations(ports),
+    ...destinationOperations(ports),
     ...quarantineOperations(ports),
     ...reidentifyOperations(ports),
     ...commitmentOperations(ports),
     ...doorOperations(ports),
+    ...partnerOperations(ports),
     ...administrationOperations(ports),
   ];
 }

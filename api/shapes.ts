@@ -1,6 +1,8 @@
 /** What the API shows of the ledger's rows: identifiers, states, numbers, reasons; no attribute of a patient, no reference to bytes. */
 import * as z from 'zod';
+import { PARTNER_SCOPES } from '../core/partners.ts';
 import { CROSSWALK_KINDS } from '../core/ledger/crosswalk.ts';
+import { DELIVERY_PRIORITIES } from '../core/ledger/deliveries.ts';
 
 const uid = z.string().regex(/^[0-9.]{1,64}$/);
 const time = z.string().describe('UTC, ISO 8601');
@@ -75,10 +77,12 @@ export const delivery = z.object({
   releasedStudyInstanceUid: uid,
   revision: count,
   route: z.string(),
+  priority: z.enum(DELIVERY_PRIORITIES),
   createdAt: time,
   attempts: count.describe('Since creation or the last replay'),
   dueAt: time.optional(),
   reason: z.string().optional(),
+  code: z.string().optional().describe('Error code of the last attempt'),
   correlationId: z.string(),
 });
 export const deliveryWithHistory = delivery.extend({
@@ -89,8 +93,11 @@ export const deliveryWithHistory = delivery.extend({
       durationMs: z.number(),
       outcome: z.enum(['succeeded', 'failed']),
       code: z.string().optional(),
-      retry: z.string().optional(),
+      retry: z.string().optional().describe('transient, ambiguous or permanent'),
       detail: z.string().optional(),
+      request: z.string().optional().describe('What was asked last'),
+      answer: z.string().optional(),
+      sizeBytes: count.optional().describe('Read for it'),
     }),
   ),
 });
@@ -149,12 +156,18 @@ export const token = z.object({
   expiresAt: time.optional(),
   lastUsedAt: time.optional(),
   revokedAt: time.optional(),
+  scopes: z.array(z.enum(PARTNER_SCOPES)).optional().describe("What a partner's token may be used for"),
 });
 export const newToken = z
   .strictObject({
     role,
     partner: z.string().min(1).max(64).optional().describe('Needed for role partner, refused for the others.'),
     expiresAt: z.iso.datetime().optional(),
+    scopes: z.array(z.enum(PARTNER_SCOPES)).min(1).optional().describe('Of role partner; without it: all of them.'),
+  })
+  .refine((given) => given.scopes === undefined || given.role === 'partner', {
+    message: 'only tokens of role partner have scopes',
+    path: ['scopes'],
   })
   .refine((given) => (given.role === 'partner') === (given.partner !== undefined), {
     message: 'role partner needs a partner, and only it',
@@ -187,7 +200,6 @@ export const route = z.object({
   deliver: z.array(z.string()),
   perSeries: z.boolean(),
 });
-export const partner = z.object({ name: z.string(), destinations: z.array(z.string()), policies: z.array(z.string()) });
 export const auditEntry = z.object({
   position: z.int(),
   time,

@@ -18,6 +18,8 @@ export interface DescribedOperation {
   readonly query?: z.ZodType | undefined;
   readonly headers?: z.ZodType | undefined;
   readonly body?: z.ZodType | undefined;
+  /** Media types of a body that is no JSON. */
+  readonly bytes?: Readonly<Record<string, undefined>> | undefined;
   readonly status: number;
   /** By media type; a media type without a schema holds bytes. */
   readonly answer: Readonly<Record<string, z.ZodType | undefined>>;
@@ -94,6 +96,7 @@ function describe(each: DescribedOperation, refusals: ApiDescription['refusals']
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: jsonSchemaOf(body, 'input') } } } }),
+    ...(each.bytes === undefined ? {} : { requestBody: { required: true, content: contentOf(each.bytes) } }),
     responses: {
       [each.status]: {
         description: summary,

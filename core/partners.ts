@@ -8,6 +8,7 @@ import type { EventType, PartnerStream } from './events.ts';
 export const PARTNER_SCOPES = [
   'feed:read',
   'studies:read',
+  'results:write',
   'deliveries:read',
   'webhooks:read',
   'webhooks:write',

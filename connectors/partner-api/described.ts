@@ -48,6 +48,34 @@ export const wadoOperations: readonly DescribedOperation[] = [
   wado(`${INSTANCE}/frames/{frames}/thumbnail`, frames, 'Small pictures of frames', PICTURE),
 ];
 
+const stowBody = {
+  'multipart/related; type="application/dicom"': undefined,
+  'application/dicom': undefined,
+  'multipart/related; type="application/dicom+json"': undefined,
+};
+const stored = { 'application/dicom+json': z.record(z.string(), z.unknown()) };
+
+/** Where the configuration says that a partner returns results. */
+export const stowOperations: readonly DescribedOperation[] = [
+  {
+    ...{ method: 'post', path: '/studies', tag: 'results', status: 200 },
+    summary: 'Returns what the partner made of released studies',
+    description: 'STOW-RS (PS3.18 Section 10.5), of partners that the configuration takes results back from.',
+    needs: ['results:write'],
+    bytes: stowBody,
+    answer: stored,
+  },
+  {
+    ...{ method: 'post', path: '/studies/{studyInstanceUid}', tag: 'results', status: 200 },
+    summary: 'Returns what the partner made of one released study',
+    description: 'STOW-RS (PS3.18 Section 10.5), of partners that the configuration takes results back from.',
+    needs: ['results:write'],
+    params: z.object(study),
+    bytes: stowBody,
+    answer: stored,
+  },
+];
+
 export const otherOperations: readonly DescribedOperation[] = [
   {
     ...{ method: 'get', path: '/report-key', tag: 'account', status: 200 },

@@ -9,7 +9,7 @@ import { createFeed, feedOperations } from '../feed/router.ts';
 import { createPlaces } from '../feed/places.ts';
 import { createKeyBox } from '../webhook/key-box.ts';
 import { accountOperations, type AccountPorts } from './account-operations.ts';
-import { otherOperations, wadoOperations } from './described.ts';
+import { otherOperations, stowOperations, wadoOperations } from './described.ts';
 import type { PartnerDirectory } from './directory.ts';
 import { createPartnerDoor, type DoorPorts, type PartnerDoor } from './door.ts';
 import type { PartnerOperation } from './operation.ts';
@@ -33,6 +33,8 @@ export interface PartnerApiPorts {
   readonly mintToken: AccountPorts['mintToken'];
   /** WADO-RS over these instances. */
   readonly wado: (instancesOf: InstancesFor) => RequestHandler;
+  /** STOW-RS for what a partner returns; absent: it returns nothing here. */
+  readonly returns?: (partnerOf: (request: Request) => Promise<string>) => RequestHandler;
 }
 
 export interface PartnerApiOptions {
@@ -54,6 +56,7 @@ const VERSION = '1.0.0';
 const BODY_LIMIT = '64kb';
 /** Retrievals of one partner at once: a browser opens six connections, and the other partners want some too. */
 const MAX_RETRIEVALS = 16;
+const STOW_PATHS = ['/studies', '/studies/:study'];
 
 /** The description, which is of no hub in particular. */
 export function partnerApiDocument(operations: readonly PartnerOperation[]): Record<string, unknown> {
@@ -75,6 +78,7 @@ export function partnerApiDocument(operations: readonly PartnerOperation[]): Rec
       ...feedOperations,
       ...operations.map(({ described }) => described),
       ...wadoOperations,
+      ...stowOperations,
       ...otherOperations,
     ],
   });
@@ -104,6 +108,10 @@ export function createPartnerApi(ports: PartnerApiPorts, options: PartnerApiOpti
   });
   router.use(...door.guards);
   router.use('/events', door.needs('feed:read'), feed.router);
+  if (ports.returns !== undefined) {
+    router.post(STOW_PATHS, door.needs('results:write'));
+    router.use(ports.returns((request) => Promise.resolve(door.callerOf(request).partner.name)));
+  }
   router.use(express.json({ limit: BODY_LIMIT, strict: true }));
   for (const each of operations) {
     const guards = each.scope === undefined ? [] : [door.needs(each.scope)];

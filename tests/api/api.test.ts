@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import type { ApiPorts } from '../../api/ports.ts';
 import { createApiRouter } from '../../api/router.ts';
+import { DEFAULT_QUOTAS } from '../../core/partners.ts';
 import type { Ledger, NewRun, Role } from '../../core/ledger.ts';
 import { createToken } from '../../platform/auth/token.ts';
 import {
@@ -33,7 +34,7 @@ const CATALOGUE: ReturnType<ApiPorts['catalogue']> = {
       perSeries: false,
     },
   ],
-  partners: [{ name: 'kct' }],
+  partners: [{ name: 'kct', entitlements: {}, quotas: DEFAULT_QUOTAS, webhookHosts: [] }],
   destinations: [{ name: 'kct-pacs', partner: 'kct' }, { name: 'own' }],
   policies: [{ name: 'kct', partner: 'kct' }],
 };
@@ -323,7 +324,9 @@ describe('the administration API', () => {
     const [routes, partners] = [await call('GET', '/routes'), await call('GET', '/partners')];
 
     expect(routes.body).to.deep.equal({ configVersion: 'abc', items: CATALOGUE.routes });
-    expect(items(partners)).to.deep.equal([{ name: 'kct', destinations: ['kct-pacs'], policies: ['kct'] }]);
+    expect(items(partners).map(({ name, destinations, policies }) => ({ name, destinations, policies }))).to.deep.equal(
+      [{ name: 'kct', destinations: ['kct-pacs'], policies: ['kct'] }],
+    );
   });
 
   it("shows the hub's own events in order", async () => {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Ledger, Role } from '../../core/ledger.ts';
+import type { PartnerScope } from '../../core/partners.ts';
 import type { Clock } from '../../core/ports.ts';
 import { type Access, createAccess } from '../../platform/auth/access.ts';
 import { createToken } from '../../platform/auth/token.ts';
@@ -15,7 +16,11 @@ export interface RunningHttp {
   readonly access: Access;
   readonly server: HttpServer;
   /** A new token's `Authorization` header. */
-  readonly as: (role: Role, partner?: string) => Promise<{ readonly Authorization: string }>;
+  readonly as: (
+    role: Role,
+    partner?: string,
+    more?: { readonly scopes?: readonly PartnerScope[]; readonly expiresAt?: string },
+  ) => Promise<{ readonly Authorization: string }>;
   readonly stop: () => Promise<void>;
 }
 
@@ -44,7 +49,7 @@ export async function startHttp(
     socketPath,
     access,
     server,
-    as: async (role, partner) => {
+    as: async (role, partner, more = {}) => {
       const { tokenId, token, secretSha256 } = createToken();
       await ledger.tokens.create({
         tokenId,
@@ -52,6 +57,7 @@ export async function startHttp(
         role,
         createdAt: clock.now().toISOString(),
         ...(partner === undefined ? {} : { partner }),
+        ...more,
       });
       return { Authorization: `Bearer ${token}` };
     },

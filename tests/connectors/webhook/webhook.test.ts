@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import { createAddressGuard, isPublicAddress } from '../../connectors/webhook/address-guard.ts';
-import { parseSecret } from '../../connectors/webhook/signature.ts';
-import { webhook } from '../../connectors/webhook/index.ts';
-import { EVENTS } from '../../core/events.ts';
-import { contextOf, MemoryStore, mrImage, orderOf } from '../support/outgoing.ts';
-import { thrownBy } from '../support/thrown.ts';
-import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
+import { createAddressGuard, isPublicAddress } from '../../../connectors/webhook/address-guard.ts';
+import { parseSecret } from '../../../connectors/webhook/signature.ts';
+import { webhook } from '../../../connectors/webhook/index.ts';
+import { EVENTS } from '../../../core/events.ts';
+import { contextOf, MemoryStore, mrImage, orderOf } from '../../support/outgoing.ts';
+import { thrownBy } from '../../support/thrown.ts';
+import { startWebhookReceiver, type WebhookReceiver } from '../../support/webhook-receiver.ts';
 
 const OTHER_SECRET = `whsec_${Buffer.alloc(32, 5).toString('base64')}`;
 
