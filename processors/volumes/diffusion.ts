@@ -35,10 +35,11 @@ const UIH = {
   bValue: place('Image Private Header', 0x0065, 0x09, 'FD'),
   direction: place('Image Private Header', 0x0065, 0x37, 'FD'),
 } as const;
-const SIGNS: Readonly<Record<'axial' | 'coronal' | 'sagittal', Triple>> = {
-  axial: [1, 1, -1],
-  coronal: [1, -1, -1],
-  sagittal: [-1, -1, 1],
+/** By plane and direction of phase encoding: signs along columns, along rows from the bottom up, across slices. */
+const GE_SIGNS: Readonly<Record<'axial' | 'coronal' | 'sagittal', Readonly<Record<'rows' | 'columns', Triple>>>> = {
+  axial: { rows: [-1, 1, 1], columns: [-1, 1, 1] },
+  coronal: { rows: [-1, -1, 1], columns: [1, 1, 1] },
+  sagittal: { rows: [1, -1, -1], columns: [1, -1, -1] },
 };
 /** GE adds a mark of its own above the b-value: 1000000750 is 750. */
 const GE_MARK = 100_000;
@@ -47,7 +48,8 @@ const NO_DIRECTION = 1e-3;
 
 /** Of a classic instance. */
 export function weightingOf(dataSet: DataSet, geometry: FrameGeometry): Weighting | undefined {
-  const makers = () => fromSiemens(dataSet) ?? fromPhilips(dataSet) ?? fromUih(dataSet) ?? fromGe(dataSet, geometry);
+  const makers = () =>
+    fromSiemens(dataSet) ?? fromPhilips(dataSet) ?? fromUih(dataSet, geometry) ?? fromGe(dataSet, geometry);
   const standard = fromStandard(dataSet);
   if (standard === undefined) return makers();
   if (standard.direction !== undefined || standard.bValue === 0) return standard;
@@ -95,9 +97,16 @@ function fromPhilips(dataSet: DataSet): Weighting | undefined {
   return weighting(bValue, isTrace ? undefined : tripleAt(vector));
 }
 
-function fromUih(dataSet: DataSet): Weighting | undefined {
+/** United Imaging's vectors run along rows, columns and slices. */
+function fromUih(dataSet: DataSet, geometry: FrameGeometry): Weighting | undefined {
   const bValue = privateNumber(dataSet, UIH.bValue);
-  return bValue === undefined ? undefined : weighting(bValue, tripleAt(privateNumbers(dataSet, UIH.direction)));
+  if (bValue === undefined) return undefined;
+  const vector = tripleAt(privateNumbers(dataSet, UIH.direction));
+  return weighting(bValue, vector === undefined ? undefined : alongPicture(vector, geometry));
+}
+
+function alongPicture([x, y, z]: Triple, geometry: FrameGeometry): Triple {
+  return add(add(scale(geometry.rowDirection, x), scale(geometry.columnDirection, y)), scale(normalOf(geometry), z));
 }
 
 function fromGe(dataSet: DataSet, geometry: FrameGeometry): Weighting | undefined {
@@ -124,11 +133,8 @@ function fromPictureAxes([x, y, z]: Triple, isAlongColumns: boolean, geometry: F
   const [right, up] = isAlongColumns ? [x, y] : [y, -x];
   const [sagittal, coronal, axial] = [Math.abs(normal[0]), Math.abs(normal[1]), Math.abs(normal[2])];
   const plane = axial >= sagittal && axial >= coronal ? 'axial' : coronal >= sagittal ? 'coronal' : 'sagittal';
-  const [a, b, c] = SIGNS[plane];
-  return add(
-    add(scale(geometry.rowDirection, a * right), scale(geometry.columnDirection, -b * up)),
-    scale(normal, c * z),
-  );
+  const [a, b, c] = GE_SIGNS[plane][isAlongColumns ? 'rows' : 'columns'];
+  return alongPicture([a * right, -b * up, c * z], geometry);
 }
 
 function weighting(bValue: number, vector: Triple | undefined): Weighting {

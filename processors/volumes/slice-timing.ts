@@ -23,21 +23,30 @@ export function sliceTimesOf(
   header: DataSet,
   repetitionTimeMs: number | undefined,
 ): readonly number[] | undefined {
-  // The clock of a first repetition may have started before its first slice: the second is as the others are.
-  const frames = repetitions[1] ?? repetitions[0] ?? [];
+  const frames = repetitions[0] ?? [];
   if (frames.length < 2 || header.string('MRAcquisitionType') === '3D') return undefined;
-  const stated = valuesOf(frames, ({ sliceTimeMs }) => sliceTimeMs);
-  if (stated !== undefined) return fromZero(stated);
+  const stated = [frames, repetitions[1] ?? []].map((one) => valuesOf(one, ({ sliceTimeMs }) => sliceTimeMs));
+  const [first, second] = stated;
+  // The clock of a first repetition may have started early: then the second is as the others are.
+  if (first !== undefined) return fromZero(isSameRange(first, second) ? first : (second ?? first));
   const clock = valuesOf(frames, ({ acquiredMs }) => acquiredMs);
-  if (clock !== undefined && repetitionTimeMs !== undefined && isTimeSeries(repetitions, header)) {
+  if (clock !== undefined && repetitionTimeMs !== undefined) {
     const times = fromZero(clock);
     const last = Math.max(...times);
     if (last > 0 && last < repetitionTimeMs * SLACK) return times;
   }
-  return repetitionTimeMs === undefined ? undefined : geSliceTimes(frames, header, repetitionTimeMs);
+  return repetitionTimeMs === undefined || !isTimeSeries(repetitions, header)
+    ? undefined
+    : geSliceTimes(frames, header, repetitionTimeMs);
 }
 
-/** Of other scans the clock says when the last shot of a slice was, which is of no use. */
+/** @param other - empty when there is but one repetition */
+function isSameRange(one: readonly number[], other: readonly number[] | undefined): boolean {
+  const range = (times: readonly number[]) => Math.max(...times) - Math.min(...times);
+  return other === undefined || other.length === 0 || Math.abs(range(one) - range(other)) < 1;
+}
+
+/** Others are interleaved as well, but a slice has as many times as it has shots. */
 function isTimeSeries(repetitions: readonly unknown[], header: DataSet): boolean {
   return (
     repetitions.length > 1 ||
