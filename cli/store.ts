@@ -1,4 +1,4 @@
-/** `hub store usage | export | verify | rebuild`: what the data folder holds, for whoever looks after it. */
+/** `hub store usage | export | verify | rebuild | backup | restore`: what the data folder holds, for whoever looks after it. */
 import { access, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HubError } from '../core/errors.ts';
@@ -21,6 +21,7 @@ import { EXIT } from './exit-codes.ts';
 import { progressBar } from './progress.ts';
 import { openReceivedSegments } from './received-segments.ts';
 import { interruptible } from './signals.ts';
+import { backup, restore, type Said } from './store-backup.ts';
 import { bytesText, columns, json, type Terminal, terminal } from './terminal.ts';
 
 const OPTIONS = {
@@ -29,28 +30,37 @@ const OPTIONS = {
     type: 'boolean',
     about: 'rebuild: route and deliver all studies again; else each is held until it is released',
   },
+  keep: { type: 'string', value: 'N', about: 'backup: keep the newest N backups, remove older ones' },
+  'without-keys': { type: 'boolean', about: 'backup: leave the keys out; you keep them elsewhere' },
   config: CONFIG_OPTION,
   data: DATA_OPTION,
   json: JSON_OPTION,
 } as const;
 
-interface Said {
-  readonly answer: unknown;
-  readonly lines: readonly string[];
-  readonly exit?: number;
-}
+/** Verbs that take a path, and what it is. */
+const PATHS: Readonly<Record<string, string>> = {
+  export: 'to which folder',
+  backup: 'to which folder',
+  restore: 'which backup',
+};
 
 export async function store(argv: readonly string[], to: Terminal = terminal): Promise<number> {
   const { values, positionals } = readArguments(argv, OPTIONS);
   const [verb, out, ...more] = positionals;
   const refuse = (detail: string) => new HubError('command.usage', { detail });
-  if (verb === 'export' && out === undefined) throw refuse('export to which folder?');
-  if (more.length > 0 || (verb !== 'export' && out !== undefined))
+  const takesPath = PATHS[verb ?? ''];
+  if (takesPath !== undefined && out === undefined) throw refuse(`${verb ?? ''}: ${takesPath}?`);
+  if (more.length > 0 || (takesPath === undefined && out !== undefined))
     throw refuse(`${verb ?? ''} takes no ${more[0] ?? out ?? ''}`);
   if (values.study !== undefined && verb !== 'export') throw refuse('--study belongs to export');
   if (values.route === true && verb !== 'rebuild') throw refuse('--route belongs to rebuild');
+  if ((values.keep !== undefined || values['without-keys'] === true) && verb !== 'backup')
+    throw refuse('--keep and --without-keys belong to backup');
   const config = requireConfig(values, configShapes());
-  const said = await perform(verb, config, { out: out ?? '', study: values.study, isRouted: values.route === true });
+  const said = await perform(verb, config, {
+    ...{ out: out ?? '', study: values.study, isRouted: values.route === true },
+    ...{ keep: values.keep, withoutKeys: values['without-keys'] === true },
+  });
   if (values.json === true) to.out(json(said.answer));
   else for (const line of said.lines) to.out(line);
   return said.exit ?? EXIT.done;
@@ -60,6 +70,8 @@ interface Wanted {
   readonly out: string;
   readonly study: string | undefined;
   readonly isRouted: boolean;
+  readonly keep: string | undefined;
+  readonly withoutKeys: boolean;
 }
 
 async function perform(verb: string | undefined, config: Config, wanted: Wanted): Promise<Said> {
@@ -72,8 +84,14 @@ async function perform(verb: string | undefined, config: Config, wanted: Wanted)
       return await lookThrough(config, (files) => verify(files, config));
     case 'rebuild':
       return await lookThrough(config, (files) => rebuild(files, config, wanted.isRouted), true);
+    case 'backup':
+      return await backup(config, { ...wanted, target: wanted.out });
+    case 'restore':
+      return await restore(config, wanted.out);
     default:
-      throw new HubError('command.usage', { detail: `no ${verb ?? 'command'}: usage, export, verify, rebuild` });
+      throw new HubError('command.usage', {
+        detail: `no ${verb ?? 'command'}: usage, export, verify, rebuild, backup, restore`,
+      });
   }
 }
 

@@ -353,6 +353,13 @@ export const ERRORS = {
     title: 'File cannot be used',
     remedy: 'Check the path, its permissions and the disk.',
   },
+  'backup.unusable': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'Backup cannot be used',
+    remedy: 'Nothing was changed. Take the backup before it, or another place to put it: see docs/operations.md.',
+  },
   // Watched folders
   'folder.unavailable': {
     dimse: 0xa700,
