@@ -101,8 +101,15 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./admin.ts')).commitments,
   },
   store: {
-    usage: ['usage', 'export OUT [--study UID]', 'verify', 'rebuild [--route]'],
-    about: 'what holds space and why; received instances as files; damage; a ledger that was lost',
+    usage: [
+      'usage',
+      'export OUT [--study UID]',
+      'verify',
+      'rebuild [--route]',
+      'backup DIR [--keep N] [--without-keys]',
+      'restore BACKUP',
+    ],
+    about: 'what holds space and why; received instances as files; damage; a ledger that was lost; backups',
     load: async () => (await import('./store.ts')).store,
   },
   migrate: {
