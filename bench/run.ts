@@ -6,6 +6,7 @@ import { benchDeidentify } from './deidentify.ts';
 import { benchFlat } from './flat.ts';
 import { benchMemory } from './memory.ts';
 import { benchProcessing } from './processing.ts';
+import { benchReliability } from './reliability.ts';
 import { benchStow } from './stow.ts';
 import { benchSustained } from './sustained.ts';
 import { benchTextDetection } from './text-detection.ts';
@@ -23,6 +24,7 @@ const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<v
   processing: benchProcessing,
   deidentify: benchDeidentify,
   'text-detection': benchTextDetection,
+  reliability: benchReliability,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -88,9 +88,11 @@ export function decode(
   const { output } = manifest;
   const needsLargest = manifest.labels.some((label) => (label.decode ?? output.decode) === 'argmax');
   const largest = needsLargest ? largestChannel(channels, grid, volume) : undefined;
+  const any = fromGrid(foreground(channels, manifest), grid, volume);
   const labels = manifest.labels.map((label): DecodedLabel => {
     const chosen = channelsOf(label, channels.length);
-    const probability = fromGrid(sumOf(channels, chosen, manifest), grid, volume);
+    const isOnly = manifest.labels.length === 1;
+    const probability = isOnly ? any : fromGrid(sumOf(channels, chosen, manifest), grid, volume);
     const isArgmax = (label.decode ?? output.decode) === 'argmax';
     let mask: Uint8Array = new Uint8Array(probability.length);
     for (let n = 0; n < mask.length; n += 1) {
@@ -101,7 +103,7 @@ export function decode(
     const voxels = countVoxels(mask);
     return { label, mask, voxels, confidence: voxels === 0 ? 0 : meanInside(probability, mask, voxels) };
   });
-  return { labels, probability: fromGrid(foreground(channels, manifest), grid, volume) };
+  return { labels, probability: any };
 }
 
 /** The channel with the highest probability at each voxel of the scan; −1 outside the grid. */

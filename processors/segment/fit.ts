@@ -48,6 +48,8 @@ function refusalOf(volume: Volume, manifest: ModelManifest): string | undefined 
     return `contrast ${contrasts.join(' and ')}; the model is for ${manifest.contrasts.join(', ')}`;
   if (!volume.isRegular)
     return 'its slices are missing or not equally far apart: a mask would not lie where the scan does';
+  if (isUniform(volume.data.subarray(0, nx * ny * nz)))
+    return 'every voxel has the same value: there is nothing to see';
   const fovMm = Math.max(nx * volume.spacingMm[0], ny * volume.spacingMm[1]);
   if (fovMm > Math.max(...manifest.species.map(maxFovMm)))
     return `a field of view of ${fovMm.toFixed(0)} mm is no ${manifest.species.join(' or ')}`;
@@ -59,6 +61,11 @@ function refusalOf(volume: Volume, manifest: ModelManifest): string | undefined 
     if (code !== 'dataset.unreadable') throw error;
     return String(fields['detail']);
   }
+}
+
+function isUniform(values: Float32Array): boolean {
+  const [first] = values;
+  return values.every((value) => value === first || !Number.isFinite(value));
 }
 
 /** Names as they come: `T2w`, `t2-w` and `T2W` are one. */

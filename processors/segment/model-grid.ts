@@ -175,16 +175,14 @@ function spacingOf(affine: readonly number[]): Triple {
   return spacing;
 }
 
-/** The first repetition on the grid, x fastest; 0 outside the field of view, and where the scan holds no number. */
-export function toGrid(volume: Volume, { axes }: ModelGrid): Float32Array {
-  const [nx, ny, nz] = volume.dims;
-  const scan = volume.data.subarray(0, nx * ny * nz);
+/** The first repetition on the grid, x fastest; 0 outside the field of view. @param scan - as `scanFor` made it */
+export function toGrid(scan: Float32Array, volume: Volume, { axes }: ModelGrid): Float32Array {
+  const [nx, ny] = volume.dims;
   const stride: Triple = [1, nx, nx * ny];
-  const source = blurred(scan, volume, axes);
   const tables = axes.map((axis) =>
     lookup(axis.size, (i) => axis.origin + i * axis.step, volume.dims[axis.source], stride[axis.source]),
   );
-  return resampled(source, tables, [axes[0].size, axes[1].size, axes[2].size]);
+  return resampled(scan, tables, [axes[0].size, axes[1].size, axes[2].size]);
 }
 
 /** A field on the grid, x fastest, at every voxel of the volume, x fastest. Outside the grid is 0. */
@@ -246,36 +244,46 @@ function resampled(values: Float32Array, tables: readonly Lookup[], [nx, ny, nz]
   const [tx, ty, tz] = tables;
   const out = new Float32Array(nx * ny * nz);
   if (tx === undefined || ty === undefined || tz === undefined) return out;
+  const { low, high, fraction } = tx;
   for (let z = 0; z < nz; z += 1) {
-    const [z0, z1, fz] = [at(tz.low, z), at(tz.high, z), at(tz.fraction, z)];
+    const [z0 = -1, z1 = 0, fz = 0] = [tz.low[z], tz.high[z], tz.fraction[z]];
     if (z0 < 0) continue;
     for (let y = 0; y < ny; y += 1) {
-      const [y0, y1, fy] = [at(ty.low, y), at(ty.high, y), at(ty.fraction, y)];
+      const [y0 = -1, y1 = 0, fy = 0] = [ty.low[y], ty.high[y], ty.fraction[y]];
       if (y0 < 0) continue;
-      const corners = [z0 + y0, z0 + y1, z1 + y0, z1 + y1] as const;
-      let n = (z * ny + y) * nx;
-      for (let x = 0; x < nx; x += 1, n += 1) {
-        const x0 = at(tx.low, x);
+      const [a, b, c, d] = [z0 + y0, z0 + y1, z1 + y0, z1 + y1];
+      const [wa, wb, wc, wd] = [(1 - fz) * (1 - fy), (1 - fz) * fy, fz * (1 - fy), fz * fy];
+      for (let x = 0, n = (z * ny + y) * nx; x < nx; x += 1, n += 1) {
+        const x0 = low[x] ?? -1;
         if (x0 < 0) continue;
-        const x1 = at(tx.high, x);
-        const fx = at(tx.fraction, x);
-        const a = at(values, corners[0] + x0) * (1 - fx) + at(values, corners[0] + x1) * fx;
-        const b = at(values, corners[1] + x0) * (1 - fx) + at(values, corners[1] + x1) * fx;
-        const c = at(values, corners[2] + x0) * (1 - fx) + at(values, corners[2] + x1) * fx;
-        const d = at(values, corners[3] + x0) * (1 - fx) + at(values, corners[3] + x1) * fx;
-        out[n] = (a * (1 - fy) + b * fy) * (1 - fz) + (c * (1 - fy) + d * fy) * fz;
+        const x1 = high[x] ?? 0;
+        const fx = fraction[x] ?? 0;
+        const near =
+          (values[a + x0] ?? 0) * wa +
+          (values[b + x0] ?? 0) * wb +
+          (values[c + x0] ?? 0) * wc +
+          (values[d + x0] ?? 0) * wd;
+        const far =
+          (values[a + x1] ?? 0) * wa +
+          (values[b + x1] ?? 0) * wb +
+          (values[c + x1] ?? 0) * wc +
+          (values[d + x1] ?? 0) * wd;
+        out[n] = near * (1 - fx) + far * fx;
       }
     }
   }
   return out;
 }
 
-/** Gaussian along each axis of the scan that the grid samples more coarsely; what is no number counts as 0. */
-function blurred(scan: Float32Array, { dims }: Volume, axes: ModelGrid['axes']): Float32Array {
-  let data = scan.every((value) => Number.isFinite(value))
-    ? scan
-    : scan.map((value) => (Number.isFinite(value) ? value : 0));
+/**
+ * The first repetition, ready to be sampled on a grid, wherever its middle is: what is no number counts as 0, and each
+ * axis that the grid samples more coarsely is blurred.
+ */
+export function scanFor({ dims, data: all }: Volume, { axes }: ModelGrid): Float32Array {
   const size: Triple = [dims[0], dims[1], dims[2]];
+  const first = all.subarray(0, size[0] * size[1] * size[2]);
+  const isNumber = first.every((value) => Number.isFinite(value));
+  let data = isNumber ? first : first.map((value) => (Number.isFinite(value) ? value : 0));
   for (const { source, step } of axes) {
     const ratio = Math.abs(step);
     if (ratio > BLUR_FROM && size[source] > 2) data = blurAxis(data, size, source, BLUR * ratio);
@@ -283,24 +291,29 @@ function blurred(scan: Float32Array, { dims }: Volume, axes: ModelGrid['axes']):
   return data;
 }
 
+/** Line by line; beyond its ends a line goes on with its last value. */
 function blurAxis(data: Float32Array, dims: Triple, axis: Axis, sigma: number): Float32Array {
   const radius = Math.max(1, Math.ceil(3 * sigma));
-  const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, i) =>
+  const weights = Float64Array.from({ length: 2 * radius + 1 }, (_, i) =>
     Math.exp(-((i - radius) ** 2) / (2 * sigma * sigma)),
   );
-  const total = kernel.reduce((a, b) => a + b, 0);
+  const total = weights.reduce((a, b) => a + b, 0);
+  const kernel = weights.map((weight) => weight / total);
   const stride = axis === 0 ? 1 : axis === 1 ? dims[0] : dims[0] * dims[1];
   const length = dims[axis];
+  const line = new Float64Array(length + 2 * radius);
   const out = new Float32Array(data.length);
-  for (let n = 0; n < data.length; n += 1) {
-    const position = Math.floor(n / stride) % length;
-    let value = 0;
-    for (let k = -radius; k <= radius; k += 1) {
-      const clamped = Math.min(Math.max(position + k, 0), length - 1);
-      value += at(kernel, k + radius) * at(data, n + (clamped - position) * stride);
+  for (let block = 0; block < data.length; block += stride * length)
+    for (let start = block; start < block + stride; start += 1) {
+      for (let i = 0, n = start; i < length; i += 1, n += stride) line[radius + i] = data[n] ?? 0;
+      line.fill(line[radius] ?? 0, 0, radius);
+      line.fill(line[radius + length - 1] ?? 0, radius + length);
+      for (let i = 0, n = start; i < length; i += 1, n += stride) {
+        let value = 0;
+        for (let k = 0; k < kernel.length; k += 1) value += (kernel[k] ?? 0) * (line[i + k] ?? 0);
+        out[n] = value;
+      }
     }
-    out[n] = value / total;
-  }
   return out;
 }
 

@@ -28,9 +28,9 @@ export interface ReliabilityMeasures {
   readonly volumeMm3?: number;
 }
 
-const MIN_PROBABILITY = 0.85;
-const MAX_ENTROPY = 0.45;
-const MIN_AGREEMENT = 0.9;
+const MIN_PROBABILITY = 0.93;
+const MAX_ENTROPY = 0.5;
+const MIN_AGREEMENT = 0.955;
 const MAX_AT_EDGE = 0.5;
 /** SCT: Brain. */
 const BRAIN = '12738006';

@@ -10,6 +10,7 @@ import {
   fromGrid,
   gridFor,
   type ModelGrid,
+  scanFor,
   seenPart,
   toGrid,
   type Triple,
@@ -95,9 +96,11 @@ async function segmentAs(
   network: Pick<Network, 'run'>,
 ): Promise<SegmentedVolume> {
   const mode = windowMode(manifest);
-  const first = await look(volume, species, manifest, network, centreOf(volume));
+  const scan = scanFor(volume, gridFor(volume, manifest, species));
+  const look = (centre: Triple): Promise<Look> => lookAt(scan, volume, species, manifest, network, centre);
+  const first = await look(centreOf(volume));
   const found = mode.mode === 'whole' && mode.passes > 1 ? centreOfMass(first, manifest) : undefined;
-  const last = found === undefined ? first : await look(volume, species, manifest, network, found);
+  const last = found === undefined ? first : await look(found);
   const decoded = decode(last.channels, last.grid, volume, manifest);
   const firstLook =
     found === undefined ? undefined : fromGrid(foreground(first.channels, manifest), first.grid, volume);
@@ -128,7 +131,8 @@ interface Look {
 }
 
 /** One pass over a grid whose middle is `centre`, in voxels of the scan. */
-async function look(
+async function lookAt(
+  scan: Float32Array,
   volume: Volume,
   species: string | undefined,
   manifest: ModelManifest,
@@ -139,7 +143,7 @@ async function look(
   if (layout === undefined) throw new TypeError('a manifest that was read has a layout');
   const grid = gridFor(volume, manifest, species, centre);
   const size: Triple = [grid.axes[0].size, grid.axes[1].size, grid.axes[2].size];
-  const values = toGrid(volume, grid);
+  const values = toGrid(scan, volume, grid);
   applyIntensity(values, size, seenPart(grid, volume), manifest.intensity);
   const { channels, seconds, runtime } = await throughWindows(
     values,

@@ -19,7 +19,7 @@ const ANIMALS: Readonly<Record<string, Animal>> = {
     words: /\b(mouse|mus musculus)\b/,
     fovMm: [0, 26],
     maxFovMm: 80,
-    brainMm3: [280, 750],
+    brainMm3: [250, 750],
   },
   rat: {
     codes: ['371564000', 'L-8B934'],
