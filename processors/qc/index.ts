@@ -1,17 +1,18 @@
-/** Quality control: measures each series, judges it, and leaves a report and a contact sheet. */
+/** Quality control: measures each series, holds it against the past, judges it, and leaves a report and a contact sheet. */
 import type { ProcessorContext, ProcessorPlugin, ProcessorResult } from '../../core/plugins.ts';
+import type { QcScan } from '../../core/ledger/qc-history.ts';
 import type { ArtefactItem, InstanceItem } from '../../core/store.ts';
 import { mosaicPng } from '../pictures/mosaic.ts';
 import { assembleVolumes, imagesBySeries } from '../volumes/assemble.ts';
+import { brainMasks } from './brain-masks.ts';
+import { examine, type Examined, type History, type ScanReport } from './examine.ts';
 import { parseQcOptions, type QcOptions } from './options.ts';
-import { reportSeries, type SeriesReport, summarize } from './report.ts';
+import { factsOf, fittingEvent, type ScanFacts, studyFindings, summarize } from './report.ts';
 import { worst } from './verdict.ts';
 
 const NAME = 'qc';
-/** An event is at most 64 KiB: beyond so many series it keeps verdicts and findings, the measures stand in the report. */
-const EVENT_SERIES_WITH_MEASURES = 40;
-const EVENT_SERIES = 150;
-const EVENT_FINDINGS = 3;
+/** Of the key that scans, scanners and protocols are known by in the history. */
+const HISTORY_SECRET = 'qc-history';
 
 export const qc: ProcessorPlugin<QcOptions> = {
   name: NAME,
@@ -22,14 +23,30 @@ export const qc: ProcessorPlugin<QcOptions> = {
 async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResult> {
   const { items, store, pack, signal, options } = context;
   const instances = items.filter((item): item is InstanceItem => item.kind === 'instance');
-  const reports: SeriesReport[] = [];
+  const history = await historyOf(context);
+  const masks = brainMasks(items, store);
+  const reports: (ScanReport & { readonly curves?: unknown })[] = [];
+  const scans: QcScan[] = [];
+  const facts: ScanFacts[] = [];
   const artefacts: ArtefactItem[] = [];
   const allSeries = imagesBySeries(instances);
   for (const [index, images] of allSeries.entries()) {
     const seriesInstanceUid = images[0]?.seriesInstanceUid ?? '';
     // One series at a time: a study of many must not stand in memory as a whole.
     const { volumes, findings } = await assembleVolumes(images, store, signal);
-    reports.push(...reportSeries(seriesInstanceUid, volumes, findings, options));
+    const brain = await masks.of(seriesInstanceUid);
+    const examined = await examine({
+      seriesInstanceUid,
+      volumes,
+      findings,
+      options,
+      brainOf: () => brain,
+      ...(history === undefined ? {} : { history }),
+    });
+    signal.throwIfAborted();
+    reports.push(...examined.map(inReport));
+    scans.push(...examined.flatMap(({ scan }) => scan ?? []));
+    facts.push(...volumes.map(factsOf));
     const largest = volumes[0];
     if (largest !== undefined)
       artefacts.push({
@@ -45,8 +62,10 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
   }
 
   const series = summarize(reports);
-  const verdict = worst(series.map((one) => one.verdict));
-  const report = { schema: 'hub.qc/1', verdict, series: reports };
+  const found = studyFindings(facts, options);
+  const verdict = worst([...series.map((one) => one.verdict), ...found.map(({ severity }) => severity)]);
+  const findings = found.map(({ sentence }) => sentence);
+  const report = { schema: 'hub.qc/1', verdict, findings, series: reports };
   const stored = await pack.append(Buffer.from(JSON.stringify(report, undefined, 2)));
   const release = releaseOf(instances);
   context.log.info('quality control done', { series: series.length, verdict });
@@ -64,6 +83,7 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
         ...release,
       },
     ],
+    quality: unique(scans),
     events: [
       {
         type: 'qc.completed',
@@ -71,16 +91,34 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
           ...(release.releasedFor === undefined ? {} : { partner: release.releasedFor }),
           releasedStudyInstanceUid: instances[0]?.studyInstanceUid ?? context.studyInstanceUid,
           verdict,
-          series: series.slice(0, EVENT_SERIES).map((one) => ({
-            ...one,
-            measures: series.length > EVENT_SERIES_WITH_MEASURES ? {} : one.measures,
-            findings: one.findings.slice(0, EVENT_FINDINGS),
-          })),
+          ...(findings.length === 0 ? {} : { findings }),
+          series: fittingEvent(series),
           reportRef: stored.blob,
         },
       },
     ],
   };
+}
+
+/** Curves go along: they are what a page draws without asking for the pixels again. */
+function inReport({ report, measured }: Examined): ScanReport & { readonly curves?: unknown } {
+  return measured === undefined ? report : { ...report, curves: measured.curves };
+}
+
+async function historyOf(context: ProcessorContext<QcOptions>): Promise<History | undefined> {
+  const { quality, studyInstanceUid } = context;
+  if (quality === undefined) return undefined;
+  return {
+    secret: await context.secret(HISTORY_SECRET),
+    device: await quality.device(),
+    studyInstanceUid,
+    past: (question) => quality.past(question),
+  };
+}
+
+/** A study that holds the same scan twice has it once in the history. */
+function unique(scans: readonly QcScan[]): readonly QcScan[] {
+  return [...new Map(scans.map((scan) => [scan.scanKey, scan])).values()];
 }
 
 /** What is made from instances that were all released for one partner may go to that partner, and only then. */

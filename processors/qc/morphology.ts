@@ -83,8 +83,7 @@ export function largestPiece(mask: Uint8Array, [nx, ny, nz]: Dims): Uint8Array {
     }
   }
   const result = new Uint8Array(mask.length);
-  for (let voxel = 0; voxel < mask.length; voxel++)
-    if (largest !== 0 && piece[voxel] === largest) result[voxel] = 1;
+  for (let voxel = 0; voxel < mask.length; voxel++) if (largest !== 0 && piece[voxel] === largest) result[voxel] = 1;
   return result;
 }
 

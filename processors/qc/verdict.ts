@@ -1,14 +1,36 @@
 /** From measures and findings to a verdict that a technician can act on while the animal is still in the scanner. */
+import type { PastScan } from '../../core/ledger/qc-history.ts';
 import type { Finding, FindingCode, VolumeKind } from '../volumes/volume.ts';
 import type { Measured } from './measure.ts';
+import { MEASURES, titleOf } from './measures.ts';
 import { type Limit, limitsFor, type QcOptions } from './options.ts';
+import { type Deviation, deviationsFrom, type Parameters, usualParameters } from './protocol.ts';
+import { median, robustDeviation } from './statistics.ts';
 
 /** Without limits of the site and without a history there is nothing to hold a sound scan against. */
 export type Verdict = 'pass' | 'warn' | 'fail' | 'not-enough-history';
 
+/** One thing that is not as it should be. */
+export interface Judgement {
+  /** Name of the measure, or keyword of the parameter; for what is wrong with the files a finding's code. */
+  readonly measure: string;
+  readonly value: number | string | null;
+  /** What it was held against. */
+  readonly limit: number | string | null;
+  /** Robust standard deviations from the median of the accepted past, where that decided. */
+  readonly z: number | null;
+  readonly severity: 'warn' | 'fail';
+  /** For a technician: what, how much, against what, and what to do. */
+  readonly sentence: string;
+}
+
 export interface Judged {
   readonly verdict: Verdict;
+  /** The sentences, for whoever wants nothing else. */
   readonly findings: readonly string[];
+  readonly judgements: readonly Judgement[];
+  /** Accepted scans of the same scanner and protocol that it was held against. */
+  readonly pastScans: number;
 }
 
 const SEVERITY: Readonly<Record<FindingCode, 'warn' | 'fail'>> = {
@@ -33,22 +55,6 @@ const SEVERITY: Readonly<Record<FindingCode, 'warn' | 'fail'>> = {
   'pixels-float': 'warn',
 };
 
-const NAMES: Readonly<Record<string, string>> = {
-  snr_chang_db: 'Signal to noise (Chang, dB)',
-  snr_normal_db: 'Signal to noise (centre over corners, dB)',
-  tsnr_db: 'Temporal signal to noise (dB)',
-  tsnr: 'Temporal signal to noise',
-  lmv: 'Movement between repetitions (LMV)',
-  gmv: 'Movement between repetitions (GMV)',
-  efc: 'Entropy focus criterion',
-  ghosting: 'Repetition at half the field of view',
-  ghost_to_signal: 'Ghost to signal ratio',
-  drop_out_fraction: 'Share of slices with signal loss',
-  clipped_fraction: 'Share of voxels at the highest value',
-  slices: 'Number of slices',
-  repetitions: 'Number of repetitions',
-};
-
 /**
  * A ghost is only called one when the picture repeats itself half a field of view away (mutual information) and the
  * air there is brighter by this share of the signal: each alone is also true of symmetric or very large objects.
@@ -60,32 +66,43 @@ const LIVING: ReadonlySet<VolumeKind> = new Set(['anatomical', 'diffusion', 'fun
 const CLIPPED = 0.001;
 const LISTED_SLICES = 8;
 
-interface Remark {
-  readonly severity: 'warn' | 'fail';
-  readonly sentence: string;
+export interface Evidence {
+  readonly kind: VolumeKind;
+  /** Absent when the series could not be measured. */
+  readonly measured?: Measured;
+  readonly found: readonly Finding[];
+  readonly parameters: Parameters;
+  /** The site's own reference for this protocol. */
+  readonly reference?: Parameters;
+  /** Accepted scans of the same scanner and protocol, newest first; empty where nobody keeps them. */
+  readonly past: readonly PastScan[];
 }
 
-/** @param measured - absent when the series could not be measured */
-export function judge(
-  kind: VolumeKind,
-  measured: Measured | undefined,
-  found: readonly Finding[],
-  options: QcOptions,
-): Judged {
+export function judge(evidence: Evidence, options: QcOptions): Judged {
+  const { kind, measured, found, past } = evidence;
   const limits = limitsFor(options, kind);
-  const remarks: readonly Remark[] = [
-    ...found.map(({ code, message }): Remark => ({ severity: SEVERITY[code], sentence: message })),
-    ...(measured === undefined ? [] : [...generalRemarks(kind, measured), ...limitRemarks(measured, limits)]),
+  const byLimits = measured === undefined ? [] : limitJudgements(measured, limits);
+  const limited = new Set(byLimits.map(({ measure }) => measure));
+  const history = measured === undefined ? [] : historyJudgements(kind, measured, past, options);
+  const judgements: readonly Judgement[] = [
+    ...found.map(({ code, message }) => judgement(code, null, null, SEVERITY[code], message)),
+    ...(measured === undefined ? [] : generalJudgements(kind, measured)),
+    ...protocolJudgements(evidence),
+    ...byLimits,
+    // What the site's own limit already says is not said twice.
+    ...history.filter(({ measure }) => !limited.has(measure)),
   ];
-  const held = [...limits.keys()].filter((name) => typeof measured?.measures[name] === 'number');
-  const verdict = remarks.some(({ severity }) => severity === 'fail')
+  const isHeld =
+    [...limits.keys()].some((name) => typeof measured?.measures[name] === 'number') ||
+    (measured !== undefined && past.length >= options.history.minimum);
+  const verdict = judgements.some(({ severity }) => severity === 'fail')
     ? 'fail'
-    : remarks.length > 0
+    : judgements.length > 0
       ? 'warn'
-      : held.length > 0
+      : isHeld
         ? 'pass'
         : 'not-enough-history';
-  return { verdict, findings: remarks.map(({ sentence }) => sentence) };
+  return { verdict, findings: judgements.map(({ sentence }) => sentence), judgements, pastScans: past.length };
 }
 
 /** The worst of a study; a scan that nobody can judge weighs more than one that passed. */
@@ -94,33 +111,105 @@ export function worst(verdicts: readonly Verdict[]): Verdict {
   return verdicts.length === 0 ? 'not-enough-history' : 'pass';
 }
 
-function generalRemarks(kind: VolumeKind, { measures, droppedSlices }: Measured): readonly Remark[] {
-  const remarks: Remark[] = [];
-  const warn = (sentence: string) => remarks.push({ severity: 'warn', sentence });
+function judgement(
+  measure: string,
+  value: Judgement['value'],
+  limit: Judgement['limit'],
+  severity: Judgement['severity'],
+  sentence: string,
+  z: number | null = null,
+): Judgement {
+  return { measure, value, limit, z, severity, sentence };
+}
+
+function generalJudgements(kind: VolumeKind, { measures, droppedSlices }: Measured): readonly Judgement[] {
+  const judgements: Judgement[] = [];
+  const number = (name: string) => measures[name] ?? 0;
+  const say = (measure: string, limit: number, severity: 'warn' | 'fail', sentence: string) =>
+    judgements.push(judgement(measure, measures[measure] ?? null, limit, severity, sentence));
   const isLiving = LIVING.has(kind);
+  if (number('nonfinite_fraction') > 0)
+    say(
+      'nonfinite_fraction',
+      0,
+      'fail',
+      `${percent(number('nonfinite_fraction'))} of the voxels are no numbers: export the scan again.`,
+    );
+  if (number('clipped_fraction') === 1) {
+    say('clipped_fraction', CLIPPED, 'fail', 'All voxels have the same value: there is no picture in the scan.');
+    return judgements;
+  }
   if (isLiving && droppedSlices.length > 0) {
     const listed = droppedSlices.slice(0, LISTED_SLICES).join(', ');
     const more = droppedSlices.length > LISTED_SLICES ? ` and ${droppedSlices.length - LISTED_SLICES} more` : '';
-    warn(`Signal is lost in slice ${listed}${more}: look at them, the scan may have to be repeated.`);
+    say(
+      'drop_out_fraction',
+      0,
+      'warn',
+      `Signal is lost in slice ${listed}${more}: look at them, the scan may have to be repeated.`,
+    );
   }
-  const ghost = measures['ghost_to_signal'] ?? 0;
-  if (isLiving && ghost > GHOST.toSignal && (measures['ghosting'] ?? 0) > GHOST.repeats)
-    warn(`A ghost of ${format(ghost * 100)} % stands half a field of view away: check the phase correction.`);
-  const clipped = measures['clipped_fraction'] ?? 0;
-  if (clipped > CLIPPED)
-    warn(`${format(clipped * 100)} % of the voxels have the highest value: the receiver gain was too high.`);
-  return remarks;
+  const ghost = number('ghost_to_signal');
+  if (isLiving && ghost > GHOST.toSignal && number('ghosting') > GHOST.repeats)
+    say(
+      'ghost_to_signal',
+      GHOST.toSignal,
+      'warn',
+      `A ghost of ${percent(ghost)} stands half a field of view away: check the phase correction.`,
+    );
+  if (number('clipped_fraction') > CLIPPED)
+    say(
+      'clipped_fraction',
+      CLIPPED,
+      'warn',
+      `${percent(number('clipped_fraction'))} of the voxels have the highest value: the receiver gain was too high.`,
+    );
+  if (number('missing_directions') > 0)
+    say(
+      'missing_directions',
+      0,
+      'fail',
+      `${number('missing_directions')} weighted repetitions have no direction: the gradient table is not whole.`,
+    );
+  if (number('doubled_directions') > 0)
+    say(
+      'doubled_directions',
+      0,
+      'warn',
+      `${number('doubled_directions')} pairs of directions are the same: compare the gradient table with the protocol.`,
+    );
+  if (number('missing_echoes') > 0)
+    say(
+      'missing_echoes',
+      0,
+      'fail',
+      `${number('missing_echoes')} echo times are missing between the others: export the scan again.`,
+    );
+  return judgements;
 }
 
-function limitRemarks({ measures }: Measured, limits: ReadonlyMap<string, Limit>): readonly Remark[] {
-  return [...limits].flatMap(([name, limit]): readonly Remark[] => {
+function protocolJudgements({ parameters, reference, past }: Evidence): readonly Judgement[] {
+  const asJudgement = ({ parameter, value, reference: limit, severity, sentence }: Deviation): Judgement =>
+    judgement(parameter, value, limit, severity, sentence);
+  const bySite = reference === undefined ? [] : deviationsFrom(reference, parameters, "the site's protocol");
+  // The site's word comes first, where it has one.
+  const usual = Object.entries(usualParameters(past.map((scan) => scan.parameters)));
+  const rest = Object.fromEntries(usual.filter(([parameter]) => reference?.[parameter] === undefined));
+  return [...bySite, ...deviationsFrom(rest, parameters, 'the accepted scans before')].map(asJudgement);
+}
+
+function limitJudgements({ measures }: Measured, limits: ReadonlyMap<string, Limit>): readonly Judgement[] {
+  return [...limits].flatMap(([name, limit]): readonly Judgement[] => {
     const value = measures[name];
     if (typeof value !== 'number') return [];
-    const says = (severity: Remark['severity'], side: string, bound: number): readonly Remark[] => [
-      {
+    const says = (severity: Judgement['severity'], side: string, bound: number): readonly Judgement[] => [
+      judgement(
+        name,
+        value,
+        bound,
         severity,
-        sentence: `${NAMES[name] ?? name} is ${format(value)}, ${side} the site's limit of ${format(bound)}.`,
-      },
+        `${titleOf(name)} is ${format(value)}, ${side} the site's limit of ${format(bound)}.`,
+      ),
     ];
     if (limit.failBelow !== undefined && value < limit.failBelow) return says('fail', 'below', limit.failBelow);
     if (limit.failAbove !== undefined && value > limit.failAbove) return says('fail', 'above', limit.failAbove);
@@ -130,4 +219,38 @@ function limitRemarks({ measures }: Measured, limits: ReadonlyMap<string, Limit>
   });
 }
 
+/** Robust z against the accepted past: only on the side that is bad, only for measures that decide for this kind of scan. */
+function historyJudgements(
+  kind: VolumeKind,
+  { measures }: Measured,
+  past: readonly PastScan[],
+  { history: { minimum, warnZ, failZ } }: QcOptions,
+): readonly Judgement[] {
+  return [...MEASURES].flatMap(([name, { better, decides, resolution, act }]): readonly Judgement[] => {
+    const value = measures[name];
+    if (typeof value !== 'number' || better === 'note' || !decides.includes(kind)) return [];
+    const before = past.map((scan) => scan.measures[name]).filter((one) => typeof one === 'number');
+    if (before.length < minimum) return [];
+    const middle = median(before);
+    const spread = Math.max(robustDeviation(before, middle), resolution);
+    if (!(spread > 0)) return [];
+    const z = (value - middle) / spread;
+    const bad = better === 'high' ? -z : better === 'low' ? z : Math.abs(z);
+    if (bad < warnZ) return [];
+    const severity = bad >= failZ ? 'fail' : 'warn';
+    const bound = middle + Math.sign(z) * (severity === 'fail' ? failZ : warnZ) * spread;
+    return [
+      judgement(
+        name,
+        value,
+        Number(bound.toPrecision(6)),
+        severity,
+        `${titleOf(name)} is ${format(value)}; the ${before.length} accepted scans before had ${format(middle)}, and ${format(bound)} is where it is too far off. ${act}`,
+        Number(z.toFixed(2)),
+      ),
+    ];
+  });
+}
+
 const format = (value: number): string => String(Number(value.toPrecision(4)));
+const percent = (share: number): string => `${format(share * 100)} %`;
