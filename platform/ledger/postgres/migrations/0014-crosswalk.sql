@@ -13,3 +13,8 @@ CREATE TABLE crosswalk_uids (
   part     BIGINT NOT NULL REFERENCES crosswalk_parts,
   PRIMARY KEY (uid_key, kind, part)
 );
+
+-- A role of its own for who may ask what a pseudonym stands for.
+ALTER TABLE tokens DROP CONSTRAINT tokens_role_check;
+ALTER TABLE tokens ADD CONSTRAINT tokens_role_check
+  CHECK (role IN ('admin', 'operator', 'auditor', 'partner', 'reidentifier'));

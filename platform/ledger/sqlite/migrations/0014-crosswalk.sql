@@ -13,3 +13,20 @@ CREATE TABLE crosswalk_uids (
   part     INTEGER NOT NULL REFERENCES crosswalk_parts,
   PRIMARY KEY (uid_key, kind, part)
 ) STRICT, WITHOUT ROWID;
+
+-- A role of its own for who may ask what a pseudonym stands for. SQLite changes no CHECK: the table is made anew.
+CREATE TABLE tokens_with_roles (
+  token_id       TEXT PRIMARY KEY,
+  secret_sha256  TEXT NOT NULL UNIQUE,
+  role           TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'auditor', 'partner', 'reidentifier')),
+  partner        TEXT,
+  created_at     TEXT NOT NULL,
+  expires_at     TEXT,
+  last_used_at   TEXT,
+  revoked_at     TEXT,
+  scopes         TEXT
+) STRICT, WITHOUT ROWID;
+INSERT INTO tokens_with_roles SELECT token_id, secret_sha256, role, partner, created_at, expires_at, last_used_at, revoked_at, scopes FROM tokens;
+DROP TABLE tokens;
+ALTER TABLE tokens_with_roles RENAME TO tokens;
+CREATE INDEX tokens_partner ON tokens (partner, token_id) WHERE partner IS NOT NULL;
