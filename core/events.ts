@@ -21,12 +21,22 @@ const run = {
   route: name,
 };
 
+const numberOrText = z.union([z.number(), z.string().max(64)]).nullable();
+const judgement = z.strictObject({
+  measure: name,
+  value: numberOrText,
+  limit: numberOrText,
+  z: z.number().nullable(),
+  severity: z.enum(['warn', 'fail']),
+  sentence: z.string().max(512),
+});
 const qcSeries = z.strictObject({
   seriesInstanceUid: uid,
   kind: z.string(),
   verdict,
   measures,
   findings: z.array(z.string()),
+  judgements: z.array(judgement).optional(),
 });
 const segmentedSeries = z.strictObject({
   seriesInstanceUid: uid,
@@ -80,6 +90,8 @@ export const EVENTS = {
       signal: z.enum(COMPLETION_SIGNALS),
       quietMs: count,
       evidence: z.array(completionEvidence).optional(),
+      /** A replay: its results go to these destinations instead of those of its routes. */
+      replayTo: z.array(name).optional(),
     }),
   },
   'study.pulled': {
@@ -181,6 +193,7 @@ export const EVENTS = {
       partner: name.optional(),
       releasedStudyInstanceUid: uid,
       verdict,
+      findings: z.array(z.string()).optional(),
       series: z.array(qcSeries),
       reportRef: z.string(),
     }),
