@@ -30,7 +30,7 @@ import { createToken } from './platform/auth/token.ts';
 import { countSegments, type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
 import { paravisionStudies } from './paravision/study-folder.ts';
 import { PixelWorkers } from './pixels/workers.ts';
-import { pullOptions } from './pull-options.ts';
+import { pullOptions, pullsShown } from './pull-options.ts';
 import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
@@ -318,8 +318,9 @@ async function startBackstage(
   });
 }
 
-function apiCatalogue({ version, routes, partners, destinations, policies }: Config): ApiCatalogue {
-  return { configVersion: version, routes, partners, destinations, policies };
+function apiCatalogue(config: Config): ApiCatalogue {
+  const { version, routes, partners, destinations, policies } = config;
+  return { configVersion: version, routes, partners, destinations, policies, pulls: pullsShown(config) };
 }
 
 /** The ledger of a configuration's data folder for a command that only asks, beside a hub that may be running. */

@@ -35,6 +35,16 @@ export function moversOf({ pulls, gateway }: Pick<Config, 'pulls' | 'gateway'>):
   );
 }
 
+/** As people see them: those that are not enabled too. */
+export function pullsShown({ pulls }: Pick<Config, 'pulls'>) {
+  return pulls.map(({ name, enabled: isEnabled, schedule, from }) => {
+    if ('dicomweb' in from)
+      return { name, isEnabled, schedule, source: from.dicomweb.url, retrieve: 'wado-rs' as const };
+    const { aeTitle, host, port } = from.dicom;
+    return { name, isEnabled, schedule, source: `${aeTitle}@${host}:${String(port)}`, retrieve: from.retrieve };
+  });
+}
+
 /** Where it is asked how much of a study there is, before what was fetched is taken as complete. */
 export function pullQueries(config: Config, env: Environment): Readonly<Record<string, SourceQuery>> {
   return Object.fromEntries(
@@ -55,7 +65,7 @@ function fromOf(
 ): PullFrom {
   if ('dicomweb' in from) {
     const { url, auth } = from.dicomweb;
-    return { kind: 'dicomweb', address: url, origin: { url, authorization: authorizationOf(auth, env) } };
+    return { kind: 'dicomweb', origin: { url, authorization: authorizationOf(auth, env) } };
   }
   const { host, port, aeTitle, callingAeTitle = firstTitle } = from.dicom;
   const peer = (): Peer => ({
@@ -63,10 +73,9 @@ function fromOf(
     timeouts: { connectMs, associationMs: connectMs, responseMs: answerMs },
     ...tlsOf(from.dicom, env),
   });
-  const address = `${aeTitle}@${host}:${String(port)}`;
   return from.retrieve === 'c-get'
-    ? { kind: 'c-get', peer, address }
-    : { kind: 'c-move', peer, address, moveTo: from.moveTo ?? firstTitle };
+    ? { kind: 'c-get', peer }
+    : { kind: 'c-move', peer, moveTo: from.moveTo ?? firstTitle };
 }
 
 /** Read for each association: certificates are renewed. */

@@ -22,6 +22,14 @@ export interface Catalogue {
   readonly partners: readonly PartnerSettings[];
   readonly destinations: readonly { readonly name: string; readonly partner?: string | undefined }[];
   readonly policies: readonly { readonly name: string; readonly partner?: string | undefined }[];
+  readonly pulls?: readonly {
+    readonly name: string;
+    readonly isEnabled: boolean;
+    /** Where it fetches from. */
+    readonly source: string;
+    readonly retrieve: 'c-move' | 'c-get' | 'wado-rs';
+    readonly schedule?: string | undefined;
+  }[];
 }
 
 /** What the doors of this process know of those who call. */

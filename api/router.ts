@@ -11,6 +11,7 @@ import { openApiDocument } from './openapi.ts';
 import type { Operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
 import { partnerOperations } from './partners.ts';
+import { pullOperations } from './pulls.ts';
 import { quarantineOperations } from './quarantine.ts';
 import { reidentifyOperations } from './reidentify.ts';
 import { READERS, REIDENTIFIERS } from './roles.ts';
@@ -28,6 +29,7 @@ function apiOperations(ports: ApiPorts): readonly Operation[] {
     ...quarantineOperations(ports),
     ...reidentifyOperations(ports),
     ...commitmentOperations(ports),
+    ...pullOperations(ports),
     ...doorOperations(ports),
     ...partnerOperations(ports),
     ...administrationOperations(ports),

@@ -100,6 +100,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'what scanners asked the hub to be answerable for, and whether they were told',
     load: async () => (await import('./admin.ts')).commitments,
   },
+  pulls: {
+    usage: ['list | show NAME | run NAME | pause NAME | resume NAME | cancel NAME', 'backfill NAME --from DAY --to DAY'],
+    about: 'what the hub fetches from other archives, and how far it is',
+    load: async () => (await import('./pulls.ts')).pulls,
+  },
   store: {
     usage: [
       'usage',

@@ -17,6 +17,7 @@ import { processEnvironment } from '../config/environment.ts';
 import { CROSSWALK_PURPOSE } from '../processors/crosswalk/codec.ts';
 import { reidentifier } from '../processors/reidentify/reidentifier.ts';
 import { ledgerPlace } from '../ledger-place.ts';
+import { pullsShown } from '../pull-options.ts';
 import { type Config, configShapes } from '../shapes.ts';
 import { requireConfig } from './configuration.ts';
 
@@ -92,7 +93,8 @@ async function openOffline(config: Config, isNewHubFine: boolean, token: string 
   const folder = await mkdtemp(join(tmpdir(), 'hub-cli-'));
   const socketPath = join(folder, 'hub.sock');
   const { version, routes, partners, destinations, policies } = config;
-  const catalogue = { configVersion: version, routes, partners, destinations, policies };
+  const pulls = pullsShown(config);
+  const catalogue = { configVersion: version, routes, partners, destinations, policies, pulls };
   const server = createHttpServer({
     ownSocketPath: socketPath,
     routers: [

@@ -58,7 +58,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'demo', mayImport: ['core'] },
   {
     name: 'cli',
-    mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'hub-store.ts', 'ledger-place.ts', 'replica-keys.ts', 'demo'],
+    mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'hub-store.ts', 'ledger-place.ts', 'pull-options.ts', 'replica-keys.ts', 'demo'],
   },
   { name: 'main.ts', mayImport: ['core', 'cli'] },
   { name: 'tests', mayImport: 'any' },

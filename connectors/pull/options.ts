@@ -39,9 +39,9 @@ export interface DayWindow {
 }
 
 export type PullFrom =
-  | { readonly kind: 'c-move'; readonly peer: () => Peer; readonly address: string; readonly moveTo: string }
-  | { readonly kind: 'c-get'; readonly peer: () => Peer; readonly address: string }
-  | { readonly kind: 'dicomweb'; readonly origin: WebOrigin; readonly address: string };
+  | { readonly kind: 'c-move'; readonly peer: () => Peer; readonly moveTo: string }
+  | { readonly kind: 'c-get'; readonly peer: () => Peer }
+  | { readonly kind: 'dicomweb'; readonly origin: WebOrigin };
 
 export interface PullQuery {
   readonly modality?: readonly string[] | undefined;
