@@ -12,6 +12,7 @@ import type { Operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
 import { partnerOperations } from './partners.ts';
 import { pullOperations } from './pulls.ts';
+import { qualityOperations } from './quality.ts';
 import { quarantineOperations } from './quarantine.ts';
 import { reidentifyOperations } from './reidentify.ts';
 import { READERS, REIDENTIFIERS } from './roles.ts';
@@ -27,6 +28,7 @@ function apiOperations(ports: ApiPorts): readonly Operation[] {
     ...deliveryOperations(ports),
     ...destinationOperations(ports),
     ...quarantineOperations(ports),
+    ...qualityOperations(ports),
     ...reidentifyOperations(ports),
     ...commitmentOperations(ports),
     ...pullOperations(ports),

@@ -8,6 +8,7 @@ import type { ApiPorts } from './ports.ts';
 import { OPERATORS, READERS } from './roles.ts';
 import * as shapes from './shapes.ts';
 import { listPage, pageOf } from './page.ts';
+import { REPLAY_STAGES, replayStudy } from './replay.ts';
 import { showWaiting } from './waiting.ts';
 
 export function studyOperations(ports: ApiPorts): readonly Operation[] {
@@ -81,18 +82,29 @@ export function studyOperations(ports: ApiPorts): readonly Operation[] {
       method: 'post',
       path: '/studies/{studyInstanceUid}/replay',
       tag: 'studies',
-      summary: 'Does the newest revision again: a new run for each route that took it, from the first step',
+      summary:
+        'Does the newest revision again: by the routes that took it, or from a stage (received: the routes of now decide; processed: what was made goes out again), to one destination where it is named',
       roles: OPERATORS,
       params: shapes.studyParams,
+      body: z.strictObject({
+        to: z.string().min(1).max(64).optional().describe('A destination; only an admin names one.'),
+        fromStage: z.enum(REPLAY_STAGES).optional(),
+      }),
       status: 202,
-      answer: z.object({ runIds: z.array(z.string()).describe('Of the new runs.') }),
+      answer: z.object({
+        stage: z.enum(REPLAY_STAGES),
+        runIds: z.array(z.string()).describe('Of the new runs.'),
+        deliveryIds: z.array(z.string()).describe('What goes out again.'),
+        isRouted: z.boolean().describe('True: the routes of now decide anew; their runs are not known yet.'),
+      }),
       audit: 'study.replay',
-      handle: async ({ params }) => {
+      handle: async ({ params, body, identity }) => {
+        if (body.to !== undefined && identity.role !== 'admin') {
+          throw new HubError('request.forbidden', { detail: 'only an admin sends a study where its route does not' });
+        }
         const uid = parseStudyInstanceUid(params.studyInstanceUid);
-        if ((await ledger.studies.get(uid)) === undefined) throw new HubError('resource.not-found');
-        const runIds: string[] = [];
-        for (const run of replayable(await ledger.runs.ofStudy(uid))) runIds.push(await ledger.runs.replay(run.runId));
-        return { runIds };
+        const outcome = await replayStudy(ledger, ports.catalogue(), uid, body);
+        return { ...outcome, runIds: [...outcome.runIds], deliveryIds: [...outcome.deliveryIds] };
       },
     }),
     operation({
@@ -122,28 +134,6 @@ export function studyOperations(ports: ApiPorts): readonly Operation[] {
       handle: async ({ params }) => ({ runId: await ledger.runs.replay(params.runId) }),
     }),
   ];
-}
-
-/** The last run of each route on the newest revision, when none of them is under way or waits for a decision. */
-function replayable(runs: readonly RunSummary[]): readonly RunSummary[] {
-  const revision = Math.max(...runs.map((run) => run.revision));
-  const newest = new Map<string, RunSummary>();
-  for (const run of runs) {
-    const known = newest.get(run.route);
-    if (run.revision === revision && (known === undefined || known.createdAt <= run.createdAt))
-      newest.set(run.route, run);
-  }
-  const last = [...newest.values()];
-  if (last.length === 0) {
-    throw new HubError('resource.conflict', { detail: 'no route has taken it: there is nothing to do again' });
-  }
-  if (last.some(({ state }) => state === 'waiting' || state === 'running')) {
-    throw new HubError('resource.conflict', { detail: 'it is being worked on: wait until that has ended' });
-  }
-  if (last.some(({ state }) => state === 'quarantined')) {
-    throw new HubError('resource.conflict', { detail: 'a run of it is in quarantine: replay the quarantine entry' });
-  }
-  return last;
 }
 
 /** A study has a delivery for each destination of each run; more than so many are on the list of deliveries. */

@@ -1,69 +1,25 @@
-/** `hub studies | deliveries | dead-letters | quarantine | commitments`: what stands in the ledger, and letting it go on. */
+/** `hub studies | quarantine | commitments`: what stands in the ledger, and letting it go on. */
 import { HubError } from '../core/errors.ts';
-import { JSON_OPTION, readArguments } from './arguments.ts';
-import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
+import { readArguments } from './arguments.ts';
+import { DELIVERIES } from './deliveries.ts';
 import { EXIT } from './exit-codes.ts';
-import { type HubApi, withHubApi } from './hub-api.ts';
-import { field, gist, listLines, parseList, parseRow, type Row, shownLines, type Table, whyOf } from './rows.ts';
-import { json, type Terminal, terminal } from './terminal.ts';
+import { withHubApi } from './hub-api.ts';
+import { ask, checkVerb, list, type Resource, resourceCommand, resourceOptions, show } from './resources.ts';
+import { field, gist, parseRow, type Row, whyOf } from './rows.ts';
+import { type Terminal, terminal } from './terminal.ts';
 
-/** How one kind of thing is asked for, listed and shown. */
-interface Resource extends Table {
-  readonly path: string;
-  readonly one: string;
-  /** What can be done to one, and what is said when it is done. */
-  readonly verbs: Readonly<Record<string, (answer: Row, id: string) => string>>;
-  /** The lists that one of it has. */
-  readonly parts: Readonly<Record<string, Table>>;
-  /** Options of `list` that go to the API as they are. */
-  readonly filters: readonly Filter[];
-}
-type Filter = 'state' | 'destination' | 'study';
-
-const DEFAULT_LIMIT = '50';
-const OPTIONS = {
-  state: { type: 'string', value: 'STATE', about: 'list: only those in this state' },
-  destination: { type: 'string', value: 'NAME', about: 'list: only deliveries to this destination' },
-  study: { type: 'string', value: 'UID', about: 'list: only deliveries of this study' },
-  limit: { type: 'string', value: 'N', about: `list: rows a page, newest first (${DEFAULT_LIMIT})` },
-  before: { type: 'string', value: 'ID', about: 'list: the next page, as the page before says' },
-  config: CONFIG_OPTION,
-  data: DATA_OPTION,
-  json: JSON_OPTION,
-} as const;
-
-const DELIVERIES: Table = {
-  none: 'no deliveries',
-  columns: [
-    ['delivery', field('deliveryId')],
-    ['destination', field('destination')],
-    ['state', field('state')],
-    ['attempts', field('attempts')],
-    ['next', field('dueAt')],
-    ['study', field('studyInstanceUid')],
-    ['reason', field('reason')],
-  ],
-};
-const HISTORY: Table = {
-  none: 'not tried yet',
-  columns: [
-    ['attempt', field('attempt')],
-    ['started', field('startedAt')],
-    ['ms', (row) => Math.round(Number(row['durationMs']))],
-    ['outcome', field('outcome')],
-    ['code', field('code')],
-    ['again', field('retry')],
-    ['detail', field('detail')],
-  ],
-};
-const sentAgain = (_: Row, id: string) => `delivery ${id} goes out again`;
-
-export const studies = resourceCommand({
+const STUDIES: Resource = {
   path: '/studies',
   one: 'study',
   none: 'no studies',
   verbs: {
-    replay: ({ runIds }) => `it is done again from the first step: ${(runIds as readonly string[]).join(', ')}`,
+    replay: ({ runIds, deliveryIds, isRouted }) => {
+      if (isRouted === true) return 'it is routed again, by the routes there are now';
+      const [runs, sent] = [runIds, deliveryIds].map((ids) => ids as readonly string[]);
+      return sent !== undefined && sent.length > 0
+        ? `what was made of it goes out again: ${sent.join(', ')}`
+        : `it is done again from the first step: ${(runs ?? []).join(', ')}`;
+    },
     complete: ({ completed }) =>
       completed === true
         ? 'it is complete: nothing is waited for any longer'
@@ -111,26 +67,40 @@ export const studies = resourceCommand({
       ],
     },
   },
-});
+};
 
-export const deliveries = resourceCommand({
-  ...DELIVERIES,
-  path: '/deliveries',
-  one: 'delivery',
-  verbs: { replay: sentAgain },
-  filters: ['state', 'destination', 'study'],
-  parts: { history: HISTORY },
-});
+const STUDY_OPTIONS = {
+  ...resourceOptions(STUDIES.filters),
+  to: { type: 'string', value: 'DEST', about: 'replay: to this destination, whatever its routes say' },
+  'from-stage': {
+    type: 'string',
+    value: 'STAGE',
+    about: 'replay: received (routes decide anew) or processed (what was made goes out again)',
+  },
+} as const;
 
-export const deadLetters = resourceCommand({
-  path: '/dead-letters',
-  one: 'dead letter',
-  none: 'no dead letters',
-  verbs: { replay: sentAgain, cancel: (_, id) => `delivery ${id} is given up: it does not go out again` },
-  filters: ['destination', 'study'],
-  columns: DELIVERIES.columns.filter(([title]) => title !== 'next' && title !== 'state'),
-  parts: { history: HISTORY },
-});
+export async function studies(argv: readonly string[], to: Terminal = terminal): Promise<number> {
+  const { values, positionals } = readArguments(argv, STUDY_OPTIONS);
+  const [verb = 'list', id, ...more] = positionals;
+  checkVerb(STUDIES, verb, id, more);
+  const { to: destination, 'from-stage': fromStage } = values;
+  if (verb !== 'replay' && (destination !== undefined || fromStage !== undefined)) {
+    throw new HubError('command.usage', { detail: '--to and --from-stage are for replay' });
+  }
+  if (fromStage !== undefined && fromStage !== 'received' && fromStage !== 'processed') {
+    throw new HubError('command.usage', { detail: `--from-stage ${fromStage}: received or processed` });
+  }
+  const body = {
+    ...(destination === undefined ? {} : { to: destination }),
+    ...(fromStage === undefined ? {} : { fromStage }),
+  };
+  return await withHubApi(values, false, async (api) => {
+    if (verb === 'list') return await list(api, STUDIES, values, to);
+    const answer = parseRow(await ask(api, STUDIES, verb, id ?? '', verb === 'replay' ? body : undefined));
+    show(STUDIES, verb, id ?? '', answer, values.json === true, to);
+    return EXIT.done;
+  });
+}
 
 export const quarantine = resourceCommand({
   path: '/quarantine',
@@ -192,75 +162,6 @@ export const commitments = resourceCommand({
     },
   },
 });
-
-function resourceCommand(resource: Resource): (argv: readonly string[], to?: Terminal) => Promise<number> {
-  const options = Object.fromEntries(
-    Object.entries(OPTIONS).filter(([name]) => !isFilter(name) || resource.filters.includes(name)),
-  ) as typeof OPTIONS;
-  return async (argv, to = terminal) => {
-    const { values, positionals } = readArguments(argv, options);
-    const [verb = 'list', id, ...more] = positionals;
-    checkVerb(resource, verb, id, more);
-    return await withHubApi(values, false, async (api) => {
-      if (verb === 'list') {
-        const answer = parseList(await api.call('GET', `${resource.path}?${queryOf(resource, values)}`));
-        if (values.json === true) to.out(json(answer));
-        else {
-          for (const line of listLines(resource, answer.items)) to.out(line);
-          if (answer.cursor !== undefined) to.err(`there are more: --before ${answer.cursor}`);
-        }
-        return EXIT.done;
-      }
-      const answer = parseRow(await ask(api, resource, verb, id ?? ''));
-      const said = resource.verbs[verb];
-      if (values.json === true) to.out(json(answer));
-      else if (said !== undefined) to.out(said(answer, id ?? ''));
-      else for (const line of shownLines(answer, resource.parts)) to.out(line);
-      return EXIT.done;
-    });
-  };
-}
-
-function isFilter(name: string): name is Filter {
-  return name === 'state' || name === 'destination' || name === 'study';
-}
-
-/** @throws {HubError} `command.usage` */
-function checkVerb(resource: Resource, verb: string, id: string | undefined, more: readonly string[]): void {
-  const verbs = ['list', 'show', ...Object.keys(resource.verbs)];
-  const refuse = (detail: string) => new HubError('command.usage', { detail });
-  if (!verbs.includes(verb)) throw refuse(`no ${verb}: ${verbs.join(', ')}`);
-  if (verb === 'list' && id !== undefined) throw refuse(`list takes no ${id}: did you mean show ${id}?`);
-  if (verb !== 'list' && id === undefined) throw refuse(`${verb} which ${resource.one}?`);
-  if (more.length > 0) throw refuse(`one ${resource.one} at a time`);
-}
-
-function queryOf(
-  { filters }: Resource,
-  values: Readonly<Partial<Record<Filter | 'limit' | 'before', string | undefined>>>,
-): string {
-  const { limit = DEFAULT_LIMIT, before } = values;
-  const query = new URLSearchParams({ limit });
-  if (before !== undefined) query.set('before', before);
-  for (const name of filters) {
-    const value = values[name];
-    if (value !== undefined) query.set(name, value);
-  }
-  return query.toString();
-}
-
-/** `show` reads, every other verb does. @throws {HubError} that names what was asked for */
-async function ask(api: HubApi, { path, one }: Resource, verb: string, id: string): Promise<unknown> {
-  const place = `${path}/${encodeURIComponent(id)}`;
-  try {
-    return verb === 'show' ? await api.call('GET', place) : await api.call('POST', `${place}/${verb}`);
-  } catch (error) {
-    const isUnknown =
-      error instanceof HubError && (error.code === 'resource.not-found' || error.code === 'request.invalid');
-    if (isUnknown) throw new HubError('resource.not-found', { detail: `there is no ${one} ${id}` }, error);
-    throw error;
-  }
-}
 
 /** `deidentify → qc → segment, 2 of 3 done`. */
 function stepsOf({ processors, nextStep, state }: Row): string {

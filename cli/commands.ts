@@ -51,8 +51,8 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./report.ts')).report,
   },
   qc: {
-    usage: ['PATH [--json FILE] [--images DIR]'],
-    about: 'measure the quality of a study',
+    usage: ['PATH [--json FILE] [--images DIR]', 'history [ID]', 'accept ID', 'reject ID'],
+    about: 'measure the quality of a study; which scans later ones are held against',
     load: async () => (await import('./qc.ts')).qc,
   },
   segment: {
@@ -76,19 +76,19 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./routes.ts')).routes,
   },
   studies: {
-    usage: ['list | show UID | replay UID | complete UID'],
+    usage: ['list | show UID | complete UID', 'replay UID [--to DEST] [--from-stage received|processed]'],
     about: 'what was received and where it stands',
     load: async () => (await import('./admin.ts')).studies,
   },
   deliveries: {
-    usage: ['list | show ID | replay ID'],
+    usage: ['list | show ID | retry ID | cancel ID | replay ID', 'retry | cancel | replay FILTERS [--yes]'],
     about: 'what goes to whom',
-    load: async () => (await import('./admin.ts')).deliveries,
+    load: async () => (await import('./deliveries.ts')).deliveries,
   },
   'dead-letters': {
-    usage: ['list | show ID | replay ID | cancel ID'],
+    usage: ['list | show ID | replay ID | discard ID', 'replay | discard FILTERS [--yes]'],
     about: 'deliveries that ended without success',
-    load: async () => (await import('./admin.ts')).deadLetters,
+    load: async () => (await import('./deliveries.ts')).deadLetters,
   },
   quarantine: {
     usage: ['list | show ID | release ID | replay ID'],

@@ -8,7 +8,7 @@ import type { LeasedDelivery, Ledger, NewDelivery } from '../core/ledger.ts';
 import type { DeliveryPriority } from '../core/ledger/deliveries.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptDelivery, type OpenDestination } from './attempt.ts';
-import { deliveryIdOf } from './delivery-id.ts';
+import { deliveryIdOf } from '../core/delivery-id.ts';
 import { deliveryMetrics, watchDeliveries } from './metrics.ts';
 import { isOpen } from './send-window.ts';
 

@@ -105,7 +105,7 @@ function newRun(
     })),
     ...(route.perSeries ? { series: going.map((each) => each.seriesInstanceUid) } : {}),
     steps: route.process,
-    destinations: route.deliver,
+    destinations: event.data.replayTo ?? route.deliver,
   };
 }
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import type { OpenDestination } from '../../connectors/attempt.ts';
-import { deliveryIdOf } from '../../connectors/delivery-id.ts';
+import { deliveryIdOf } from '../../core/delivery-id.ts';
 import { type Dispatcher, startDispatcher } from '../../connectors/dispatcher.ts';
 import { HubError } from '../../core/errors.ts';
 import type { PositionedEvent } from '../../core/events.ts';

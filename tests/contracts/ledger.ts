@@ -6,6 +6,7 @@ import { describeCompletion } from './ledger-completion.ts';
 import { describeCommitments } from './ledger-commitments.ts';
 import { describeCrosswalk } from './ledger-crosswalk.ts';
 import { describeDeliveries } from './ledger-deliveries.ts';
+import { describeDeliveryTurns } from './ledger-delivery-turns.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
 import { describeLeases } from './ledger-leases.ts';
@@ -50,6 +51,7 @@ export function describeLedger(
     describe('retention', () => describeRetention(subject));
     describe('runs', () => describeRuns(subject));
     describe('deliveries', () => describeDeliveries(subject));
+    describe('whose turn a delivery is', () => describeDeliveryTurns(subject));
     describe('quality control', () => describeQcHistory(subject));
     describe('quarantine', () => describeQuarantine(subject));
     describe('storage commitments', () => describeCommitments(subject));

@@ -21,9 +21,10 @@ interface LeasedRow {
 }
 
 export function deliveryWrites(db: Database, log: EventLog) {
+  // Somebody may have sent a run's results to a destination before the fact that it is processed was handled.
   const insert = db.query(
     `INSERT INTO deliveries (delivery_id, run, destination, partner, released_study_instance_uid, priority, state, created_at, ready_at)
-     VALUES (?, (SELECT run FROM runs WHERE run_id = ?), ?, ?, ?, ?, 'pending', ?, ?)`,
+     VALUES (?, (SELECT run FROM runs WHERE run_id = ?), ?, ?, ?, ?, 'pending', ?, ?) ON CONFLICT (delivery_id) DO NOTHING`,
   );
   const runOf = db.query<{ run: number; study_instance_uid: string }>(
     'SELECT run, study_instance_uid FROM runs JOIN studies USING (study) WHERE run_id = ?',

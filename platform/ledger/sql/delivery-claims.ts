@@ -4,6 +4,7 @@
  */
 import type { BreakerRow, BreakerRule, ClaimOptions } from '../../../core/ledger/deliveries.ts';
 import type { ClaimTag } from './claims.ts';
+import type { Dialect } from './dialect.ts';
 import { WORK } from './locks.ts';
 import type { Database, Script, Statement } from './script.ts';
 
@@ -31,7 +32,7 @@ const MOST_AT_ONCE = 256;
 const firstDue = (db: Database, condition: string): Statement<{ destination: string; found: string | null }> =>
   db.query(
     `SELECT w.value AS destination, (SELECT string_agg(CAST(x.delivery AS TEXT), ',') FROM (
-       SELECT d.delivery FROM deliveries d
+       SELECT d.delivery FROM deliveries d${db.dialect.by('deliveries_ready')}
        WHERE d.state = 'pending' AND d.destination = w.value AND d.priority = p.priority AND d.ready_at <= ?${condition}
        ORDER BY d.ready_at, d.delivery LIMIT ?) x) AS found
      FROM (${db.dialect.valuesOf('?')}) w
@@ -39,19 +40,19 @@ const firstDue = (db: Database, condition: string): Statement<{ destination: str
   );
 
 /** A study has few runs: two look-ups in an index. One that ended, well or not, keeps nothing waiting. */
-const NO_EARLIER_WAITS = ` AND NOT EXISTS (
-         SELECT 1 FROM runs own JOIN runs r ON r.study = own.study JOIN deliveries e ON e.run = r.run
+const noEarlierWaits = ({ by }: Dialect): string => ` AND NOT EXISTS (
+         SELECT 1 FROM runs own JOIN runs r ON r.study = own.study JOIN deliveries e${by('deliveries_run')} ON e.run = r.run
          WHERE own.run = d.run AND e.destination = d.destination AND e.state = 'pending'
            AND (r.revision < own.revision OR (r.revision = own.revision AND r.route = own.route AND e.delivery < d.delivery)))`;
 
 export function claimWrites(db: Database) {
   const underWay = db.query<{ destination: string; deliveries: number }>(
-    `SELECT destination, count(*) AS deliveries FROM deliveries
+    `SELECT destination, count(*) AS deliveries FROM deliveries${db.dialect.by('deliveries_leased')}
      WHERE state = 'pending' AND leased = 1 AND ready_at > ? GROUP BY destination`,
   );
   const open = db.query<Breaker>('SELECT destination, opened_at, until FROM breakers WHERE until IS NOT NULL');
   const inAnyOrder = firstDue(db, '');
-  const inOrder = firstDue(db, NO_EARLIER_WAITS);
+  const inOrder = firstDue(db, noEarlierWaits(db.dialect));
   const ids = `SELECT CAST(i.value AS BIGINT) FROM (${db.dialect.valuesOf('?')}) i`;
   // Whoever ended or cancelled one meanwhile was first.
   const lease = db.query<{ delivery: number; delivery_id: string; run_id: string; fence: number; attempts: number }>(
@@ -61,7 +62,7 @@ export function claimWrites(db: Database) {
   );
   // Nobody was told of these: the connection broke, or the thread that asked could not read on.
   const giveBack = db.query(
-    `UPDATE deliveries SET leased = 0, attempts = attempts - 1, ready_at = ?
+    `UPDATE deliveries${db.dialect.by('deliveries_leased')} SET leased = 0, attempts = attempts - 1, ready_at = ?
      WHERE state = 'pending' AND leased = 1 AND claim IN (${db.dialect.valuesOf('?')})`,
   );
 

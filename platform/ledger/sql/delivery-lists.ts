@@ -82,20 +82,25 @@ export function deliveryReads(db: Database) {
      JOIN deliveries done ON done.run = other.run AND done.destination = d.destination
      WHERE d.delivery_id = ?`,
   );
-  const byDestination = db.query<{ destination: string; deliveries: number }>(
-    'SELECT destination, count(*) AS deliveries FROM deliveries WHERE state = ? GROUP BY destination',
+  const dead = db.query<{ destination: string; deliveries: number }>(
+    `SELECT destination, count(*) AS deliveries FROM deliveries WHERE state = 'dead' GROUP BY destination`,
   );
+  const pending = db.query<{ destination: string; deliveries: number }>(
+    `SELECT destination, count(*) AS deliveries FROM deliveries${db.dialect.by('deliveries_ready')}
+     WHERE state = 'pending' GROUP BY destination`,
+  );
+  const byReady = db.dialect.by('deliveries_ready');
   // From name to name by the index: what waits may be a hundred thousand rows of a few destinations.
   const waitingFor = db.query<{ destination: string }>(
     `WITH RECURSIVE waiting (destination) AS (
-       SELECT min(destination) FROM deliveries WHERE state = 'pending'
+       SELECT min(destination) FROM deliveries${byReady} WHERE state = 'pending'
        UNION ALL
-       SELECT (SELECT min(d.destination) FROM deliveries d WHERE d.state = 'pending' AND d.destination > waiting.destination)
+       SELECT (SELECT min(d.destination) FROM deliveries d${byReady} WHERE d.state = 'pending' AND d.destination > waiting.destination)
        FROM waiting WHERE waiting.destination IS NOT NULL)
      SELECT destination FROM waiting WHERE destination IS NOT NULL`,
   );
   const nextDue = db.query<{ ready_at: number | null }>(
-    `SELECT min(ready_at) AS ready_at FROM deliveries WHERE state = 'pending' AND ready_at > ?`,
+    `SELECT min(ready_at) AS ready_at FROM deliveries${db.dialect.by('deliveries_due')} WHERE state = 'pending' AND ready_at > ?`,
   );
   const nextLook = db.query<{ until: number | null }>('SELECT min(until) AS until FROM breakers WHERE until > ?');
 
@@ -138,10 +143,10 @@ export function deliveryReads(db: Database) {
       return (yield* other.all(deliveryId)).map((row) => ({ runId: row.run_id, isDelivered: row.is_delivered === 1 }));
     },
     *dead(): Script<readonly { readonly destination: string; readonly deliveries: number }[]> {
-      return (yield* byDestination.all('dead')).map(({ destination, deliveries }) => ({ destination, deliveries }));
+      return (yield* dead.all()).map(({ destination, deliveries }) => ({ destination, deliveries }));
     },
     *pending(): Script<readonly { readonly destination: string; readonly deliveries: number }[]> {
-      return (yield* byDestination.all('pending')).map(({ destination, deliveries }) => ({ destination, deliveries }));
+      return (yield* pending.all()).map(({ destination, deliveries }) => ({ destination, deliveries }));
     },
     *waitingFor(): Script<readonly string[]> {
       return (yield* waitingFor.all()).map(({ destination }) => destination);
