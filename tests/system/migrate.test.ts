@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect } from 'chai';
@@ -263,10 +263,12 @@ describe('hub migrate', function () {
 
     const keys = Object.fromEntries(
       await Promise.all(
-        ['feed', 'deidentify', 'report-signing'].map(async (name) => [
-          `HUB_${name.toUpperCase().replaceAll('-', '_')}_KEY`,
-          (await readFile(join(moved.data, 'keys', `${name}.key`), 'utf8')).trim(),
-        ]),
+        (await readdir(join(moved.data, 'keys')))
+          .filter((name) => name !== 'replica.key')
+          .map(async (name) => [
+            `HUB_${basename(name, '.key').toUpperCase().replaceAll('-', '_')}_KEY`,
+            (await readFile(join(moved.data, 'keys', name), 'utf8')).trim(),
+          ]),
       ),
     ) as Record<string, string>;
     const next = await HubProcess.create({ config: {}, env: { ...env(server), ...keys } });

@@ -6,7 +6,7 @@ import { eventsOf, typesOf } from '../support/hub-api.ts';
 import { HubProcess } from '../support/hub-process.ts';
 import { mrInstance, newUid } from '../support/mr-instance.ts';
 import { execute } from '../support/postgres.ts';
-import { type Cluster, startCluster } from '../support/region/cluster.ts';
+import { type Cluster, REGION_KEYS, startCluster } from '../support/region/cluster.ts';
 import { type RegionServers, startRegionServers } from '../support/region/servers.ts';
 import { send } from '../support/scanner.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -130,7 +130,7 @@ describe('the hub in a region, each stage in processes of its own', function () 
   it('does not start a replica that has another key, and says which', async () => {
     const other = await HubProcess.create({
       config: {},
-      env: { ...servers.env, HUB_DEIDENTIFY_KEY: '9'.repeat(64), HUB_REPORT_SIGNING_KEY: '3'.repeat(64) },
+      env: { ...servers.env, ...REGION_KEYS, HUB_DEIDENTIFY_KEY: '9'.repeat(64) },
       args: ['--stages', 'processors'],
     });
     await other.configure({ ...servers.config, hub: { name: 'region', node: 'other', data: other.dataFolder } });

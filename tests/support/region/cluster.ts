@@ -31,8 +31,11 @@ export interface ClusterOptions {
 }
 
 /** The keys that replicas must have in common. Of the tests, and nobody else's. */
-const KEYS = Object.fromEntries(
-  ['DEIDENTIFY', 'FEED', 'REPORT_SIGNING'].map((purpose, n) => [`HUB_${purpose}_KEY`, String(n + 1).repeat(64)]),
+export const REGION_KEYS = Object.fromEntries(
+  ['DEIDENTIFY', 'FEED', 'REPORT_SIGNING', 'CROSSWALK', 'WEBHOOKS'].map((purpose, n) => [
+    `HUB_${purpose}_KEY`,
+    String(n + 1).repeat(64),
+  ]),
 );
 const LOG_TAIL = 3_000;
 
@@ -44,7 +47,7 @@ export async function startCluster({ servers, stages, config, env = {} }: Cluste
     const own = { ...servers.config, ...config };
     const hub = await HubProcess.create({
       config: own,
-      env: { ...servers.env, ...KEYS, ...env },
+      env: { ...servers.env, ...REGION_KEYS, ...env },
       args: ['--stages', set],
     });
     await hub.configure({ ...own, hub: { name: 'region', node, data: hub.dataFolder } });
