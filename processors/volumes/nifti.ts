@@ -96,7 +96,10 @@ function headerOf(bytes: Uint8Array): Header {
   const [x = 1, y = 1, z = 1, ...others] = sizes;
   const code = int16(70);
   const type = NIFTI_TYPES[code];
-  if (type === undefined) throw unreadable(`${UNREAD_TYPES[code] ?? `data type ${code}`} are not read`);
+  if (type === undefined) {
+    const kind = UNREAD_TYPES[code];
+    throw unreadable(kind === undefined ? `data type ${code} is not known` : `${kind} are not read`);
+  }
   const offset = float32(108);
   const start = Number.isFinite(offset) ? Math.max(VOXEL_OFFSET, Math.round(offset)) : VOXEL_OFFSET;
 

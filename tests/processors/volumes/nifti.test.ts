@@ -1,0 +1,225 @@
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { readNifti } from '../../../processors/volumes/nifti.ts';
+import { niftiBytes } from '../../../processors/volumes/nifti-writer.ts';
+import { volumeToNifti } from '../../../processors/volumes/to-nifti.ts';
+import { parseNifti } from '../../support/nifti-file.ts';
+import { seeded } from '../../support/seeded.ts';
+
+interface Made {
+  readonly datatype?: number;
+  readonly littleEndian?: boolean;
+  readonly dims?: readonly number[];
+  readonly pixdim?: readonly number[];
+  readonly slope?: number;
+  readonly intercept?: number;
+  readonly units?: number;
+  readonly sform?: readonly number[];
+  readonly quaternion?: readonly number[];
+  readonly magic?: string;
+  readonly values?: readonly number[];
+}
+type Writer = (view: DataView, offset: number, value: number, littleEndian: boolean) => void;
+const WRITERS: Readonly<Record<number, readonly [number, Writer]>> = {
+  2: [1, (view, offset, value) => view.setUint8(offset, value)],
+  4: [2, (view, offset, value, le) => view.setInt16(offset, value, le)],
+  8: [4, (view, offset, value, le) => view.setInt32(offset, value, le)],
+  16: [4, (view, offset, value, le) => view.setFloat32(offset, value, le)],
+  64: [8, (view, offset, value, le) => view.setFloat64(offset, value, le)],
+  256: [1, (view, offset, value) => view.setInt8(offset, value)],
+  512: [2, (view, offset, value, le) => view.setUint16(offset, value, le)],
+  768: [4, (view, offset, value, le) => view.setUint32(offset, value, le)],
+  1024: [8, (view, offset, value, le) => view.setBigInt64(offset, BigInt(value), le)],
+  1280: [8, (view, offset, value, le) => view.setBigUint64(offset, BigInt(value), le)],
+};
+
+/** A file as nifti1.h lays it out. */
+function nifti(made: Made = {}): Buffer {
+  const { datatype = 4, littleEndian: le = true, dims = [3, 2, 2], slope = 0, intercept = 0, units = 10 } = made;
+  const count = dims.reduce((a, b) => a * b, 1);
+  const { values = Array.from({ length: count }, (_, i) => i + 1) } = made;
+  const [size, write] = WRITERS[datatype] ?? [4, () => undefined];
+  const file = Buffer.alloc(352 + values.length * size);
+  const view = new DataView(file.buffer, file.byteOffset, file.length);
+  view.setInt32(0, 348, le);
+  [dims.length, ...dims].forEach((value, i) => view.setInt16(40 + 2 * i, value, le));
+  view.setInt16(70, datatype, le);
+  (made.pixdim ?? [1, 2, 3, 4, 1.5]).forEach((value, i) => view.setFloat32(76 + 4 * i, value, le));
+  [352, slope, intercept].forEach((value, i) => view.setFloat32(108 + 4 * i, value, le));
+  view.setUint8(123, units);
+  if (made.quaternion !== undefined) {
+    view.setInt16(252, 1, le);
+    made.quaternion.forEach((value, i) => view.setFloat32(256 + 4 * i, value, le));
+  }
+  if (made.sform !== undefined) {
+    view.setInt16(254, 1, le);
+    made.sform.forEach((value, i) => view.setFloat32(280 + 4 * i, value, le));
+  }
+  file.write(made.magic ?? 'n+1\0', 344, 'latin1');
+  values.forEach((value, i) => write(view, 352 + i * size, value, le));
+  return file;
+}
+
+const reasonOf = (file: Uint8Array): unknown => {
+  try {
+    readNifti(file);
+    return undefined;
+  } catch (error) {
+    return (error as { fields?: Record<string, unknown> }).fields?.['reason'];
+  }
+};
+
+describe('NIfTI-1', () => {
+  it('is read in every scalar type and both byte orders, plain and gzip', () => {
+    for (const datatype of Object.keys(WRITERS).map(Number))
+      for (const littleEndian of [true, false]) {
+        const file = nifti({ datatype, littleEndian });
+
+        expect([...readNifti(file).data], `${datatype}`).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        expect(readNifti(gzipSync(file)).data).to.deep.equal(readNifti(file).data);
+      }
+  });
+
+  it('scales by slope and intercept unless the slope is 0 or no number', () => {
+    const values = [10, 20];
+    const dims = [2, 1, 1];
+
+    expect([...readNifti(nifti({ dims, values, slope: 0.5, intercept: 1 })).data]).to.deep.equal([6, 11]);
+    expect([...readNifti(nifti({ dims, values, slope: 0, intercept: 1 })).data]).to.deep.equal(values);
+    expect([...readNifti(nifti({ dims, values, slope: Number.NaN, intercept: 1 })).data]).to.deep.equal(values);
+  });
+
+  it('takes the sform, else the qform with its handedness, else the size of voxels; a matrix that is none is passed by', () => {
+    const sform = [0, -2, 0, 5, 3, 0, 0, 6, 0, 0, 4, 7];
+    // A quarter turn about the third axis, which is turned round.
+    const quaternion = [0, 0, Math.SQRT1_2, 1, 2, 3];
+    const pixdim = [-1, 2, 3, 4];
+
+    const lps = (file: Buffer) => readNifti(file).affine.map((one) => Math.round(one * 1e5) / 1e5 + 0);
+
+    expect(lps(nifti({ sform, quaternion, pixdim }))).to.deep.equal([
+      0, 2, 0, -5, -3, 0, 0, -6, 0, 0, 4, 7, 0, 0, 0, 1,
+    ]);
+    expect(lps(nifti({ quaternion, pixdim }))).to.deep.equal([0, 3, 0, -1, -2, 0, 0, -2, 0, 0, -4, 3, 0, 0, 0, 1]);
+    expect(lps(nifti({ sform: Array<number>(12).fill(0), quaternion, pixdim }))).to.deep.equal(
+      lps(nifti({ quaternion, pixdim })),
+    );
+    expect(lps(nifti({ pixdim }))).to.deep.equal([-2, 0, 0, 0, 0, -3, 0, 0, 0, 0, 4, 0, 0, 0, 0, 1]);
+  });
+
+  it('is in millimetres and milliseconds whatever its units', () => {
+    const metres = readNifti(nifti({ units: 1 + 8, dims: [3, 2, 1, 2], pixdim: [1, 0.002, 0.003, 0.004, 1.5] }));
+    const microns = readNifti(nifti({ units: 3 + 16, dims: [3, 2, 1, 2], pixdim: [1, 2000, 3000, 4000, 1500] }));
+
+    for (const { spacingMm, repetitionTimeMs, dims } of [metres, microns]) {
+      expect(spacingMm.map((mm) => Math.round(mm * 1e4) / 1e4)).to.deep.equal([2, 3, 4]);
+      expect(repetitionTimeMs).to.equal(1500);
+      expect(dims).to.deep.equal([3, 2, 1, 2]);
+    }
+  });
+
+  it('has 0 where it holds no number', () => {
+    const values = [1, Number.NaN, Infinity, -Infinity];
+
+    expect([...readNifti(nifti({ datatype: 16, dims: [2, 2, 1], values })).data]).to.deep.equal([1, 0, 0, 0]);
+  });
+
+  it('is refused with the reason when it is damaged or of another kind', () => {
+    const whole = nifti();
+    const zipped = gzipSync(nifti({ dims: [40, 40, 40], values: randoms(64_000) }));
+
+    expect(reasonOf(whole.subarray(0, 100))).to.equal('too short for a NIfTI header');
+    expect(reasonOf(whole.subarray(0, whole.length - 1))).to.equal('fewer voxels than the header says');
+    expect(reasonOf(zipped.subarray(0, zipped.length - 40_000))).to.equal('gzip is damaged or cut off');
+    expect(reasonOf(Buffer.from([0x1f, 0x8b, 1, 2, 3]))).to.equal('gzip is damaged');
+    expect(reasonOf(Buffer.alloc(400))).to.equal('not NIfTI-1');
+    expect(reasonOf(nifti({ magic: 'ni1\0' }))).to.equal('its voxels stand in another file');
+    expect(reasonOf(nifti({ datatype: 32 }))).to.equal('complex numbers are not read');
+    expect(reasonOf(nifti({ datatype: 128 }))).to.equal('colours are not read');
+    expect(reasonOf(nifti({ datatype: 77 }))).to.equal('data type 77 is not known');
+    expect(reasonOf(nifti({ dims: [3, -2, 2], values: [] }))).to.equal('its dimensions are no dimensions');
+  });
+
+  it('is refused by its header before it is unpacked when it would not fit into memory', () => {
+    const bomb = gzipSync(nifti({ dims: [32_000, 32_000, 100], values: [] }));
+
+    expect(reasonOf(bomb)).to.equal('32000 × 32000 × 100 × 1 voxels are too many');
+  });
+
+  it('is written as it was read, in its own type, geometry and scale', async () => {
+    for (const datatype of [2, 4, 8, 16, 512, 768]) {
+      const sform = [0, -2, 0.1, 5, 3, 0, 0, 6, 0, 0.2, 4, 7];
+      const file = nifti({ datatype, sform, slope: 0.25, intercept: -3, dims: [3, 2, 1, 2] });
+
+      const again = parseNifti(await joined(volumeToNifti(readNifti(file))));
+
+      const before = parseNifti(file);
+      expect(again.dims).to.deep.equal([3, 2, 1, 2]);
+      expect(again.sform).to.deep.equal(before.sform);
+      expect(again.pixdim[4]).to.equal(1.5);
+      const value = (one: typeof again) => [...one.stored].map((stored) => stored * one.slope + one.intercept);
+      expect(value(again)).to.deep.equal(value(before));
+      expect(again.datatype).to.equal(datatype);
+    }
+  });
+
+  it('says the same place in quaternion and matrix, for any rotation and handedness', async () => {
+    const random = seeded(7);
+    for (let round = 0; round < 60; round++) {
+      const affine = randomAffine(random, round);
+      const source = nifti({ sform: affine, pixdim: [1, ...[0, 1, 2].map((column) => columnLength(affine, column))] });
+
+      const { sform, qform } = parseNifti(await joined(volumeToNifti(readNifti(source))));
+
+      qform.forEach((value, index) => {
+        // Single precision near half a turn: three digits.
+        expect(value, `round ${round}, ${index}`).to.be.closeTo(sform[index] ?? Number.NaN, 5e-3);
+      });
+    }
+  });
+
+  it('has no room for more than 32767 voxels along an axis, which is said', async () => {
+    const volume = { ...readNifti(nifti()), dims: [40_000, 1, 1, 1] as const };
+
+    const failure = await joined(niftiBytes(volume, () => Promise.resolve())).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+
+    expect(failure).to.include({ code: 'pixels.too-large' });
+  });
+});
+
+function randoms(count: number): readonly number[] {
+  const random = seeded(3);
+  return Array.from({ length: count }, () => Math.floor(random() * 30_000));
+}
+
+async function joined(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}
+
+function columnLength(affine: readonly number[], column: number): number {
+  return Math.hypot(...[0, 4, 8].map((row) => affine[row + column] ?? 0));
+}
+
+/** Every third one exactly half a turn about an axis. */
+function randomAffine(random: () => number, round: number): readonly number[] {
+  const axes: readonly (readonly number[])[] = [
+    [0, 1, 0, 0],
+    [0, 0, 1, 0],
+    [0, 0, 0, 1],
+  ];
+  const drawn = [random() * 2 - 1, random() * 2 - 1, random() * 2 - 1, random() * 2 - 1];
+  const q = round % 3 === 0 ? (axes[(round / 3) % 3] ?? drawn) : drawn;
+  const long = Math.hypot(...q);
+  const [w = 0, x = 0, y = 0, z = 0] = q.map((one) => one / long);
+  const [sx, sy, sz] = [0.5 + random(), 0.5 + random(), (round % 2 === 0 ? 1 : -1) * (0.5 + random())];
+  return [
+    ...[(1 - 2 * (y * y + z * z)) * sx, 2 * (x * y - w * z) * sy, 2 * (x * z + w * y) * sz, 10],
+    ...[2 * (x * y + w * z) * sx, (1 - 2 * (x * x + z * z)) * sy, 2 * (y * z - w * x) * sz, -20],
+    ...[2 * (x * z - w * y) * sx, 2 * (y * z + w * x) * sy, (1 - 2 * (x * x + y * y)) * sz, 30],
+  ];
+}
