@@ -1,5 +1,6 @@
 /** What a partner meets of a hub, without the rest: ledger, projection, the partner API, WADO-RS, and webhooks being sent. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { Router } from 'express';
 import { startFeedProjector } from '../../connectors/feed/projector.ts';
 import { createPartnerDirectory, type PartnerDirectory } from '../../connectors/partner-api/directory.ts';
 import { createPartnerApi } from '../../connectors/partner-api/router.ts';
@@ -91,6 +92,11 @@ export async function startPartnerHub(
         {
           ...{ ledger, access, directory, clock, log: silentLog, mintToken: createToken },
           wado: (instancesOf) => wadoRouter({ instancesOf, store, workers, log: silentLog }),
+          // Only the door is of interest here: who comes in, and as whom.
+          returns: (partnerOf) =>
+            Router().post(['/studies', '/studies/:study'], async (request, response) => {
+              response.json({ returnedBy: await partnerOf(request) });
+            }),
         },
         {
           hubName: 'savilahti',
