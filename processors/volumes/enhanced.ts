@@ -13,7 +13,7 @@ const PHILIPS_FRAME = { creator: 'Philips MR Imaging DD 005', group: 0x2005, ele
 const MAX_FRAMES = 1_000_000;
 
 /** PS3.3 Section C.7.6.16: a macro stands per frame, else it is shared by all. */
-export function macroOf(own: DataSet | undefined, shared: DataSet | undefined, sequence: string): DataSet | undefined {
+function macroOf(own: DataSet | undefined, shared: DataSet | undefined, sequence: string): DataSet | undefined {
   return own?.items(sequence)[0] ?? shared?.items(sequence)[0];
 }
 

@@ -2,7 +2,7 @@
 import type { DataSet } from '../../core/dicom/data-set.ts';
 
 /** Where the attribute stands: in the data set itself, else in a macro that is shared, else in one of the first frame. */
-export function holderOf(dataSet: DataSet, keyword: string): DataSet | undefined {
+function holderOf(dataSet: DataSet, keyword: string): DataSet | undefined {
   if (dataSet.has(keyword)) return dataSet;
   for (const groups of ['SharedFunctionalGroupsSequence', 'PerFrameFunctionalGroupsSequence']) {
     const macros = dataSet.items(groups)[0]?.elements.flatMap(({ items }) => items?.slice(0, 1) ?? []) ?? [];
