@@ -7,6 +7,7 @@ import { benchFlat } from './flat.ts';
 import { benchMemory } from './memory.ts';
 import { benchProcessing } from './processing.ts';
 import { benchReliability } from './reliability.ts';
+import { benchScale } from './scale.ts';
 import { benchStow } from './stow.ts';
 import { benchSustained } from './sustained.ts';
 import { benchTextDetection } from './text-detection.ts';
@@ -22,6 +23,7 @@ const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<v
   flat: benchFlat,
   memory: benchMemory,
   processing: benchProcessing,
+  scale: benchScale,
   deidentify: benchDeidentify,
   'text-detection': benchTextDetection,
   reliability: benchReliability,
