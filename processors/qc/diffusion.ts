@@ -243,7 +243,7 @@ function middleThird(volume: Volume, voxels: readonly number[]): readonly [numbe
   return [middle - reach, middle + reach];
 }
 
-const PIESNO = { voxels: 20_000, candidates: 50, rounds: 50, confidence: 0.01 } as const;
+const PIESNO = { voxels: 8_000, candidates: 30, rounds: 25, confidence: 0.01, values: 8_000 } as const;
 
 /**
  * Standard deviation of the noise by probabilistic identification (Koay et al. 2009, PIESNO) for one coil channel: the
@@ -282,7 +282,7 @@ export function noiseDeviation(volume: Volume): number | undefined {
     let sigma = (candidate * highest) / PIESNO.candidates;
     let chosen = within(sigma);
     for (let round = 0; round < PIESNO.rounds && chosen.length > 0; round++) {
-      const next = median(chosen.flatMap((v) => [...rows.subarray(v * repetitions, (v + 1) * repetitions)])) / unit;
+      const next = medianOfRows(rows, repetitions, chosen) / unit;
       const isSettled = Math.abs(next - sigma) < 1e-5 * sigma;
       sigma = next;
       if (isSettled) break;
@@ -292,6 +292,18 @@ export function noiseDeviation(volume: Volume): number | undefined {
   }
   // Fewer than one in a hundred: there is no air in the picture.
   return best === undefined || best.members < count / 100 ? undefined : best.sigma;
+}
+
+/** Of all values of some rows, thinned out evenly. */
+function medianOfRows(rows: Float32Array, length: number, chosen: readonly number[]): number {
+  const all = chosen.length * length;
+  const step = Math.max(1, all / PIESNO.values);
+  const values = new Float64Array(Math.floor(all / step));
+  for (let i = 0; i < values.length; i++) {
+    const place = Math.floor(i * step);
+    values[i] = rows[(chosen[Math.floor(place / length)] ?? 0) * length + (place % length)] ?? 0;
+  }
+  return median(values);
 }
 
 /** Where the regularised lower incomplete gamma function of `shape` is `p`; by halving. */

