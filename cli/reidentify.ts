@@ -49,7 +49,7 @@ export async function reidentify(argv: readonly string[], to: Terminal = termina
     for (const [index, row] of parseList(answer).items.entries()) {
       if (index > 0) to.out('');
       for (const [title, value] of LINES)
-        if (value(row) !== undefined) to.out(`${title.padEnd(21)}${cellText(value(row))}`);
+        if (value(row) !== undefined) to.out(`${title.padEnd(23)}${cellText(value(row))}`);
     }
   return EXIT.done;
 }

@@ -46,7 +46,9 @@ export function stowResponse(outcomes: readonly InstanceOutcome[], base: string 
   const [study] = studies;
   return {
     // Of the study, when it is one.
-    ...(studies.size === 1 && study !== undefined && base !== undefined ? { [RETRIEVE_URL]: url(`${base}/studies/${study}`) } : {}),
+    ...(studies.size === 1 && study !== undefined && base !== undefined
+      ? { [RETRIEVE_URL]: url(`${base}/studies/${study}`) }
+      : {}),
     ...sequence(REFERENCED_SOP_SEQUENCE, stored, (one) => ({
       ...reference(one),
       ...(base === undefined ? {} : { [RETRIEVE_URL]: url(retrieveUrl(one, base)) }),

@@ -188,8 +188,12 @@ class Judge {
     }
     const { family, given, id, numericId, birthDate, physician } = this.#corpus.patient;
     const dates = this.#policy.options?.includes(MODIFIED) === true ? [] : [birthDate];
+    // Seven digits of a number stand in one of many thousand new UIDs by chance, and say nothing there.
+    const besideNewUids = outputText.replaceAll(/2\.25\.\d+/g, (uid) =>
+      this.#oldUid.has(uid) || this.#oldUid.has(uid.slice(0, -1)) ? '' : uid,
+    );
     for (const text of [family, given, id, numericId.replace(/^0+/, ''), physician, ...dates])
-      if (outputText.includes(text.toLowerCase()))
+      if (besideNewUids.includes(text.toLowerCase()))
         this.#knownLeft.push(`${file.name}: ${text} in the bytes, ${around(outputText, text.toLowerCase())}`);
   }
 
