@@ -37,7 +37,8 @@ export function createReleasedInstances({ ledger, clock }: ReleasedPorts): Relea
     const nowMs = performance.now();
     if (kept !== undefined && nowMs - kept.atMs < KEPT_MS) return kept.items;
     known.delete(name);
-    const run = await ledger.runs.get(runId);
+    const isGone = (await ledger.retention.expiredRuns([runId])).length > 0;
+    const run = isGone ? undefined : await ledger.runs.get(runId);
     const items = run === undefined ? [] : instancesOf(run.items, partner, studyInstanceUid);
     const [oldest] = known.keys();
     if (known.size >= KEPT_RUNS && oldest !== undefined) known.delete(oldest);

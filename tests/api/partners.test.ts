@@ -1,0 +1,160 @@
+import { expect } from 'chai';
+import type { ApiPorts } from '../../api/ports.ts';
+import { createApiRouter } from '../../api/router.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import { DEFAULT_QUOTAS } from '../../core/partners.ts';
+import { createToken } from '../../platform/auth/token.ts';
+import { openTestLedger } from '../support/open-ledger.ts';
+import { type RunningHttp, startHttp } from '../support/running-http.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const CATALOGUE: ReturnType<ApiPorts['catalogue']> = {
+  configVersion: 'abc',
+  routes: [{ name: 'rat', enabled: true, when: {}, process: [], deliver: [], perSeries: false }],
+  partners: [
+    {
+      name: 'kct',
+      contact: 'imaging@kct.example.org',
+      entitlements: { types: ['study.processed', 'qc.completed'] },
+      quotas: DEFAULT_QUOTAS,
+      webhookHosts: [],
+    },
+  ],
+  destinations: [{ name: 'kct-pacs', partner: 'kct' }],
+  policies: [],
+};
+
+describe('partners in the administration API', () => {
+  let ledger: Ledger;
+  let remove: () => Promise<void>;
+  let http: RunningHttp;
+  let grants: number;
+  let admin: Readonly<Record<string, string>>;
+
+  beforeEach(async () => {
+    ({ ledger, remove } = await openTestLedger());
+    grants = 0;
+    http = await startHttp(ledger, (access) => [
+      {
+        path: '/api/v1',
+        router: createApiRouter({
+          ...{ ledger, access, log: silentLog, hubName: 'savilahti', mintToken: createToken },
+          clock: { now: () => new Date() },
+          catalogue: () => CATALOGUE,
+          onGrant: () => (grants += 1),
+        }),
+      },
+    ]);
+    admin = await http.as('admin');
+  });
+  afterEach(async () => {
+    await http.stop();
+    await remove();
+  });
+
+  const call = async (method: string, path: string, body?: unknown, headers = admin) => {
+    const response = await fetch(`${http.url}/api/v1${path}`, {
+      method,
+      headers: { ...headers, 'Content-Type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, json: (await response.json()) as Json };
+  };
+
+  it('are shown with what they may have, how they receive, and what they made themselves', async () => {
+    await http.as('partner', 'kct', { scopes: ['feed:read'] });
+    await ledger.webhooks.create(
+      {
+        webhookId: '6f4c2c1e-8d6b-4c52-9a53-0d0b5d1f2a11',
+        ...{ partner: 'kct', url: 'https://hooks.kct.example.org/', ordered: true },
+        secret: { sealed: 'never-shown', publicKey: 'whpk_x' },
+      },
+      9,
+    );
+
+    const { json } = await call('GET', '/partners/kct');
+
+    expect(json).to.deep.include({
+      name: 'kct',
+      contact: 'imaging@kct.example.org',
+      destinations: ['kct-pacs'],
+      suspended: false,
+      entitlements: { types: ['study.processed', 'qc.completed'] },
+      quotas: DEFAULT_QUOTAS,
+      tokens: 1,
+      webhooks: 1,
+    });
+    expect((json['webhookList'] as readonly Json[])[0]).to.include({
+      url: 'https://hooks.kct.example.org/',
+      failures: 0,
+    });
+    expect(JSON.stringify(json)).not.to.contain('never-shown');
+    expect((await call('GET', '/partners/nobody')).status).to.equal(404);
+  });
+
+  it('are narrowed at once, step by step, and widened no further than the configuration', async () => {
+    const steps = [
+      await call('PATCH', '/partners/kct', { suspended: true, quotas: { webhooks: 2 } }),
+      await call('PATCH', '/partners/kct', { suspended: false, types: ['qc.completed', 'study.deidentified'] }),
+      await call('PATCH', '/partners/kct', { quotas: { requestsPerSecond: 9_999 }, expiresAt: '2030-01-01T00:00:00Z' }),
+      await call('PATCH', '/partners/kct', { types: null, quotas: null, expiresAt: null }),
+    ];
+
+    expect(steps.map(({ status }) => status)).to.deep.equal([200, 200, 200, 200]);
+    const [first, second, third, last] = steps.map(({ json }) => json);
+    expect(first).to.deep.include({ suspended: true, quotas: { ...DEFAULT_QUOTAS, webhooks: 2 } });
+    expect(second).to.deep.include({ suspended: false, entitlements: { types: ['qc.completed'] } });
+    expect(third).to.deep.include({
+      quotas: { ...DEFAULT_QUOTAS, webhooks: 2 },
+      expiresAt: '2030-01-01T00:00:00.000Z',
+    });
+    expect(last).to.deep.include({
+      quotas: DEFAULT_QUOTAS,
+      entitlements: { types: ['study.processed', 'qc.completed'] },
+    });
+    expect(last).not.to.have.property('expiresAt');
+    expect(grants).to.equal(4);
+    const audit = (await call('GET', '/audit')).json['items'] as readonly Json[];
+    expect(audit.map(({ action, subject }) => [action, subject])).to.deep.equal(
+      steps.map(() => ['partner.grant', 'kct']),
+    );
+  });
+
+  it('are changed by admins alone, and not to what is not there', async () => {
+    const answers = [
+      await call('PATCH', '/partners/kct', { suspended: true }, await http.as('operator')),
+      await call('PATCH', '/partners/nobody', { suspended: true }),
+      await call('PATCH', '/partners/kct', { routes: ['no-such-route'] }),
+      await call('PATCH', '/partners/kct', { types: ['instance.stored'] }),
+      await call('PATCH', '/partners/kct', { name: 'other' }),
+    ];
+
+    expect(answers.map(({ status }) => status)).to.deep.equal([403, 404, 400, 400, 400]);
+    expect(await ledger.partners.grants()).to.deep.equal([]);
+  });
+
+  it('get tokens of some scopes, or of all, and nobody else gets scopes', async () => {
+    const some = await call('POST', '/tokens', { role: 'partner', partner: 'kct', scopes: ['feed:read'] });
+    const all = await call('POST', '/tokens', { role: 'partner', partner: 'kct' });
+    const wrong = [
+      await call('POST', '/tokens', { role: 'admin', scopes: ['feed:read'] }),
+      await call('POST', '/tokens', { role: 'partner', partner: 'kct', scopes: ['everything'] }),
+      await call('POST', '/tokens', { role: 'partner', partner: 'kct', scopes: [] }),
+    ];
+
+    expect(some.json['scopes']).to.deep.equal(['feed:read']);
+    expect(all.json['scopes']).to.include.members(['feed:read', 'studies:read', 'webhooks:write', 'tokens:write']);
+    expect(wrong.map(({ status }) => status)).to.deep.equal([400, 400, 400]);
+  });
+
+  it('of before there were scopes keep what their tokens could do then', async () => {
+    await http.as('partner', 'kct');
+
+    const listed = (await call('GET', '/tokens')).json['items'] as readonly Json[];
+
+    expect(listed.find(({ role }) => role === 'partner')?.['scopes']).to.deep.equal(['feed:read', 'studies:read']);
+    expect(listed.find(({ role }) => role === 'admin')).not.to.have.property('scopes');
+  });
+});
