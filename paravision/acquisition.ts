@@ -90,7 +90,7 @@ export function sequenceAttributes({ parameters, grid, order }: Reconstruction):
     SegmentedKSpaceTraversal: (parameters.number('NSegments') ?? 1) > 1 ? 'PARTIAL' : 'SINGLE',
     ...(traversal === 'RECTILINEAR' ? { RectilinearPhaseEncodeReordering: 'LINEAR' } : {}),
     ...(grid.planes > 1 ? { CoverageOfKSpace: 'FULL' } : {}),
-    NumberOfKSpaceTrajectories: Math.max(1, Math.trunc(parameters.number('VisuAcqKSpaceTrajectoryCnt') ?? 1)),
+    NumberOfKSpaceTrajectories: Math.max(1, count(parameters.number('VisuAcqKSpaceTrajectoryCnt') ?? 1)),
     ResonantNucleus: nucleus,
     KSpaceFiltering:
       FILTERS[parameters.texts('VisuAcqKSpaceFiltering')[0] ?? parameters.texts('RECO_wdw_mode')[0] ?? ''] ?? 'NONE',
@@ -103,7 +103,7 @@ export function sequenceAttributes({ parameters, grid, order }: Reconstruction):
 /** The item of the MR Timing and Related Parameters Sequence (PS3.3 Section C.8.13.5.2). */
 export function timingItem(reconstruction: Reconstruction, frame: number): Attributes {
   const { parameters } = reconstruction;
-  const echoTrain = Math.max(0, Math.trunc(parameters.number('VisuAcqEchoTrainLength') ?? 1));
+  const echoTrain = count(parameters.number('VisuAcqEchoTrainLength') ?? 1);
   const isGradient =
     echoOf(parameters, parameters.text('VisuAcqSequenceName') ?? parameters.text('Method')) === 'GRADIENT';
   const isEpi = /EPI/i.test(parameters.text('VisuAcqSequenceName') ?? parameters.text('Method') ?? '');
@@ -124,7 +124,7 @@ export function timingItem(reconstruction: Reconstruction, frame: number): Attri
 export function echoItem(reconstruction: Reconstruction, frame: number): Attributes {
   return {
     EffectiveEchoTime:
-      reconstruction.numberOf(['VisuAcqEchoTime', 'PVM_EchoTime', 'ACQ_echo_time', 'EchoTime'], frame) ?? 0,
+      reconstruction.numberOf(['VisuAcqEchoTime', 'ACQ_echo_time', 'EchoTime', 'PVM_EchoTime'], frame) ?? 0,
   };
 }
 
@@ -133,11 +133,10 @@ export function modifierItem(reconstruction: Reconstruction, frame: number): Att
   const { parameters } = reconstruction;
   const inversion = reconstruction.numberOf(['VisuAcqInversionTime', 'ACQ_inversion_time'], frame);
   const hasInversion = inversion !== undefined && inversion > 0;
-  const [read = 1, phase = 1, slice = 1] = parameters.numbers('VisuAcqPartialFourier') ?? [];
+  const [read, phase, slice] = [0, 1, 2].map((axis) => parameters.number('VisuAcqPartialFourier', axis) ?? 1);
   const isPartial = read !== 1 || phase !== 1 || slice !== 1;
-  const reductions = parameters.numbers('VisuAcqParallelReductionFactor') ?? [];
+  const reductions = [1, 2].map((axis) => parameters.number('VisuAcqParallelReductionFactor', axis) ?? 1);
   const isParallel = reductions.some((factor) => factor > 1);
-  const accelerated = reductions.slice(1);
   return {
     InversionRecovery: hasInversion ? 'YES' : 'NO',
     ...(hasInversion ? { InversionTimes: [inversion] } : {}),
@@ -152,8 +151,8 @@ export function modifierItem(reconstruction: Reconstruction, frame: number): Att
     ...(isParallel
       ? {
           ParallelAcquisitionTechnique: 'GRAPPA',
-          ParallelReductionFactorInPlane: accelerated[0] ?? 1,
-          ParallelReductionFactorOutOfPlane: accelerated[1] ?? 1,
+          ParallelReductionFactorInPlane: reductions[0] ?? 1,
+          ParallelReductionFactorOutOfPlane: reductions[1] ?? 1,
           ParallelReductionFactorSecondInPlane: 1,
         }
       : {}),
@@ -176,13 +175,13 @@ export function imagingModifierItem({ parameters, grid }: Reconstruction): Attri
 
 /** The item of the MR FOV/Geometry Sequence (PS3.3 Section C.8.13.5.3). */
 export function fieldOfViewItem({ parameters, grid }: Reconstruction, frame: number): Attributes {
-  const size = parameters.numbers('VisuAcqSize') ?? [];
-  const steps = Math.trunc(parameters.number('VisuAcqPhaseEncSteps') ?? size[1] ?? grid.rows);
+  const [read, phase, slice] = [0, 1, 2].map((axis) => parameters.number('VisuAcqSize', axis));
+  const steps = count(parameters.number('VisuAcqPhaseEncSteps') ?? phase ?? grid.rows);
   return {
     InPlanePhaseEncodingDirection: phaseDirection(parameters, frame) === 'row_dir' ? 'ROW' : 'COLUMN',
-    MRAcquisitionFrequencyEncodingSteps: Math.trunc(size[0] ?? grid.columns),
+    MRAcquisitionFrequencyEncodingSteps: count(read ?? grid.columns),
     MRAcquisitionPhaseEncodingStepsInPlane: steps,
-    ...(grid.planes > 1 ? { MRAcquisitionPhaseEncodingStepsOutOfPlane: Math.trunc(size[2] ?? grid.planes) } : {}),
+    ...(grid.planes > 1 ? { MRAcquisitionPhaseEncodingStepsOutOfPlane: count(slice ?? grid.planes) } : {}),
     PercentSampling: 100,
     PercentPhaseFieldOfView: (100 * grid.rows * grid.rowSpacingMm) / (grid.columns * grid.columnSpacingMm),
   };
@@ -251,7 +250,14 @@ function flag(parameters: Parameters, name: string): string | undefined {
 }
 
 function oversampling(parameters: Parameters, is3d: boolean): string {
-  const [, phase = 1, slice = 1] = parameters.numbers('VisuAcqAntiAlias') ?? parameters.numbers('PVM_AntiAlias') ?? [];
+  const factor = (axis: number) =>
+    parameters.number('VisuAcqAntiAlias', axis) ?? parameters.number('PVM_AntiAlias', axis);
+  const [phase = 1, slice = 1] = [factor(1), factor(2)];
   if (phase > 1) return is3d && slice > 1 ? '2D_3D' : '2D';
   return is3d && slice > 1 ? '3D' : 'NONE';
+}
+
+/** A value of VR US. */
+function count(value: number): number {
+  return Math.min(65_535, Math.max(0, Math.trunc(value)));
 }

@@ -26,7 +26,7 @@ export class Diffusion {
     const { parameters } = reconstruction;
     const ofEach = (name: string, values: number) => {
       const numbers = parameters.numbers(name);
-      return numbers?.length === values * count ? numbers : undefined;
+      return numbers?.length === values * count && numbers.every(Number.isFinite) ? numbers : undefined;
     };
     this.#reconstruction = reconstruction;
     this.#group = group;
@@ -94,7 +94,8 @@ function trace(matrix: readonly number[]): number {
  */
 function askedDirections({ parameters }: Reconstruction, vectors: readonly number[] | undefined) {
   const matrix = parameters.numbers('PVM_SPackArrGradOrient');
-  if (vectors === undefined || matrix === undefined || matrix.length < 9) return undefined;
+  if (vectors === undefined || matrix === undefined || matrix.length < 9 || !matrix.every(Number.isFinite))
+    return undefined;
   const signs = axisSigns(versionOf(parameters), parameters.text('VisuSubjectPosition') ?? '');
   if (signs === undefined) return undefined;
   return Array.from({ length: vectors.length / 3 }, (_, n): Vector => {

@@ -238,15 +238,15 @@ function contentDate({ start }: ReturnType<typeof timingOf>): Attributes {
   };
 }
 
-/** Where the object comes from, by the names of its folders: it may name a subject, as all of the header may. */
-function contributingEquipment({ parameters }: Reconstruction, { study, scan, reconstruction }: Place): Attributes {
+/** Where the object comes from, by its folders in the study's: that one may be renamed, and the bytes must stay the same. */
+function contributingEquipment({ parameters }: Reconstruction, { scan, reconstruction }: Place): Attributes {
   return {
     PurposeOfReferenceCodeSequence: [
       { CodeValue: '109103', CodingSchemeDesignator: 'DCM', CodeMeaning: 'Modifying Equipment' },
     ],
     Manufacturer: 'Imaging hub',
     ContributionDescription: shortText(
-      `Converted from ParaVision ${versionOf(parameters)}: ${study}/${String(scan)}/pdata/${String(reconstruction)}`,
+      `Converted from ParaVision ${versionOf(parameters)}: ${String(scan)}/pdata/${String(reconstruction)}`,
       1024,
     ),
   };

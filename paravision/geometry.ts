@@ -35,6 +35,8 @@ export interface Stack {
 
 /** One side of a picture. */
 const MAX_SIDE = 65_535;
+/** A kilometre: more than any magnet is wide. */
+const MAX_MM = 1e6;
 /** A matrix whose rows are not of length one and at right angles is no orientation. */
 const ORIENTATION_TOLERANCE = 1e-3;
 const SAME_DIRECTION = 1e-4;
@@ -51,7 +53,7 @@ export function gridOf(parameters: Parameters): Grid {
   const extent = required(parameters, 'VisuCoreExtent', dimensions);
   if (size.some((side) => !Number.isInteger(side) || side < 1 || side > MAX_SIDE))
     throw parameters.wrong('VisuCoreSize', 'VisuCoreSize is not a size');
-  if (extent.some((side) => !(side > 0) || !Number.isFinite(side)))
+  if (extent.some((side) => !(side > 0) || side > MAX_MM))
     throw parameters.wrong('VisuCoreExtent', 'VisuCoreExtent is not an extent');
   const units = parameters.texts('VisuCoreUnits');
   if (units.some((unit) => unit !== 'mm' && unit !== ''))
@@ -59,7 +61,7 @@ export function gridOf(parameters: Parameters): Grid {
   const [columns = 1, rows = 1, planes = 1] = size;
   const [width = 1, height = 1, depth = 1] = extent;
   const thickness = dimensions === 3 ? depth / planes : parameters.number('VisuCoreFrameThickness');
-  if (thickness === undefined || !(thickness > 0))
+  if (thickness === undefined || !(thickness > 0) || thickness > MAX_MM)
     throw parameters.wrong('VisuCoreFrameThickness', 'the slice thickness is missing');
   return {
     columns,
@@ -91,7 +93,7 @@ export class Geometry {
       if (!errors.every((error) => Math.abs(error) <= ORIENTATION_TOLERANCE))
         throw parameters.wrong('VisuCoreOrientation', 'VisuCoreOrientation is not an orientation');
     }
-    if (!this.#positions.every(Number.isFinite))
+    if (!this.#positions.every((mm) => Math.abs(mm) <= MAX_MM))
       throw parameters.wrong('VisuCorePosition', 'VisuCorePosition is not a position');
   }
 

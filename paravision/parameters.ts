@@ -29,9 +29,14 @@ export class Parameters {
     );
   }
 
-  /** The first number. @throws {HubError} `paravision.parameters-unreadable` when there is something else */
-  number(name: string): number | undefined {
-    return this.numbers(name)?.[0];
+  /**
+   * One number of an array, the first unless said otherwise; undefined for what is not there, or is infinite or no number.
+   *
+   * @throws {HubError} `paravision.parameters-unreadable` when there is something else
+   */
+  number(name: string, index = 0): number | undefined {
+    const number = this.numbers(name)?.[index];
+    return number !== undefined && Number.isFinite(number) ? number : undefined;
   }
 
   /**

@@ -6,6 +6,9 @@ import { Geometry, type Grid, gridOf } from './geometry.ts';
 import type { Parameters } from './parameters.ts';
 import { type WordType, wordTypeOf } from './word-type.ts';
 
+/** Of a scale: what is beyond would be no number once it is multiplied. */
+const LARGEST = 1e100;
+
 export type Component = 'MAGNITUDE' | 'PHASE' | 'REAL' | 'IMAGINARY';
 
 export class Reconstruction {
@@ -59,7 +62,7 @@ export class Reconstruction {
   scaleOf(frame: number): { readonly slope: number; readonly offset: number } {
     const slope = this.#slopes[this.order.elementOf('VisuCoreDataSlope', this.#slopes.length, frame)] ?? 1;
     const offset = this.#offsets[this.order.elementOf('VisuCoreDataOffs', this.#offsets.length, frame)] ?? 0;
-    if (!Number.isFinite(slope) || slope === 0 || !Number.isFinite(offset))
+    if (!(Math.abs(slope) < LARGEST) || slope === 0 || !(Math.abs(offset) < LARGEST))
       throw this.parameters.wrong('VisuCoreDataSlope', `frame ${String(frame + 1)} has no scale`);
     return { slope, offset };
   }

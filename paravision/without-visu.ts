@@ -38,8 +38,8 @@ export function visuFrom(acqp: JcampFile, method: JcampFile | undefined, reco: J
     VisuCoreExtent: fov,
     VisuCoreDimDesc: ['spatial', 'spatial'],
     VisuCoreFrameThickness: numbers(parameters, 'ACQ_slice_thick'),
-    VisuCoreOrientation: planes.flatMap(({ x, y }) => [...x, ...y, ...cross(x, y)]),
-    VisuCorePosition: planes.flatMap(({ position }) => [...position]),
+    VisuCoreOrientation: planes.flatMap(({ x, y }) => [...x, ...y, ...cross(x, y)].map(withoutSign)),
+    VisuCorePosition: planes.flatMap(({ position }) => position.map(withoutSign)),
     // y = (x − offset) × slope: the slope of reco is the other one's inverse.
     VisuCoreDataSlope: scales.map((slope) => 1 / slope),
     VisuCoreDataOffs: parameters.numbers('RECO_map_offset') ?? [0],
@@ -98,7 +98,7 @@ interface Slice {
 function planeOf(parameters: Parameters, slice: Slice, transpositions: readonly number[]) {
   const { size, fov } = slice;
   const matrices = numbers(parameters, 'ACQ_grad_matrix');
-  const at = 9 * place(slice, matrices.length / 9);
+  const at = 9 * matrixPlace(parameters, slice, matrices);
   const [read, phase, normal] = [0, 3, 6].map((row) => toPatient(vectorAt(matrices, at + row)));
   const offsets = ['ACQ_read_offset', 'ACQ_phase1_offset', 'ACQ_slice_offset'].map((name) => {
     const list = numbers(parameters, name);
@@ -121,6 +121,22 @@ function planeOf(parameters: Parameters, slice: Slice, transpositions: readonly 
   return isTransposed ? { position, x: y, y: x } : { position, x, y };
 }
 
+/**
+ * Since ParaVision 6 the matrices stand in the order the objects were acquired in (ACQ_obj_order), everything else in that
+ * of the slices. Of version 5 nobody knows, which matters only where they differ.
+ */
+function matrixPlace(parameters: Parameters, slice: Slice, matrices: readonly number[]): number {
+  const at = place(slice, matrices.length / 9);
+  const order = parameters.numbers('ACQ_obj_order') ?? [];
+  const acquired = order.indexOf(at);
+  const areEqual = matrices.every((value, n) => Math.abs(value - (matrices[n % 9] ?? 0)) < 1e-9);
+  if (areEqual || acquired < 0 || order.length !== matrices.length / 9 || order.every((object, n) => object === n))
+    return at;
+  if (versionOf(parameters).startsWith('5'))
+    throw new HubError('paravision.unsupported', { reason: 'slices of several directions without visu_pars' });
+  return acquired;
+}
+
 /** Lists have an entry a slice, an object, or one for all. */
 function place({ slice, object, objects }: Slice, length: number): number {
   return length === 1 ? 0 : length === objects ? object : slice;
@@ -132,6 +148,11 @@ function toPatient([x, y, z]: Vector): Vector {
 
 function negative([x, y, z]: Vector): Vector {
   return [0 - x, 0 - y, 0 - z];
+}
+
+/** Zero has none. */
+function withoutSign(value: number): number {
+  return value + 0;
 }
 
 function numbers(parameters: Parameters, name: string): readonly number[] {

@@ -158,7 +158,7 @@ function visuOf(study: SyntheticStudy, scan: SyntheticScan): Readonly<Record<str
     VisuCoreSize: list([...size]),
     VisuCoreDimDesc: list(size.map(() => 'spatial')),
     VisuCoreExtent: list(size.map((length, axis) => length * (spacingMm[axis] ?? 1))),
-    VisuCoreFrameThickness: list([is3d ? (size[2] ?? 1) * scan.spacingMm[2] : scan.spacingMm[2] * 0.75]),
+    VisuCoreFrameThickness: list([is3d ? size[2] * scan.spacingMm[2] : scan.spacingMm[2] * 0.75]),
     VisuCoreUnits: list(
       size.map(() => '<mm>'),
       size.length,

@@ -1,0 +1,120 @@
+import { cp, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { expect } from 'chai';
+import { deidentify } from '../../cli/deidentify.ts';
+import { convert } from '../../cli/convert.ts';
+import { openLocalFiles } from '../../cli/local-files.ts';
+import { readHeader } from '../../core/dicom/part10.ts';
+import { assembleVolumes } from '../../processors/volumes/assemble.ts';
+import { captureTerminal } from '../support/captured-terminal.ts';
+import { mrImage } from '../support/outgoing.ts';
+import { convertedIn } from '../support/paravision-converted.ts';
+import { KINDS } from '../support/paravision-scans.ts';
+import { storedAt, type SyntheticScan, writeStudy } from '../support/paravision-study.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const BANANA = resolve(import.meta.dirname, '../../../shared/mri/rodent/bruker_pv5_banana');
+const SCAN: SyntheticScan = { ...(KINDS['slices and repetitions'] ?? expect.fail()), number: 1 };
+const signal = new AbortController().signal;
+
+describe('ParaVision studies below a path', () => {
+  const folder = temporaryFolder();
+  let root = '';
+  let number = 0;
+  beforeEach(async () => {
+    root = join(folder.path, `root-${(number += 1)}`);
+    await mkdir(root);
+  });
+
+  it('are instances beside those of DICOM files, and their parameters are no files of their own', async () => {
+    await writeStudy(join(root, 'study'), { version: '6.0.1', scans: [SCAN, { ...SCAN, number: 12 }] });
+    await writeFile(join(root, 'image.dcm'), mrImage(1));
+    await writeFile(join(root, 'notes.txt'), 'nothing');
+
+    const files = await openLocalFiles(root);
+
+    expect(files.instances.map(({ path }) => path.slice(root.length + 1))).to.deep.equal([
+      ...['image.dcm', 'study/1/pdata/1/2dseq', 'study/12/pdata/1/2dseq'],
+    ]);
+    expect([files.damaged, files.otherFiles, files.niftiFiles]).to.deep.equal([[], ['notes.txt'], []]);
+    expect(files.series.map(({ name }) => name)).to.include('a protocol');
+  });
+
+  it('may be one scan only, of the study it lies in', async () => {
+    await writeStudy(join(root, 'study'), { version: '6.0.1', scans: [SCAN, { ...SCAN, number: 2 }] });
+
+    const { instances, store } = await openLocalFiles(join(root, 'study/2'));
+
+    expect(instances).to.have.length(1);
+    const source = await store.open(instances[0]?.blob ?? expect.fail());
+    const { dataSet } = await readHeader(source);
+    await source.close();
+    expect(dataSet.number('SeriesNumber')).to.equal(2 * 65_536 + 1);
+    // Of the study's own file.
+    expect(dataSet.string('PatientID')).to.equal('RAT-7');
+  });
+
+  it('become volumes with the values that were stored', async () => {
+    await writeStudy(join(root, 'study'), { version: '360.3.6', scans: [SCAN] });
+    const { instances, store } = await openLocalFiles(root);
+
+    const { volumes, findings } = await assembleVolumes(instances, store, signal);
+
+    expect(findings).to.deep.equal([]);
+    expect(volumes.map(({ dims }) => dims)).to.deep.equal([[14, 12, 6, 4]]);
+    expect(volumes[0]?.data[((2 * 6 + 3) * 12 + 5) * 14 + 7]).to.equal(storedAt(SCAN, 2 * 6 + 3, 7, 5, 0));
+  });
+
+  it('have broken scans named, and the others read', async () => {
+    await cp(join(BANANA, 'bru_banana'), join(root, 'study'), { recursive: true });
+    await cp(join(BANANA, 'bru_banana_bad_3/18'), join(root, 'study/18'), { recursive: true });
+    await truncate(join(root, 'study/2/pdata/1/2dseq'), 10);
+
+    const { instances, damaged } = await openLocalFiles(root);
+
+    expect(instances).to.have.length(2);
+    expect(damaged.map(({ name, error }) => [name, error.code])).to.deep.equal([
+      ['study/2/pdata/1', 'paravision.mismatch'],
+      ['study/18', 'paravision.incomplete'],
+    ]);
+  });
+
+  it('give what ParaVision exported itself in place of what would be made of it', async () => {
+    await writeStudy(join(root, 'study'), { version: '6.0.1', scans: [SCAN] });
+    await mkdir(join(root, 'study/1/pdata/1/dicom'));
+    await writeFile(join(root, 'study/1/pdata/1/dicom/MRIm1.dcm'), mrImage(1));
+
+    const { instances } = await openLocalFiles(root);
+
+    expect(instances.map(({ path }) => path.slice(root.length + 1))).to.deep.equal(['study/1/pdata/1/dicom/MRIm1.dcm']);
+  });
+
+  it('are converted to DICOM, byte for byte what the hub would take', async () => {
+    await writeStudy(join(root, 'study'), { version: '6.0.1', scans: [SCAN] });
+    const to = captureTerminal();
+
+    const code = await convert([join(root, 'study'), '--to', 'dicom', '--out', join(root, 'out')], to);
+
+    expect(code, to.errors.join('\n')).to.equal(0);
+    const names = (await readdir(join(root, 'out'), { recursive: true })).filter((name) => name.endsWith('.dcm'));
+    const [expected] = await convertedIn(join(root, 'study'));
+    const written = await readFile(join(root, 'out', names[0] ?? ''));
+    expect(names).to.have.length(1);
+    expect(written.equals(expected?.bytes ?? expect.fail())).to.equal(true);
+  });
+
+  it('are de-identified: nothing of whose they are is left', async function () {
+    this.timeout(20_000);
+    await cp(join(BANANA, 'bru_banana'), join(root, 'study'), { recursive: true });
+    const to = captureTerminal();
+    const out = join(root, 'out');
+
+    const code = await deidentify([join(root, 'study'), out, '--data', join(root, 'data')], to);
+
+    expect(code, to.errors.join('\n')).to.equal(0);
+    const names = (await readdir(out, { recursive: true })).filter((name) => name.endsWith('.dcm'));
+    expect(names).to.have.length(3);
+    for (const name of names)
+      expect((await readFile(join(out, name))).toString('latin1')).not.to.match(/Fruits|Douglas|Banana|279771525/);
+  });
+});
