@@ -185,7 +185,7 @@ export interface Connector {
 
 /** What the destination has of an order. */
 export interface Reconciliation {
-  /** SOP Instance UIDs that it does not have, or not whole. */
+  /** SOP Instance UIDs, and names of files, that it does not have, or not whole. */
   readonly missing: readonly string[];
   /** How it was asked and what it said, in a line without values of a data set. */
   readonly detail?: string;

@@ -7,7 +7,16 @@ const COMMAND_FIELD = {
   storeResponse: 0x8001,
   echoRequest: 0x0030,
   echoResponse: 0x8030,
+  eventReportResponse: 0x8100,
+  actionRequest: 0x0130,
 } as const;
+/** PS3.4 Annex J: the class, and its one well-known instance. */
+export const STORAGE_COMMITMENT = {
+  sopClassUid: '1.2.840.10008.1.20.1',
+  sopInstanceUid: '1.2.840.10008.1.20.1.1',
+} as const;
+/** PS3.4 Section J.3.2.1.1: Request Storage Commitment */
+const REQUEST_COMMITMENT = 1;
 /** PS3.4 Annex A */
 export const VERIFICATION_SOP_CLASS = '1.2.840.10008.1.1';
 /** PS3.7 Section 9.1.1.1.4: MEDIUM */
@@ -33,6 +42,30 @@ export function echoRequest(messageId: number): Buffer {
     number(TAG.CommandField, COMMAND_FIELD.echoRequest),
     number(TAG.MessageID, messageId),
     number(TAG.CommandDataSetType, DATA_SET.absent),
+  ]);
+}
+
+/** Asks for a storage commitment (PS3.7 Section 10.3.5); the references follow as a data set. */
+export function actionRequest(messageId: number): Buffer {
+  return commandSet([
+    uid(TAG.RequestedSOPClassUID, STORAGE_COMMITMENT.sopClassUid),
+    number(TAG.CommandField, COMMAND_FIELD.actionRequest),
+    number(TAG.MessageID, messageId),
+    number(TAG.CommandDataSetType, DATA_SET.present),
+    uid(TAG.RequestedSOPInstanceUID, STORAGE_COMMITMENT.sopInstanceUid),
+    number(TAG.ActionTypeID, REQUEST_COMMITMENT),
+  ]);
+}
+
+/** Takes the result of a storage commitment (PS3.7 Section 10.3.1). */
+export function eventReportResponse(messageId: number): Buffer {
+  return commandSet([
+    uid(TAG.AffectedSOPClassUID, STORAGE_COMMITMENT.sopClassUid),
+    number(TAG.CommandField, COMMAND_FIELD.eventReportResponse),
+    number(TAG.MessageIDBeingRespondedTo, messageId),
+    number(TAG.CommandDataSetType, DATA_SET.absent),
+    number(TAG.Status, 0),
+    uid(TAG.AffectedSOPInstanceUID, STORAGE_COMMITMENT.sopInstanceUid),
   ]);
 }
 

@@ -5,6 +5,7 @@ import { HubError } from '../../core/errors.ts';
 import { parseAeTitle } from '../../core/identifiers.ts';
 import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/plugins.ts';
 import { duration } from '../../core/quantities.ts';
+import { attemptNotes } from '../attempt-notes.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
 import { keptOther, type Rejection, rejectionOf } from '../rejections.ts';
 import type { Peer } from '../../peers/dimse/connection.ts';
@@ -68,8 +69,10 @@ function open(given: CStoreOptions, context: ConnectorContext): Connector {
         .filter((item) => item.kind === 'instance')
         .filter(({ sopInstanceUid }) => !order.delivered.has(sopInstanceUid))
         .map((item) => ({ ...item, open: () => context.store.open(item.blob) }));
+      attemptNotes()?.asked(`C-STORE to ${peer.calledAeTitle}, ${String(instances.length)} instances`);
       await sendInstances(peer, instances, order.signal, ({ instance, outcome, status, detail }) => {
         const { sopInstanceUid } = instance;
+        attemptNotes()?.answered(`status 0x${status.toString(16).toUpperCase().padStart(4, '0')}`);
         switch (outcome) {
           case 'stored':
             onDelivered(sopInstanceUid);
@@ -101,7 +104,15 @@ function open(given: CStoreOptions, context: ConnectorContext): Connector {
       }
       if (rejections.length > 0) throw rejectionOf(rejections);
     },
+    ...(given.verify === 'none' ? {} : { reconcile: reconcileAs(given.verify, peer) }),
     close: () => Promise.resolve(),
+  };
+}
+
+function reconcileAs(how: 'after' | 'commitment', peer: Peer): NonNullable<Connector['reconcile']> {
+  return async (order) => {
+    const { reconcileWithPeer } = await import('./reconcile.ts');
+    return await reconcileWithPeer(order, peer, how);
   };
 }
 

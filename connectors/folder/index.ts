@@ -5,7 +5,13 @@ import { dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import { isUid } from '../../core/identifiers.ts';
-import type { Connector, ConnectorContext, ConnectorPlugin, DeliveryOrder } from '../../core/plugins.ts';
+import type {
+  Connector,
+  ConnectorContext,
+  ConnectorPlugin,
+  DeliveryOrder,
+  Reconciliation,
+} from '../../core/plugins.ts';
 import type { RunItem } from '../../core/store.ts';
 import { destinationOptions, verifyAfter } from '../destination-options.ts';
 import { hasContent, syncFolder, writeAtomically } from './atomic-file.ts';
@@ -46,6 +52,13 @@ function openFolder(root: string, context: ConnectorContext): Connector {
         throw translate(error);
       } finally {
         if (busy.get(study) === settled) busy.delete(study);
+      }
+    },
+    reconcile: async (order) => {
+      try {
+        return await reconcile(root, order);
+      } catch (error) {
+        throw translate(error);
       }
     },
     close: async () => {
@@ -89,6 +102,19 @@ async function deliver(
   for (const each of folders) await syncFolder(each);
   await extendManifest(studyFolder, order, files);
   for (const { sopInstanceUid } of files) if (sopInstanceUid !== undefined) onDelivered(sopInstanceUid);
+}
+
+/** Size and digest of each file, as the folder gives them back. */
+async function reconcile(root: string, order: DeliveryOrder): Promise<Reconciliation> {
+  const studyFolder = join(root, uidAsName(order.studyInstanceUid));
+  const missing: string[] = [];
+  for (const item of order.items) {
+    order.signal.throwIfAborted();
+    const target = join(studyFolder, pathOf(item, resultsOf(order)));
+    if (await hasContent(target, item.sizeBytes, item.sha256)) continue;
+    missing.push(item.kind === 'instance' ? item.sopInstanceUid : item.name);
+  }
+  return { missing, detail: 'size and digest of each file' };
 }
 
 /** Pictures and reports speak of one revision: the next one's stand beside them, and what a webhook named stays as it was. */

@@ -9,6 +9,7 @@ import { type Answer, exchange, refusalOf } from '../exchange.ts';
 import { DUPLICATE_SOP_INSTANCE, keptOther, type Rejection, rejectionOf } from '../rejections.ts';
 import { multipartOf } from './multipart.ts';
 import { probeStowRs } from './probe.ts';
+import { reconcileWithQido } from './reconcile.ts';
 import { parseStoreResponse } from './store-response.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -99,6 +100,16 @@ function open(given: StowOptions, context: ConnectorContext): Connector {
       }
       if (rejections.length > 0) throw rejectionOf(rejections);
     },
+    ...(given.verify === 'none'
+      ? {}
+      : {
+          reconcile: async (order) =>
+            await reconcileWithQido(order, {
+              ...{ url: given.url.replace(/\/+$/, ''), headers },
+              connectTimeoutMs: CONNECT_TIMEOUT_MS,
+              answerTimeoutMs: given.answerTimeout,
+            }),
+        }),
     close: () => Promise.resolve(),
   };
 }

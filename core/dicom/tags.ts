@@ -2,6 +2,7 @@
 export const TAG = {
   CommandGroupLength: 0x00000000,
   AffectedSOPClassUID: 0x00000002,
+  RequestedSOPClassUID: 0x00000003,
   CommandField: 0x00000100,
   MessageID: 0x00000110,
   MessageIDBeingRespondedTo: 0x00000120,
@@ -11,6 +12,8 @@ export const TAG = {
   Status: 0x00000900,
   ErrorComment: 0x00000902,
   AffectedSOPInstanceUID: 0x00001000,
+  RequestedSOPInstanceUID: 0x00001001,
+  ActionTypeID: 0x00001008,
   NumberOfRemainingSuboperations: 0x00001020,
   NumberOfCompletedSuboperations: 0x00001021,
   NumberOfFailedSuboperations: 0x00001022,
