@@ -58,7 +58,16 @@ export const ROOMS: readonly Room[] = [
   { name: 'demo', mayImport: ['core'] },
   {
     name: 'cli',
-    mayImport: [...WIRED, 'app.ts', 'shapes.ts', 'hub-store.ts', 'ledger-place.ts', 'pull-options.ts', 'replica-keys.ts', 'demo'],
+    mayImport: [
+      ...WIRED,
+      'app.ts',
+      'shapes.ts',
+      'hub-store.ts',
+      'ledger-place.ts',
+      'pull-options.ts',
+      'replica-keys.ts',
+      'demo',
+    ],
   },
   { name: 'main.ts', mayImport: ['core', 'cli'] },
   { name: 'tests', mayImport: 'any' },
@@ -150,7 +159,13 @@ function generalRules(): readonly TestedRule[] {
       plant: { in: 'core/planted.ts', imports: 'node:fs/promises' },
     },
     {
-      rule: { name: 'no cycles', severity: 'error', from: {}, to: { circular: true } },
+      // A type is gone before anything runs: a cycle with one in it is none then.
+      rule: {
+        name: 'no cycles',
+        severity: 'error',
+        from: {},
+        to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      },
       plant: { in: 'platform/planted.ts', imports: './platform/planted-2.ts' },
     },
     {
