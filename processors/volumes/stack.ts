@@ -2,7 +2,7 @@
 import type { Frame } from './frame.ts';
 import { normalOf } from './geometry.ts';
 import { repetitionsOf, type Place } from './repetitions.ts';
-import { dot } from './vector.ts';
+import { dot, length, subtract } from './vector.ts';
 import { type Finding, finding } from './volume.ts';
 
 const ORIENTATION_TOLERANCE = 1e-4;
@@ -79,11 +79,23 @@ export function stackOf(group: readonly Frame[], findings: Finding[]): Stack | u
     add('slice-single');
     if (!geometry.isThicknessKnown) add('spacing-missing', 'a thickness of 1 mm is assumed');
   }
+  const beside = places.reduce((count, place) => count + countBeside(place, first), 0);
+  if (beside > 0) add('slices-irregular', `${beside} of ${group.length} stand beside others in one plane`);
   const { frames, isMixed, whole, begun } = repetitionsOf(places);
   if (whole < begun) add('repetitions-incomplete', `${whole} of ${begun} are whole`);
   if (isMixed) add('repetitions-mixed');
   if (group.some(({ isRescaleDamaged }) => isRescaleDamaged)) add('scale-damaged');
-  return { frames, stepMm, isRegular: uneven.length === 0 };
+  return { frames, stepMm, isRegular: uneven.length === 0 && beside === 0 };
+}
+
+/**
+ * Frames that are in the plane of the place's first one, but more than a pixel away: no repetition of it, or one that was
+ * taken after the subject had moved.
+ */
+function countBeside({ frames }: Place, { geometry }: Frame): number {
+  const pixel = Math.max(...geometry.pixelSpacingMm);
+  const origin = frames[0]?.geometry.position ?? geometry.position;
+  return frames.filter((frame) => length(subtract(frame.geometry.position, origin)) > pixel).length;
 }
 
 function placesOf(group: readonly Frame[]): readonly Place[] {

@@ -249,6 +249,18 @@ describe('volumes of a series', () => {
     ]);
   });
 
+  it('whose positions run within their plane are called irregular, not repetitions of one slice without a word', async () => {
+    const instances = axial(4, (z) => ({ position: [0, z * 2, 0] }));
+
+    const { volumes, findings } = await assemble(instances);
+
+    expect(findings.map(({ message }) => message)).to.deep.equal([
+      'There is one slice only.',
+      'Slices are not equally far apart: 3 of 4 stand beside others in one plane.',
+    ]);
+    expect(volumes[0]?.isRegular).to.equal(false);
+  });
+
   it('of one slice without a thickness say what is assumed', async () => {
     const { volumes, findings } = await assemble(axial(1, () => ({ without: ['SliceThickness'] })));
 
