@@ -8,7 +8,7 @@ import { lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isVanished } from './file-errors.ts';
 import { type FoundFile, lookAt } from './found-file.ts';
-import type { FoundStudy } from './found-study.ts';
+import { type FoundStudy, isStudy } from './found-study.ts';
 
 export type WhenTaken =
   /** Under the same relative name. @param folder - absolute, on the same file system */
@@ -78,34 +78,38 @@ async function putStudyAway(
   return false;
 }
 
+/** `gone` from where it was, `changed` meanwhile and waiting to be taken, or it `stays`, as it is to. */
+export type Put = 'gone' | 'changed' | 'stays';
+
+export interface PutAwayOptions {
+  readonly whenTaken: WhenTaken;
+  /** Undefined where there are no studies. */
+  readonly studies?: WhenStudyTaken | undefined;
+  /** A study's fingerprint where it stands now. */
+  readonly look: (path: string) => Promise<string>;
+}
+
 /** One file at a time: a share that hangs keeps a thread of the pool for each question, and the spool needs some. */
 export class PuttingAway {
-  readonly #when: WhenTaken;
+  readonly #options: PutAwayOptions;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(when: WhenTaken) {
-    this.#when = when;
+  constructor(options: PutAwayOptions) {
+    this.#options = options;
   }
 
-  /** `putAway`, when those before have had their turn. */
-  async put(taken: FoundFile, at: Date): Promise<boolean> {
-    return await this.#inTurn(async () => putAway(taken, this.#when, at));
-  }
-
-  /** `putStudyAway`, in the same way. */
-  async putStudy(
-    taken: FoundStudy,
-    folder: string,
-    at: Date,
-    look: (path: string) => Promise<string>,
-  ): Promise<boolean> {
-    return await this.#inTurn(async () => putStudyAway(taken, folder, at, look));
-  }
-
-  async #inTurn(put: () => Promise<boolean>): Promise<boolean> {
-    const turn = this.#last.then(put);
+  /** When those before have had their turn. @throws the file system's error; then nothing happened, or it was put back */
+  async put(taken: FoundFile, at: Date): Promise<Put> {
+    const turn = this.#last.then(async () => this.#put(taken, at));
     this.#last = turn.catch(() => undefined);
     return await turn;
+  }
+
+  async #put(taken: FoundFile, at: Date): Promise<Put> {
+    const { whenTaken, studies, look } = this.#options;
+    if (!isStudy(taken)) return (await putAway(taken, whenTaken, at)) ? 'gone' : 'changed';
+    if (studies?.kind !== 'keep') return 'stays';
+    return (await putStudyAway(taken, studies.folder, at, look)) ? 'gone' : 'changed';
   }
 }
 

@@ -2,7 +2,6 @@
  * A watched folder: a door for everything that can only write files. It looks into the folder again and again (a
  * network share tells nobody of a change), takes what has not changed for a while, and puts it away once it is durable.
  */
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { toHubError } from '../../core/errors.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
@@ -11,15 +10,16 @@ import { errorCode } from '../spool/storage-failure.ts';
 import type { ArchiveLimits } from './archive.ts';
 import { FolderBatch } from './batch.ts';
 import { EmptiedFolders } from './emptied-folders.ts';
-import { isNoted, notedFingerprint, removeNote, removeOrphanNote, writeNote } from './error-note.ts';
+import { isNoted, notedFingerprint, removeNote, removeOrphanNote } from './error-note.ts';
 import { FileMemory } from './file-memory.ts';
 import { filesBelow, type FoundFile, fingerprintOfStudy } from './found-file.ts';
 import { isStudy, type StudyReader } from './found-study.ts';
 import { ignoring } from './ignore.ts';
 import { LookTally, type FolderCounts } from './look-tally.ts';
 import { checkPlaces, problemOf } from './places.ts';
+import { writeNotes } from './refusal-notes.ts';
 import { PuttingAway, type WhenStudyTaken, type WhenTaken } from './put-away.ts';
-import { takeStudy, type TakeStudyPorts } from './take-study.ts';
+import { takeStudy } from './take-study.ts';
 import { take, type Outcome, type TakePorts } from './take.ts';
 
 export interface WatchedFolderOptions {
@@ -73,6 +73,7 @@ export class WatchedFolder {
   readonly #puttingAway: PuttingAway;
   readonly #isIgnored: ReturnType<typeof ignoring>;
   readonly #stopping = new AbortController();
+  readonly #lookAtStudy = async (path: string) => fingerprintOfStudy(path, this.#isIgnored, this.#stopping.signal);
   #running: Promise<void> = Promise.resolve();
   #counts: FolderCounts = { waiting: 0, refused: 0, other: 0, stuck: 0 };
   #problem: string | undefined;
@@ -89,7 +90,8 @@ export class WatchedFolder {
     this.#log = ports.log.child({ door: 'folder', source: options.name });
     this.#memory = new FileMemory(options.minAgeMs);
     this.#emptied = new EmptiedFolders(options.removeEmptyMs, options.whenTaken);
-    this.#puttingAway = new PuttingAway(options.whenTaken);
+    const { whenTaken, studies } = options;
+    this.#puttingAway = new PuttingAway({ whenTaken, studies, look: this.#lookAtStudy });
     this.#isIgnored = ignoring(options.ignore);
   }
 
@@ -229,7 +231,7 @@ export class WatchedFolder {
     const scans = this.#ports.studies?.scans;
     const { outcome } =
       isStudy(file) && scans !== undefined
-        ? { outcome: takeStudy(file, provenance, { ...this.#studyPorts(ports), scans }) }
+        ? { outcome: takeStudy(file, provenance, { ...ports, log: this.#log, look: this.#lookAtStudy, scans }) }
         : await take(file, provenance, ports);
     const settling: Promise<void> = outcome
       .then(async (result) => this.#settle(file, result, tally))
@@ -277,43 +279,21 @@ export class WatchedFolder {
 
   /** Its bytes are durable: only now may the file go. */
   async #leave(file: FoundFile, tally: LookTally): Promise<void> {
-    const { studies } = this.#options;
-    if (isStudy(file) && studies?.kind === 'leave') {
-      this.#memory.settle(file.name, file.fingerprint, 'left');
-      return;
-    }
     try {
-      const isGone = await this.#putAway(file);
-      this.#memory.forget(file.name);
+      const put = await this.#puttingAway.put(file, this.#ports.clock.now());
+      if (put === 'stays') this.#memory.settle(file.name, file.fingerprint, 'left');
+      else this.#memory.forget(file.name);
       this.#emptied.took(file.name);
-      if (isGone) await removeNote(file.path);
-      else tally.waiting += 1;
+      if (put === 'changed') tally.waiting += 1;
+      else await removeNote(file.path);
     } catch (error) {
       this.#memory.settle(file.name, file.fingerprint, 'taken');
       tally.cannotPutAway(error);
     }
   }
 
-  async #putAway(file: FoundFile): Promise<boolean> {
-    const { studies } = this.#options;
-    const now = this.#ports.clock.now();
-    if (!isStudy(file)) return await this.#puttingAway.put(file, now);
-    if (studies?.kind !== 'keep') throw new TypeError('a study that is not to be kept');
-    return await this.#puttingAway.putStudy(file, studies.folder, now, async (path) =>
-      fingerprintOfStudy(path, this.#isIgnored, this.#stopping.signal),
-    );
-  }
-
-  #studyPorts(ports: TakePorts): Omit<TakeStudyPorts, 'scans'> {
-    return {
-      ...ports,
-      log: this.#log,
-      look: async (path) => fingerprintOfStudy(path, this.#isIgnored, ports.signal),
-    };
-  }
-
   async #refuse(file: FoundFile, refusal: Extract<Outcome, { kind: 'refused' }>, tally: LookTally): Promise<void> {
-    const { error, lines, scans } = refusal;
+    const { error } = refusal;
     const { code } = error;
     tally.refused += 1;
     this.#batch?.refused();
@@ -326,16 +306,10 @@ export class WatchedFolder {
     if (isDefect) this.#log.error('unexpected failure', { reason: String(error.cause) });
     // A defect of the hub says nothing about the file: another version may take it.
     const fingerprint = isDefect ? undefined : file.fingerprint;
-    const at = this.#ports.clock.now();
-    try {
-      for (const [scan, about] of scans ?? [])
-        await writeNote(join(file.path, scan), { about: 'scan', lines: about, fingerprint: undefined, at });
-      await writeNote(file.path, { about: isStudy(file) ? 'study' : 'file', lines, fingerprint, at });
-    } catch {
-      // Nobody can be told beside the file; the counts and the log say it.
+    await writeNotes(file, refusal, fingerprint, this.#ports.clock.now()).catch(() => {
       tally.denied += 1;
       this.#memory.settle(file.name, file.fingerprint, 'unnoted');
-    }
+    });
   }
 
   #endLook(tally: LookTally): void {

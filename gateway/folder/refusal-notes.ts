@@ -1,0 +1,22 @@
+/** The notes of one refusal: beside the file, or beside a study folder and beside each of its scans that was not taken. */
+import { join } from 'node:path';
+import { writeNote } from './error-note.ts';
+import type { FoundFile } from './found-file.ts';
+import { isStudy } from './found-study.ts';
+import type { Outcome } from './take.ts';
+
+/**
+ * @param fingerprint - undefined: the next start of the hub tries the file again
+ * @throws the file system's error; then some of them may be written
+ */
+export async function writeNotes(
+  file: FoundFile,
+  { lines, scans }: Extract<Outcome, { kind: 'refused' }>,
+  fingerprint: string | undefined,
+  at: Date,
+): Promise<void> {
+  for (const [scan, about] of scans ?? [])
+    await writeNote(join(file.path, scan), { about: 'scan', lines: about, fingerprint: undefined, at });
+  // Last: it is by this one that the hub knows that it has tried.
+  await writeNote(file.path, { about: isStudy(file) ? 'study' : 'file', lines, fingerprint, at });
+}
