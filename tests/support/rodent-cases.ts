@@ -118,7 +118,7 @@ function missing(): never {
 }
 
 /** As if the header said another size. */
-export function scaled(volume: Volume, factor: number): Volume {
+function scaled(volume: Volume, factor: number): Volume {
   const [x, y, z] = volume.spacingMm;
   return {
     ...volume,
