@@ -1,6 +1,6 @@
 /**
- * The reference pages that follow from tables in the code: docs/events.md, docs/errors.md, docs/metrics.md. Run it to write them;
- * a test compares the files with what this makes, so a page cannot say something else than the code.
+ * The reference pages that follow from tables in the code: docs/events.md, docs/errors.md, docs/metrics.md,
+ * docs/asyncapi.yaml, docs/openapi-partner.json. Run it to write them; a test compares the files with what this makes, so a page cannot say something else than the code.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,8 @@ import { ERRORS } from '../core/errors.ts';
 import { EVENTS, type EventType, wireType } from '../core/events.ts';
 import type { MetricDefinition, Metrics } from '../core/ports.ts';
 import { deliveryMetrics } from '../connectors/metrics.ts';
+import { partnerApiDocument } from '../connectors/partner-api/router.ts';
+import { webhookMetrics } from '../connectors/webhook/metrics.ts';
 import { gatewayMetrics } from '../gateway/metrics.ts';
 import { busMetrics, kafkaMetrics } from '../platform/bus/metrics.ts';
 import { storeMetrics } from '../platform/store/metrics.ts';
@@ -16,11 +18,14 @@ import { ledgerMetrics } from '../platform/ledger/metrics.ts';
 import { threadsEnded } from '../platform/threads/metrics.ts';
 import { processorMetrics } from '../processors/metrics.ts';
 import { routerMetrics } from '../routers/metrics.ts';
+import { asyncApiDocument } from './asyncapi.ts';
 
 export const PAGES: Readonly<Record<string, () => string>> = {
   'docs/metrics.md': metricsPage,
   'docs/events.md': eventsPage,
   'docs/errors.md': errorsPage,
+  'docs/asyncapi.yaml': asyncApiDocument,
+  'docs/openapi-partner.json': partnerOpenApi,
 };
 
 function eventsPage(): string {
@@ -69,6 +74,11 @@ This page is written by \`scripts/reference-pages.ts\` from \`core/errors.ts\`.
 | --- | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 `;
+}
+
+/** As `/partner/v1/openapi.json` answers it. */
+function partnerOpenApi(): string {
+  return `${JSON.stringify(partnerApiDocument(), undefined, 2)}\n`;
 }
 
 function metricsPage(): string {
@@ -120,6 +130,7 @@ function definedMetrics(): readonly { readonly kind: string; readonly definition
   routerMetrics(registry);
   processorMetrics(registry);
   deliveryMetrics(registry);
+  webhookMetrics(registry);
   threadsEnded(registry);
   return noted;
 }

@@ -17,11 +17,10 @@ export interface AccountPorts {
 }
 
 export function accountOperations(ports: AccountPorts): readonly PartnerOperation[] {
-  const { ledger, clock } = ports;
   const mayHave = (
     partner: Partner,
     { route, releasedAtMs }: { readonly route: string; readonly releasedAtMs: number },
-  ) => withheld(partner, { route, atMs: releasedAtMs }, clock.now().getTime()) === undefined;
+  ) => withheld(partner, { route, atMs: releasedAtMs }, ports.clock.now().getTime()) === undefined;
 
   return [
     partnerOperation({
@@ -51,7 +50,7 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
       handle: async ({ query: { limit, before }, caller: { partner } }) => {
         if (before !== undefined && !/^\d{1,15}$/.test(before))
           throw new HubError('request.invalid', { detail: 'query.before' });
-        const rows = await ledger.partners.releases(partner.name, {
+        const rows = await ports.ledger.partners.releases(partner.name, {
           limit: limit + 1,
           ...(before === undefined ? {} : { before }),
         });
@@ -76,7 +75,7 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
       query: shapes.pageQuery.extend({ state: shapes.deliveryState.optional() }),
       answer: shapes.listOf(shapes.delivery),
       handle: async ({ query: { limit, before, state }, caller: { partner } }) => {
-        const rows = await ledger.partners.deliveries(partner.name, {
+        const rows = await ports.ledger.partners.deliveries(partner.name, {
           limit: limit + 1,
           ...(before === undefined ? {} : { before }),
           ...(state === undefined ? {} : { state }),
@@ -95,7 +94,7 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
       params: shapes.deliveryParams,
       answer: shapes.deliveryWithAttempts,
       handle: async ({ params: { deliveryId }, caller: { partner } }) => {
-        const row = await ledger.partners.delivery(partner.name, deliveryId);
+        const row = await ports.ledger.partners.delivery(partner.name, deliveryId);
         if (row === undefined || !mayHave(partner, row)) throw new HubError('resource.not-found');
         return showDelivery(row);
       },
@@ -105,7 +104,10 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
       summary: 'Tokens of the partner, without their secrets',
       answer: z.object({ items: z.array(shapes.token) }),
       handle: async ({ caller: { partner } }) => ({
-        items: (await ledger.tokens.ofPartner(partner.name)).map((row) => ({ ...row, scopes: [...scopesOf(row)] })),
+        items: (await ports.ledger.tokens.ofPartner(partner.name)).map((row) => ({
+          ...row,
+          scopes: [...scopesOf(row)],
+        })),
       }),
     }),
     partnerOperation({
@@ -126,12 +128,12 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
           });
         }
         const minted = ports.mintToken();
-        const now = clock.now();
+        const now = ports.clock.now();
         const row = {
           ...{ tokenId: minted.tokenId, scopes: scopesOf(old), createdAt: now.toISOString() },
           ...(old.expiresAt === undefined ? {} : { expiresAt: old.expiresAt }),
         };
-        const replaced = await ledger.tokens.replace(
+        const replaced = await ports.ledger.tokens.replace(
           tokenId,
           { ...row, role: 'partner', partner: partner.name, secretSha256: minted.secretSha256 },
           new Date(now.getTime() + overlapSeconds * 1_000),
@@ -148,7 +150,7 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
       answer: z.object({ tokenId: z.string(), revoked: z.literal(true) }),
       handle: async ({ params: { tokenId }, caller: { partner } }) => {
         await tokenOf(partner.name, tokenId);
-        if (!(await ledger.tokens.revoke(tokenId))) throw new HubError('resource.not-found');
+        if (!(await ports.ledger.tokens.revoke(tokenId))) throw new HubError('resource.not-found');
         return { tokenId, revoked: true as const };
       },
     }),
@@ -156,7 +158,7 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
 
   /** @throws {HubError} `resource.not-found` also when it is another's */
   async function tokenOf(partner: string, tokenId: string): Promise<TokenRow> {
-    const found = (await ledger.tokens.ofPartner(partner)).find((row) => row.tokenId === tokenId);
+    const found = (await ports.ledger.tokens.ofPartner(partner)).find((row) => row.tokenId === tokenId);
     if (found === undefined) throw new HubError('resource.not-found');
     return found;
   }

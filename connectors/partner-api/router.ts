@@ -14,7 +14,7 @@ import type { PartnerDirectory } from './directory.ts';
 import { createPartnerDoor, type DoorPorts, type PartnerDoor } from './door.ts';
 import type { PartnerOperation } from './operation.ts';
 import { createReleasedInstances } from './released-instances.ts';
-import { webhookOperations } from './webhook-operations.ts';
+import { webhookOperations, type WebhookPorts } from './webhook-operations.ts';
 
 /** Which instances there are for whoever asks; as WADO-RS wants to know it. */
 export type InstancesFor = (
@@ -58,8 +58,34 @@ const BODY_LIMIT = '64kb';
 const MAX_RETRIEVALS = 16;
 const STOW_PATHS = ['/studies', '/studies/:study'];
 
-/** The description, which is of no hub in particular. */
-export function partnerApiDocument(operations: readonly PartnerOperation[]): Record<string, unknown> {
+/** The description, which is of no hub in particular: as `/partner/v1/openapi.json` answers it. */
+export function partnerApiDocument(): Record<string, unknown> {
+  return describe(operationsOf(NO_PORTS));
+}
+
+function operationsOf(ports: AccountPorts & WebhookPorts): readonly PartnerOperation[] {
+  return [...accountOperations(ports), ...webhookOperations(ports)];
+}
+
+/** For a description alone: nothing is performed. */
+const NO_PORTS: AccountPorts & WebhookPorts = {
+  get ledger(): never {
+    throw new TypeError('nothing is performed here');
+  },
+  get places(): never {
+    throw new TypeError('nothing is performed here');
+  },
+  get keys(): never {
+    throw new TypeError('nothing is performed here');
+  },
+  get mintToken(): never {
+    throw new TypeError('nothing is performed here');
+  },
+  clock: { now: () => new Date(0) },
+  hubName: '',
+};
+
+function describe(operations: readonly PartnerOperation[]): Record<string, unknown> {
   return openApi({
     title: 'Imaging hub, for partners',
     description:
@@ -95,12 +121,12 @@ export function createPartnerApi(ports: PartnerApiPorts, options: PartnerApiOpti
       ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     },
   );
-  const operations = [
-    ...accountOperations({ ledger, clock, hubName: options.hubName, mintToken: ports.mintToken }),
-    ...webhookOperations({ ledger, places, clock, keys: createKeyBox(options.webhooksKey) }),
-  ];
+  const operations = operationsOf({
+    ...{ ledger, places, clock, hubName: options.hubName, mintToken: ports.mintToken },
+    keys: createKeyBox(options.webhooksKey),
+  });
   const released = createReleasedInstances({ ledger, clock });
-  const document = partnerApiDocument(operations);
+  const document = describe(operations);
 
   const router = Router();
   router.get('/openapi.json', (_request, response) => {

@@ -23,10 +23,8 @@ export interface WebhookPorts {
 const tag = 'webhooks';
 
 export function webhookOperations(ports: WebhookPorts): readonly PartnerOperation[] {
-  const { keys, places, clock } = ports;
-  const { webhooks } = ports.ledger;
   const get = async (partner: string, webhookId: string) => {
-    const row = await webhooks.get(partner, webhookId);
+    const row = await ports.ledger.webhooks.get(partner, webhookId);
     if (row === undefined) throw new HubError('resource.not-found');
     return row;
   };
@@ -39,7 +37,9 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       ...{ method: 'get', path: '/webhooks', tag, scope: 'webhooks:read' },
       summary: 'Webhooks of the partner',
       answer: z.object({ items: z.array(shapes.webhook) }),
-      handle: async ({ caller }) => ({ items: (await webhooks.list(caller.partner.name)).map(shapes.showWebhook) }),
+      handle: async ({ caller }) => ({
+        items: (await ports.ledger.webhooks.list(caller.partner.name)).map(shapes.showWebhook),
+      }),
     }),
     partnerOperation({
       ...{ method: 'post', path: '/webhooks', tag, scope: 'webhooks:write', status: 201, audit: 'webhook.create' },
@@ -52,10 +52,10 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       handle: async ({ body: { url, description, types, ordered, after, from }, caller: { partner } }) => {
         await requireCallable(partner, url);
         const webhookId = randomUUID();
-        const { secret, kept } = keys.make(webhookId);
+        const { secret, kept } = ports.keys.make(webhookId);
         const position =
-          after === undefined && from === undefined ? undefined : await places.find(partner, { after, from });
-        const made = await webhooks.create(
+          after === undefined && from === undefined ? undefined : await ports.places.find(partner, { after, from });
+        const made = await ports.ledger.webhooks.create(
           {
             ...{ webhookId, partner: partner.name, url: normal(url), ordered, secret: kept },
             ...(description === undefined ? {} : { description }),
@@ -87,7 +87,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
         if (body.url !== undefined) await requireCallable(partner, body.url);
         const { url, description, types, ordered, enabled } = body;
         orNotFound(
-          await webhooks.change(partner.name, webhookId, {
+          await ports.ledger.webhooks.change(partner.name, webhookId, {
             ...(url === undefined ? {} : { url: normal(url) }),
             ...(description === undefined ? {} : { description }),
             ...(types === undefined ? {} : { types }),
@@ -104,7 +104,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       params: shapes.webhookParams,
       answer: z.object({ webhookId: z.uuid(), deleted: z.literal(true) }),
       handle: async ({ params: { webhookId }, caller }) => {
-        orNotFound(await webhooks.remove(caller.partner.name, webhookId));
+        orNotFound(await ports.ledger.webhooks.remove(caller.partner.name, webhookId));
         return { webhookId, deleted: true as const };
       },
     }),
@@ -116,9 +116,9 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       body: shapes.rotation,
       answer: shapes.createdWebhook,
       handle: async ({ params: { webhookId }, body, caller: { partner } }) => {
-        const { secret, kept } = keys.make(webhookId);
-        const until = new Date(clock.now().getTime() + body.overlapSeconds * 1_000);
-        orNotFound(await webhooks.rotate(partner.name, webhookId, kept, until));
+        const { secret, kept } = ports.keys.make(webhookId);
+        const until = new Date(ports.clock.now().getTime() + body.overlapSeconds * 1_000);
+        orNotFound(await ports.ledger.webhooks.rotate(partner.name, webhookId, kept, until));
         return { ...shapes.showWebhook(await get(partner.name, webhookId)), secret };
       },
     }),
@@ -132,7 +132,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
         const { state } = await get(partner.name, webhookId);
         if (state === 'disabled') throw new HubError('resource.conflict', { detail: 'the webhook is disabled' });
         const messageId = randomUUID();
-        orNotFound(await webhooks.test(partner.name, webhookId, messageId, TEST_EVENT));
+        orNotFound(await ports.ledger.webhooks.test(partner.name, webhookId, messageId, TEST_EVENT));
         return { messageId };
       },
     }),
@@ -144,7 +144,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       answer: shapes.listOf(shapes.message),
       handle: async ({ params: { webhookId }, query: { state, before, limit }, caller: { partner } }) => {
         await get(partner.name, webhookId);
-        const rows = await webhooks.messages(partner.name, webhookId, {
+        const rows = await ports.ledger.webhooks.messages(partner.name, webhookId, {
           limit: limit + 1,
           ...(before === undefined ? {} : { before }),
           ...(state === undefined ? {} : { state }),
@@ -158,7 +158,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       params: shapes.messageParams,
       answer: shapes.messageWithAttempts,
       handle: async ({ params: { webhookId, messageId }, caller: { partner } }) => {
-        const row = await webhooks.message(partner.name, webhookId, messageId);
+        const row = await ports.ledger.webhooks.message(partner.name, webhookId, messageId);
         if (row === undefined) throw new HubError('resource.not-found');
         return shapes.showMessage(row);
       },
@@ -171,7 +171,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       params: shapes.messageParams,
       answer: z.object({ messageId: z.uuid() }),
       handle: async ({ params: { webhookId, messageId }, caller: { partner } }) => {
-        orNotFound(await webhooks.redeliver(partner.name, webhookId, messageId));
+        orNotFound(await ports.ledger.webhooks.redeliver(partner.name, webhookId, messageId));
         return { messageId };
       },
     }),
@@ -183,7 +183,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       body: shapes.redelivery,
       answer: z.object({ messages: z.int().min(0) }),
       handle: async ({ params: { webhookId }, body: { since, states }, caller: { partner } }) => {
-        const messages = await webhooks.redeliverSince(partner.name, webhookId, new Date(since), states);
+        const messages = await ports.ledger.webhooks.redeliverSince(partner.name, webhookId, new Date(since), states);
         if (messages === undefined) throw new HubError('resource.not-found');
         return { messages };
       },
