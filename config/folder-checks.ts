@@ -9,7 +9,7 @@ interface Watched {
   readonly at: readonly PropertyKey[];
   readonly name: string | undefined;
   readonly path: string;
-  /** Undefined: taken files are deleted. */
+  /** Undefined: nothing that was taken is kept. */
   readonly kept: string | undefined;
 }
 
@@ -89,7 +89,10 @@ function watchedIn(raw: unknown): readonly Watched[] {
   return entriesAt(raw, LIST).flatMap(({ index, name, value }) => {
     const { path, keepIn, whenTaken } = value;
     if (typeof path !== 'string') return [];
-    const kept = whenTaken === 'delete' ? undefined : keptIn(path, typeof keepIn === 'string' ? keepIn : KEPT_IN);
+    // Studies of ParaVision are kept where files are deleted, unless they are to stay.
+    const studies = valueAt(value, ['paravision', 'whenTaken']) ?? 'keep';
+    const keepsNothing = whenTaken === 'delete' && studies !== 'keep';
+    const kept = keepsNothing ? undefined : keptIn(path, typeof keepIn === 'string' ? keepIn : KEPT_IN);
     return [{ at: [...LIST, index], name, path: resolve(path), kept }];
   });
 }

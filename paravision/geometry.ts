@@ -28,11 +28,6 @@ export interface Plane {
   readonly y: Vector;
 }
 
-/** Planes of one direction, one behind the other. */
-export interface Stack {
-  readonly spacingMm: number | undefined;
-}
-
 /** One side of a picture. */
 const MAX_SIDE = 65_535;
 /** A kilometre: more than any magnet is wide. */

@@ -49,7 +49,7 @@ export function uidsOf(parameters: Parameters, place: Place): Uids {
 }
 
 /** PS3.5 Section B.2: `2.25.` and the decimal of 128 bits, here of a digest. */
-export function derivedUid(...parts: readonly string[]): string {
+function derivedUid(...parts: readonly string[]): string {
   const digest = createHash('sha256')
     .update(JSON.stringify(['paravision', ...parts]))
     .digest('hex');

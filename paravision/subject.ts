@@ -41,7 +41,7 @@ export function subjectAttributes(parameters: Parameters): Attributes {
 }
 
 /** `Biped`, `Quadruped`, `Phantom`, `Other`, `OtherAnimal`; empty where nobody asked (ParaVision 5). */
-export function subjectType(parameters: Parameters): string {
+function subjectType(parameters: Parameters): string {
   return parameters.text('VisuSubjectType') ?? parameters.text('SUBJECT_type') ?? '';
 }
 

@@ -35,6 +35,16 @@ describe('gateway.folders', () => {
     expect(folder?.ignore).to.include.members(['Thumbs.db', '*.part', '.*']);
   });
 
+  it('keeps ParaVision studies where taken files are kept, also where those are deleted, unless told otherwise', () => {
+    const studies = (over: Readonly<Record<string, unknown>>) =>
+      load({ gateway: { folders: [{ name: 'pv', path: './in', ...over }] } }).config?.gateway.folders[0]?.studies;
+
+    expect(studies({})).to.deep.equal({ kind: 'keep', folder: resolve('in/done') });
+    expect(studies({ whenTaken: 'delete', keepIn: 'old' })).to.deep.equal({ kind: 'keep', folder: resolve('in/old') });
+    expect(studies({ paravision: { whenTaken: 'leave' } })).to.deep.equal({ kind: 'leave' });
+    expect(studies({ paravision: { whenTaken: 'ignore' } })).to.equal(undefined);
+  });
+
   it('keeps taken files where it is told, or keeps none', () => {
     const { config } = load({
       gateway: {
