@@ -70,6 +70,8 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   { name: 'main.ts', mayImport: ['core', 'cli'] },
+  // Examples for others: they stand alone, as whoever copies them needs them.
+  { name: 'docs', mayImport: [] },
   { name: 'tests', mayImport: 'any' },
   { name: 'bench', mayImport: 'any' },
   { name: 'scripts', mayImport: [...WIRED, 'shapes.ts'] },
