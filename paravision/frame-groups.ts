@@ -57,13 +57,9 @@ export class FrameOrder {
     });
   }
 
-  /**
-   * Which element of a parameter a frame has.
-   *
-   * @param count - of its elements
-   * @throws {HubError} `paravision.parameters-unreadable` when there is none for the frame
-   */
-  elementOf(name: string, count: number, frame: number): number {
+  /** Which element of a parameter a frame has, if any. @param count - of its elements */
+  find(name: string, count: number, frame: number): number | undefined {
+    if (count === 1) return 0;
     const indices = this.indicesOf(frame);
     let element: number | undefined;
     let stride = 1;
@@ -74,14 +70,18 @@ export class FrameOrder {
       stride *= length;
     });
     element ??= this.#withoutGroup(count, frame, indices);
-    if (element === undefined || element >= count)
-      throw this.#parameters.wrong(name, `${name} has no value for frame ${String(frame + 1)}`);
-    return element;
+    return element !== undefined && element < count ? element : undefined;
   }
 
-  /** One for all frames, one for each, or (ParaVision 5, which names no dependents of a single slice) one a slice. */
+  /** As `find`. @throws {HubError} `paravision.parameters-unreadable` when there is none for the frame */
+  elementOf(name: string, count: number, frame: number): number {
+    const element = this.find(name, count, frame);
+    if (element !== undefined) return element;
+    throw this.#parameters.wrong(name, `${name} has no value for frame ${String(frame + 1)}`);
+  }
+
+  /** One for each frame, or (ParaVision 5, which names no dependents of a single slice) one a slice. */
   #withoutGroup(count: number, frame: number, indices: readonly number[]): number | undefined {
-    if (count === 1) return 0;
     if (count === this.#described) return frame % this.#described;
     const slices = this.groups.findIndex(({ id, length }) => id === 'FG_SLICE' && length === count);
     return slices < 0 ? undefined : indices[slices];

@@ -89,14 +89,9 @@ export class Reconstruction {
     return undefined;
   }
 
-  /** As `FrameOrder.elementOf`, and the first element where that finds none. */
+  /** As `FrameOrder.find`, and the first element where that finds none. */
   elementOr(name: string, count: number, frame: number): number {
-    try {
-      return this.order.elementOf(name, count, frame);
-    } catch (error) {
-      if (error instanceof HubError) return 0;
-      throw error;
-    }
+    return this.order.find(name, count, frame) ?? 0;
   }
 
   /** The stored values of one plane, in their own word type. @param source - `2dseq` */
