@@ -2,8 +2,6 @@
  * What quality control measured in earlier scans of the same scanner and protocol, and which of them a new one is held
  * against. Rows hold keyed digests, numbers and UIDs: no name, no date of a patient, no text of a header.
  */
-import type { Page } from '../ledger.ts';
-
 /** One scan as the step that measured it writes it down, with its result; see `StepResult`. */
 export interface QcScan {
   /** The same scan measured again, by another route or after a retry, has the same one. */
@@ -45,15 +43,16 @@ export interface PastQuestion {
 export interface QcHistoryLedger {
   /** Accepted scans, newest first, each in its latest revision. */
   past(question: PastQuestion): Promise<readonly PastScan[]>;
-  list(
-    page: Page & {
-      readonly accepted?: boolean;
-      readonly verdict?: string;
-      readonly study?: string;
-      readonly protocol?: string;
-      readonly scanner?: string;
-    },
-  ): Promise<readonly QcHistoryRow[]>;
+  list(page: {
+    readonly limit: number;
+    /** `qualityId` of the last row of the page before. */
+    readonly before?: string;
+    readonly accepted?: boolean;
+    readonly verdict?: string;
+    readonly study?: string;
+    readonly protocol?: string;
+    readonly scanner?: string;
+  }): Promise<readonly QcHistoryRow[]>;
   get(qualityId: string): Promise<QcHistoryRow | undefined>;
   /** A person's decision: whether later scans are held against this one. False: there is no such scan. */
   decide(qualityId: string, accepted: boolean): Promise<boolean>;

@@ -2,7 +2,7 @@
 import type { Grid } from './grid.ts';
 import { centred, spectrum } from './fourier.ts';
 import { artefactsIn, inside, type Regions } from './head-mask.ts';
-import { median, quantile, quantileOf, robustDeviation, sorted } from './statistics.ts';
+import { median, quantileOf, robustDeviation, sorted } from './statistics.ts';
 
 /** Share of the air that holds structured signal (Mortamet et al. 2009): 0 is clean. */
 export function artefactFraction(grid: Grid, { air, airVoxels }: Regions): number {
@@ -82,7 +82,7 @@ const logDensity = (u: number, freedom: number): number =>
   (freedom / 2 - 1) * Math.log(u) - u / 2 - (freedom / 2) * Math.LN2 - logGamma(freedom / 2);
 
 /** Likeliest degrees of freedom, place and scale, by Nelder and Mead's simplex on a thousand quantiles. */
-export function fitChiSquare(ordered: Float64Array): ChiSquare {
+function fitChiSquare(ordered: Float64Array): ChiSquare {
   const values = Float64Array.from({ length: 1_000 }, (_, i) => quantileOf(ordered, (i + 0.5) / 1_000));
   const least = values[0] ?? 0;
   const variance = values.reduce((sum, value) => sum + (value - median(values)) ** 2, 0) / values.length;
@@ -151,6 +151,8 @@ export function logGamma(x: number): number {
 
 /** Lines of air that a mean needs. */
 const MIN_LINE = 8;
+/** Lines on each side that one is compared with. */
+const NEAR = 6;
 
 /**
  * Lines of radio frequency interference ("zipper"): how far the brightest column or row of the air stands out from the
@@ -170,18 +172,20 @@ export function interference({ data, dims: [nx, ny, nz] }: Grid, { air }: Region
         counts[1][j] = (counts[1][j] ?? 0) + 1;
       }
   const lines = (axis: 0 | 1): number | undefined => {
-    // The mean of a short line scatters more: what counts is its distance in its own standard errors.
-    const means: number[] = [];
-    const weights: number[] = [];
-    sums[axis].forEach((sum, line) => {
+    const means = Array.from(sums[axis], (sum, line) => {
       const count = counts[axis][line] ?? 0;
-      if (count < MIN_LINE * nz) return;
-      means.push(sum / count);
-      weights.push(Math.sqrt(count));
+      return count < MIN_LINE * nz ? undefined : { value: sum / count, weight: Math.sqrt(count) };
     });
-    if (means.length < 2 * MIN_LINE) return undefined;
-    const middle = median(means);
-    const distances = means.map((value, i) => (value - middle) * (weights[i] ?? 0));
+    if (means.filter((line) => line !== undefined).length < 2 * MIN_LINE) return undefined;
+    // Against its neighbours: what leaks out of the object is bright over many lines. In its own standard errors: the mean
+    // of a short line scatters more.
+    const distances = means.flatMap((line, at) => {
+      if (line === undefined) return [];
+      const near = means.slice(Math.max(0, at - NEAR), at + NEAR + 1);
+      const values = near.flatMap((other) => (other === undefined ? [] : [other.value]));
+      return values.length < NEAR ? [] : [(line.value - median(values)) * line.weight];
+    });
+    if (distances.length < MIN_LINE) return undefined;
     const spread = robustDeviation(distances, 0);
     return spread > 0 ? Math.max(...distances) / spread : undefined;
   };
@@ -216,9 +220,3 @@ export function spectralSpike(grid: Grid): number | undefined {
   return highest > 0 ? highest : undefined;
 }
 const SLICES_LOOKED_AT = 9;
-
-/** Middle and spread of the air, for a picture of it. */
-export function airWindow({ data }: Grid, { air, airVoxels }: Regions): readonly [number, number] {
-  const values = inside(data, air, airVoxels);
-  return [0, quantile(values, 0.999)];
-}

@@ -6,7 +6,7 @@ import { correlation, lineThrough, mean, median, quantile, robustDeviation, stan
 import { tensorFitter } from './tensor.ts';
 
 /** In s/mm²: less is no weighting; some vendors give the b = 0 a little for crushing. */
-export const B0_BELOW = 50;
+const B0_BELOW = 50;
 /** b-values of one shell differ by no more than this share (gradients and imaging add a little). */
 const SHELL_TOLERANCE = 0.05;
 /** Degrees between two directions that are the same one. */
@@ -307,7 +307,7 @@ function medianOfRows(rows: Float32Array, length: number, chosen: readonly numbe
 }
 
 /** Where the regularised lower incomplete gamma function of `shape` is `p`; by halving. */
-export function gammaQuantile(shape: number, p: number): number {
+function gammaQuantile(shape: number, p: number): number {
   let low = 0;
   let high = shape + 20 * Math.sqrt(shape) + 20;
   for (let round = 0; round < 80; round++) {

@@ -87,9 +87,28 @@ function enlarged(mask: Uint8Array, [cx, cy]: Dims, [nx, ny, nz]: Dims, factor: 
 }
 
 /** The object: above Otsu's threshold of the square root, in which a surface coil's far side is not lost; one piece, filled. */
-function headMask({ data, dims }: Grid): Uint8Array {
+function headMask(grid: Grid): Uint8Array {
+  const { data, dims } = grid;
   const threshold = headThreshold(data);
-  const bright = Uint8Array.from(data, (value) => (value > threshold ? 1 : 0));
+  const certain = solidAbove(grid, threshold);
+  // The far side of a coil is darker than half of the near side and still no air: what counts is the noise.
+  const around = dilated(certain, dims, MARGIN);
+  const air = inside(data, around, around.length - countOf(around), 0).filter((value) => value !== 0);
+  if (air.length < MIN_AIR) return certain;
+  const middle = median(air);
+  const floor = Math.max(middle + NOISE_REACH * robustDeviation(air, middle), LEAST * threshold);
+  return floor < threshold ? solidAbove(grid, floor) : certain;
+}
+
+const MIN_AIR = 1_000;
+/** In robust standard deviations of the air: noise itself does not reach there, and a ghost is one. */
+const NOISE_REACH = 8;
+/** Of Otsu's threshold: further down there is more artefact than object. */
+const LEAST = 0.3;
+
+function solidAbove({ data, dims }: Grid, threshold: number): Uint8Array {
+  const bright = new Uint8Array(data.length);
+  for (let voxel = 0; voxel < bright.length; voxel++) if ((data[voxel] ?? 0) > threshold) bright[voxel] = 1;
   // One slice, or a few voxels: nothing to open.
   const solid = Math.min(dims[0], dims[1]) >= 16 ? dilated(eroded(bright, dims, 1), dims, 1) : bright;
   return filledBySlice(closed(largestPiece(solid, dims), dims, 2), dims);

@@ -22,7 +22,7 @@ export interface FitMeasures {
 }
 
 /** What tissue, fluid or a tube has between 3 and 11.7 T, in ms. */
-export const PHYSICAL = { t2: [5, 500], t1: [50, 5_000] } as const;
+const PHYSICAL = { t2: [5, 500], t1: [50, 5_000] } as const;
 /** Echoes, times or values that a fit of so many unknowns needs. */
 const MIN_ECHOES = 3;
 const MIN_INVERSIONS = 4;

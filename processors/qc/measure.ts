@@ -153,7 +153,7 @@ function averageSnrChang(volume: Volume, mode: Scan['mode']): number | undefined
 }
 
 /** AIDAqc takes the second axis for phase encoding; a header that says ROW is believed. */
-export function phaseAxis(volume: Volume): 0 | 1 {
+function phaseAxis(volume: Volume): 0 | 1 {
   return volume.header.string('InPlanePhaseEncodingDirection') === 'ROW' ? 0 : 1;
 }
 

@@ -38,10 +38,6 @@ function passed(mask: Uint8Array, [nx, ny, nz]: Dims, value: 0 | 1, beyond: 0 | 
   return result;
 }
 
-export function opened(mask: Uint8Array, dims: Dims, times = 1): Uint8Array {
-  return dilated(eroded(mask, dims, times), dims, times);
-}
-
 export function closed(mask: Uint8Array, dims: Dims, times = 1): Uint8Array {
   return eroded(dilated(mask, dims, times), dims, times);
 }

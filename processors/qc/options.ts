@@ -50,7 +50,6 @@ const schema = z.strictObject({
 });
 
 export type Limit = z.infer<typeof limit>;
-export type Protocol = z.infer<typeof protocol>;
 export type QcOptions = z.infer<typeof schema>;
 
 /** @param argument - of the step: nothing, or `{ limits: … }` @throws {HubError} `config.invalid` */

@@ -20,10 +20,14 @@ export function standardDeviation(values: Values): number {
 }
 
 export function sorted(values: Values): Float64Array {
+  return thinned(values).sort();
+}
+
+function thinned(values: Values): Float64Array {
   const step = Math.max(1, values.length / SORTED_AT_MOST);
-  const thinned = new Float64Array(Math.floor(values.length / step));
-  for (let i = 0; i < thinned.length; i++) thinned[i] = values[Math.floor(i * step)] ?? 0;
-  return thinned.sort();
+  const some = new Float64Array(Math.floor(values.length / step));
+  for (let i = 0; i < some.length; i++) some[i] = values[Math.floor(i * step)] ?? 0;
+  return some;
 }
 
 /** Linear between neighbours. @param share - 0 … 1 @returns NaN of nothing */
@@ -35,8 +39,44 @@ export function quantileOf(ordered: Float64Array, share: number): number {
   return low + (high - low) * (place - Math.floor(place));
 }
 
+/** Without sorting all of them, where there are many. */
 export function quantile(values: Values, share: number): number {
-  return quantileOf(sorted(values), share);
+  const some = thinned(values);
+  if (some.length < SELECTED_FROM) return quantileOf(some.sort(), share);
+  const place = share * (some.length - 1);
+  const low = smallest(some, Math.floor(place));
+  if (Math.floor(place) === Math.ceil(place)) return low;
+  // What stands behind the place is not smaller: the next one is the least of it.
+  let high = Infinity;
+  for (let i = Math.floor(place) + 1; i < some.length; i++) high = Math.min(high, some[i] ?? Infinity);
+  return low + (high - low) * (place - Math.floor(place));
+}
+
+const SELECTED_FROM = 200;
+
+/** Puts the value of rank `rank` to its place, smaller ones before it, larger ones behind (Hoare's selection). */
+function smallest(values: Float64Array, rank: number): number {
+  let from = 0;
+  let to = values.length - 1;
+  while (from < to) {
+    const pivot = values[(from + to) >> 1] ?? 0;
+    let i = from;
+    let j = to;
+    while (i <= j) {
+      while ((values[i] ?? 0) < pivot) i++;
+      while ((values[j] ?? 0) > pivot) j--;
+      if (i > j) break;
+      const held = values[i] ?? 0;
+      values[i] = values[j] ?? 0;
+      values[j] = held;
+      i++;
+      j--;
+    }
+    if (rank <= j) to = j;
+    else if (rank >= i) from = i;
+    else break;
+  }
+  return values[rank] ?? Number.NaN;
 }
 
 export function median(values: Values): number {

@@ -102,8 +102,12 @@ export function smoothness({ data, dims: [nx, ny, nz] }: Grid, mask: Uint8Array)
   return [along(0), along(1), along(2)];
 }
 
-/** Voxels that the shape of the bias is fitted to, at most. */
-const FIT_AT_MOST = 40_000;
+/** Blocks along each axis that the shape of the bias is fitted to: finer than a coil's field, coarser than anatomy. */
+const BLOCKS = [10, 10, 6] as const;
+const BLOCK_VOXELS = 20;
+/** Of a block: its brighter tissue, whatever bone, fluid and air are in it. */
+const BLOCK_SHARE = 0.75;
+const BLOCKS_NEEDED = 30;
 
 export interface Bias {
   /** Median of the field over its mean: 1 where it is even. */
@@ -113,34 +117,26 @@ export interface Bias {
 }
 
 /**
- * How unevenly the object is lit: a polynomial of the second degree through the logarithm of the mask's signal. Depends
- * on the coil as much as on what goes wrong: to be compared with the same coil only.
+ * How unevenly the object is lit: a polynomial of the second degree through the logarithm of what the brighter tissue of
+ * each block has. Depends on the coil as much as on what goes wrong: to be compared with the same coil only.
  */
-export function biasOf({ data, dims }: Grid, mask: Uint8Array, maskVoxels: number): Bias | undefined {
-  const step = Math.max(1, Math.ceil(maskVoxels / FIT_AT_MOST));
+export function biasOf({ data, dims }: Grid, mask: Uint8Array): Bias | undefined {
+  const blocks = blocksOf(data, mask, dims);
+  if (blocks.length < BLOCKS_NEEDED) return undefined;
   const matrix = Array.from({ length: 10 }, () => Array.from({ length: 10 }, () => 0));
   const right = Array.from({ length: 10 }, () => 0);
-  const rows: (readonly number[])[] = [];
-  let seen = 0;
-  for (let voxel = 0; voxel < mask.length; voxel++) {
-    const value = data[voxel] ?? 0;
-    if (mask[voxel] !== 1 || seen++ % step !== 0 || value <= 0) continue;
-    const row = terms(voxel, dims);
-    rows.push(row);
-    const target = Math.log(value);
+  for (const { row, target } of blocks)
     for (let a = 0; a < 10; a++) {
       right[a] = (right[a] ?? 0) + (row[a] ?? 0) * target;
       const line = matrix[a];
       if (line === undefined) continue;
       for (let b = 0; b < 10; b++) line[b] = (line[b] ?? 0) + (row[a] ?? 0) * (row[b] ?? 0);
     }
-  }
-  if (rows.length < 100) return undefined;
   // Axes of one or two slices leave terms undetermined: a breath of ridge decides for none.
-  matrix.forEach((line, a) => (line[a] = (line[a] ?? 0) + 1e-6 * rows.length));
+  matrix.forEach((line, a) => (line[a] = (line[a] ?? 0) + 1e-4 * blocks.length));
   const weights = solve(matrix, right);
   if (weights === undefined) return undefined;
-  const field = rows.map((row) => Math.exp(row.reduce((sum, term, a) => sum + term * (weights[a] ?? 0), 0)));
+  const field = blocks.map(({ row }) => Math.exp(row.reduce((sum, term, a) => sum + term * (weights[a] ?? 0), 0)));
   const average = mean(field);
   const ordered = sorted(field);
   return {
@@ -149,10 +145,40 @@ export function biasOf({ data, dims }: Grid, mask: Uint8Array, maskVoxels: numbe
   };
 }
 
-function terms(voxel: number, [nx, ny, nz]: Dims): readonly number[] {
-  const x = (2 * (voxel % nx)) / Math.max(1, nx - 1) - 1;
-  const y = (2 * (Math.floor(voxel / nx) % ny)) / Math.max(1, ny - 1) - 1;
-  const z = nz === 1 ? 0 : (2 * Math.floor(voxel / (nx * ny))) / (nz - 1) - 1;
+interface Block {
+  readonly row: readonly number[];
+  /** Logarithm of its brighter tissue. */
+  readonly target: number;
+}
+
+function blocksOf(data: Float32Array, mask: Uint8Array, [nx, ny, nz]: Dims): readonly Block[] {
+  const size = [nx, ny, nz].map((n, axis) => Math.max(1, Math.ceil(n / (BLOCKS[axis] ?? 1))));
+  const [bx = 1, by = 1, bz = 1] = size;
+  const blocks: Block[] = [];
+  for (let k0 = 0; k0 < nz; k0 += bz)
+    for (let j0 = 0; j0 < ny; j0 += by)
+      for (let i0 = 0; i0 < nx; i0 += bx) {
+        const values: number[] = [];
+        for (let k = k0; k < Math.min(nz, k0 + bz); k++)
+          for (let j = j0; j < Math.min(ny, j0 + by); j++)
+            for (let i = i0; i < Math.min(nx, i0 + bx); i++) {
+              const voxel = i + nx * (j + ny * k);
+              if (mask[voxel] === 1) values.push(data[voxel] ?? 0);
+            }
+        const bright = values.length < BLOCK_VOXELS ? 0 : quantile(values, BLOCK_SHARE);
+        if (!(bright > 0)) continue;
+        blocks.push({
+          row: terms([i0 + (bx - 1) / 2, j0 + (by - 1) / 2, k0 + (bz - 1) / 2], [nx, ny, nz]),
+          target: Math.log(bright),
+        });
+      }
+  return blocks;
+}
+
+function terms([i, j, k]: readonly [number, number, number], [nx, ny, nz]: Dims): readonly number[] {
+  const x = (2 * i) / Math.max(1, nx - 1) - 1;
+  const y = (2 * j) / Math.max(1, ny - 1) - 1;
+  const z = nz === 1 ? 0 : (2 * k) / (nz - 1) - 1;
   return [1, x, y, z, x * x, y * y, z * z, x * y, x * z, y * z];
 }
 

@@ -83,14 +83,16 @@ export function judge(evidence: Evidence, options: QcOptions): Judged {
   const limits = limitsFor(options, kind);
   const byLimits = measured === undefined ? [] : limitJudgements(measured, limits);
   const limited = new Set(byLimits.map(({ measure }) => measure));
+  const general = measured === undefined ? [] : generalJudgements(kind, measured);
+  const said = new Set(general.map(({ measure }) => measure));
   const history = measured === undefined ? [] : historyJudgements(kind, measured, past, options);
   const judgements: readonly Judgement[] = [
     ...found.map(({ code, message }) => judgement(code, null, null, SEVERITY[code], message)),
-    ...(measured === undefined ? [] : generalJudgements(kind, measured)),
+    ...general,
     ...protocolJudgements(evidence),
     ...byLimits,
-    // What the site's own limit already says is not said twice.
-    ...history.filter(({ measure }) => !limited.has(measure)),
+    // What was said already is not said twice, unless it is worse than that.
+    ...history.filter(({ measure, severity }) => !limited.has(measure) && !(severity === 'warn' && said.has(measure))),
   ];
   const isHeld =
     [...limits.keys()].some((name) => typeof measured?.measures[name] === 'number') ||
