@@ -3,11 +3,14 @@ import { benchBus } from './bus.ts';
 import { benchCStore, INGEST, LARGE, SMALL } from './c-store.ts';
 import { benchCompletion } from './completion.ts';
 import { benchDeidentify } from './deidentify.ts';
+import { benchDelivery } from './delivery.ts';
+import { benchJourney } from './delivery-journey.ts';
 import { benchFlat } from './flat.ts';
 import { benchMemory } from './memory.ts';
 import { benchProcessing } from './processing.ts';
 import { benchReliability } from './reliability.ts';
 import { benchScale } from './scale.ts';
+import { benchSegment } from './segment.ts';
 import { benchStow } from './stow.ts';
 import { benchSustained } from './sustained.ts';
 import { benchTextDetection } from './text-detection.ts';
@@ -25,8 +28,11 @@ const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<v
   processing: benchProcessing,
   scale: benchScale,
   deidentify: benchDeidentify,
+  delivery: benchDelivery,
+  journey: benchJourney,
   'text-detection': benchTextDetection,
   reliability: benchReliability,
+  segment: benchSegment,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

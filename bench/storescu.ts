@@ -12,7 +12,11 @@ const TIMEOUT_MS = 1_800_000;
  * @returns seconds until the last sender has all its answers
  * @throws {Error} when one instance was not taken
  */
-export async function sendFolders(folder: string, associations: number, receiver: Receiver): Promise<number> {
+export async function sendFolders(
+  folder: string,
+  associations: number,
+  receiver: Pick<Receiver, 'name' | 'aeTitle' | 'port'>,
+): Promise<number> {
   const command = (await dcmtk()).command('storescu');
   const startedMs = performance.now();
   const ends = await Promise.all(
