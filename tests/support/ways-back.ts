@@ -25,7 +25,7 @@ import { silentLog } from './silent-log.ts';
 const CROSSWALK_KEY = new Uint8Array(32).fill(7);
 
 /** A crosswalk as the ledger keeps it. */
-export class MemoryCrosswalk implements CrosswalkLedger {
+class MemoryCrosswalk implements CrosswalkLedger {
   readonly parts: CrosswalkPart[] = [];
   /** SOP and Series Instance UIDs that doors have taken. */
   readonly taken = new Set<string>();
