@@ -4,7 +4,7 @@ import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { type HubApi, withHubApi } from './hub-api.ts';
-import { field, listLines, parseList, parseRow, type Row, shownLines, type Table } from './rows.ts';
+import { cellText, field, listLines, parseList, parseRow, type Row, shownLines, type Table } from './rows.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
 
 const OPTIONS = {
@@ -45,7 +45,7 @@ const PARTS: Readonly<Record<string, Table>> = {
     columns: [
       ['requested', field('requestedAt')],
       ['kind', field('kind')],
-      ['days', ({ from, to }) => (from === undefined ? '' : `${String(from)}-${String(to)}`)],
+      ['days', ({ from, to }) => (from === undefined ? '' : `${cellText(from)}-${cellText(to)}`)],
       ['state', field('state')],
       ['progress', progressOf],
       ['found', field('found')],
@@ -65,7 +65,7 @@ const SAID: Readonly<Record<string, (answer: Row, name: string) => string>> = {
   backfill: (_, name) => `${name} goes through the days; hub pulls show ${name} says how far it is`,
   pause: (_, name) => `${name} asks and fetches nothing until hub pulls resume ${name}`,
   resume: (_, name) => `${name} goes on`,
-  cancel: ({ runs }, name) => `${name}: ${String(runs)} ended; what was fetched stays`,
+  cancel: ({ runs }, name) => `${name}: ${cellText(runs)} ended; what was fetched stays`,
 };
 
 export async function pulls(argv: readonly string[], to: Terminal = terminal): Promise<number> {
@@ -117,6 +117,6 @@ async function ask(api: HubApi, verb: string, name: string, body: unknown): Prom
 /** `day 12 of 366`: what was asked of what is to be asked. */
 function progressOf({ questions, answered, unanswered }: Row): string {
   const done = Number(answered) + Number(unanswered);
-  const missed = Number(unanswered) === 0 ? '' : `, ${String(unanswered)} without an answer`;
-  return `${String(done)} of ${String(questions)} asked${missed}`;
+  const missed = Number(unanswered) === 0 ? '' : `, ${cellText(unanswered)} without an answer`;
+  return `${String(done)} of ${cellText(questions)} asked${missed}`;
 }

@@ -13,7 +13,7 @@ import { MAX_CONTEXTS, type ProposedContext } from '../../peers/dimse/negotiatio
 import type { PullFrom, PullOptions } from './options.ts';
 import { checkEnd, contextFor, identifierOf, PENDING, SYNTAXES } from './retrieval.ts';
 import type { Scope } from './source.ts';
-import { STORAGE_SYNTAXES } from './storage-syntaxes.ts';
+import { STORAGE_SYNTAXES } from './storage-contexts.ts';
 import type { Throttle } from './throttle.ts';
 import { type Watchdog, watchdog } from './watchdog.ts';
 
@@ -23,6 +23,8 @@ const MAX_RESPONSES = 1_000_000;
 const UNTIL_ABORTED_MS = 2 ** 31 - 1;
 /** PS3.7 Annex C: SOP Class not supported */
 const SOP_CLASS_NOT_SUPPORTED = 0x0122;
+/** PS3.4 Table C.4-3: unable to perform sub-operations */
+const NO_SUBOPERATIONS = 0xa702;
 
 export interface GetPorts {
   readonly intake: Intake;
@@ -43,7 +45,16 @@ export async function get(
   ports: GetPorts,
   outer: AbortSignal,
 ): Promise<void> {
-  for (const some of shares(sopClasses)) await getSome(options, from, study, scope, some, ports, outer);
+  const parts = [...shares(sopClasses)];
+  for (const some of parts) {
+    try {
+      await getSome(options, from, study, scope, some, ports, outer);
+    } catch (error) {
+      // That none could be sent says of one part of the SOP classes only that the study has none of them.
+      const isNoneOfThese = error instanceof HubError && error.fields['status'] === NO_SUBOPERATIONS;
+      if (parts.length === 1 || !isNoneOfThese) throw error;
+    }
+  }
 }
 
 async function getSome(

@@ -54,13 +54,7 @@ export async function move(
       const { contextId, transferSyntaxUid } = contextFor(association, STUDY_ROOT_MOVE);
       const query = { messageId: asked.messageId, sopClassUid: STUDY_ROOT_MOVE, priority: options.priority };
       const identifier = encodeIdentifier(identifierOf(study, scope), transferSyntaxUid);
-      const cancel = () => {
-        // Whether it hears it or not: it is not listened to any longer.
-        void association
-          .send(contextId, cancelRequest(asked.messageId))
-          .catch(() => undefined)
-          .finally(() => association.abort());
-      };
+      const cancel = () => association.giveUp(contextId, cancelRequest(asked.messageId));
       dog.signal.addEventListener('abort', cancel, { once: true });
       await association.send(contextId, moveRequest(query, from.moveTo), identifier);
       await untilMoved(association, asked.messageId, dog);

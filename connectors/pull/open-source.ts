@@ -7,6 +7,7 @@ import type { Moves } from './moves.ts';
 import type { PullOptions } from './options.ts';
 import { askByQido } from './search.ts';
 import type { PullSource } from './source.ts';
+import { USUAL_SOP_CLASSES } from './storage-contexts.ts';
 import type { Throttle } from './throttle.ts';
 import { retrieve } from './wado.ts';
 
@@ -35,7 +36,8 @@ export function openSource(options: PullOptions, ports: SourcePorts): PullSource
               ? (await asker.series(study, signal)).map(({ seriesInstanceUid }) => seriesInstanceUid)
               : [scope.seriesInstanceUid];
           const sopClasses = await asker.sopClasses(study, series, signal);
-          await get(options, from, study, scope, sopClasses, ports, signal);
+          const offered = sopClasses.length === 0 ? USUAL_SOP_CLASSES : sopClasses;
+          await get(options, from, study, scope, offered, ports, signal);
         },
       };
     }

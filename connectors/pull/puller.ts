@@ -171,9 +171,9 @@ export class Puller {
   }
 
   async #rest(state: PullerState): Promise<number> {
-    this.#state = state;
     this.#ports.slots.waits(this.name, this.#options.priority, false);
     await this.#halt();
+    this.#state = state;
     return LOOK_MS;
   }
 

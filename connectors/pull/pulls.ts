@@ -29,7 +29,7 @@ export interface Pulls {
 
 /** Studies at once, of all pulls together. */
 const MAX_STUDIES = 16;
-const COMMIT_DELAY_MS = 500;
+const COMMIT_DELAY_MS = 100;
 const BACKLOG_STATES = ['found', 'fetching', 'failed'] as const;
 
 /** @param owner - the same after a restart: it has its leases again at once */
@@ -44,7 +44,7 @@ export function startPulls(options: readonly PullOptions[], ports: PullsPorts, o
     return new Puller(each, { ...ports, log, metrics, slots, source }, owner);
   });
   report(pullers, ports.ledger, metrics);
-  // Each instance that is recorded is a commit: one look for all of half a second.
+  // Each instance that is recorded is a commit: one look for all of a burst.
   let soon: NodeJS.Timeout | undefined;
   const stopListening = ports.ledger.onCommit(() => {
     soon ??= setTimeout(() => {

@@ -13,6 +13,8 @@ const SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN];
 /** PS3.4 Table C.4-1: pending, and pending with optional keys that it does not support. */
 const PENDING = 0xff00;
 const PENDING_UNSUPPORTED_KEYS = 0xff01;
+/** What may have been sent before the peer heard that it is enough. */
+const MAX_LATE = 100_000;
 /** One match is some hundred bytes: a peer that sends more is not believed. */
 const MAX_IDENTIFIER_BYTES = 64 * 1024;
 
@@ -73,8 +75,9 @@ async function matchesFrom(
 ): Promise<Matches> {
   const matches: DataSet[] = [];
   let ignoresKeys = false;
-  /** After the C-CANCEL some more may be on their way, not any number. */
+  /** After the C-CANCEL some more may be on their way, not any number and not for ever. */
   let late = 0;
+  let untilMs = Infinity;
   for (;;) {
     const message = await association.next(timeoutMs);
     const { field, status = 0, messageId } = message.command;
@@ -93,8 +96,12 @@ async function matchesFrom(
       continue;
     }
     late += 1;
-    if (late === 1) await association.send(read.contextId, cancelRequest(read.messageId));
-    if (late > read.limit) throw new HubError('partner.refused', { detail: 'an answer without end' });
+    if (late === 1) {
+      await association.send(read.contextId, cancelRequest(read.messageId));
+      untilMs = performance.now() + timeoutMs;
+    }
+    if (late > MAX_LATE || performance.now() > untilMs)
+      throw new HubError('partner.refused', { detail: 'an answer without end' });
   }
 }
 

@@ -17,6 +17,8 @@ export interface MessageAssociation extends Pick<Negotiated, 'contextIdOf' | 're
   send(contextId: number, command: Buffer, dataSet?: Buffer): Promise<void>;
   /** @throws {HubError} `partner.timeout` when none begins within `timeoutMs`, `partner.unreachable`, `partner.refused` */
   next(timeoutMs: number): Promise<Message>;
+  /** Says that a request is enough and hangs up: nothing that comes is waited for. */
+  giveUp(contextId: number, cancel: Buffer): void;
   /** Ends it in good order, or at least within a few seconds. */
   release(): Promise<void>;
   abort(): void;
@@ -83,6 +85,13 @@ function over(connection: Connection, negotiated: Negotiated, responseMs: number
       } finally {
         connection.destroy();
       }
+    },
+    giveUp: (contextId, cancel) => {
+      // Not `send`: somebody waits for the next message, and of waits there can be one.
+      connection.socket.write(
+        Buffer.concat([dataHeader(contextId, cancel.byteLength, { isCommand: true, isLast: true }), cancel]),
+      );
+      connection.abort();
     },
     abort: () => connection.abort(),
   };

@@ -1,0 +1,128 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { bytesAsSource } from '../../core/bytes-as-source.ts';
+import { readHeader } from '../../core/dicom/part10.ts';
+import { hubWithPulls, IMPATIENT, pulled } from '../connectors/pull/hub-with-pull.ts';
+import { freePort, run, startServer, type RunningServer } from '../support/child-process.ts';
+import type { HubProcess } from '../support/hub-process.ts';
+import { mrInstance, newUid } from '../support/mr-instance.ts';
+import { dcmtk } from '../support/peers.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+describe('a pull from dcmqrscp', function () {
+  this.timeout(60_000);
+  const folder = temporaryFolder();
+  let hub: HubProcess;
+  let server: RunningServer;
+  const study = newUid();
+  const dataSets = new Map<string, string>();
+
+  before(async () => {
+    const tools = await dcmtk();
+    hub = await hubWithPulls([]);
+    const [port, storage] = [await freePort(), join(folder.path, 'archive')];
+    await mkdir(storage, { recursive: true });
+    const config = join(folder.path, 'dcmqrscp.cfg');
+    await writeFile(
+      config,
+      [
+        `NetworkTCPPort = ${port}`,
+        'MaxPDUSize = 16384',
+        'MaxAssociations = 16',
+        'HostTable BEGIN',
+        `hub = (HUB, 127.0.0.1, ${hub.dimsePort})`,
+        'HostTable END',
+        'VendorTable BEGIN',
+        'VendorTable END',
+        'AETable BEGIN',
+        `ARCHIVE ${storage} RW (200, 1024mb) ANY`,
+        'AETable END',
+        '',
+      ].join('\n'),
+    );
+    const answers = async () => {
+      const echo = await run(tools.command('echoscu'), ['-to', '2', '-aec', 'ARCHIVE', '127.0.0.1', String(port)]);
+      return echo.code === 0;
+    };
+    server = await startServer(tools.command('dcmqrscp'), ['-c', config], answers);
+    for (const [index, series] of [newUid(), newUid()].entries()) {
+      for (let n = 0; n < 3; n += 1) {
+        const { sopInstanceUid, part10, dataSet } = mrInstance({
+          ...{ StudyInstanceUID: study, SeriesInstanceUID: series, StudyDate: '20260301', StudyTime: '101010' },
+          ...{ StudyID: '1', SeriesNumber: index + 1, InstanceNumber: n + 1, AccessionNumber: 'ACC-1' },
+        });
+        dataSets.set(sopInstanceUid, Buffer.from(dataSet).toString('base64'));
+        const file = join(folder.path, `${index}-${n}.dcm`);
+        await writeFile(file, part10);
+        const stored = await run(tools.command('storescu'), ['-aec', 'ARCHIVE', '127.0.0.1', String(port), file]);
+        expect(stored.code, stored.stderr).to.equal(0);
+      }
+    }
+    await writeFile(join(folder.path, 'list.csv'), 'patient;accession\nx;ACC-1\ny;ACC-2\n');
+    const dicom = { host: '127.0.0.1', port, aeTitle: 'ARCHIVE', callingAeTitle: 'HUB' };
+    const accessions = { file: join(folder.path, 'list.csv'), column: 'accession' };
+    const { retry } = IMPATIENT;
+    const timeouts = { stall: '10s', settle: '10s' };
+    await hub.configure({
+      pulls: [
+        { name: 'by-move', from: { dicom, retrieve: 'c-move', moveTo: 'HUB' }, query: { accessions }, timeouts, retry },
+        {
+          name: 'by-get',
+          from: { dicom, retrieve: 'c-get' },
+          query: { studyDate: { from: '2026-03-01' } },
+          timeouts,
+          retry,
+        },
+      ],
+      gateway: { dimse: { sources: [{ name: 'somebody', aeTitle: 'SOMEBODY', hosts: ['127.0.0.1'] }] } },
+    });
+    await hub.start();
+  });
+  after(async () => {
+    await hub.remove();
+    await server.stop();
+  });
+
+  async function held(): Promise<number> {
+    const answer = await hub.get(`/api/v1/studies/${study}`);
+    return answer.ok ? ((await answer.json()) as { instances: number }).instances : 0;
+  }
+
+  it('fetches by C-MOVE what a list of accession numbers names, from an archive that is no source', async () => {
+    const done = await pulled(hub, 'by-move');
+
+    // dcmqrscp counts nothing on the level of a series: its instances are counted one by one.
+    expect(done, hub.log()).to.include({
+      state: 'done',
+      questions: 2,
+      answered: 2,
+      found: 1,
+      fetched: 1,
+      instances: 6,
+    });
+    expect(await held()).to.equal(6);
+  });
+
+  it('fetches by C-GET, byte for byte', async () => {
+    await hub.stop();
+    await rm(hub.dataFolder, { recursive: true });
+    await hub.start();
+
+    const done = await pulled(hub, 'by-get');
+
+    expect(done, hub.log()).to.include({ state: 'done', found: 1, fetched: 1, instances: 6 });
+    const out = join(folder.path, 'out');
+    const exported = await hub.command('store', 'export', out);
+    expect(exported.code, exported.stderr).to.equal(0);
+    const files = (await readdir(out, { recursive: true })).filter((name) => name.endsWith('.dcm'));
+    const exportedSets = await Promise.all(
+      files.map(async (name) => {
+        const bytes = await readFile(join(out, name));
+        const { dataSetOffset, dataSet } = await readHeader(bytesAsSource(bytes));
+        return [dataSet.string('SOPInstanceUID'), bytes.subarray(dataSetOffset).toString('base64')] as const;
+      }),
+    );
+    expect(Object.fromEntries(exportedSets)).to.deep.equal(Object.fromEntries(dataSets));
+  });
+});
