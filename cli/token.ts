@@ -1,6 +1,7 @@
 /** `hub token create | list | revoke`: who may use the HTTP doors. */
 import { role as roles } from '../api/shapes.ts';
 import { HubError } from '../core/errors.ts';
+import { PARTNER_SCOPES } from '../core/partners.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
@@ -11,6 +12,11 @@ import { json, type Terminal, terminal } from './terminal.ts';
 const OPTIONS = {
   role: { type: 'string', value: 'ROLE', about: `create: ${roles.options.join(', ')}` },
   partner: { type: 'string', value: 'NAME', about: 'create: the partner, with --role partner' },
+  scopes: {
+    type: 'string',
+    value: 'A,B',
+    about: `create: what a partner may do with it: ${PARTNER_SCOPES.join(', ')}; else all`,
+  },
   expires: { type: 'string', value: 'TIME', about: 'create: when it ends, as 2027-01-31T00:00:00Z; else never' },
   config: CONFIG_OPTION,
   data: DATA_OPTION,
@@ -21,6 +27,7 @@ interface Wanted {
   readonly role?: string | undefined;
   readonly partner?: string | undefined;
   readonly expires?: string | undefined;
+  readonly scopes?: string | undefined;
 }
 
 const TOKENS: Table = {
@@ -79,12 +86,23 @@ function workOf(verb: string, id: string | undefined, wanted: Wanted): (api: Hub
   }
 }
 
-function newToken({ role, partner, expires }: Wanted) {
+function newToken({ role, partner, expires, scopes }: Wanted) {
   if (role === undefined || !roles.safeParse(role).success)
     throw new HubError('command.usage', { detail: `--role ${roles.options.join(', ')}: which?` });
   if ((role === 'partner') !== (partner !== undefined))
     throw new HubError('command.usage', { detail: '--partner NAME belongs to --role partner, and only to it' });
   if (expires !== undefined && Number.isNaN(Date.parse(expires)))
     throw new HubError('command.usage', { detail: `--expires ${expires}: a time like 2027-01-31T00:00:00Z` });
-  return { role, partner, ...(expires === undefined ? {} : { expiresAt: new Date(expires).toISOString() }) };
+  if (scopes !== undefined && role !== 'partner')
+    throw new HubError('command.usage', { detail: '--scopes belongs to --role partner' });
+  const wanted = scopes?.split(',').map((scope) => scope.trim());
+  const unknown = wanted?.find((scope) => !PARTNER_SCOPES.some((known) => known === scope));
+  if (unknown !== undefined)
+    throw new HubError('command.usage', { detail: `no scope ${unknown}: ${PARTNER_SCOPES.join(', ')}` });
+  return {
+    role,
+    partner,
+    ...(expires === undefined ? {} : { expiresAt: new Date(expires).toISOString() }),
+    ...(wanted === undefined ? {} : { scopes: wanted }),
+  };
 }

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { ERRORS } from './errors.ts';
 
-export const PROBLEM_JSON = 'application/problem+json';
+const PROBLEM_JSON = 'application/problem+json';
 
 /** An operation as its reader sees it. The schemas are those that check the request. */
 export interface DescribedOperation {

@@ -62,7 +62,9 @@ describe('docs/asyncapi.yaml', () => {
     );
     const ajv = new Ajv({ strict: false, validateFormats: false });
     ajv.addSchema({ ...document, $id: 'https://hub.example.org/asyncapi' });
-    const validate = ajv.compile({ $ref: 'https://hub.example.org/asyncapi#/components/messages/webhook.hub.webhook.disabled.v1/payload' });
+    const validate = ajv.compile({
+      $ref: 'https://hub.example.org/asyncapi#/components/messages/webhook.hub.webhook.disabled.v1/payload',
+    });
 
     expect([validate({ ...event, data }), validate({ ...event, data: { reason: 'x' } })]).to.deep.equal([true, false]);
   });
