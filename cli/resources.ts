@@ -21,7 +21,7 @@ export interface Resource extends Table {
 }
 
 const DEFAULT_LIMIT = '50';
-export const FILTERS = {
+const FILTERS = {
   state: { type: 'string', value: 'STATE', about: 'only those in this state' },
   destination: { type: 'string', value: 'NAME', about: 'only deliveries to this destination' },
   route: { type: 'string', value: 'NAME', about: 'only deliveries of this route' },

@@ -8,7 +8,7 @@ export interface SeriesOfOrder {
   readonly instances: readonly InstanceItem[];
 }
 
-export function seriesOf({ items }: DeliveryOrder): readonly SeriesOfOrder[] {
+function seriesOf({ items }: DeliveryOrder): readonly SeriesOfOrder[] {
   const series = new Map<string, InstanceItem[]>();
   for (const item of items) {
     if (item.kind !== 'instance') continue;
