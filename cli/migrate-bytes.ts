@@ -7,7 +7,7 @@ import { movedRef, type MovedSegment, packBytes, planMove, uploadRun } from '../
 import { PACKS } from '../gateway/spool/pack-name.ts';
 import type { Row, RowMap } from '../platform/ledger/move/tables.ts';
 import type { OpenStore } from '../platform/store/open.ts';
-import { eachOf } from './several-at-once.ts';
+import { eachOf } from '../core/several-at-once.ts';
 
 /** In the bucket: whose hub is moved there. */
 const MARKS = 'migration/';

@@ -5,7 +5,7 @@ import type { BlobRef, ObjectStore } from '../core/store.ts';
 import { PACKS } from '../gateway/spool/pack-name.ts';
 import { MOVED_TABLES, type RowSide, rowsOf } from '../platform/ledger/move/tables.ts';
 import type { BytesPlan } from './migrate-bytes.ts';
-import { eachOf } from './several-at-once.ts';
+import { eachOf } from '../core/several-at-once.ts';
 
 /** Objects read at once. */
 const READERS = 8;

@@ -1,11 +1,12 @@
 /** `manifest.json` of a study's folder: written last, so that a reader who finds a file in it knows the file is whole. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import * as z from 'zod';
-import { HubError } from '../../core/errors.ts';
-import { syncFolder, writeAtomically } from './atomic-file.ts';
+import { HubError } from '../core/errors.ts';
+import type { DeliveryOrder } from '../core/plugins.ts';
+import type { StudyFile } from './file-layout.ts';
 
 export const MANIFEST = 'manifest.json';
+/** Of a study of 100,000 instances; a longer one is none of ours. */
+export const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
 const file = z.strictObject({
   path: z.string(),
@@ -30,29 +31,22 @@ const manifestSchema = z.strictObject({
   ),
   files: z.array(file),
 });
-type Manifest = z.infer<typeof manifestSchema>;
-export type ManifestFile = z.infer<typeof file>;
+export type Manifest = z.infer<typeof manifestSchema>;
+type ManifestFile = z.infer<typeof file>;
 
 /** Adds a delivery's files to what earlier deliveries of the study brought; a file of the same path takes its place. */
-export async function extendManifest(
-  folder: string,
-  delivery: {
-    readonly deliveryId: string;
-    readonly studyInstanceUid: string;
-    readonly route: string;
-    readonly revision: number;
-    readonly partner?: string;
-  },
-  files: readonly ManifestFile[],
-): Promise<void> {
-  const before = await readManifest(folder);
-  const { deliveryId, revision } = delivery;
-  const route = delivery.partner === undefined ? { route: delivery.route } : {};
+export function extendManifest(
+  before: Manifest | undefined,
+  order: Pick<DeliveryOrder, 'deliveryId' | 'studyInstanceUid' | 'route' | 'revision' | 'partner'>,
+  files: readonly StudyFile[],
+): Manifest {
+  const { deliveryId, revision } = order;
+  const route = order.partner === undefined ? { route: order.route } : {};
   const byPath = new Map((before?.files ?? []).map((each) => [each.path, each]));
-  for (const each of files) byPath.set(each.path, each);
-  const after: Manifest = {
+  for (const each of files) byPath.set(each.path, entryOf(each));
+  return {
     format: 'hub-folder-1',
-    studyInstanceUid: delivery.studyInstanceUid,
+    studyInstanceUid: order.studyInstanceUid,
     revision: Math.max(before?.revision ?? 0, revision),
     deliveries: [
       ...(before?.deliveries ?? []).filter((each) => each.deliveryId !== deliveryId),
@@ -60,23 +54,25 @@ export async function extendManifest(
     ],
     files: [...byPath.values()].sort((one, other) => (one.path < other.path ? -1 : 1)),
   };
-  await writeAtomically(join(folder, MANIFEST), deliveryId, [Buffer.from(`${JSON.stringify(after, undefined, 2)}\n`)]);
-  await syncFolder(folder);
 }
 
-async function readManifest(folder: string): Promise<Manifest | undefined> {
-  let text: string;
-  try {
-    text = await readFile(join(folder, MANIFEST), 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+export function formatManifest(manifest: Manifest): Buffer {
+  return Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`);
+}
+
+/** @throws {HubError} `partner.refused`: somebody's own file of that name must not be written over */
+export function parseManifest(text: string): Manifest {
   const parsed = manifestSchema.safeParse(parseJson(text));
-  // Somebody's own file of that name must not be written over.
   if (!parsed.success)
     throw new HubError('partner.refused', { detail: `${MANIFEST} in the folder was not written by a hub` });
   return parsed.data;
+}
+
+function entryOf({ item, path }: StudyFile): ManifestFile {
+  const { sizeBytes, sha256 } = item;
+  return item.kind === 'instance'
+    ? { path, sizeBytes, sha256, mediaType: 'application/dicom', sopInstanceUid: item.sopInstanceUid }
+    : { path, sizeBytes, sha256, mediaType: item.mediaType };
 }
 
 function parseJson(text: string): unknown {
