@@ -112,7 +112,7 @@ async function segmentAll({ volumes, unusable }: Volumes, order: Order, signal: 
       // One series: the plain names; several: a folder each, numbered, because names of series are free text.
       const folder = volumes.length === 1 ? out : join(out, `series-${String(index + 1)}`);
       await mkdir(folder, { recursive: true });
-      const products = productsOf(outcome.volume, outcome.segmented, order);
+      const products = await productsOf(outcome.volume, outcome.segmented, order);
       for (const [file, bytes] of products) await writeFile(join(folder, file), bytes);
       series.push({ name, ...seriesResult(outcome), files: products.map(([file]) => join(folder, file)) });
     }
@@ -123,17 +123,17 @@ async function segmentAll({ volumes, unusable }: Volumes, order: Order, signal: 
 }
 
 /** `mask.nii.gz` is 1 wherever any label is; `labels.nii.gz` says which. */
-function productsOf(
+async function productsOf(
   volume: Volume,
   segmented: SegmentedVolume,
   { model, withProbability }: Order,
-): readonly (readonly [string, Uint8Array])[] {
+): Promise<readonly (readonly [string, Uint8Array])[]> {
   const { labels, mask, probability } = segmented;
   const outlines = labels.map(({ mask: of, label }) => ({ mask: of, rgb: label.rgb }));
   return [
-    ['mask.nii.gz', maskNifti(volume, mask)],
-    ...(labels.length > 1 ? [['labels.nii.gz', maskNifti(volume, labelMap(segmented))] as const] : []),
-    ...(withProbability ? [['probability.nii.gz', maskNifti(volume, probability)] as const] : []),
+    ['mask.nii.gz', await maskNifti(volume, mask)],
+    ...(labels.length > 1 ? [['labels.nii.gz', await maskNifti(volume, labelMap(segmented))] as const] : []),
+    ...(withProbability ? [['probability.nii.gz', await maskNifti(volume, probability)] as const] : []),
     ['overlay.png', overlayPicture(volume, outlines)],
     ...(volume.slices.length === 0
       ? []

@@ -1,49 +1,30 @@
-/** Masks, label maps and probabilities as NIfTI-1 on the scan's own grid, the first format of a preclinical lab. */
-import { gzipSync } from 'node:zlib';
+/** Masks, label maps and probabilities as NIfTI-1, voxel for voxel on the grid the scan itself is written on. */
+import { gzip } from 'node:zlib';
+import { promisify } from 'node:util';
+import { parseDataSet } from '../../core/dicom/data-set.ts';
+import { volumeToNifti } from '../volumes/to-nifti.ts';
 import type { Volume } from '../volumes/volume.ts';
 import type { SegmentedVolume } from './segment-volume.ts';
 
-const HEADER_BYTES = 348;
-const VOXEL_OFFSET = 352;
-const DT_UINT8 = 2;
-const DT_FLOAT32 = 16;
-/** xyzt_units: millimetres. */
-const UNITS_MM = 2;
-/** sform_code 1: scanner coordinates. */
-const SCANNER = 1;
+const IMPLICIT_VR = '1.2.840.10008.1.2';
 
 /**
  * @param values - one for each voxel of the volume's first three axes, x fastest
- * @returns `.nii.gz`: uint8 or float32, the volume's geometry as sform with LPS turned into the format's RAS
+ * @returns `.nii.gz`, uint8 or float32
  */
-export function maskNifti(volume: Volume, values: Uint8Array | Float32Array): Uint8Array {
-  const [nx, ny, nz] = volume.dims;
-  const type = values instanceof Uint8Array ? DT_UINT8 : DT_FLOAT32;
-  const bytes = new Uint8Array(VOXEL_OFFSET + values.byteLength);
-  const view = new DataView(bytes.buffer);
-  view.setInt32(0, HEADER_BYTES, true);
-  [3, nx, ny, nz, 1, 1, 1, 1].forEach((value, index) => {
-    view.setInt16(40 + 2 * index, value, true);
-  });
-  view.setInt16(70, type, true);
-  view.setInt16(72, 8 * values.BYTES_PER_ELEMENT, true);
-  [1, ...volume.spacingMm, 1, 1, 1, 1].forEach((value, index) => {
-    view.setFloat32(76 + 4 * index, value, true);
-  });
-  view.setFloat32(108, VOXEL_OFFSET, true);
-  view.setFloat32(112, 1, true);
-  view.setUint8(123, UNITS_MM);
-  view.setInt16(254, SCANNER, true);
-  for (let row = 0; row < 3; row += 1) {
-    const sign = row < 2 ? -1 : 1;
-    for (let column = 0; column < 4; column += 1) {
-      view.setFloat32(280 + 16 * row + 4 * column, sign * (volume.affine[4 * row + column] ?? 0), true);
-    }
-  }
-  bytes.set(new TextEncoder().encode('n+1\0'), 344);
-  // Every machine Node runs on is little endian, as the header says.
-  bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), VOXEL_OFFSET);
-  return gzipSync(bytes);
+export async function maskNifti(volume: Volume, values: Uint8Array | Float32Array): Promise<Uint8Array> {
+  const { studyInstanceUid, seriesInstanceUid, dims, spacingMm, affine, isRegular, slices, kind } = volume;
+  // A time series is written in another order of axes than a single volume of the same acquisition: its header decides.
+  const header = dims[3] > 1 ? parseDataSet(new Uint8Array(0), IMPLICIT_VR) : volume.header;
+  const parts: Uint8Array[] = [];
+  for await (const part of volumeToNifti({
+    ...{ studyInstanceUid, seriesInstanceUid, spacingMm, affine, isRegular, slices, kind, header },
+    dims: [dims[0], dims[1], dims[2], 1],
+    data: Float32Array.from(values),
+    ...(values instanceof Uint8Array ? { storedAs: { type: 'uint8', slope: 1, intercept: 0 } } : {}),
+  }))
+    parts.push(part);
+  return promisify(gzip)(Buffer.concat(parts));
 }
 
 /** Each voxel's label by its index; where labels overlap, the later one of the manifest. */

