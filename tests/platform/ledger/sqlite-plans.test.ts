@@ -5,7 +5,9 @@ import { openDatabase } from '../../../platform/ledger/sqlite/driver.ts';
 import { instanceReads } from '../../../platform/ledger/sql/instances.ts';
 import type { Database } from '../../../platform/ledger/sql/script.ts';
 import { migrate } from '../../../platform/ledger/sqlite/migrate.ts';
+import { partnerReads } from '../../../platform/ledger/sql/partners.ts';
 import { studyReads } from '../../../platform/ledger/sql/studies.ts';
+import { webhookQueue, webhookSending } from '../../../platform/ledger/sql/webhook-sending.ts';
 import { timelineReads } from '../../../platform/ledger/sql/timeline.ts';
 import { forScripts } from '../../../platform/ledger/sqlite/scripts.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -17,10 +19,13 @@ const OF_ONE_STUDY: readonly (readonly [string, (db: Database) => unknown])[] = 
   ['the timeline', timelineReads],
   ['completion', completionReads],
   ['completion, as it is written', completionWrites],
+  ['what is a partner’s', partnerReads],
+  ['messages of webhooks', webhookSending],
+  ['what is due of webhooks', webhookQueue],
 ];
 /** Tables that grow with all that was ever received. */
 const WHOLE_TABLE =
-  /^SCAN (?:instances|superseded_instances|studies|series|commitment_items|commitments|events|runs)\b/;
+  /^SCAN (?:instances|superseded_instances|studies|series|commitment_items|commitments|events|runs|deliveries|partner_releases|webhook_messages|webhook_attempts)\b/;
 
 describe('the statements of the ledger', () => {
   const folder = temporaryFolder();

@@ -3,6 +3,7 @@
 -- What a token may be used for, as a JSON array; null: it was made before tokens had scopes.
 ALTER TABLE tokens ADD COLUMN scopes TEXT COLLATE "C";
 CREATE INDEX tokens_partner ON tokens (partner, token_id) WHERE partner IS NOT NULL;
+CREATE INDEX deliveries_partner ON deliveries (partner, delivery) WHERE partner IS NOT NULL;
 
 -- What an administrator set for a partner of the configuration; it only narrows.
 CREATE TABLE partner_grants (
