@@ -63,35 +63,47 @@ export function fitRecovery(times: readonly Weighting[], mask: Uint8Array): FitM
   const ordered = times.toSorted((a, b) => a.timeMs - b.timeMs);
   if (new Set(ordered.map(({ timeMs }) => timeMs)).size < MIN_INVERSIONS) return undefined;
   const [low, high] = PHYSICAL.t1;
-  const grid = Array.from({ length: 120 }, (_, i) => low * (high / low) ** (i / 119));
-  const curves = grid.map((t1) => ordered.map(({ timeMs }) => Math.exp(-timeMs / t1)));
+  const count = ordered.length;
+  const curves = Array.from({ length: GRID }, (_, i) => {
+    const t1 = low * (high / low) ** (i / (GRID - 1));
+    const decays = Float64Array.from(ordered, ({ timeMs }) => Math.exp(-timeMs / t1));
+    const average = mean(decays);
+    const centred = decays.map((value) => value - average);
+    return { t1, average, centred, squares: centred.reduce((sum, value) => sum + value * value, 0) };
+  });
+  const signed = new Float64Array(count);
   return fitted(mask, PHYSICAL.t1, (voxel) => {
-    const values = ordered.map(({ data }) => data[voxel] ?? 0);
-    let best = { rest: Infinity, timeMs: Number.NaN, a: 0, b: 0 };
-    for (let flips = 0; flips <= values.length; flips++) {
-      const signed = values.map((value, i) => (i < flips ? -value : value));
-      curves.forEach((curve, i) => {
-        const line = straightLine(curve, signed);
-        if (line.rest < best.rest) best = { rest: line.rest, timeMs: grid[i] ?? 0, a: line.intercept, b: -line.slope };
-      });
+    let lowest = 0;
+    for (let i = 1; i < count; i++)
+      if ((ordered[i]?.data[voxel] ?? 0) < (ordered[lowest]?.data[voxel] ?? 0)) lowest = i;
+    let best = { rest: Infinity, t1: Number.NaN, a: 0, b: 0 };
+    // The sign changes where the magnitude is lowest: before that place, behind it, or nowhere.
+    for (const flips of new Set([0, lowest, lowest + 1])) {
+      let sum = 0;
+      for (let i = 0; i < count; i++) {
+        const value = ordered[i]?.data[voxel] ?? 0;
+        signed[i] = i < flips ? -value : value;
+        sum += signed[i] ?? 0;
+      }
+      const average = sum / count;
+      let total = 0;
+      for (let i = 0; i < count; i++) total += ((signed[i] ?? 0) - average) ** 2;
+      for (const curve of curves) {
+        let products = 0;
+        for (let i = 0; i < count; i++) products += (curve.centred[i] ?? 0) * (signed[i] ?? 0);
+        const rest = total - (products * products) / curve.squares;
+        if (rest >= best.rest) continue;
+        const slope = products / curve.squares;
+        best = { rest, t1: curve.t1, a: average - slope * curve.average, b: -slope };
+      }
     }
-    const { timeMs: t1, a, b } = best;
+    const { t1, a, b } = best;
     return { timeMs: t1, rSquared: rSquaredOf(ordered, voxel, (timeMs) => Math.abs(a - b * Math.exp(-timeMs / t1))) };
   });
 }
 
-function straightLine(x: readonly number[], y: readonly number[]) {
-  const [mx, my] = [mean(x), mean(y)];
-  let [xx, xy, yy] = [0, 0, 0];
-  x.forEach((value, i) => {
-    const [dx, dy] = [value - mx, (y[i] ?? 0) - my];
-    xx += dx * dx;
-    xy += dx * dy;
-    yy += dy * dy;
-  });
-  const slope = xx > 0 ? xy / xx : 0;
-  return { slope, intercept: my - slope * mx, rest: yy - slope * xy };
-}
+/** Values of T1 that are tried, each a twenty-fifth above the one before. */
+const GRID = 120;
 
 function rSquaredOf(weightings: readonly Weighting[], voxel: number, curve: (timeMs: number) => number): number {
   const values = weightings.map(({ data }) => data[voxel] ?? 0);
