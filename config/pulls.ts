@@ -25,12 +25,7 @@ function scheduleMistake(expression: string): string | undefined {
     const where = first === undefined ? '' : ` (${first.field}: ${first.value ?? ''})`;
     return `not a schedule like "0 2 * * *"${where}`;
   }
-  try {
-    return cron.createTask(expression, () => undefined).getNextRuns(1).length === 1 ? undefined : 'it never fires';
-  } catch {
-    // The library says so of the 31st of February.
-    return 'a day that never comes';
-  }
+  return cron.createTask(expression, () => undefined).getNextRuns(1).length === 1 ? undefined : 'it never fires';
 }
 
 const timeZone = z.string().refine(isTimeZone, 'not a time zone like Europe/Helsinki');
@@ -143,12 +138,14 @@ const query = z
       .transform(({ file, ...rest }) => ({ file: resolve(file), ...rest }))
       .optional(),
     match: z
-      .record(
-        z.string().refine((keyword) => lookup(keyword) !== undefined && !OWN_KEYS.has(keyword), {
-          error: 'not a keyword of DICOM that may stand here, like PatientID',
-        }),
-        matched,
-      )
+      .record(z.string(), matched)
+      .superRefine((keys, context) => {
+        for (const keyword of Object.keys(keys)) {
+          if (lookup(keyword) !== undefined && !OWN_KEYS.has(keyword)) continue;
+          const message = 'not a keyword of DICOM that may stand here, like PatientID';
+          context.addIssue({ code: 'custom', path: [keyword], message });
+        }
+      })
       .optional(),
   })
   .refine(

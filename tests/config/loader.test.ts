@@ -250,7 +250,6 @@ describe('loadConfig', () => {
       'gateway: { dimse: { sources: [{ name: p, aeTitle: P, hosts: [10.0.0.1], query: { dicomweb: { url: pacs } } }] } }\n',
       'hub.yaml:1 /gateway/dimse/sources/0/query/dicomweb/url: not a URL',
     ],
-    ['pulls', 'pulls: []\n', 'hub.yaml:1 /pulls: not available in this version'],
     [
       'a destination of a later version',
       changed(['type: folder', 'type: s3']),
@@ -323,7 +322,7 @@ describe('loadConfig', () => {
       [
         'of a source that is not there',
         changed(['source: pv-7t', 'source: [pv-7t, pv-9t]']),
-        'hub.yaml:16 /routes/0/when: asks for the source pv-9t, which is not under gateway.dimse.sources or gateway.folders',
+        'hub.yaml:16 /routes/0/when: asks for the source pv-9t, which is not under gateway.dimse.sources, gateway.folders or pulls',
       ],
       [
         'of a route that is not enabled',
@@ -356,7 +355,7 @@ describe('loadConfig', () => {
       [
         'of a source that only a required series asks for',
         changed(['    process', '    completion: { requiredSeries: [{ source: pv-9t }] }\n    process']),
-        'hub.yaml:17 /routes/0/completion/requiredSeries/0: asks for the source pv-9t, which is not under gateway.dimse.sources or gateway.folders',
+        'hub.yaml:17 /routes/0/completion/requiredSeries/0: asks for the source pv-9t, which is not under gateway.dimse.sources, gateway.folders or pulls',
       ],
       [
         'of a secret file that is not there',

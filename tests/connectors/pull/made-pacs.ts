@@ -14,6 +14,8 @@ export interface MadeStudy {
   readonly uid: string;
   readonly date: string;
   readonly time: string;
+  /** Of all its instances. */
+  readonly series: string;
   readonly instances: readonly MrInstance[];
 }
 
@@ -89,7 +91,7 @@ export class MadePacs {
     const uid = newUid();
     const series = newUid();
     const study = {
-      ...{ uid, date, time },
+      ...{ uid, date, time, series },
       instances: Array.from({ length: instances }, () =>
         mrInstance({ StudyInstanceUID: uid, SeriesInstanceUID: series, StudyDate: date }),
       ),
@@ -117,18 +119,15 @@ export class MadePacs {
         });
         continue;
       }
-      const bySeries = Map.groupBy(study.instances, ({ attributes }) => String(attributes['SeriesInstanceUID']));
-      for (const [series, instances] of bySeries) {
-        if (level === 'SERIES') {
-          asked.pending({
-            StudyInstanceUID: study.uid,
-            SeriesInstanceUID: series,
-            NumberOfSeriesRelatedInstances: String(instances.length),
-          });
-        } else {
-          for (const { sopInstanceUid } of instances)
-            asked.pending({ SOPInstanceUID: sopInstanceUid, SOPClassUID: MR });
-        }
+      const { series, instances } = study;
+      if (level === 'SERIES') {
+        asked.pending({
+          StudyInstanceUID: study.uid,
+          SeriesInstanceUID: series,
+          NumberOfSeriesRelatedInstances: String(instances.length),
+        });
+      } else {
+        for (const { sopInstanceUid } of instances) asked.pending({ SOPInstanceUID: sopInstanceUid, SOPClassUID: MR });
       }
     }
     asked.end();
@@ -216,7 +215,7 @@ class Served {
   #callingAeTitle = '';
   #contexts: readonly NegotiatedContext[] = [];
   #command: Buffer | undefined;
-  #data: Buffer[] = [];
+  readonly #data: Buffer[] = [];
   /** Settles the C-STORE-RQ that waits for its response. */
   #stored: ((status: number) => void) | undefined;
 

@@ -98,7 +98,7 @@ describe('a pull from a PACS', function () {
         pacs.behave = (asked) => {
           if (asked.command === FIND && asked.identifier.string('QueryRetrieveLevel') === 'SERIES') {
             asked.pending({
-              SeriesInstanceUID: String(study.instances[0]?.attributes['SeriesInstanceUID']),
+              SeriesInstanceUID: study.series,
               NumberOfSeriesRelatedInstances: '5',
             });
             asked.end();
@@ -219,9 +219,10 @@ describe('a pull from a PACS', function () {
 
   it('is not kept for ever by an answer without end', async () => {
     const timers: NodeJS.Timeout[] = [];
-    pacs.behave = ({ pending, socket }) => {
+    pacs.behave = (asked) => {
       const timer = setInterval(() => {
-        for (let n = 0; n < 50; n += 1) if (socket.writable) pending({ StudyInstanceUID: `1.2.${timers.length}.${n}` });
+        for (let n = 0; n < 50; n += 1)
+          if (asked.socket.writable) asked.pending({ StudyInstanceUID: `1.2.${timers.length}.${n}` });
       }, 1);
       timers.push(timer);
     };

@@ -20,12 +20,12 @@ export interface Pulling {
   readonly ledger: Ledger;
   readonly gateway: Gateway;
   /** Asks for a run and waits for its end. */
-  run(deadlineMs?: number): Promise<PullRunRow>;
-  studies(): Promise<readonly PullStudyRow[]>;
+  readonly run: (deadlineMs?: number) => Promise<PullRunRow>;
+  readonly studies: () => Promise<readonly PullStudyRow[]>;
   /** SOP Instance UIDs that the ledger holds of a study. */
-  held(study: string): Promise<readonly string[]>;
-  metrics(): Promise<string>;
-  stop(): Promise<void>;
+  readonly held: (study: string) => Promise<readonly string[]>;
+  readonly metrics: () => Promise<string>;
+  readonly stop: () => Promise<void>;
 }
 
 export const PULL = 'nightly';
