@@ -275,6 +275,34 @@ describe('router', () => {
     expect([first?.replayOf, second?.replayOf]).to.deep.equal([undefined, '00000000-0000-7000-8000-000000000000']);
   });
 
+  it('sends what it decides anew to the destinations that a replay names, and nowhere else', async () => {
+    active = { configVersion: 'v', routes: [aRoute('all', {}, { deliver: ['kct-pacs'] })] };
+    await receive();
+    await decided(1);
+    await ledger.events.append([
+      {
+        type: 'study.completed',
+        stream: 'hub.ingest.v1',
+        key: STUDY,
+        data: {
+          ...{ studyInstanceUid: STUDY, revision: 1, instances: 3, source: 'pv-7t', signal: 'manual', quietMs: 0 },
+          replayTo: ['ours'],
+        },
+      },
+    ]);
+
+    const events = await decided(2);
+
+    expect(events.map(({ data }) => 'destinations' in data && data.destinations)).to.deep.equal([
+      ['kct-pacs'],
+      ['ours'],
+    ]);
+    expect((await ledger.runs.ofStudy(STUDY)).map(({ destinations }) => destinations)).to.deep.equal([
+      ['kct-pacs'],
+      ['ours'],
+    ]);
+  });
+
   it('can be stopped twice', async () => {
     await router.stop();
     await router.stop();
