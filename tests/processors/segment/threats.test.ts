@@ -303,6 +303,11 @@ describe('a model that means harm', function () {
         expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).to.equal('');
         expect(readlinkSync(`/proc/${pid}/cwd`)).to.match(/ \(deleted\)$/);
         expect(limits).to.match(/Max file size +0 +0 /);
+        // After the name in brackets: state, parent, group, …; the nineteenth field of all is the niceness.
+        const [, rest = ''] = /\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+        const [, , group, ...others] = rest.split(' ');
+        expect(group).to.equal(pid);
+        expect(Number(others[13])).to.be.at.least(10);
         const { network: net, privileges } = network.confinement;
         if (net === 'none') {
           const namespace = (who: string) => readlinkSync(`/proc/${who}/ns/net`);
