@@ -327,7 +327,7 @@ function apiCatalogue(config: Config): ApiCatalogue {
 export async function openLedgerForReading(
   config: Pick<Config, 'hub' | 'ledger'>,
   env: Environment,
-): Promise<Pick<Ledger, 'studies' | 'close'>> {
+): Promise<Pick<Ledger, 'studies' | 'configuration' | 'close'>> {
   const { ledgerFile } = await openDataFolder(config.hub.data, {});
   return openForReading(ledgerPlace(config, env), ledgerFile);
 }

@@ -4,6 +4,7 @@
  * transaction. Every method may be repeated after a crash: what was done is not done twice.
  */
 import type { CommittedList, CompletionEvidence, CompletionSignal, SourceAnswer } from './completion.ts';
+import type { ConfigurationLedger } from './ledger/configuration.ts';
 import type { DeliveryLedger, DeliveryPriority } from './ledger/deliveries.ts';
 import type { EventType, HubEvent, PositionedEvent, Stream } from './events.ts';
 import type { PartnersLedger } from './ledger/partners.ts';
@@ -646,6 +647,7 @@ export interface Ledger {
   /** What may have one owner among replicas of the hub. A fence only grows: whoever has an old one has lost the lease. */
   readonly crosswalk: CrosswalkLedger;
   readonly quality: QcHistoryLedger;
+  readonly configuration: ConfigurationLedger;
   readonly leases: {
     /** The fence; undefined while another owner has it. Who has it already gets a new lease, and its earlier one ends. */
     acquire(name: string, owner: string, leaseMs: number, now: Date): Promise<number | undefined>;

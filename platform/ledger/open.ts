@@ -99,7 +99,7 @@ export async function attachLedger(
 export async function openLedgerForReading(
   place: LedgerPlace,
   file: string,
-): Promise<Pick<Ledger, 'instances' | 'studies' | 'retention' | 'close'>> {
+): Promise<Pick<Ledger, 'instances' | 'studies' | 'configuration' | 'retention' | 'close'>> {
   if (place.kind === 'sqlite') return openSqliteLedgerForReading(file);
   const { openPostgresLedgerForReading } = await import('./postgres/reader.ts');
   return openPostgresLedgerForReading(place);

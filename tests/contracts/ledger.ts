@@ -12,6 +12,7 @@ import { describeInstances } from './ledger-instances.ts';
 import { describeLeases } from './ledger-leases.ts';
 import { describePartners } from './ledger-partners.ts';
 import { describePulls } from './ledger-pulls.ts';
+import { describeConfiguration } from './ledger-configuration.ts';
 import { describeQcHistory } from './ledger-qc-history.ts';
 import { describeQuarantine } from './ledger-quarantine.ts';
 import { describeRetention } from './ledger-retention.ts';
@@ -53,6 +54,7 @@ export function describeLedger(
     describe('deliveries', () => describeDeliveries(subject));
     describe('whose turn a delivery is', () => describeDeliveryTurns(subject));
     describe('quality control', () => describeQcHistory(subject));
+    describe('configuration', () => describeConfiguration(subject));
     describe('quarantine', () => describeQuarantine(subject));
     describe('storage commitments', () => describeCommitments(subject));
     describe('pulls', () => describePulls(subject));

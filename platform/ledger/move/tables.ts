@@ -60,6 +60,8 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   { name: 'expired_runs', key: ['run'] },
   { name: 'rejected_copies', key: ['sop_instance_uid', 'data_set_sha256'] },
   { name: 'qc_history', key: ['entry'] },
+  { name: 'configuration_versions', key: ['version'] },
+  { name: 'configuration_activations', key: ['entry'] },
   { name: 'crosswalk_parts', key: ['part'] },
   { name: 'crosswalk_uids', key: ['uid_key', 'kind', 'part'] },
   { name: 'leases', key: ['name'] },

@@ -18,15 +18,15 @@ const RETRY_AFTER_MS = 2_000;
 export function openPostgresLedgerForReading(place: {
   readonly server: PostgresServer;
   readonly node: string;
-}): Pick<Ledger, 'instances' | 'studies' | 'retention' | 'close'> {
+}): Pick<Ledger, 'instances' | 'studies' | 'configuration' | 'retention' | 'close'> {
   const pool = openReadPool(place.server, 1);
-  const { instances, studies, retention } = openLedgerPort({
+  const { instances, studies, configuration, retention } = openLedgerPort({
     clock: { now: () => new Date() },
     reads: openReads(forScripts(place.node)),
     read: (query) => pool.run(query),
     call: () => Promise.reject(new TypeError('this ledger is open for reading only')),
   });
-  return { instances, studies, retention, close: () => pool.close() };
+  return { instances, studies, configuration, retention, close: () => pool.close() };
 }
 
 /** The ledger's studies for searches. */

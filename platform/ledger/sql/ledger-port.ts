@@ -227,6 +227,13 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       get: (qualityId) => read(() => reads.quality.get(qualityId)),
       decide: (qualityId, accepted) => write('quality', 'decide', qualityId, accepted),
     },
+    configuration: {
+      activate: (next) => write('configuration', 'activate', next),
+      activations: (page) => read(() => reads.configuration.activations(page)),
+      document: (version) => read(() => reads.configuration.document(version)),
+      versionsLike: (prefix) => read(() => reads.configuration.versionsLike(prefix)),
+      history: (since, page) => read(() => reads.configuration.history(since, page)),
+    },
     leases: {
       acquire: (name, owner, leaseMs, now) => write('leases', 'acquire', name, owner, leaseMs, now),
       renew: (name, fence, leaseMs, now) => write('leases', 'renew', name, fence, leaseMs, now),

@@ -1,6 +1,7 @@
 /** Every operation of the ledger over one connection, by group: what writes, for the writer; what reads, for anybody. */
 import { commitmentReads, commitmentWrites } from './commitments.ts';
 import { completionReads, completionWrites } from './completion.ts';
+import { configurationReads, configurationWrites } from './configuration.ts';
 import { crosswalkReads } from './crosswalk.ts';
 import { deliveryWrites } from './deliveries.ts';
 import { deliveryReads } from './delivery-lists.ts';
@@ -49,6 +50,7 @@ export function openWrites(db: Database) {
     pulls: pullWrites(db, log),
     tokens: tokenWrites(db),
     quality: qcHistoryWrites(db),
+    configuration: configurationWrites(db),
     partners: partnerWrites(db, log),
     webhooks: { ...webhookWrites(db, log), ...webhookSending(db) },
     retention: retentionWrites(db),
@@ -65,6 +67,7 @@ export function openReads(db: Database) {
     commitments: commitmentReads(db),
     crosswalk: crosswalkReads(db),
     quality: qcHistoryReads(db),
+    configuration: configurationReads(db),
     quarantine: quarantineReads(db),
     events: eventReads(db),
     pulls: pullReads(db),

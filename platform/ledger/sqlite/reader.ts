@@ -9,9 +9,9 @@ import { forScripts } from './scripts.ts';
 /** @throws {HubError} `store.failed` when there is no ledger */
 export function openSqliteLedgerForReading(
   file: string,
-): Pick<Ledger, 'instances' | 'studies' | 'retention' | 'close'> {
+): Pick<Ledger, 'instances' | 'studies' | 'configuration' | 'retention' | 'close'> {
   const db = openDatabase(file, 'read');
-  const { instances, studies, retention } = openLedgerPort({
+  const { instances, studies, configuration, retention } = openLedgerPort({
     clock: { now: () => new Date() },
     reads: openReads(forScripts(db)),
     // An async function turns what a query throws into a rejection.
@@ -27,6 +27,7 @@ export function openSqliteLedgerForReading(
   return {
     instances,
     studies,
+    configuration,
     retention,
     close: () => {
       db.close();
