@@ -8,7 +8,7 @@ import type { Model } from '../processors/segment/model.ts';
 import { DEFAULT_MODEL, openModelOrFolder } from '../processors/segment/open-model.ts';
 import { overlayPicture } from '../processors/segment/overlay.ts';
 import { hasMask, ResultHead, seriesResult, type SeriesResult } from '../processors/segment/result.ts';
-import { segmentationObject } from '../processors/segment/segmentation-object.ts';
+import { segmentationObject } from '../processors/objects/segmentation.ts';
 import type { SegmentedVolume } from '../processors/segment/segment-volume.ts';
 import { segmentVolumes } from '../processors/segment/segment-volumes.ts';
 import { assembleVolumes } from '../processors/volumes/assemble.ts';

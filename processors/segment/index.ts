@@ -8,7 +8,7 @@ import type { Model } from './model.ts';
 import { DEFAULT_MODEL, openModel } from './open-model.ts';
 import { overlayPicture } from './overlay.ts';
 import { hasMask, ResultHead, round, seriesResult } from './result.ts';
-import { SEGMENTATION_STORAGE, segmentationObject } from './segmentation-object.ts';
+import { SEGMENTATION_STORAGE, segmentationObject } from '../objects/segmentation.ts';
 import type { SegmentedVolume } from './segment-volume.ts';
 import { segmentVolumes, type VolumeOutcome } from './segment-volumes.ts';
 

@@ -12,7 +12,7 @@ import { HUB } from '../../../processors/segment/index.ts';
 import { openInference } from '../../../processors/segment/inference.ts';
 import { maskNifti } from '../../../processors/segment/mask-nifti.ts';
 import { openModel } from '../../../processors/segment/open-model.ts';
-import { packFrames, type SegmentMask, segmentationObject } from '../../../processors/segment/segmentation-object.ts';
+import { packFrames, type SegmentMask, segmentationObject } from '../../../processors/objects/segmentation.ts';
 import { segmentVolumes } from '../../../processors/segment/segment-volumes.ts';
 import { assembleVolumes } from '../../../processors/volumes/assemble.ts';
 import { readNifti } from '../../../processors/volumes/nifti.ts';

@@ -3,166 +3,115 @@
  * was made from. UIDs follow from the source instances and the model's digest, so a second run makes the same object.
  */
 import assert from 'node:assert';
-import { createHash } from 'node:crypto';
-import type { DataSet } from '../../core/dicom/data-set.ts';
-import { keywordOf, lookup } from '../../core/dicom/dictionary.ts';
+import { lookup } from '../../core/dicom/dictionary.ts';
 import { type Attributes, encodePart10 } from '../../core/dicom/encode.ts';
 import type { Volume } from '../volumes/volume.ts';
-import type { ModelManifest } from './manifest.ts';
+import { type Code, codeItem, dcm } from './codes.ts';
+import {
+  byModel,
+  contentTime,
+  contribution,
+  equipment,
+  type HubIdentity,
+  type ModelIdentity,
+  references,
+  type ResultObject,
+  studyAndPatient,
+} from './result-object.ts';
+import { derivedUid, digestOf } from './uids.ts';
 
 export const SEGMENTATION_STORAGE = '1.2.840.10008.5.1.4.1.1.66.4';
-/** PS3.3 Section C.8.20.2: an object needs a frame; a mask without a voxel makes no object. */
-export interface SegmentationObject {
-  readonly sopInstanceUid: string;
-  readonly seriesInstanceUid: string;
-  readonly bytes: Uint8Array;
+
+/** As a model's manifest has it. */
+export interface ResultLabel {
+  /** Its value in a label map. */
+  readonly index: number;
+  readonly name: string;
+  readonly category: LabelCode;
+  readonly type: LabelCode;
+  readonly rgb: readonly [number, number, number];
 }
 
-export interface HubIdentity {
-  readonly name: string;
-  readonly version: string;
+interface LabelCode {
+  readonly scheme: string;
+  readonly code: string;
+  readonly meaning?: string | undefined;
 }
 
 /** What one label of the model covers. */
 export interface SegmentMask {
-  readonly label: ModelManifest['labels'][number];
+  readonly label: ResultLabel;
   /** nx × ny × nz voxels of 0 and 1, x fastest, on the volume's grid. */
   readonly mask: Uint8Array;
+}
+
+/** By what others refer to a segment. */
+export interface NumberedSegment {
+  readonly label: ResultLabel;
+  /** From 1. */
+  readonly number: number;
+  readonly trackingUid: string;
+}
+
+export interface SegmentationObject extends ResultObject {
+  /** PS3.3 Section C.8.20.2: a mask without a voxel makes no segment. */
+  readonly segments: readonly NumberedSegment[];
 }
 
 /** @param masks - of the model's labels; those without a voxel become no segment, and at least one has one */
 export function segmentationObject(
   volume: Volume,
   masks: readonly SegmentMask[],
-  manifest: ModelManifest,
+  model: ModelIdentity,
   hub: HubIdentity,
 ): SegmentationObject {
-  const identity = [
+  const numbered = masks.filter(({ mask }) => mask.includes(1));
+  const frames = framesOf(volume, numbered);
+  const pixels = packFrames(volume, frames);
+  const seriesInstanceUid = derivedUid(['series', volume.seriesInstanceUid, model.name, model.onnx.sha256]);
+  const sopInstanceUid = derivedUid([
     'segmentation',
-    manifest.name,
-    manifest.version,
-    manifest.onnx.sha256,
+    ...[hub.version, model.name, model.version, model.onnx.sha256, digestOf(pixels)],
+    ...numbered.map(({ label }) => `${String(label.index)} ${label.name}`),
     ...volume.slices.map((s) => `${s.sopInstanceUid}/${String(s.frameNumber ?? 1)}`),
-  ];
-  const sopInstanceUid = derivedUid([...identity, 'instance']);
-  const seriesInstanceUid = derivedUid(['series', volume.seriesInstanceUid, manifest.name, manifest.onnx.sha256]);
-  const segments = masks.filter(({ mask }) => mask.includes(1));
-  const frames = framesOf(volume, segments);
-  const header = volume.header;
+  ]);
+  const segments = numbered.map(({ label }, index): NumberedSegment => {
+    const trackingUid = derivedUid(['tracking', seriesInstanceUid, String(label.index)]);
+    return { label, number: index + 1, trackingUid };
+  });
+  const { header } = volume;
   const attributes: Attributes = {
     ...studyAndPatient(header),
-    SpecificCharacterSet: 'ISO_IR 192',
     SOPClassUID: SEGMENTATION_STORAGE,
     SOPInstanceUID: sopInstanceUid,
     Modality: 'SEG',
     SeriesInstanceUID: seriesInstanceUid,
     SeriesNumber: 1000 + (header.number('SeriesNumber') ?? 0),
-    SeriesDescription: `AI: ${manifest.name}`,
+    SeriesDescription: `AI: ${model.name}`,
     InstanceNumber: 1,
-    Manufacturer: 'Imaging hub',
-    ManufacturerModelName: hub.name,
-    DeviceSerialNumber: manifest.onnx.sha256.slice(0, 16),
-    SoftwareVersions: hub.version,
+    ...equipment(hub, model.onnx.sha256),
     FrameOfReferenceUID:
       header.string('FrameOfReferenceUID') ?? derivedUid(['frame-of-reference', volume.seriesInstanceUid]),
     PositionReferenceIndicator: header.string('PositionReferenceIndicator') ?? '',
     ...contentTime(header),
-    ...imageAttributes(volume, frames.length, doOverlap(segments) ? 'YES' : 'NO'),
-    SegmentSequence: segments.map(({ label }, index) => segment(label, index + 1, manifest, seriesInstanceUid)),
+    ...imageAttributes(volume, frames.length, doOverlap(numbered) ? 'YES' : 'NO'),
+    SegmentSequence: segments.map((each) => segment(each, model)),
     ...dimensions(sopInstanceUid),
     SharedFunctionalGroupsSequence: [sharedGroups(volume)],
     PerFrameFunctionalGroupsSequence: frames.map((frame) => frameGroups(volume, frame)),
     ReferencedSeriesSequence: [
-      { SeriesInstanceUID: volume.seriesInstanceUid, ReferencedInstanceSequence: referencedInstances(volume) },
+      { SeriesInstanceUID: volume.seriesInstanceUid, ReferencedInstanceSequence: references(volume.slices) },
     ],
-    ContributingEquipmentSequence: [
-      {
-        Manufacturer: 'Imaging hub',
-        ManufacturerModelName: hub.name,
-        SoftwareVersions: hub.version,
-        ContributionDescription: `Segmented by ${manifest.name} ${manifest.version}, ONNX SHA-256 ${manifest.onnx.sha256}`,
-        // PS3.16 CID 7005 Contributing Equipment Purpose of Reference
-        PurposeOfReferenceCodeSequence: [code('109102', 'DCM', 'Processing Equipment')],
-      },
-    ],
-    PixelData: { vr: 'OB', value: packFrames(volume, frames) },
+    ...contribution(hub, byModel(model)),
+    PixelData: { vr: 'OB', value: pixels },
   };
   return {
+    sopClassUid: SEGMENTATION_STORAGE,
     sopInstanceUid,
     seriesInstanceUid,
     bytes: encodePart10(attributes),
+    segments,
   };
-}
-
-/** PS3.5 Section B.2: 2.25. and the decimal of 128 bits. */
-function derivedUid(parts: readonly string[]): string {
-  const digest = createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 32);
-  return `2.25.${BigInt(`0x${digest}`).toString()}`;
-}
-
-/** Type 2 of the Patient and General Study modules (PS3.3 Tables C.7-1, C.7-3): written empty where the source has nothing. */
-const REQUIRED_OF_STUDY = [
-  'PatientName',
-  'PatientID',
-  'PatientBirthDate',
-  'PatientSex',
-  'StudyDate',
-  'StudyTime',
-  'AccessionNumber',
-  'ReferringPhysicianName',
-  'StudyID',
-];
-/** Taken over where the source has them, empty ones too: an animal's attributes come together or not at all. */
-const OPTIONAL_OF_STUDY = [
-  'StudyDescription',
-  'PatientAge',
-  'PatientWeight',
-  'PatientSpeciesDescription',
-  'PatientSpeciesCodeSequence',
-  'PatientSexNeutered',
-  'PatientBreedDescription',
-  'PatientBreedCodeSequence',
-  'BreedRegistrationSequence',
-  'ResponsiblePerson',
-  'ResponsiblePersonRole',
-  'ResponsibleOrganization',
-  'PatientIdentityRemoved',
-  'DeidentificationMethod',
-  'DeidentificationMethodCodeSequence',
-  'LongitudinalTemporalInformationModified',
-];
-
-/** The attributes that make the object belong to its study. */
-function studyAndPatient(header: DataSet): Attributes {
-  const copy: Record<string, string | readonly string[] | readonly Attributes[]> = {};
-  for (const keyword of REQUIRED_OF_STUDY) copy[keyword] = header.string(keyword) ?? '';
-  for (const keyword of OPTIONAL_OF_STUDY) if (header.has(keyword)) copy[keyword] = copyOf(header, keyword);
-  return { ...copy, StudyInstanceUID: header.string('StudyInstanceUID') ?? '' };
-}
-
-/** Text as text, a sequence with what the standard knows of its items. */
-function copyOf(dataSet: DataSet, keyword: string): readonly string[] | readonly Attributes[] {
-  if (lookup(keyword)?.vr !== 'SQ') return dataSet.strings(keyword);
-  return dataSet.items(keyword).map((item) => {
-    const keywords = item.elements.map(({ tag }) => keywordOf(tag)).filter((known) => known !== undefined);
-    const copy: Record<string, readonly string[] | readonly Attributes[]> = {};
-    for (const known of keywords) copy[known] = copyOf(item, known);
-    return copy;
-  });
-}
-
-/**
- * PS3.3 Table C.7.6.16-1 wants a content date. The source's is taken: the object follows from source and model alone,
- * and a clock in it would make every run another object under the same UID.
- */
-function contentTime(header: DataSet): Attributes {
-  const date = [header.string('ContentDate'), header.string('AcquisitionDate'), header.string('StudyDate')].find(
-    (value) => /^\d{8}$/.test(value ?? ''),
-  );
-  const time = [header.string('ContentTime'), header.string('AcquisitionTime'), header.string('StudyTime')].find(
-    (value) => /^\d{6}(\.\d{1,6})?$/.test(value ?? ''),
-  );
-  return { ContentDate: date ?? '19000101', ContentTime: time ?? '000000' };
 }
 
 function imageAttributes(volume: Volume, numberOfFrames: number, segmentsOverlap: 'YES' | 'NO'): Attributes {
@@ -186,25 +135,38 @@ function imageAttributes(volume: Volume, numberOfFrames: number, segmentsOverlap
   };
 }
 
-function segment(
-  label: ModelManifest['labels'][number],
-  number: number,
-  manifest: ModelManifest,
-  seriesInstanceUid: string,
-): Attributes {
+function segment({ label, number, trackingUid }: NumberedSegment, model: ModelIdentity): Attributes {
   return {
     SegmentNumber: number,
     SegmentLabel: label.name,
     SegmentAlgorithmType: 'AUTOMATIC',
-    SegmentAlgorithmName: `${manifest.name} ${manifest.version}`,
-    SegmentedPropertyCategoryCodeSequence: [
-      code(label.category.code, label.category.scheme, label.category.meaning ?? 'Anatomical Structure'),
+    SegmentAlgorithmName: `${model.name} ${model.version}`,
+    // PS3.3 Table 10-19 Algorithm Identification Macro, PS3.16 CID 7162 Surface Processing Algorithm Families
+    SegmentationAlgorithmIdentificationSequence: [
+      {
+        AlgorithmFamilyCodeSequence: [codeItem(ARTIFICIAL_INTELLIGENCE)],
+        AlgorithmName: model.name,
+        AlgorithmVersion: model.version,
+        AlgorithmParameters: `ONNX SHA-256 ${model.onnx.sha256}`,
+        AlgorithmSource: 'Imaging hub',
+      },
     ],
-    SegmentedPropertyTypeCodeSequence: [code(label.type.code, label.type.scheme, label.type.meaning ?? label.name)],
+    SegmentedPropertyCategoryCodeSequence: [codeItem(categoryOf(label))],
+    SegmentedPropertyTypeCodeSequence: [codeItem(typeOf(label))],
     RecommendedDisplayCIELabValue: cieLab(label.rgb),
     TrackingID: label.name,
-    TrackingUID: derivedUid(['tracking', seriesInstanceUid, String(number)]),
+    TrackingUID: trackingUid,
   };
+}
+
+export const ARTIFICIAL_INTELLIGENCE = dcm('123110', 'Artificial Intelligence');
+
+export function categoryOf({ category: { code, scheme, meaning } }: ResultLabel): Code {
+  return { value: code, scheme, meaning: meaning ?? 'Anatomical Structure' };
+}
+
+export function typeOf({ name, type: { code, scheme, meaning } }: ResultLabel): Code {
+  return { value: code, scheme, meaning: meaning ?? name };
 }
 
 /** Two dimensions: which segment, then where. PS3.3 Section C.7.6.17. */
@@ -251,14 +213,14 @@ function frameGroups(volume: Volume, { slice, segment: number, position }: Segme
       : {
           DerivationImageSequence: [
             {
-              DerivationCodeSequence: [code('113076', 'DCM', 'Segmentation')],
+              DerivationCodeSequence: [codeItem(dcm('113076', 'Segmentation'))],
               SourceImageSequence: [
                 {
                   ReferencedSOPClassUID: source.sopClassUid,
                   ReferencedSOPInstanceUID: source.sopInstanceUid,
                   ...(source.frameNumber === undefined ? {} : { ReferencedFrameNumber: source.frameNumber }),
                   PurposeOfReferenceCodeSequence: [
-                    code('121322', 'DCM', 'Source image for image processing operation'),
+                    codeItem(dcm('121322', 'Source image for image processing operation')),
                   ],
                 },
               ],
@@ -271,14 +233,6 @@ function frameGroups(volume: Volume, { slice, segment: number, position }: Segme
     PlanePositionSequence: [{ ImagePositionPatient: positionOf(volume, slice).map(decimal) }],
     SegmentIdentificationSequence: [{ ReferencedSegmentNumber: number }],
   };
-}
-
-function referencedInstances(volume: Volume): Attributes[] {
-  const seen = new Map(volume.slices.map((slice) => [slice.sopInstanceUid, slice.sopClassUid]));
-  return [...seen].map(([sopInstanceUid, sopClassUid]) => ({
-    ReferencedSOPClassUID: sopClassUid,
-    ReferencedSOPInstanceUID: sopInstanceUid,
-  }));
 }
 
 /** A slice of one segment. */
@@ -344,10 +298,6 @@ function direction(volume: Volume, axis: 0 | 1): number[] {
   const column = [0, 1, 2].map((row) => volume.affine[4 * row + axis] ?? 0);
   const length = Math.hypot(...column);
   return column.map((value) => value / length);
-}
-
-function code(value: string, scheme: string, meaning: string): Attributes {
-  return { CodeValue: value, CodingSchemeDesignator: scheme, CodeMeaning: meaning };
 }
 
 /** VR DS: at most 16 characters. */
