@@ -23,7 +23,7 @@ describe('the store as a destination reads it', () => {
     const metered = meteredStore(store, undefined);
 
     await Promise.all([
-      noting(one, async () => void (await readAll(metered))),
+      noting(one, () => readAll(metered)),
       noting(other, async () => {
         const source = await metered.open(item.blob);
         await source.read(0, 100);
