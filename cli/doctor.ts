@@ -143,6 +143,8 @@ function placeOf(destination: Destination): string {
     }
     case 'folder':
       return `folder ${destination.path}`;
+    case 's3':
+      return `bucket ${destination.bucket}${destination.endpoint === undefined ? '' : ` at ${new URL(destination.endpoint).origin}`}`;
     default:
       return destination satisfies never;
   }

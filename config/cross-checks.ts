@@ -12,6 +12,7 @@ import { reportDimse } from './dimse-checks.ts';
 import { reportWatchedFolders } from './folder-checks.ts';
 import type { Finding } from './mistakes.ts';
 import { reportEntitlements } from './partners.ts';
+import { reportPlaces } from './place-checks.ts';
 import { stepOf } from './plugin-entries.ts';
 import { reportPulls } from './pull-checks.ts';
 import { type Entry, entriesAt, isInside, isMapping, listOf, names, type Report, valueAt } from './raw-values.ts';
@@ -30,6 +31,7 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
   reportRepeats(raw, ['gateway', 'folders'], 'name', report);
   reportDimse(raw, report);
   reportFolders(raw, report);
+  reportPlaces(raw, report);
   reportWatchedFolders(raw, report);
   reportUnknownPartners(raw, report);
   reportReturns(raw, shapes.processors, report);

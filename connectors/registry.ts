@@ -1,53 +1,52 @@
 /** The destinations a configuration may name. A new connector is a folder and a line here. */
 import type * as z from 'zod';
 import type { Diagnosis } from '../core/diagnosis.ts';
-import type { Connector, ConnectorContext, DestinationOptions, ProbeContext } from '../core/plugins.ts';
+import type {
+  Connector,
+  ConnectorContext,
+  ConnectorPlugin,
+  DestinationOptions,
+  ProbeContext,
+} from '../core/plugins.ts';
 import { cStore } from './c-store/index.ts';
 import { folder } from './folder/index.ts';
 import { meteredStore } from './metered-store.ts';
+import { s3 } from './s3/index.ts';
 import { stowRs } from './stow-rs/index.ts';
 import { webhook } from './webhook/index.ts';
 
-const plugins = { 'c-store': cStore, 'stow-rs': stowRs, webhook, folder } as const;
+const plugins = {
+  'c-store': cStore,
+  'stow-rs': stowRs,
+  webhook,
+  folder,
+  s3,
+} as const;
+
+type OptionsByType = { [T in keyof typeof plugins]: z.infer<(typeof plugins)[T]['options']> };
+/** Of one type; that of each type by itself, so that options and connector stay together. */
+type DestinationOf<T extends keyof OptionsByType> = { [K in T]: OptionsByType[K] }[T];
+const byType: { readonly [T in keyof OptionsByType]: ConnectorPlugin<OptionsByType[T]> } = plugins;
 
 /** One entry of `destinations`, as its connector's schema reads it. */
-export type Destination = z.infer<(typeof plugins)[keyof typeof plugins]['options']>;
+export type Destination = DestinationOf<keyof OptionsByType>;
 
 export const connectors: readonly { readonly type: string; readonly options: z.ZodType<Destination> }[] =
   Object.values(plugins);
 
 /** Opens a destination for the dispatcher. @throws {HubError} `config.invalid` when a secret cannot be had */
-export function openDestination(
-  destination: Destination,
+export function openDestination<T extends keyof OptionsByType>(
+  destination: DestinationOf<T> & { readonly type: T },
   hub: ConnectorContext,
 ): { readonly options: DestinationOptions; readonly connector: Connector } {
   const context = { ...hub, store: meteredStore(hub.store, destination.bandwidth) };
-  switch (destination.type) {
-    case 'c-store':
-      return { options: destination, connector: cStore.open(destination, context) };
-    case 'stow-rs':
-      return { options: destination, connector: stowRs.open(destination, context) };
-    case 'webhook':
-      return { options: destination, connector: webhook.open(destination, context) };
-    case 'folder':
-      return { options: destination, connector: folder.open(destination, context) };
-    default:
-      return destination satisfies never;
-  }
+  return { options: destination, connector: byType[destination.type].open(destination, context) };
 }
 
 /** Tries the way to a destination, for whoever asks why nothing arrives there. */
-export function probeDestination(destination: Destination, context: ProbeContext): AsyncIterable<Diagnosis> {
-  switch (destination.type) {
-    case 'c-store':
-      return cStore.probe(destination, context);
-    case 'stow-rs':
-      return stowRs.probe(destination, context);
-    case 'webhook':
-      return webhook.probe(destination, context);
-    case 'folder':
-      return folder.probe(destination, context);
-    default:
-      return destination satisfies never;
-  }
+export function probeDestination<T extends keyof OptionsByType>(
+  destination: DestinationOf<T> & { readonly type: T },
+  context: ProbeContext,
+): AsyncIterable<Diagnosis> {
+  return byType[destination.type].probe(destination, context);
 }

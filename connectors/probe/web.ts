@@ -15,13 +15,28 @@ export function targetOf(url: URL, rest: Omit<Target, 'host' | 'port'>): Target 
   return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port, ...rest };
 }
 
+/** PEM texts of a destination, and which of its keys names the authorities. */
+export interface OwnTls {
+  readonly ca?: string | undefined;
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+  readonly caSetting: string;
+}
+
 /** Name, port and TLS of a URL. @returns undefined when no request should be tried */
-export async function* probeWay(url: URL, target: Target): AsyncGenerator<Diagnosis, Reached | undefined> {
+export async function* probeWay(
+  url: URL,
+  target: Target,
+  own?: OwnTls,
+): AsyncGenerator<Diagnosis, Reached | undefined> {
   const reached = yield* probeReach(target);
   if (reached === undefined || url.protocol !== 'https:') return reached;
   const trust = {
     serverName: target.host,
-    caSetting: "a PEM file that the variable NODE_EXTRA_CA_CERTS names in the hub's environment",
+    caSetting: own?.caSetting ?? "a PEM file that the variable NODE_EXTRA_CA_CERTS names in the hub's environment",
+    ...(own?.ca === undefined ? {} : { ca: own.ca }),
+    ...(own?.certificate === undefined ? {} : { cert: own.certificate }),
+    ...(own?.key === undefined ? {} : { key: own.key }),
   };
   const isGood = yield* probeTls(target, trust, async () =>
     (await speaksHttp(target))
