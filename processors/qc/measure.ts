@@ -47,8 +47,9 @@ export function measure(given: Volume, options: MeasureOptions = {}): Measured {
     sheet.set(name, value, 'the header does not say');
   sheet.set('nonfinite_fraction', nonFinite, '');
   const nothing = { ...sheet, droppedSlices: [], curves: { firstRepetition: 0 } };
-  // Computed tomography has no magnitude: what follows is about magnetic resonance.
-  if (volume.header.string('Modality') === 'CT') return nothing;
+  // Computed tomography has no magnitude, a phase no signal: what follows is about the magnitude of magnetic resonance.
+  const isMagnitude = volume.component === undefined || volume.component === 'magnitude';
+  if (volume.header.string('Modality') === 'CT' || !isMagnitude) return nothing;
   const first = repetition(volume, 0);
   const clipped = clippedFraction(first);
   sheet.set('clipped_fraction', clipped, '');

@@ -1,10 +1,12 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { qc } from '../../cli/qc.ts';
 import { phantomStudy } from '../../demo/phantom/study.ts';
 import { captureTerminal } from '../support/captured-terminal.ts';
+
+const RODENT = resolve(import.meta.dirname, '../../../shared/mri/rodent');
 
 describe('hub qc', () => {
   let folder: string;
@@ -28,6 +30,75 @@ describe('hub qc', () => {
     expect(report.series[0]).to.include({ name: 'T2_TurboRARE', kind: 'anatomical', verdict: 'not-enough-history' });
     expect(report.series[0]?.['measures']).to.include.keys('snr_chang_db', 'snr_normal_db', 'tsnr_db', 'efc', 'lmv');
     expect(readdirSync(images)).to.deep.equal(['001-T2_TurboRARE.png']);
+  });
+
+  it('takes the mask beside a NIfTI file, and measures what the published tools do', async () => {
+    const json = join(folder, 'report.json');
+
+    const exitCode = await qc([join(RODENT, 'mouse_T1w_head'), '--mode', 'aidaqc', '--json', json], captureTerminal());
+
+    expect(exitCode).to.equal(0);
+    const { series } = JSON.parse(readFileSync(json, 'utf8')) as { series: Record<string, unknown>[] };
+    expect(series.map(({ name }) => name)).to.deep.equal(['sherm-1_T1w.nii.gz']);
+    const measures = series[0]?.['measures'] as Readonly<Record<string, number>>;
+    // The table of reference: snr in the brain, FBER, GSR x and y, SNR-Chang, SNR-normal, EFC.
+    const published = { snr: 7.82, fber: 1.9757, gsr_x: -0.3193, gsr_y: 0.441, snr_chang_db: 45.158, efc: 0.8154 };
+    for (const [name, value] of Object.entries(published)) expect(measures[name], name).to.be.closeTo(value, 1e-3);
+    expect(measures).to.include({ ghosting: 0 });
+    expect(series[0]?.['batchOutliers']).to.deep.equal([]);
+  });
+
+  it('takes gradients beside a NIfTI file, limits from a file and a mask by name', async () => {
+    const dwi = { dims: [12, 10, 4, 8] as const, value: (i: number) => 100 + ((i * 7) % 50) };
+    writeFileSync(join(folder, 'sub-1_dwi.nii'), nifti(dwi));
+    writeFileSync(join(folder, 'sub-1_dwi.bval'), '0 1000 1000 1000 1000 1000 1000 1000\n');
+    writeFileSync(join(folder, 'sub-1_dwi.bvec'), '0 1 0 0 .7 .7 0 1\n0 0 1 0 .7 0 .7 0\n0 0 0 1 0 .7 .7 0\n');
+    writeFileSync(
+      join(folder, 'options.json'),
+      JSON.stringify({ limits: { diffusion: { directions: { failBelow: 30 } } } }),
+    );
+    writeFileSync(join(folder, 'given.nii'), nifti({ dims: [12, 10, 4, 1], value: () => 1 }));
+    const json = join(folder, 'report.json');
+
+    await qc(
+      [
+        join(folder, 'sub-1_dwi.nii'),
+        '--json',
+        json,
+        '--options',
+        join(folder, 'options.json'),
+        '--mask',
+        join(folder, 'given.nii'),
+      ],
+      captureTerminal(),
+    );
+
+    const { series } = JSON.parse(readFileSync(json, 'utf8')) as { series: Record<string, unknown>[] };
+    expect(series[0]).to.include({ kind: 'diffusion', verdict: 'fail' });
+    expect(series[0]?.['measures']).to.include({
+      b0_volumes: 1,
+      directions: 7,
+      doubled_directions: 1,
+      brain_volume_mm3: 480,
+    });
+    expect((series[0]?.['findings'] as string[]).at(-1)).to.equal(
+      "Weighted repetitions is 7, below the site's limit of 30.",
+    );
+  });
+
+  it('refuses options it does not know, and a file that is none', async () => {
+    writeFileSync(join(folder, 'options.json'), '{ "limit": {} }');
+    writeFileSync(join(folder, 'broken.json'), '{');
+    const codes = [];
+    for (const file of ['options.json', 'broken.json', 'nowhere.json'])
+      codes.push(
+        await qc([folder, '--options', join(folder, file)], captureTerminal()).catch(
+          (error: { code: string }) => error.code,
+        ),
+      );
+    codes.push(await qc([folder, '--mode', 'loud'], captureTerminal()).catch((error: { code: string }) => error.code));
+
+    expect(codes).to.deep.equal(['config.invalid', 'config.invalid', 'file.failed', 'config.invalid']);
   });
 
   it('says so and fails when there is nothing to measure', async () => {
@@ -56,3 +127,24 @@ describe('hub qc', () => {
     expect(await codeOf(join(folder, 'nowhere'))).to.equal('file.failed');
   });
 });
+
+/** 32-bit floats of one millimetre. */
+function nifti({
+  dims,
+  value,
+}: {
+  readonly dims: readonly [number, number, number, number];
+  readonly value: (i: number) => number;
+}): Uint8Array {
+  const count = dims[0] * dims[1] * dims[2] * dims[3];
+  const view = new DataView(new ArrayBuffer(352 + count * 4));
+  view.setInt32(0, 348, true);
+  [dims[3] > 1 ? 4 : 3, ...dims, 1, 1, 1].forEach((size, i) => view.setInt16(40 + 2 * i, size, true));
+  view.setInt16(70, 16, true);
+  view.setInt16(72, 32, true);
+  for (const place of [80, 84, 88, 92]) view.setFloat32(place, 1, true);
+  view.setFloat32(108, 352, true);
+  new Uint8Array(view.buffer).set(Buffer.from('n+1\0'), 344);
+  for (let i = 0; i < count; i++) view.setFloat32(352 + 4 * i, value(i), true);
+  return new Uint8Array(view.buffer);
+}

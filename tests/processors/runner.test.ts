@@ -293,6 +293,19 @@ describe('the runner', () => {
     expect((await hub.ended(runId)).state).to.equal('processed');
   });
 
+  it('tells a step of earlier scans and of the scanner, and keeps what it measured once its result is taken', async () => {
+    await hub.start();
+
+    await hub.ended(await hub.route([['measure']]));
+    await hub.ended(await hub.route([['measure']]));
+
+    const rows = await hub.ledger.quality.list({ limit: 10 });
+    expect(rows.map(({ measures, scannerKey }) => ({ ...measures, scannerKey }))).to.deep.equal([
+      { past: 1, scannerKey: 'pv-7t none' },
+      { past: 0, scannerKey: 'pv-7t none' },
+    ]);
+  });
+
   it('gives back what it has to abandon, and the next runner takes it up at once, under a higher fence', async () => {
     let isWorking = false;
     const runner = await hub.start({ onProgress: () => (isWorking = true) });

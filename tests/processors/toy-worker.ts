@@ -34,6 +34,16 @@ function isFirst({ options }: ProcessorContext<ToyOptions>): boolean {
 
 const plugins: readonly ProcessorPlugin[] = [
   toy('pass', passOn),
+  toy('measure', async ({ items, quality, studyInstanceUid }) => {
+    const question = { protocolKey: 'protocol', exceptScan: studyInstanceUid, limit: 10 };
+    const past = (await quality?.past(question)) ?? [];
+    const { serialNumber = 'none', source = 'none' } = (await quality?.device()) ?? {};
+    const scan = {
+      ...{ scanKey: `scan-${past.length}`, protocolKey: 'protocol', scannerKey: `${source} ${serialNumber}` },
+      ...{ seriesInstanceUid: '2.25.8', kind: 'anatomical', verdict: 'pass', accepted: true, parameters: {} },
+    };
+    return { outcome: 'done', items, events: [], quality: [{ ...scan, measures: { past: past.length } }] };
+  }),
   toy('release', async (context) => {
     const { items, pack, log } = context;
     context.progress(0.5);

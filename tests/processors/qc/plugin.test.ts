@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { decode } from 'fast-png';
 import { phantomStudy, type StudyOptions } from '../../../demo/phantom/study.ts';
 import { checkEvent } from '../../../core/events.ts';
+import type { PastScan } from '../../../core/ledger/qc-history.ts';
 import type { ProcessorResult } from '../../../core/plugins.ts';
 import type { Logger } from '../../../core/ports.ts';
 import { formatBlobRef, type InstanceItem, type RunItem } from '../../../core/store.ts';
@@ -62,6 +63,42 @@ describe('the qc processor', () => {
     expect(event.verdict).to.equal('fail');
     expect(event.series[0]?.findings).to.deep.equal(['Slices are missing: 1 of 12.']);
     expect(event.series[0]?.measures['snr_normal_db']).to.be.a('number');
+  });
+
+  it('holds a scan against the accepted past of its scanner and protocol, and leaves what it measured for the next', async () => {
+    const instances = await store(SMALL);
+    const [first] = (await work(instances, undefined, [])).result.quality ?? [];
+    const past = Array.from({ length: 20 }, () => ({
+      measures: { ...first?.measures, snr_normal_db: 40 },
+      parameters: { ...first?.parameters, RepetitionTime: 2500 },
+      recordedAt: '',
+    }));
+
+    const { result } = await work(instances, undefined, past);
+
+    expect(first).to.include({ kind: 'anatomical', verdict: 'not-enough-history', accepted: true });
+    expect(first?.parameters).to.include({ RepetitionTime: 3200, Slices: 12 });
+    expect(result.quality?.[0]).to.include({
+      scanKey: first?.scanKey,
+      protocolKey: first?.protocolKey,
+      accepted: false,
+    });
+    const [series] = eventOf(result).series;
+    expect(series?.verdict).to.equal('fail');
+    expect(series?.judgements?.map(({ measure, limit }) => [measure, limit === null])).to.deep.equal([
+      ['RepetitionTime', false],
+      ['snr_normal_db', false],
+    ]);
+    expect(JSON.stringify(result.quality)).not.to.match(/Mallieläin|INV-|RARE|SIM-/);
+  });
+
+  it('says what the study as a whole lacks', async () => {
+    const { result } = await work(await store(SMALL), { protocols: [{ match: 'DTI*', series: 1 }] });
+
+    expect(eventOf(result)).to.deep.include({
+      verdict: 'fail',
+      findings: ['0 of 1 expected series match DTI*: a scan is missing.'],
+    });
   });
 
   it('does not fail the study for one series that cannot be read', async () => {
@@ -147,7 +184,7 @@ describe('the qc processor', () => {
     return items;
   }
 
-  async function work(items: readonly InstanceItem[], argument?: unknown) {
+  async function work(items: readonly InstanceItem[], argument?: unknown, past?: readonly PastScan[]) {
     const files = openFileStore(dataDir);
     const pack = await files.createPack(`run-${packs++}`);
     const result = await qc.run({
@@ -160,6 +197,14 @@ describe('the qc processor', () => {
       store: files,
       pack,
       secret: async () => new Uint8Array(32),
+      ...(past === undefined
+        ? {}
+        : {
+            quality: {
+              past: async () => past,
+              device: async () => ({ source: 'pv-7t', serialNumber: 'SIM-000-7' }),
+            },
+          }),
       log: silent,
       signal: new AbortController().signal,
       progress: () => {},

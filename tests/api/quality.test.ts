@@ -1,0 +1,88 @@
+import { expect } from 'chai';
+import { randomUUID } from 'node:crypto';
+import { createApiRouter } from '../../api/router.ts';
+import type { Ledger, Role } from '../../core/ledger.ts';
+import type { QcScan } from '../../core/ledger/qc-history.ts';
+import { createToken } from '../../platform/auth/token.ts';
+import { completeStudy, startRun, STUDY, TestClock } from '../contracts/ledger-facts.ts';
+import { openTestLedger } from '../support/open-ledger.ts';
+import { type RunningHttp, startHttp } from '../support/running-http.ts';
+import { silentLog } from '../support/silent-log.ts';
+
+const scan = (scanKey: string, changes: Partial<QcScan> = {}): QcScan => ({
+  ...{ scanKey, protocolKey: 'b1', scannerKey: 'c1', seriesInstanceUid: '2.25.8', kind: 'anatomical', verdict: 'pass' },
+  ...{ accepted: true, measures: { efc: 0.5, cnr: null }, parameters: { RepetitionTime: 3200 } },
+  ...changes,
+});
+
+describe('the API of measured scans', () => {
+  const clock = new TestClock();
+  let ledger: Ledger;
+  let remove: () => Promise<void>;
+  let http: RunningHttp;
+
+  beforeEach(async () => {
+    ({ ledger, remove } = await openTestLedger(clock));
+    http = await startHttp(
+      ledger,
+      (access) => [
+        {
+          path: '/api/v1',
+          router: createApiRouter({
+            ...{ ledger, access, clock, log: silentLog, hubName: 'savilahti', mintToken: createToken },
+            catalogue: () => ({ configVersion: 'a', routes: [], partners: [], destinations: [], policies: [] }),
+          }),
+        },
+      ],
+      { clock },
+    );
+    await completeStudy(ledger, clock);
+    await startRun(ledger, { steps: [{ processor: 'qc', argument: undefined }] });
+    const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
+    const quality = [scan('a1'), scan('a2', { verdict: 'fail', accepted: false, scannerKey: 'c2' })];
+    await ledger.runs.finishStep(job?.jobId ?? '', job?.fence ?? 0, { items: [], events: [], quality });
+  });
+
+  afterEach(async () => {
+    await http.stop();
+    await remove();
+  });
+
+  const call = async (role: Role, path: string, method = 'GET') => {
+    const response = await fetch(`${http.url}/api/v1${path}`, { method, headers: await http.as(role) });
+    return { status: response.status, body: (await response.json()) as { items?: Row[] } & Row };
+  };
+  interface Row {
+    readonly qualityId: string;
+    readonly accepted: boolean;
+    readonly verdict: string;
+  }
+
+  it('lists scans by what is asked for, without what they are known by', async () => {
+    const verdicts = async (query: string) =>
+      (await call('auditor', `/quality${query}`)).body.items?.map(({ verdict }) => verdict);
+
+    expect(await verdicts('')).to.deep.equal(['fail', 'pass']);
+    expect(await verdicts('?accepted=true')).to.deep.equal(['pass']);
+    expect(await verdicts('?scanner=c2&protocol=b1')).to.deep.equal(['fail']);
+    expect(await verdicts(`?study=${STUDY}&verdict=pass`)).to.deep.equal(['pass']);
+    expect((await call('auditor', '/quality?verdict=good')).status).to.equal(400);
+    const [first] = (await call('auditor', '/quality')).body.items ?? [];
+    expect(first).to.include.keys('measures', 'parameters', 'protocolKey', 'studyInstanceUid');
+    expect(first).not.to.have.any.keys('scanKey');
+    expect((await call('auditor', `/quality/${first?.qualityId ?? ''}`)).body).to.deep.equal(first);
+  });
+
+  it('lets operators decide, and nobody else', async () => {
+    const [first] = (await call('operator', '/quality')).body.items ?? [];
+    const path = `/quality/${first?.qualityId ?? ''}`;
+
+    const accepted = await call('operator', `${path}/accept`, 'POST');
+    const refused = await call('auditor', `${path}/reject`, 'POST');
+
+    expect([accepted.status, refused.status]).to.deep.equal([200, 403]);
+    expect(accepted.body).to.include({ accepted: true, decidedAt: clock.now().toISOString() });
+    expect((await call('operator', path)).body.accepted).to.equal(true);
+    expect((await call('operator', `/quality/${randomUUID()}/accept`, 'POST')).status).to.equal(404);
+  });
+});
