@@ -9,6 +9,7 @@ import { ERRORS } from '../core/errors.ts';
 import { EVENTS, type EventType, wireType } from '../core/events.ts';
 import type { MetricDefinition, Metrics } from '../core/ports.ts';
 import { deliveryMetrics } from '../connectors/metrics.ts';
+import { pullMetrics } from '../connectors/pull/metrics.ts';
 import { partnerApiDocument } from '../connectors/partner-api/router.ts';
 import { webhookMetrics } from '../connectors/webhook/metrics.ts';
 import { gatewayMetrics } from '../gateway/metrics.ts';
@@ -130,6 +131,7 @@ function definedMetrics(): readonly { readonly kind: string; readonly definition
   routerMetrics(registry);
   processorMetrics(registry);
   deliveryMetrics(registry);
+  pullMetrics(registry);
   webhookMetrics(registry);
   threadsEnded(registry);
   return noted;

@@ -27,7 +27,7 @@ interface KnownMove extends AskedMove {
 
 export class Moves implements MoveOrigins {
   readonly #moves = new Map<number, KnownMove>();
-  readonly #pulls: ReadonlySet<string>;
+  #pulls: ReadonlySet<string>;
   readonly #isAlone: boolean;
   #lastId = 0;
 
@@ -38,6 +38,11 @@ export class Moves implements MoveOrigins {
   constructor(pulls: readonly string[], isAlone: boolean) {
     this.#pulls = new Set(pulls);
     this.#isAlone = isAlone;
+  }
+
+  /** The pulls there are from now on; what was asked for before is still known. */
+  rename(pulls: readonly string[]): void {
+    this.#pulls = new Set(pulls);
   }
 
   /** The Message ID to ask with, and how to say that the move is over. */

@@ -201,7 +201,7 @@ describe('a study is complete', function () {
         const { signal, evidence } = await completion(hub);
 
         expect(signal).to.equal('quiet');
-        expect(evidence?.find(({ what }) => what === 'source-count')).to.include({ code: 'partner.refused' });
+        expect(evidence?.find(({ what }) => what === 'source-count')).to.include({ code: 'partner.busy' });
         expect(await hub.metrics()).to.match(
           /hub_gateway_source_queries_total\{source="loopback",outcome="failed"\} [12]/,
         );
