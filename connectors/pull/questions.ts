@@ -3,8 +3,6 @@ import type { PullRange, PullRunRow } from '../../core/ledger/pulls.ts';
 import { dayOf, daysBetween, halvesOf } from './calendar.ts';
 import type { PullOptions } from './options.ts';
 
-/** Of a back-fill; longer ones would be a mistyped year. */
-export const MAX_DAYS = 36_525;
 const PARTS_OF_A_DAY = 2;
 const MIN_PART_SECONDS = 60;
 const DAY_SECONDS = 86_400;

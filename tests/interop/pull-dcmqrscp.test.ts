@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { bytesAsSource } from '../../core/bytes-as-source.ts';
@@ -14,6 +14,8 @@ describe('a pull from dcmqrscp', function () {
   this.timeout(60_000);
   const folder = temporaryFolder();
   let hub: HubProcess;
+  /** It has nothing of what the first one has. */
+  let other: HubProcess;
   let server: RunningServer;
   const study = newUid();
   const dataSets = new Map<string, string>();
@@ -67,20 +69,22 @@ describe('a pull from dcmqrscp', function () {
     await hub.configure({
       pulls: [
         { name: 'by-move', from: { dicom, retrieve: 'c-move', moveTo: 'HUB' }, query: { accessions }, timeouts, retry },
-        {
-          name: 'by-get',
-          from: { dicom, retrieve: 'c-get' },
-          query: { studyDate: { from: '2026-03-01' } },
-          timeouts,
-          retry,
-        },
       ],
       gateway: { dimse: { sources: [{ name: 'somebody', aeTitle: 'SOMEBODY', hosts: ['127.0.0.1'] }] } },
     });
-    await hub.start();
+    other = await hubWithPulls([
+      {
+        name: 'by-get',
+        from: { dicom, retrieve: 'c-get' },
+        query: { studyDate: { from: '2026-03-01' } },
+        timeouts,
+        retry,
+      },
+    ]);
+    await Promise.all([hub.start(), other.start()]);
   });
   after(async () => {
-    await hub.remove();
+    await Promise.all([hub.remove(), other.remove()]);
     await server.stop();
   });
 
@@ -105,15 +109,11 @@ describe('a pull from dcmqrscp', function () {
   });
 
   it('fetches by C-GET, byte for byte', async () => {
-    await hub.stop();
-    await rm(hub.dataFolder, { recursive: true });
-    await hub.start();
+    const done = await pulled(other, 'by-get');
 
-    const done = await pulled(hub, 'by-get');
-
-    expect(done, hub.log()).to.include({ state: 'done', found: 1, fetched: 1, instances: 6 });
+    expect(done, other.log()).to.include({ state: 'done', found: 1, fetched: 1, instances: 6 });
     const out = join(folder.path, 'out');
-    const exported = await hub.command('store', 'export', out);
+    const exported = await other.command('store', 'export', out);
     expect(exported.code, exported.stderr).to.equal(0);
     const files = (await readdir(out, { recursive: true })).filter((name) => name.endsWith('.dcm'));
     const exportedSets = await Promise.all(

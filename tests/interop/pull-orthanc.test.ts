@@ -125,8 +125,7 @@ describe('a pull from Orthanc', function () {
         { door, source: name, instances: 2 },
         { door, source: name, instances: 2 },
       ]);
-      const { unfetched } = (await hub.json('pulls', 'show', name)) as { unfetched: unknown[] };
-      expect(unfetched).to.deep.equal([]);
+      expect((await shown(hub, name)).unfetched).to.deep.equal([]);
     });
   }
 

@@ -8,7 +8,7 @@ export interface ShownPull {
   readonly state: string;
   readonly nextAt?: string;
   readonly runs: readonly ShownRun[];
-  readonly failed: readonly { readonly studyInstanceUid: string; readonly code: string; readonly reason: string }[];
+  readonly unfetched: readonly { readonly studyInstanceUid: string; readonly code: string; readonly reason: string }[];
 }
 export interface ShownRun {
   readonly runId: string;
@@ -41,7 +41,7 @@ export async function hubWithPulls(
 }
 
 export async function shown(hub: HubProcess, pull: string): Promise<ShownPull> {
-  return (await hub.json('pulls', 'show', pull)) as ShownPull;
+  return (await (await hub.get(`/api/v1/pulls/${pull}`)).json()) as ShownPull;
 }
 
 /** The newest run, when it has ended. */
@@ -58,7 +58,10 @@ export async function ended(hub: HubProcess, pull: string, deadlineMs = 30_000):
 
 /** Asks for a run and waits for its end. */
 export async function pulled(hub: HubProcess, pull: string, deadlineMs?: number): Promise<ShownRun> {
-  const asked = await hub.command('pulls', 'run', pull);
-  expect(asked.code, asked.stderr).to.equal(0);
+  const asked = await fetch(`${hub.url}/api/v1/pulls/${pull}/run`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${hub.adminToken}` },
+  });
+  expect(asked.status, await asked.text()).to.equal(202);
   return await ended(hub, pull, deadlineMs);
 }

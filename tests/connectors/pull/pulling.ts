@@ -30,7 +30,7 @@ export interface Pulling {
 
 export const PULL = 'nightly';
 
-export const OPTIONS: Omit<PullOptions, 'from'> = {
+const OPTIONS: Omit<PullOptions, 'from'> = {
   name: PULL,
   windows: [],
   query: { studyDate: { from: '20260301', to: '20260310' } },
