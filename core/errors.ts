@@ -448,6 +448,13 @@ export const ERRORS = {
     title: 'A processor failed',
     remedy: "Look at the run's history; replay the study when the cause is mended.",
   },
+  'quality.failed': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'A scan failed quality control',
+    remedy: 'The entry says which measure and why. Repeat the scan, or release the run once somebody has looked.',
+  },
   'processor.timeout': {
     dimse: 0x0110,
     http: 504,

@@ -1,4 +1,5 @@
 /** Quality control: measures each series, holds it against the past, judges it, and leaves a report and a contact sheet. */
+import { createHmac } from 'node:crypto';
 import type { ProcessorContext, ProcessorPlugin, ProcessorResult } from '../../core/plugins.ts';
 import type { QcScan } from '../../core/ledger/qc-history.ts';
 import type { ArtefactItem, InstanceItem } from '../../core/store.ts';
@@ -11,8 +12,11 @@ import { factsOf, fittingEvent, type ScanFacts, studyFindings, summarize } from 
 import { worst } from './verdict.ts';
 
 const NAME = 'qc';
-/** Of the key that scans, scanners and protocols are known by in the history. */
-const HISTORY_SECRET = 'qc-history';
+/** All replicas have this key alike already; what scans, scanners and protocols are known by is derived from it. */
+const KEY_PURPOSE = 'deidentify';
+const HISTORY_CONTEXT = 'hub qc history';
+/** Sentences that a quarantine entry shows. */
+const HELD_FINDINGS = 5;
 
 export const qc: ProcessorPlugin<QcOptions> = {
   name: NAME,
@@ -65,6 +69,16 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
   const found = studyFindings(facts, options);
   const verdict = worst([...series.map((one) => one.verdict), ...found.map(({ severity }) => severity)]);
   const findings = found.map(({ sentence }) => sentence);
+  if (verdict === 'fail' && options.hold === 'fail') {
+    const failed = series.filter((one) => one.verdict === 'fail');
+    const uids = new Set(failed.map(({ seriesInstanceUid }) => seriesInstanceUid));
+    return {
+      outcome: 'held',
+      reason: 'quality.failed',
+      detail: [...findings, ...failed.flatMap((one) => one.findings)].slice(0, HELD_FINDINGS).join(' '),
+      sopInstanceUids: instances.filter((one) => uids.has(one.seriesInstanceUid)).map((one) => one.sopInstanceUid),
+    };
+  }
   const report = { schema: 'hub.qc/1', verdict, findings, series: reports };
   const stored = await pack.append(Buffer.from(JSON.stringify(report, undefined, 2)));
   const release = releaseOf(instances);
@@ -109,7 +123,9 @@ async function historyOf(context: ProcessorContext<QcOptions>): Promise<History 
   const { quality, studyInstanceUid } = context;
   if (quality === undefined) return undefined;
   return {
-    secret: await context.secret(HISTORY_SECRET),
+    secret: createHmac('sha256', await context.secret(KEY_PURPOSE))
+      .update(HISTORY_CONTEXT)
+      .digest(),
     device: await quality.device(),
     studyInstanceUid,
     past: (question) => quality.past(question),

@@ -41,6 +41,8 @@ const history = z
 const schema = z.strictObject({
   /** By kind of scan, `any` for all; then by measure. */
   limits: limits.default({}),
+  /** `fail`: a study that fails is held in quarantine instead of going on; nothing else is. */
+  hold: z.enum(['never', 'fail']).default('never'),
   /** `aidaqc`: features as that tool computes them where they differ. */
   mode: z.enum(['hub', 'aidaqc']).default('hub'),
   history: history.prefault({}),

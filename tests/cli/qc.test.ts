@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { qc } from '../../cli/qc.ts';
 import { phantomStudy } from '../../demo/phantom/study.ts';
 import { captureTerminal } from '../support/captured-terminal.ts';
+import { thrownBy } from '../support/thrown.ts';
 
 const RODENT = resolve(import.meta.dirname, '../../../shared/mri/rodent');
 
@@ -89,14 +90,11 @@ describe('hub qc', () => {
   it('refuses options it does not know, and a file that is none', async () => {
     writeFileSync(join(folder, 'options.json'), '{ "limit": {} }');
     writeFileSync(join(folder, 'broken.json'), '{');
+    const codeOf = async (...argv: string[]) => (await thrownBy(qc([folder, ...argv], captureTerminal()))).code;
     const codes = [];
     for (const file of ['options.json', 'broken.json', 'nowhere.json'])
-      codes.push(
-        await qc([folder, '--options', join(folder, file)], captureTerminal()).catch(
-          (error: { code: string }) => error.code,
-        ),
-      );
-    codes.push(await qc([folder, '--mode', 'loud'], captureTerminal()).catch((error: { code: string }) => error.code));
+      codes.push(await codeOf('--options', join(folder, file)));
+    codes.push(await codeOf('--mode', 'loud'));
 
     expect(codes).to.deep.equal(['config.invalid', 'config.invalid', 'file.failed', 'config.invalid']);
   });

@@ -68,7 +68,7 @@ describe('the history of quality control', () => {
     const efc = measures['efc'] ?? 0;
     const past = (count: number, changes: (n: number) => Partial<PastScan['measures']> = () => ({})): PastScan[] =>
       Array.from({ length: count }, (_, n) => ({
-        measures: { ...measures, efc: efc + 0.002 * ((n % 5) - 2), ...changes(n) } as PastScan['measures'],
+        measures: { ...measures, efc: efc + 0.002 * ((n % 5) - 2), ...changes(n) },
         parameters: parametersOf(scan),
         recordedAt: '',
       }));

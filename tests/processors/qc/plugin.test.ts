@@ -92,6 +92,22 @@ describe('the qc processor', () => {
     expect(JSON.stringify(result.quality)).not.to.match(/Mallieläin|INV-|RARE|SIM-/);
   });
 
+  it('holds a study that fails where the route says so, and lets it go on everywhere else', async () => {
+    const instances = await store(SMALL);
+    const limits = { any: { slices: { failBelow: 20 } } };
+
+    const held = await work(instances, { limits, hold: 'fail' }).catch((error: unknown) => error);
+    const warned = await work(instances, { limits: { any: { slices: { warnBelow: 20 } } }, hold: 'fail' });
+
+    expect(held).to.deep.include({
+      reason: 'quality.failed',
+      detail: "Number of slices is 12, below the site's limit of 20.",
+      sopInstanceUids: instances.map(({ sopInstanceUid }) => sopInstanceUid),
+    });
+    expect(eventOf(warned.result).verdict).to.equal('warn');
+    expect(eventOf((await work(instances, { limits })).result).verdict).to.equal('fail');
+  });
+
   it('says what the study as a whole lacks', async () => {
     const { result } = await work(await store(SMALL), { protocols: [{ match: 'DTI*', series: 1 }] });
 
@@ -210,7 +226,7 @@ describe('the qc processor', () => {
       progress: () => {},
     });
     await pack.commit();
-    if (result.outcome !== 'done') throw new Error('not done');
+    if (result.outcome !== 'done') throw Object.assign(new Error('not done'), result);
     const read = async (item: RunItem | undefined): Promise<Uint8Array> => {
       const source = await files.open(item?.blob ?? formatBlobRef('none', 0, 0));
       try {
