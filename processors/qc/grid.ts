@@ -25,7 +25,7 @@ export function planeOf({ data, dims: [nx, ny] }: Grid, slice: number): Plane {
 
 export function meanOfPlane({ pixels }: Plane): number {
   let sum = 0;
-  for (const pixel of pixels) sum += pixel;
+  for (let i = 0; i < pixels.length; i++) sum += pixels[i] ?? 0;
   return sum / pixels.length;
 }
 

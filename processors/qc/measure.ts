@@ -165,9 +165,10 @@ function fitting(brain: Uint8Array | undefined, { data }: Grid): Uint8Array | un
 
 /** Measures need numbers: what is none becomes 0, and how much of it there was is a measure of its own. */
 function withNumbersOnly(volume: Volume): { readonly volume: Volume; readonly nonFinite: number } {
+  const given = volume.data;
   let count = 0;
-  for (const value of volume.data) if (!Number.isFinite(value)) count++;
+  for (let i = 0; i < given.length; i++) if (!Number.isFinite(given[i])) count++;
   if (count === 0) return { volume, nonFinite: 0 };
-  const data = volume.data.map((value) => (Number.isFinite(value) ? value : 0));
+  const data = given.map((value) => (Number.isFinite(value) ? value : 0));
   return { volume: { ...volume, data }, nonFinite: count / data.length };
 }

@@ -99,37 +99,60 @@ function pointsOf(reference: Float32Array, mask: Uint8Array, volume: Volume): Po
 }
 
 function estimate(moving: Float32Array, points: Points, volume: Volume, guess: Movement): Movement {
-  let movement = [...guess];
+  // Either is a start: a head that came back is where it was in the reference, not where it was just before.
+  const starts = [guess, [0, 0, 0, 0, 0, 0] as const].map((at) => compare(moving, points, volume, at));
+  let best = starts.reduce((a, b) => (b.cost < a.cost ? b : a));
   const [sx, sy, sz] = volume.spacingMm;
   for (let round = 0; round < ROUNDS; round++) {
-    const right = [0, 0, 0, 0, 0, 0];
-    const move = mover(movement, points.centre, volume);
-    const place = new Float64Array(3);
-    let brightness = 0;
-    let squares = 0;
-    const sampled = new Float64Array(points.count);
-    for (let p = 0; p < points.count; p++) {
-      move(points.places, p * 3, place);
-      const value = sample(moving, volume.dims, place);
-      sampled[p] = value;
-      const reference = points.values[p] ?? 0;
-      brightness += value * reference;
-      squares += value * value;
-    }
-    // A receiver that drifts is no motion.
-    const gain = squares > 0 ? brightness / squares : 1;
-    for (let p = 0; p < points.count; p++) {
-      const residual = gain * (sampled[p] ?? 0) - (points.values[p] ?? 0);
-      for (let a = 0; a < 6; a++) right[a] = (right[a] ?? 0) + (points.slopes[p * 6 + a] ?? 0) * residual;
-    }
-    const step = solve(points.normal, right);
+    const step = solve(points.normal, best.right);
     if (step === undefined) break;
-    movement = movement.map((value, a) => value - (step[a] ?? 0));
     const largest = Math.max(...step.map((value, a) => Math.abs(value) / (a < 3 ? Math.min(sx, sy, sz) : 0.01)));
+    // Far from the reference its gradient points too far, or elsewhere: a step that makes it worse is halved, then given up.
+    let next: Comparison | undefined;
+    for (let share = 1; share >= 1 / 8 && next === undefined; share /= 2) {
+      const at = best.movement.map((value, a) => value - share * (step[a] ?? 0));
+      const tried = compare(moving, points, volume, at);
+      if (tried.cost < best.cost) next = tried;
+    }
+    if (next === undefined) break;
+    best = next;
     if (largest < SETTLED) break;
   }
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = movement;
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = best.movement;
   return [a, b, c, d, e, f];
+}
+
+interface Comparison {
+  readonly movement: readonly number[];
+  /** Sum of squares of what is left. */
+  readonly cost: number;
+  /** What is left, along each parameter. */
+  readonly right: readonly number[];
+}
+
+function compare(moving: Float32Array, points: Points, volume: Volume, movement: readonly number[]): Comparison {
+  const move = mover(movement, points.centre, volume);
+  const place = new Float64Array(3);
+  const sampled = new Float64Array(points.count);
+  let brightness = 0;
+  let squares = 0;
+  for (let p = 0; p < points.count; p++) {
+    move(points.places, p * 3, place);
+    const value = sample(moving, volume.dims, place);
+    sampled[p] = value;
+    brightness += value * (points.values[p] ?? 0);
+    squares += value * value;
+  }
+  // A receiver that drifts is no motion.
+  const gain = squares > 0 ? brightness / squares : 1;
+  const right = [0, 0, 0, 0, 0, 0];
+  let cost = 0;
+  for (let p = 0; p < points.count; p++) {
+    const residual = gain * (sampled[p] ?? 0) - (points.values[p] ?? 0);
+    cost += residual * residual;
+    for (let a = 0; a < 6; a++) right[a] = (right[a] ?? 0) + (points.slopes[p * 6 + a] ?? 0) * residual;
+  }
+  return { movement, cost, right };
 }
 
 /** Where a point of the reference is found in the moved repetition; in voxels. */

@@ -140,7 +140,8 @@ export function extent(values: Float32Array): { low: number; high: number; avera
   let low = Infinity;
   let high = -Infinity;
   let sum = 0;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? 0;
     if (value < low) low = value;
     if (value > high) high = value;
     sum += value;

@@ -7,7 +7,7 @@ const SORTED_AT_MOST = 500_000;
 
 export function mean(values: Values): number {
   let sum = 0;
-  for (const value of values) sum += value;
+  for (let i = 0; i < values.length; i++) sum += values[i] ?? 0;
   return sum / values.length;
 }
 
@@ -15,7 +15,7 @@ export function mean(values: Values): number {
 export function standardDeviation(values: Values): number {
   const average = mean(values);
   let sum = 0;
-  for (const value of values) sum += (value - average) ** 2;
+  for (let i = 0; i < values.length; i++) sum += ((values[i] ?? 0) - average) ** 2;
   return Math.sqrt(sum / values.length);
 }
 
@@ -25,6 +25,7 @@ export function sorted(values: Values): Float64Array {
 
 function thinned(values: Values): Float64Array {
   const step = Math.max(1, values.length / SORTED_AT_MOST);
+  if (step === 1) return new Float64Array(values);
   const some = new Float64Array(Math.floor(values.length / step));
   for (let i = 0; i < some.length; i++) some[i] = values[Math.floor(i * step)] ?? 0;
   return some;
@@ -88,7 +89,9 @@ const NORMAL_QUARTILE = 0.674_489_750_196_081_7;
 
 /** Median absolute deviation, scaled to the standard deviation of a normal distribution. */
 export function robustDeviation(values: Values, around = median(values)): number {
-  return median(Float64Array.from(values, (value) => Math.abs(value - around))) / NORMAL_QUARTILE;
+  const distances = new Float64Array(values.length);
+  for (let i = 0; i < distances.length; i++) distances[i] = Math.abs((values[i] ?? 0) - around);
+  return median(distances) / NORMAL_QUARTILE;
 }
 
 /** Pearson's. @returns NaN where one of both never changes */
