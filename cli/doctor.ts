@@ -145,6 +145,8 @@ function placeOf(destination: Destination): string {
       return `folder ${destination.path}`;
     case 's3':
       return `bucket ${destination.bucket}${destination.endpoint === undefined ? '' : ` at ${new URL(destination.endpoint).origin}`}`;
+    case 'sftp':
+      return `sftp to ${destination.user} at ${destination.host}:${destination.port}`;
     default:
       return destination satisfies never;
   }

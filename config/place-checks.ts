@@ -19,7 +19,7 @@ export function reportPlaces(raw: unknown, report: Report): void {
     const type = String(value['type']);
     const keys = PLACES[type];
     if (keys === undefined || /\{partner\}/.test(String(value['layout']))) continue;
-    const place = `${keys.map((key) => String(valueAt(value, [key]) ?? '').replace(/\/+$/, '')).join(' ')}/`;
+    const place = `${keys.map((key) => textOf(valueAt(value, [key]))).join(' ')}/`;
     const other = before.find(
       (each) =>
         each.type === type &&
@@ -34,4 +34,8 @@ export function reportPlaces(raw: unknown, report: Report): void {
       );
     before.push({ type, place, name, partner: value['partner'] });
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value).replace(/\/+$/, '') : '';
 }

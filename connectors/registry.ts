@@ -12,6 +12,7 @@ import { cStore } from './c-store/index.ts';
 import { folder } from './folder/index.ts';
 import { meteredStore } from './metered-store.ts';
 import { s3 } from './s3/index.ts';
+import { sftp } from './sftp/index.ts';
 import { stowRs } from './stow-rs/index.ts';
 import { webhook } from './webhook/index.ts';
 
@@ -21,6 +22,7 @@ const plugins = {
   webhook,
   folder,
   s3,
+  sftp,
 } as const;
 
 type OptionsByType = { [T in keyof typeof plugins]: z.infer<(typeof plugins)[T]['options']> };

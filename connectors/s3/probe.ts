@@ -64,7 +64,7 @@ async function askForBucket(bucket: Bucket, region: string, signal: AbortSignal)
   } catch (error) {
     const what = `The bucket ${bucket.name} cannot be used`;
     // An answer to HEAD has no body: only its status tells.
-    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+    const status = error instanceof S3ServiceException ? (error.$metadata.httpStatusCode ?? 0) : 0;
     switch (status) {
       case 301:
       case 307:

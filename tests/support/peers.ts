@@ -51,6 +51,13 @@ export const dciodvfy = once({
   probe: { program: 'dciodvfy', args: ['-version'], says: /dicom3tools Version/ },
 });
 
+/** OpenSSH: sshd, ssh-keygen; `startSftpServer` runs one. */
+export const openssh = once({
+  name: 'OpenSSH',
+  packages: ['openssh-server', 'openssh-client'],
+  probe: { program: 'sshd', args: ['-V'], says: /OpenSSH_\d/ },
+});
+
 /** curl, the HTTP client that is not ours. */
 export const curl = once({
   name: 'curl',
