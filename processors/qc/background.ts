@@ -1,14 +1,13 @@
 /** What stands in the air around the head: noise, and what is not noise. */
 import type { Grid } from './grid.ts';
 import { centred, spectrum } from './fourier.ts';
-import { artefactsIn, inside, type Regions } from './head-mask.ts';
+import { artefactsIn, type Regions } from './head-mask.ts';
+import { countOf } from './morphology.ts';
 import { median, quantileOf, robustDeviation, sorted } from './statistics.ts';
 
 /** Share of the air that holds structured signal (Mortamet et al. 2009): 0 is clean. */
-export function artefactFraction(grid: Grid, { air, airVoxels }: Regions): number {
-  let artefacts = 0;
-  for (const voxel of artefactsIn(grid, air)) artefacts += voxel;
-  return artefacts / airVoxels;
+export function artefactFraction(grid: Grid, regions: Regions): number {
+  return countOf(artefactsIn(grid, regions)) / regions.airVoxels;
 }
 
 const GRID_POINTS = 1_000;
@@ -24,8 +23,8 @@ const MOST_AIR = 300_000;
  *
  * @returns `undefined` below 1,000 voxels of air
  */
-export function airDistribution(grid: Grid, { air, airVoxels }: Regions): number | undefined {
-  const positive = sorted(inside(grid.data, air, airVoxels).filter((value) => value > 0));
+export function airDistribution({ airValues }: Regions): number | undefined {
+  const positive = sorted(airValues.filter((value) => value > 0));
   if (positive.length < MIN_AIR) return undefined;
   const step = Math.max(1, positive.length / MOST_AIR);
   const scale = 100 / quantileOf(positive, 0.99);
@@ -41,7 +40,8 @@ export function airDistribution(grid: Grid, { air, airVoxels }: Regions): number
   while (from > 0 && !((density[from] ?? 0) > half)) from--;
   const fit = fitChiSquare(values.filter((value) => value < quantileOf(values, 0.95)));
   let sum = 0;
-  for (let i = from; i < GRID_POINTS; i++) sum += Math.abs((density[i] ?? 0) - chiSquare(points[i] ?? 0, fit));
+  const fitted = chiSquare(fit);
+  for (let i = from; i < GRID_POINTS; i++) sum += Math.abs((density[i] ?? 0) - fitted(points[i] ?? 0));
   return sum / (GRID_POINTS - from);
 }
 
@@ -73,31 +73,40 @@ interface ChiSquare {
   readonly scale: number;
 }
 
-function chiSquare(x: number, fit: ChiSquare): number {
-  const u = (x - fit.place) / fit.scale;
-  return u > 0 ? Math.exp(logDensity(u, fit.freedom)) / fit.scale : 0;
+function chiSquare({ freedom, place, scale }: ChiSquare): (x: number) => number {
+  const logDensity = logDensityOf(freedom);
+  return (x) => {
+    const u = (x - place) / scale;
+    return u > 0 ? Math.exp(logDensity(u)) / scale : 0;
+  };
 }
 
-const logDensity = (u: number, freedom: number): number =>
-  (freedom / 2 - 1) * Math.log(u) - u / 2 - (freedom / 2) * Math.LN2 - logGamma(freedom / 2);
+function logDensityOf(freedom: number): (u: number) => number {
+  const power = freedom / 2 - 1;
+  const twos = (freedom / 2) * Math.LN2;
+  const gamma = logGamma(freedom / 2);
+  return (u) => power * Math.log(u) - u / 2 - twos - gamma;
+}
 
 /** Likeliest degrees of freedom, place and scale, by Nelder and Mead's simplex on a thousand quantiles. */
 function fitChiSquare(ordered: Float64Array): ChiSquare {
   const values = Float64Array.from({ length: 1_000 }, (_, i) => quantileOf(ordered, (i + 0.5) / 1_000));
   const least = values[0] ?? 0;
-  const variance = values.reduce((sum, value) => sum + (value - median(values)) ** 2, 0) / values.length;
+  const middle = median(values);
+  const variance = values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / values.length;
   const unlikeliness = ([logFreedom = 0, below = 0, logScale = 0]: readonly number[]): number => {
     const freedom = Math.exp(logFreedom);
     const scale = Math.exp(logScale);
     const place = least - Math.exp(below);
+    const logDensity = logDensityOf(freedom);
     let sum = 0;
-    for (const value of values) sum -= logDensity((value - place) / scale, freedom) - logScale;
+    for (let i = 0; i < values.length; i++) sum -= logDensity(((values[i] ?? 0) - place) / scale) - logScale;
     return Number.isFinite(sum) ? sum : Infinity;
   };
   const scale = Math.sqrt(variance / (2 * FIRST_FREEDOM));
   const [logFreedom = 0, below = 0, logScale = 0] = minimized(unlikeliness, [
     Math.log(FIRST_FREEDOM),
-    Math.log(Math.max(1, least - median(values) + FIRST_FREEDOM * scale)),
+    Math.log(Math.max(1, least - middle + FIRST_FREEDOM * scale)),
     Math.log(scale),
   ]);
   return { freedom: Math.exp(logFreedom), place: least - Math.exp(below), scale: Math.exp(logScale) };
@@ -159,21 +168,26 @@ const NEAR = 6;
  * others, in robust standard deviations.
  */
 export function interference({ data, dims: [nx, ny, nz] }: Grid, { air }: Regions): number | undefined {
-  const sums = [new Float64Array(nx), new Float64Array(ny)] as const;
-  const counts = [new Float64Array(nx), new Float64Array(ny)] as const;
+  const [columnSums, rowSums] = [new Float64Array(nx), new Float64Array(ny)];
+  const [columnCounts, rowCounts] = [new Float64Array(nx), new Float64Array(ny)];
   for (let k = 0, voxel = 0; k < nz; k++)
-    for (let j = 0; j < ny; j++)
+    for (let j = 0; j < ny; j++) {
+      let rowSum = rowSums[j] ?? 0;
+      let rowCount = rowCounts[j] ?? 0;
       for (let i = 0; i < nx; i++, voxel++) {
         if (air[voxel] !== 1) continue;
         const value = data[voxel] ?? 0;
-        sums[0][i] = (sums[0][i] ?? 0) + value;
-        sums[1][j] = (sums[1][j] ?? 0) + value;
-        counts[0][i] = (counts[0][i] ?? 0) + 1;
-        counts[1][j] = (counts[1][j] ?? 0) + 1;
+        columnSums[i] = (columnSums[i] ?? 0) + value;
+        columnCounts[i] = (columnCounts[i] ?? 0) + 1;
+        rowSum += value;
+        rowCount++;
       }
-  const lines = (axis: 0 | 1): number | undefined => {
-    const means = Array.from(sums[axis], (sum, line) => {
-      const count = counts[axis][line] ?? 0;
+      rowSums[j] = rowSum;
+      rowCounts[j] = rowCount;
+    }
+  const lines = (sums: Float64Array, counts: Float64Array): number | undefined => {
+    const means = Array.from(sums, (sum, line) => {
+      const count = counts[line] ?? 0;
       return count < MIN_LINE * nz ? undefined : { value: sum / count, weight: Math.sqrt(count) };
     });
     if (means.filter((line) => line !== undefined).length < 2 * MIN_LINE) return undefined;
@@ -189,7 +203,7 @@ export function interference({ data, dims: [nx, ny, nz] }: Grid, { air }: Region
     const spread = robustDeviation(distances, 0);
     return spread > 0 ? Math.max(...distances) / spread : undefined;
   };
-  const known = [lines(0), lines(1)].filter((each) => each !== undefined);
+  const known = [lines(columnSums, columnCounts), lines(rowSums, rowCounts)].filter((each) => each !== undefined);
   return known.length === 0 ? undefined : Math.max(...known);
 }
 
@@ -207,14 +221,20 @@ export function spectralSpike(grid: Grid): number | undefined {
   const ratios = Array.from({ length: shown }, (_, i) => {
     const slice = Math.floor(((i + 0.5) * nz) / shown);
     const { magnitude, columns, rows } = spectrum(grid.data.subarray(slice * nx * ny, (slice + 1) * nx * ny), nx, ny);
+    const isOuter = (bin: number, size: number) => Math.abs(centred(bin, size)) > OUTER * 0.5;
+    const outerColumns = Array.from({ length: columns }, (_, x) => x).filter((x) => isOuter(x, columns));
     const outer: number[] = [];
-    for (let y = 0; y < rows; y++)
-      for (let x = 0; x < columns; x++) {
-        const [u, v] = [Math.abs(centred(x, columns)), Math.abs(centred(y, rows))];
-        if (Math.min(u, v) > OUTER * 0.5) outer.push(magnitude[y * columns + x] ?? 0);
+    let most = 0;
+    for (let y = 0; y < rows; y++) {
+      if (!isOuter(y, rows)) continue;
+      for (const x of outerColumns) {
+        const value = magnitude(y * columns + x);
+        most = Math.max(most, value);
+        outer.push(value);
       }
+    }
     const middle = median(outer);
-    return middle > 0 ? Math.max(...outer) / middle : 0;
+    return middle > 0 ? most / middle : 0;
   });
   const highest = Math.max(...ratios);
   return highest > 0 ? highest : undefined;

@@ -1,8 +1,8 @@
 /** The spectrum of a slice. Sizes that are no power of two are filled up with the slice's mean to the next one. */
 
 export interface Spectrum {
-  /** `columns × rows`, zero frequency first. */
-  readonly magnitude: Float64Array;
+  /** Of one of `columns × rows` frequencies, row by row, zero frequency first. */
+  readonly magnitude: (at: number) => number;
   readonly columns: number;
   readonly rows: number;
 }
@@ -12,18 +12,20 @@ export function spectrum(pixels: Float32Array, columns: number, rows: number): S
   const real = new Float64Array(width * height);
   const imaginary = new Float64Array(width * height);
   let sum = 0;
-  for (const pixel of pixels) sum += pixel;
+  for (let i = 0; i < pixels.length; i++) sum += pixels[i] ?? 0;
   const average = sum / pixels.length;
+  // A Hann window: without it the edges of the picture are the brightest lines of its spectrum.
+  const [across, down] = [hann(columns), hann(rows)];
   for (let y = 0; y < rows; y++)
     for (let x = 0; x < columns; x++) {
-      // A Hann window: without it the edges of the picture are the brightest lines of its spectrum.
-      const window = hann(x, columns) * hann(y, rows);
+      const window = (across[x] ?? 0) * (down[y] ?? 0);
       real[y * width + x] = ((pixels[y * columns + x] ?? 0) - average) * window;
     }
-  for (let y = 0; y < height; y++) transform(real, imaginary, y * width, 1, width);
-  for (let x = 0; x < width; x++) transform(real, imaginary, x, width, height);
+  const [acrossTurns, downTurns] = [turnsOf(width), turnsOf(height)];
+  for (let y = 0; y < height; y++) transform(real, imaginary, y * width, 1, acrossTurns);
+  for (let x = 0; x < width; x++) transform(real, imaginary, x, width, downTurns);
   return {
-    magnitude: real.map((value, i) => Math.hypot(value, imaginary[i] ?? 0)),
+    magnitude: (at) => Math.hypot(real[at] ?? 0, imaginary[at] ?? 0),
     columns: width,
     rows: height,
   };
@@ -34,16 +36,37 @@ export function centred(bin: number, size: number): number {
   return bin <= size / 2 ? bin / size : bin / size - 1;
 }
 
-const hann = (at: number, size: number): number => 0.5 - 0.5 * Math.cos((2 * Math.PI * (at + 0.5)) / size);
+const hann = (size: number): Float64Array =>
+  Float64Array.from({ length: size }, (_, at) => 0.5 - 0.5 * Math.cos((2 * Math.PI * (at + 0.5)) / size));
 const powerOfTwo = (size: number): number => 2 ** Math.ceil(Math.log2(size));
 
-/** In place, `size` values from `start` on, `stride` apart (Cooley and Tukey). */
-function transform(real: Float64Array, imaginary: Float64Array, start: number, stride: number, size: number): void {
-  const swap = (values: Float64Array, a: number, b: number): void => {
-    const held = values[a] ?? 0;
-    values[a] = values[b] ?? 0;
-    values[b] = held;
-  };
+/** The turns of each step of a transform of `size` values: of length 2, 4, … `size`, one behind the other. */
+interface Turns {
+  readonly size: number;
+  readonly cosines: Float64Array;
+  readonly sines: Float64Array;
+}
+
+function turnsOf(size: number): Turns {
+  const [cosines, sines] = [new Float64Array(size), new Float64Array(size)];
+  for (let half = 1; half < size; half *= 2) {
+    const angle = (-2 * Math.PI) / (2 * half);
+    for (let offset = 0; offset < half; offset++) {
+      cosines[half + offset] = Math.cos(angle * offset);
+      sines[half + offset] = Math.sin(angle * offset);
+    }
+  }
+  return { size, cosines, sines };
+}
+
+/** In place, as many values as there are turns for, from `start` on, `stride` apart (Cooley and Tukey). */
+function transform(
+  real: Float64Array,
+  imaginary: Float64Array,
+  start: number,
+  stride: number,
+  { size, cosines, sines }: Turns,
+): void {
   for (let i = 1, j = 0; i < size; i++) {
     let bit = size >> 1;
     for (; (j & bit) !== 0; bit >>= 1) j ^= bit;
@@ -52,20 +75,29 @@ function transform(real: Float64Array, imaginary: Float64Array, start: number, s
     swap(real, start + i * stride, start + j * stride);
     swap(imaginary, start + i * stride, start + j * stride);
   }
-  for (let length = 2; length <= size; length *= 2) {
-    const angle = (-2 * Math.PI) / length;
-    for (let offset = 0; offset < length / 2; offset++) {
-      const [c, s] = [Math.cos(angle * offset), Math.sin(angle * offset)];
-      for (let i = offset; i < size; i += length) {
+  for (let half = 1; half < size; half *= 2)
+    for (let offset = 0; offset < half; offset++) {
+      const c = cosines[half + offset] ?? 0;
+      const s = sines[half + offset] ?? 0;
+      for (let i = offset; i < size; i += 2 * half) {
         const a = start + i * stride;
-        const b = a + (length / 2) * stride;
-        const re = (real[b] ?? 0) * c - (imaginary[b] ?? 0) * s;
-        const im = (real[b] ?? 0) * s + (imaginary[b] ?? 0) * c;
-        real[b] = (real[a] ?? 0) - re;
-        imaginary[b] = (imaginary[a] ?? 0) - im;
-        real[a] = (real[a] ?? 0) + re;
-        imaginary[a] = (imaginary[a] ?? 0) + im;
+        const b = a + half * stride;
+        const realA = real[a] ?? 0;
+        const realB = real[b] ?? 0;
+        const imaginaryA = imaginary[a] ?? 0;
+        const imaginaryB = imaginary[b] ?? 0;
+        const re = realB * c - imaginaryB * s;
+        const im = realB * s + imaginaryB * c;
+        real[b] = realA - re;
+        imaginary[b] = imaginaryA - im;
+        real[a] = realA + re;
+        imaginary[a] = imaginaryA + im;
       }
     }
-  }
+}
+
+function swap(values: Float64Array, a: number, b: number): void {
+  const held = values[a] ?? 0;
+  values[a] = values[b] ?? 0;
+  values[b] = held;
 }

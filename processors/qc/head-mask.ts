@@ -1,6 +1,6 @@
 /** Where the object is and where there is only air, cheaply: a threshold and a little morphology, no model. */
 import type { Grid } from './grid.ts';
-import { closed, countOf, dilated, type Dims, eroded, filledBySlice, largestPiece } from './morphology.ts';
+import { closed, countOf, dilated, type Dims, eroded, filledBySlice, largestPiece, opened } from './morphology.ts';
 import { median, quantile, robustDeviation } from './statistics.ts';
 
 export interface Regions {
@@ -13,6 +13,9 @@ export interface Regions {
   readonly air: Uint8Array;
   readonly maskVoxels: number;
   readonly airVoxels: number;
+  /** What the grid has there, as `inside` gives it: most measures ask for one of both. Not to be changed. */
+  readonly maskValues: Float32Array;
+  readonly airValues: Float32Array;
 }
 
 const BINS = 256;
@@ -31,13 +34,16 @@ export function regionsOf(grid: Grid, brain?: Uint8Array): Regions {
       airVoxels++;
     }
   const mask = brain ?? head;
+  const maskVoxels = countOf(mask);
   return {
     mask,
     maskKind: brain === undefined ? 'head' : 'brain',
     head,
     air,
-    maskVoxels: countOf(mask),
+    maskVoxels,
     airVoxels,
+    maskValues: inside(grid.data, mask, maskVoxels),
+    airValues: inside(grid.data, air, airVoxels),
   };
 }
 
@@ -54,9 +60,26 @@ function headOf(grid: Grid): Uint8Array {
 function clearOf(mask: Uint8Array, dims: Dims): Uint8Array {
   const factor = factorOf(dims);
   if (factor === 1) return dilated(mask, dims, MARGIN);
-  const coarse = reduced({ data: Float32Array.from(mask), dims }, factor);
-  const touched = Uint8Array.from(coarse.data, (share) => (share > 0 ? 1 : 0));
-  return enlarged(dilated(touched, coarse.dims, Math.ceil(MARGIN / factor)), coarse.dims, dims, factor);
+  const coarse = touched(mask, dims, factor);
+  return enlarged(dilated(coarse.mask, coarse.dims, Math.ceil(MARGIN / factor)), coarse.dims, dims, factor);
+}
+
+/** Blocks in the plane of the slices that hold a voxel of the mask. */
+function touched(
+  mask: Uint8Array,
+  [nx, ny, nz]: Dims,
+  factor: number,
+): { readonly mask: Uint8Array; readonly dims: Dims } {
+  const dims = [Math.floor(nx / factor), Math.floor(ny / factor), nz] as const;
+  const result = new Uint8Array(dims[0] * dims[1] * nz);
+  for (let k = 0; k < nz; k++)
+    for (let y = 0; y < dims[1] * factor; y++) {
+      const from = nx * (y + ny * k);
+      const to = dims[0] * (Math.floor(y / factor) + dims[1] * k);
+      for (let i = 0, x = from; i < dims[0]; i++)
+        for (let n = 0; n < factor; n++, x++) if (mask[x] === 1) result[to + i] = 1;
+    }
+  return { mask: result, dims };
 }
 
 const factorOf = ([nx, ny, nz]: Dims): number => Math.ceil(Math.sqrt((nx * ny * nz) / COARSE_FROM));
@@ -78,10 +101,17 @@ function reduced({ data, dims: [nx, ny, nz] }: Grid, factor: number): Grid {
 
 function enlarged(mask: Uint8Array, [cx, cy]: Dims, [nx, ny, nz]: Dims, factor: number): Uint8Array {
   const result = new Uint8Array(nx * ny * nz);
+  const columns = Uint32Array.from({ length: nx }, (_, i) => Math.min(cx - 1, Math.floor(i / factor)));
   for (let k = 0, voxel = 0; k < nz; k++)
     for (let j = 0; j < ny; j++) {
       const row = cx * (Math.min(cy - 1, Math.floor(j / factor)) + cy * k);
-      for (let i = 0; i < nx; i++, voxel++) result[voxel] = mask[row + Math.min(cx - 1, Math.floor(i / factor))] ?? 0;
+      const isNewRow = j === 0 || row !== cx * (Math.min(cy - 1, Math.floor((j - 1) / factor)) + cy * k);
+      if (!isNewRow) {
+        result.copyWithin(voxel, voxel - nx, voxel);
+        voxel += nx;
+        continue;
+      }
+      for (let i = 0; i < nx; i++, voxel++) result[voxel] = mask[row + (columns[i] ?? 0)] ?? 0;
     }
   return result;
 }
@@ -160,9 +190,11 @@ export function inside(data: Float32Array, mask: Uint8Array, voxels = countOf(ma
   const values = new Float32Array(Math.floor(voxels / step));
   let n = 0;
   let seen = 0;
+  let next = 0;
   for (let voxel = 0; voxel < mask.length && n < values.length; voxel++) {
-    if (mask[voxel] !== value) continue;
-    if (seen++ >= n * step) values[n++] = data[voxel] ?? 0;
+    if (mask[voxel] !== value || seen++ < next) continue;
+    values[n++] = data[voxel] ?? 0;
+    next = n * step;
   }
   return values;
 }
@@ -171,21 +203,19 @@ export function inside(data: Float32Array, mask: Uint8Array, voxels = countOf(ma
 const ARTEFACT_Z = 10;
 
 /** @returns 1 where structured signal stands in the air */
-export function artefactsIn({ data, dims }: Grid, air: Uint8Array): Uint8Array {
-  const values = inside(data, air);
+export function artefactsIn({ data, dims }: Grid, { air, airValues: values }: Regions): Uint8Array {
   const middle = median(values);
   const spread = robustDeviation(values, middle);
   const bright = new Uint8Array(air.length);
   if (!(spread > 0)) return bright;
   const limit = middle + ARTEFACT_Z * spread;
-  let count = 0;
+  const places: number[] = [];
   for (let voxel = 0; voxel < air.length; voxel++)
     if (air[voxel] === 1 && (data[voxel] ?? 0) > limit) {
       bright[voxel] = 1;
-      count++;
+      places.push(voxel);
     }
-  // Hardly any scan has one: then there is nothing to open.
-  return count > 0 ? dilated(eroded(bright, dims, 1, true), dims, 1) : bright;
+  return opened(bright, places, dims);
 }
 
 function united(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -6,7 +6,6 @@ import {
   b0Noise,
   b0SignalToNoise,
   neighbourCorrelation,
-  noiseDeviation,
   schemeOf,
   spikesPerMillion,
   tensorMeasures,
@@ -25,6 +24,7 @@ import {
   snrBySubtraction,
   uniformSlice,
 } from './phantom.ts';
+import { noiseDeviation } from './noise-deviation.ts';
 import { framewiseDisplacement, realign } from './realignment.ts';
 import type { Curves, Maps, Scan } from './scan.ts';
 import { temporalSnr } from './stability.ts';

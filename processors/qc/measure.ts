@@ -115,7 +115,7 @@ function measureAnyScan({ volume, first, regions, sheet, mode }: Scan): readonly
   const hasAir = regions.airVoxels >= 0.1 * first.data.length;
   const surface = 'less than a tenth of the picture is air';
   sheet.set('qi_1', hasAir ? artefactFraction(first, regions) : undefined, surface);
-  sheet.set('qi_2', hasAir ? airDistribution(first, regions) : undefined, surface);
+  sheet.set('qi_2', hasAir ? airDistribution(regions) : undefined, surface);
   sheet.set('rf_line_z', regions.airVoxels > 1_000 ? interference(first, regions) : undefined, few);
   sheet.set('kspace_spike', spectralSpike(first), 'the picture is smaller than 16 pixels, or empty');
   return moved?.curve;

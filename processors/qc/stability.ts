@@ -108,7 +108,7 @@ export function entropyFocusCriterion({ data }: Grid): number | undefined {
       continue;
     }
     let one = known[stored] ?? 0;
-    if (one !== one) known[stored] = one = term(value);
+    if (Number.isNaN(one)) known[stored] = one = term(value);
     sum += one;
   }
   return sum / highest;

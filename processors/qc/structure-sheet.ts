@@ -1,5 +1,4 @@
 /** Writes down the measures that need a mask: of the head always, of tissues only within a brain mask. */
-import { inside } from './head-mask.ts';
 import type { Scan } from './scan.ts';
 import { mean } from './statistics.ts';
 import {
@@ -28,30 +27,30 @@ const MIN_AIR = 500;
 
 export function measureStructure(scan: Scan): void {
   const { volume, first, regions, sheet } = scan;
-  const { mask, maskVoxels, airVoxels, air, head, maskKind } = regions;
+  const { mask, maskVoxels, airVoxels, airValues, head, maskKind } = regions;
   const noObject = 'no object was found in the picture';
   const noAir = 'there is not enough air around the object';
   const isFound = maskVoxels >= MIN_VOXELS;
   const within = <Value>(compute: () => Value): Value | undefined => (isFound ? compute() : undefined);
   sheet.set(
     'snr',
-    within(() => snrInside(first, regions)),
+    within(() => snrInside(regions)),
     noObject,
   );
-  sheet.set('snrd', isFound && airVoxels >= MIN_AIR ? snrDietrich(first, regions) : undefined, noAir);
+  sheet.set('snrd', isFound && airVoxels >= MIN_AIR ? snrDietrich(regions) : undefined, noAir);
   sheet.set(
     'fber',
-    within(() => foregroundToBackground(first, mask, maskVoxels)),
+    within(() => foregroundToBackground(first, regions)),
     noObject,
   );
   sheet.set(
     'gsr_x',
-    within(() => ghostOfMask(first, mask, 0)),
+    within(() => ghostOfMask(first, regions, 0)),
     'the mask leaves no background',
   );
   sheet.set(
     'gsr_y',
-    within(() => ghostOfMask(first, mask, 1)),
+    within(() => ghostOfMask(first, regions, 1)),
     'the mask leaves no background',
   );
   const [x, y, z] = within(() => smoothness(first, mask)) ?? [];
@@ -74,10 +73,10 @@ export function measureStructure(scan: Scan): void {
   const [sx, sy, sz] = volume.spacingMm;
   sheet.set('brain_volume_mm3', isBrain ? maskVoxels * sx * sy * sz : undefined, noBrain);
   sheet.set('brain_edge_fraction', isBrain ? edgeFraction(mask, first.dims) : undefined, noBrain);
-  const tissues = tissuesOf(first, regions, volume.echoTimeMs ?? volume.header.number('EchoTime'));
+  const tissues = tissuesOf(regions, volume.echoTimeMs ?? volume.header.number('EchoTime'));
   const white = tissues?.classes[tissues.whiteMatter];
   const grey = tissues?.classes[tissues.greyMatter];
-  const noise = airVoxels >= MIN_AIR ? inside(first.data, air, airVoxels) : undefined;
+  const noise = airVoxels >= MIN_AIR ? airValues : undefined;
   const hasBoth = white !== undefined && grey !== undefined && Math.min(white.length, grey.length) >= MIN_VOXELS;
   sheet.set(
     'cnr',

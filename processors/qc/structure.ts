@@ -1,41 +1,40 @@
 /** Measures of one repetition that need to know where the object is, as MRIQC computes them. */
 import type { Grid } from './grid.ts';
 import { inside, type Regions } from './head-mask.ts';
-import { countOf, type Dims } from './morphology.ts';
+import type { Dims } from './morphology.ts';
 import { mean, median, quantile, quantileOf, robustDeviation, solve, sorted, standardDeviation } from './statistics.ts';
 
 /** Dietrich et al. 2007, eq. A.12: the Rayleigh distribution of noise in air, √((4 − π) / 2). */
 const DIETRICH = 0.655_136_4;
 
 /** Mean of the mask over its own standard deviation: noise and structure together. */
-export function snrInside({ data }: Grid, { mask, maskVoxels }: Regions): number {
-  const values = inside(data, mask, maskVoxels);
+export function snrInside({ maskValues: values }: Regions): number {
   const n = values.length;
   return mean(values) / (standardDeviation(values) * Math.sqrt(n / (n - 1)));
 }
 
 /** Median of the mask over the noise in the air, in which magnitude images are Rayleigh distributed. */
-export function snrDietrich({ data }: Grid, { mask, air, airVoxels, maskVoxels }: Regions): number {
-  const noise = inside(data, air, airVoxels);
+export function snrDietrich({ maskValues, airValues: noise }: Regions): number {
   const robust = robustDeviation(noise);
-  return (DIETRICH * median(inside(data, mask, maskVoxels))) / (robust > 1 ? robust : standardDeviation(noise));
+  return (DIETRICH * median(maskValues)) / (robust > 1 ? robust : standardDeviation(noise));
 }
 
 /** Foreground to background energy: −1 where there is next to none in the background, as in skull-stripped scans. */
-export function foregroundToBackground({ data }: Grid, mask: Uint8Array, maskVoxels = countOf(mask)): number {
-  const energy = (value: 0 | 1) => {
-    const values = inside(data, mask, value === 1 ? maskVoxels : mask.length - maskVoxels, value);
-    return median(Float64Array.from(values, (one) => one * one));
+export function foregroundToBackground({ data }: Grid, { mask, maskVoxels, maskValues }: Regions): number {
+  const energy = (values: Float32Array) => {
+    const squares = new Float64Array(values.length);
+    for (let i = 0; i < squares.length; i++) squares[i] = (values[i] ?? 0) * (values[i] ?? 0);
+    return median(squares);
   };
-  const background = energy(0);
-  return background < 1e-3 ? -1 : energy(1) / background;
+  const background = energy(inside(data, mask, mask.length - maskVoxels, 0));
+  return background < 1e-3 ? -1 : energy(maskValues) / background;
 }
 
 /**
  * Ghost to signal ratio of Giannelli et al. 2010: signal in the mask moved by half a field of view, less the rest of the
  * background, over the median of the foreground. Negative where tissue outside of the mask is brighter than the ghost.
  */
-export function ghostOfMask({ data, dims: [nx, ny, nz] }: Grid, mask: Uint8Array, axis: 0 | 1): number {
+export function ghostOfMask({ data, dims: [nx, ny, nz] }: Grid, { mask, maskValues }: Regions, axis: 0 | 1): number {
   const half = Math.floor((axis === 0 ? nx : ny) / 2);
   const size = axis === 0 ? nx : ny;
   let ghost = 0;
@@ -45,11 +44,11 @@ export function ghostOfMask({ data, dims: [nx, ny, nz] }: Grid, mask: Uint8Array
   for (let k = 0, voxel = 0; k < nz; k++)
     for (let j = 0; j < ny; j++)
       for (let i = 0; i < nx; i++, voxel++) {
-        const value = data[voxel] ?? 0;
         if (mask[voxel] === 1) continue;
-        const place = axis === 0 ? i : j;
-        const from = voxel + (((place + size - half) % size) - place) * (axis === 0 ? 1 : nx);
-        if (mask[from] === 1) {
+        const value = data[voxel] ?? 0;
+        // The other half of the field of view.
+        const by = (axis === 0 ? i : j) < half ? size - half : -half;
+        if (mask[axis === 0 ? voxel + by : voxel + by * nx] === 1) {
           ghost += value;
           ghosts++;
         } else {
@@ -57,7 +56,7 @@ export function ghostOfMask({ data, dims: [nx, ny, nz] }: Grid, mask: Uint8Array
           rests++;
         }
       }
-  return (ghost / ghosts - rest / rests) / median(inside(data, mask));
+  return (ghost / ghosts - rest / rests) / median(maskValues);
 }
 
 /** Sigma of a Gaussian to its full width at half maximum. */

@@ -1,6 +1,5 @@
 /** Tissues of a brain without a model: three classes of intensity. Good for ratios between them, not for volumes. */
-import type { Grid } from './grid.ts';
-import { inside, type Regions } from './head-mask.ts';
+import type { Regions } from './head-mask.ts';
 import { median, quantileOf, robustDeviation, sorted, standardDeviation } from './statistics.ts';
 
 export interface Tissues {
@@ -25,9 +24,9 @@ const T2_WEIGHTED_MS = 25;
  * @param echoTimeMs - says whether fluid is the brightest or the darkest
  * @returns `undefined` without a brain mask, or with one too small
  */
-export function tissuesOf(grid: Grid, regions: Regions, echoTimeMs: number | undefined): Tissues | undefined {
+export function tissuesOf(regions: Regions, echoTimeMs: number | undefined): Tissues | undefined {
   if (regions.maskKind !== 'brain' || regions.maskVoxels < MIN_VOXELS) return undefined;
-  const values = inside(grid.data, regions.mask, regions.maskVoxels);
+  const values = regions.maskValues;
   const { means, deviations, weights } = mixtureOf(values);
   const shares = [0, 1, 2].map(() => new Float64Array(values.length));
   const members: number[][] = [[], [], []];
