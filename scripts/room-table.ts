@@ -20,6 +20,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'core', mayImport: [] },
   { name: 'pixels', mayImport: ['core'] },
   { name: 'paravision', mayImport: ['core'] },
+  { name: 'evaluation', mayImport: ['core', 'pixels'] },
   { name: 'peers', mayImport: ['core'] },
   ...STAGES.map((name) => ({
     name,
@@ -67,6 +68,7 @@ export const ROOMS: readonly Room[] = [
       'pull-options.ts',
       'replica-keys.ts',
       'demo',
+      'evaluation',
     ],
   },
   { name: 'main.ts', mayImport: ['core', 'cli'] },

@@ -91,7 +91,7 @@ const LONG_TR_MS = 1_800;
  * The contrasts a series may be called by, `EPI` beside what it is used for. None when neither the acquisition nor the
  * protocol's name says: then nobody can say that a model is not for it.
  */
-function contrastsOf({ kind, header }: Volume): readonly string[] {
+export function contrastsOf({ kind, header }: Volume): readonly string[] {
   const isEpi = header.strings('ScanningSequence').includes('EP') || /\bEPI\b/i.test(protocolOf(header));
   if (kind === 'diffusion') return ['DWI', 'EPI'];
   if (kind === 'functional' && isMr(header)) return ['bold', 'EPI'];

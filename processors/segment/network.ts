@@ -53,6 +53,8 @@ export interface Network {
    * @throws {HubError} `model.invalid`, `processor.failed`, `processor.timeout`
    */
   run(input: Float32Array, inputShape: readonly number[], outputShape: readonly number[]): Promise<Pass>;
+  /** The most its process has held in memory so far, while it worked or when it last answered; undefined where the system does not say. */
+  peakRssMb(): number | undefined;
   close(): Promise<void>;
 }
 
@@ -97,6 +99,7 @@ export async function openNetwork(network: NetworkFile, signal: AbortSignal): Pr
       const { head, body } = await child.send({ dims, maxValues }, sent, maxValues);
       return { output: checkedOutput(network, head, body, outputShape), seconds: head.seconds, runtime: head.runtime };
     },
+    peakRssMb: () => child.peakRssMb(),
     close: () => child.close(),
   };
 }
@@ -141,6 +144,7 @@ interface Child {
     bytes: Uint8Array,
     maxValues: number,
   ): Promise<{ readonly head: Head; readonly body: Float32Array | undefined }>;
+  peakRssMb(): number | undefined;
   /** Harmless twice. */
   close(): Promise<void>;
 }
@@ -191,6 +195,7 @@ async function startChild(network: NetworkFile, signal: AbortSignal): Promise<Ch
       resolve();
     });
   });
+  let peakMb = 0;
   const reader = pipeReader(child.stdout);
   const nonce = randomUUID();
 
@@ -218,12 +223,15 @@ async function startChild(network: NetworkFile, signal: AbortSignal): Promise<Ch
     };
     const deadline = setTimeout(end('late'), network.maxSeconds * 1000);
     const watch = setInterval(() => {
-      if (residentMb(child.pid) > memoryMb) end('large')();
+      const nowMb = residentMb(child.pid);
+      peakMb = Math.max(peakMb, nowMb);
+      if (nowMb > memoryMb) end('large')();
     }, WATCH_MS);
     try {
       child.stdin.write(`${JSON.stringify({ nonce, ...message })}\n`);
       child.stdin.write(bytes);
       const line = await reader.line();
+      peakMb = Math.max(peakMb, highWaterMb(child.pid));
       const head = line === undefined ? undefined : parseHead(line);
       if (head?.nonce !== nonce) throw await died(reason);
       if (head.error !== undefined) throw new HubError('model.invalid', { model: network.name, detail: head.error });
@@ -244,6 +252,7 @@ async function startChild(network: NetworkFile, signal: AbortSignal): Promise<Ch
 
   return {
     confinement,
+    peakRssMb: () => (peakMb === 0 ? undefined : peakMb),
     async send(message, bytes, maxValues) {
       const answer = await send(message, bytes, maxValues);
       await rmdir(folder).catch(() => undefined); // the first time; a platform that keeps it open removes it at the end
@@ -266,6 +275,17 @@ function residentMb(pid: number | undefined): number {
     return (Number(pages) * PAGE_BYTES) / 2 ** 20;
   } catch {
     // Gone in this moment, or no Linux: Confinement says whether anybody looks.
+    return 0;
+  }
+}
+
+/** The most it has ever held, by the kernel's own account; 0 where the system does not say. */
+function highWaterMb(pid: number | undefined): number {
+  try {
+    const [, kilobytes = '0'] = /^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8')) ?? [];
+    return Number(kilobytes) / 1024;
+  } catch {
+    // Gone in this moment, or no Linux.
     return 0;
   }
 }

