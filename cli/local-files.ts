@@ -24,6 +24,8 @@ export interface LocalFiles {
   readonly niftiFiles: readonly string[];
   /** DICOM, or not to be read at all: what a command cannot take though it should. */
   readonly damaged: readonly DamagedFile[];
+  /** What could be read and is worth a look nevertheless, in lines for a person. */
+  readonly remarks: readonly string[];
   /** Neither DICOM nor NIfTI, relative to the path; most folders hold some. */
   readonly otherFiles: readonly string[];
 }
@@ -90,15 +92,23 @@ export async function openLocalFiles(root: string): Promise<LocalFiles> {
   }
   damaged.push(...studies.broken.map(({ path, error }) => ({ path, name: nameOf(path), error })));
   const niftiFiles = paths.filter((path) => NIFTI.test(path));
-  return { instances, store: readOnlyStore(candidates), series: [...series.values()], niftiFiles, damaged, otherFiles };
+  const remarks = studies.remarks.map(({ path, text }) => `${nameOf(path)}: ${text}`);
+  const store = readOnlyStore(candidates);
+  return { instances, store, series: [...series.values()], niftiFiles, damaged, remarks, otherFiles };
 }
 
-/** What was left out of a folder, and why, in lines for a person. */
-export function leftOutLines({ damaged, otherFiles }: Pick<LocalFiles, 'damaged' | 'otherFiles'>): readonly string[] {
+/** What was left out of a folder, and why, and what is worth a look, in lines for a person. */
+export function leftOutLines({
+  damaged,
+  remarks,
+  otherFiles,
+}: Pick<LocalFiles, 'damaged' | 'remarks' | 'otherFiles'>): readonly string[] {
   const more = damaged.length - MOST_NAMED;
   return [
     ...damaged.slice(0, MOST_NAMED).map(({ name, error }) => `cannot be taken: ${name}: ${sentenceOf(error)}`),
     ...(more > 0 ? [`cannot be taken: ${count(more, 'more file')}`] : []),
+    ...remarks.slice(0, MOST_NAMED).map((remark) => `worth a look: ${remark}`),
+    ...(remarks.length > MOST_NAMED ? [`worth a look: ${remarks.length - MOST_NAMED} more`] : []),
     ...(otherFiles.length === 0
       ? []
       : [`left out, not DICOM: ${count(otherFiles.length, 'file')}, such as ${otherFiles[0] ?? ''}`]),

@@ -14,6 +14,8 @@ export interface MadeInstance {
 export interface LocalStudies {
   readonly made: readonly MadeInstance[];
   readonly broken: readonly { readonly path: string; readonly error: HubError }[];
+  /** What is worth a look although it could be read: where, and why. */
+  readonly remarks: readonly { readonly path: string; readonly text: string }[];
   /** Reconstructions that are no images. */
   readonly others: readonly string[];
   /** False for a file that is a part of a study, and told of with it. */
@@ -33,20 +35,22 @@ export async function localStudies(root: string, paths: readonly string[]): Prom
   const exported = new Set(paths.flatMap((path) => exportedOf(path) ?? []));
   const made: MadeInstance[] = [];
   const broken: { path: string; error: HubError }[] = [];
+  const remarks: { path: string; text: string }[] = [];
   const others: string[] = [];
   for (const study of studies)
     for await (const item of itemsOf(study)) {
       const path = join(study.path, item.name);
       if (exported.has(path)) continue;
-      if (item.kind === 'image')
+      if (item.kind === 'image') {
         made.push({ path: join(path, '2dseq'), open: async () => (await item.open(NEVER)).source });
-      else if (item.kind === 'broken') broken.push({ path, error: item.error });
+        if (item.remark !== undefined) remarks.push({ path, text: item.remark });
+      } else if (item.kind === 'broken') broken.push({ path, error: item.error });
       else others.push(`${relative(root, path) || item.name} (${item.reason})`);
     }
   const folders = studies.flatMap(({ path, scans }) => scans.map((scan) => `${join(path, scan)}${sep}`));
   const subjects = new Set(studies.map(({ path }) => join(path, 'subject')));
   return {
-    ...{ made, broken, others },
+    ...{ made, broken, remarks, others },
     isApart: (path) =>
       exportedOf(path) !== undefined || !(subjects.has(path) || folders.some((folder) => path.startsWith(folder))),
   };

@@ -32,6 +32,7 @@ export async function send(argv: readonly string[], to: Terminal = terminal): Pr
   );
   const leftOut = {
     damaged: folders.flatMap(({ damaged }) => damaged),
+    remarks: folders.flatMap(({ remarks }) => remarks),
     otherFiles: folders.flatMap(({ otherFiles, niftiFiles }) => [...otherFiles, ...niftiFiles]),
   };
   for (const line of leftOutLines(leftOut)) to.err(line);

@@ -135,7 +135,7 @@ export function enhancedMrAttributes(
     BurnedInAnnotation: 'NO',
     LossyImageCompression: '00',
     PresentationLUTShape: 'IDENTITY',
-    ...(format.isExact ? {} : { ImageComments: ROUNDED }),
+    ...imageComments(reconstruction, format),
     ContributingEquipmentSequence: [contributingEquipment(reconstruction, place)],
     ...dimensions.attributes(uids.dimensionOrganizationUid),
     ...pixelAttributes(reconstruction, format),
@@ -145,6 +145,14 @@ export function enhancedMrAttributes(
 
 const ROUNDED =
   'ParaVision stored 32 bits a value. Each frame was scaled to 65,536 steps: a value is off by half a step of its frame at most.';
+
+const TURNED =
+  'ParaVision said that its slices lie beside each other in one plane: VisuCorePosition was turned with VisuCoreOrientation.';
+
+function imageComments({ geometry }: Reconstruction, { isExact }: PixelFormat): Attributes {
+  const comments = [...(isExact ? [] : [ROUNDED]), ...(geometry.isTurned ? [TURNED] : [])];
+  return comments.length === 0 ? {} : { ImageComments: comments.join(' ') };
+}
 
 function pixelAttributes({ grid, planes }: Reconstruction, { bits, isSigned, padding }: PixelFormat): Attributes {
   return {

@@ -14,7 +14,12 @@ import { visuFrom } from './without-visu.ts';
 
 export type StudyItem =
   /** A picture; `open` makes the Part 10 file. */
-  | (ItemPlace & { readonly kind: 'image'; readonly open: (signal: AbortSignal) => Promise<Converted> })
+  | (ItemPlace & {
+      readonly kind: 'image';
+      readonly open: (signal: AbortSignal) => Promise<Converted>;
+      /** What a person should look at although it could be converted. */
+      readonly remark?: string;
+    })
   /** Aborted, cut off, contradicting itself. */
   | (ItemPlace & { readonly kind: 'broken'; readonly error: HubError })
   /** Spectroscopy, an adjustment: nothing that could be one. */
@@ -36,6 +41,8 @@ export interface StudyFolder {
 const NUMBER = /^[1-9]\d{0,4}$/;
 /** So many scan folders are asked whether they are some, before a folder of numbers is none. */
 const MOST_ASKED = 3;
+const TURNED =
+  'its slices are said to lie beside each other (VisuCorePosition does not go with VisuCoreOrientation, as after a change by hand); they were stacked along the orientation';
 /** Of `visu_pars`, what all scans of a study have alike. */
 const OF_THE_STUDY = /^Visu(?:Study|Subject(?!Position))/;
 
@@ -116,7 +123,7 @@ async function itemOf(study: string, scan: string, number: string): Promise<Stud
       throw error;
     }
   };
-  return { kind: 'image', scan, name, open };
+  return { kind: 'image', scan, name, open, ...(reconstruction.geometry.isTurned ? { remark: TURNED } : {}) };
 }
 
 /** `visu_pars` first, where it is; what it does not say stands in the others. */

@@ -23,6 +23,8 @@ export type StudyItem =
       readonly kind: 'image';
       /** A Part 10 file, made while it is read. @throws {HubError} what is wrong with it */
       readonly open: (signal: AbortSignal) => Promise<{ readonly source: ByteSource }>;
+      /** What a person should look at although it is taken. */
+      readonly remark?: string;
     })
   | (StudyItemPlace & { readonly kind: 'broken'; readonly error: HubError })
   /** Nothing that could be an image: no failure. */

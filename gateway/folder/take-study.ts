@@ -72,7 +72,11 @@ async function takeAll(study: FoundStudy, provenance: Provenance, ports: TakeStu
     if (typeof outcome === 'object' && isOver(outcome)) return outcome;
     ports.scans.increment({ source: provenance.source, outcome: nameOf(outcome, item) });
     if (outcome === 'exported') continue;
-    if (outcome.kind === 'taken') tally.taken(outcome.instances);
+    if (outcome.kind === 'taken') {
+      tally.taken(outcome.instances);
+      if (item.kind === 'image' && item.remark !== undefined)
+        ports.log.warn('scan taken, and worth a look', { scan: item.name, reason: item.remark });
+    }
     if (outcome.kind !== 'refused') continue;
     const { code, fields } = outcome.error;
     ports.log.warn('scan not taken, a note beside it says why', { scan: item.name, code, ...fields });

@@ -95,10 +95,13 @@ describe('files below a path', () => {
       error: new HubError('dataset.empty'),
     }));
 
-    const lines = leftOutLines({ damaged, otherFiles: [] });
+    const remarks = Array.from({ length: 6 }, (_, index) => `${index}: something`);
 
-    expect(lines).to.have.length(6);
-    expect(lines.at(-1)).to.equal('cannot be taken: 2 more files');
+    const lines = leftOutLines({ damaged, remarks, otherFiles: [] });
+
+    expect(lines).to.have.length(12);
+    expect(lines[5]).to.equal('cannot be taken: 2 more files');
+    expect(lines.slice(-2)).to.deep.equal(['worth a look: 4: something', 'worth a look: 1 more']);
   });
 
   it('that are not there are an error that names the path', async () => {

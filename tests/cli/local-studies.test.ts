@@ -65,6 +65,27 @@ describe('ParaVision studies below a path', () => {
     expect(volumes[0]?.data[((2 * 6 + 3) * 12 + 5) * 14 + 7]).to.equal(storedAt(SCAN, 2 * 6 + 3, 7, 5, 0));
   });
 
+  it('become one volume each, whatever way the orientation was turned, and that is told', async () => {
+    const terminal = captureTerminal();
+
+    const code = await convert([join(BANANA, 'bru_banana'), '--out', join(root, 'out'), '--json'], terminal);
+
+    expect(code).to.equal(0);
+    const { series } = JSON.parse(terminal.lines.join('\n')) as { series: { dims: number[]; findings: string[] }[] };
+    expect(series.map(({ dims, findings }) => [...dims, ...findings])).to.deep.equal([
+      ...[
+        [80, 64, 5, 1],
+        [80, 64, 5, 1],
+        [80, 64, 5, 1],
+      ],
+    ]);
+    const told = terminal.errors.join('\n');
+    expect(told)
+      .to.match(/worth a look: 2\/pdata\/1: its slices/)
+      .and.to.match(/look: 3\/pdata\/1/);
+    expect(told).not.to.contain('look: 1/');
+  });
+
   it('have broken scans named, and the others read', async () => {
     await cp(join(BANANA, 'bru_banana'), join(root, 'study'), { recursive: true });
     await cp(join(BANANA, 'bru_banana_bad_3/18'), join(root, 'study/18'), { recursive: true });

@@ -84,6 +84,77 @@ describe('a ParaVision reconstruction as Enhanced MR', () => {
         }
   });
 
+  describe('whose slices are said to lie beside each other', () => {
+    it('stacks them along the normal, at their distance, around the same middle', async () => {
+      // Three copies of one scan; in two of them somebody changed VisuCoreOrientation, and nothing else.
+      const [axial, sagittal, coronal] = await convertedIn(BANANA);
+      const positions = (made: ConvertedScan | undefined) =>
+        readFrames(made ?? expect.fail()).map(({ position }) => position);
+
+      const [c, r] = [-22, -21.2];
+      const steps = [-4, -2, 0, 2, 4];
+      expect(positions(axial)).to.deep.equal(steps.map((s) => [c, r, s]));
+      expect(positions(sagittal)).to.deep.equal(steps.map((s) => [0 - s, c, -r]));
+      expect(positions(coronal)).to.deep.equal(steps.map((s) => [c, s, -r]));
+      for (const made of [sagittal, coronal]) {
+        expect(
+          readFrames(made ?? expect.fail())[0]
+            ?.macro('PixelMeasuresSequence')
+            ?.number('SpacingBetweenSlices'),
+        ).to.equal(2);
+        expect(made?.dataSet.string('ImageComments')).to.match(/VisuCorePosition was turned with VisuCoreOrientation/);
+      }
+      expect(axial?.dataSet.string('ImageComments')).to.equal(undefined);
+      const remarks = (await itemsIn(BANANA)).map((item) => item.kind === 'image' && item.remark !== undefined);
+      expect(remarks).to.deep.equal([false, true, true]);
+    });
+
+    it('turns each package by itself, and none that can be meant as it is written', async () => {
+      const scan = kind('slices');
+      const rows = [ORIENTATIONS.sagittal, ORIENTATIONS.sagittal, ORIENTATIONS.coronal, ORIENTATIONS.coronal];
+      const good = [3, -4, 5];
+      const positions = [-7, -6, 1, -7, -6, 2.5, ...good, 3, -2.5, 5];
+      const visu = {
+        VisuCoreOrientation: list([...rows.flat(), ...ORIENTATIONS.axial], 5, 9),
+        VisuCorePosition: list([...positions, 1, 2, 3], 5, 3),
+      };
+
+      const made = readFrames(await converted({ ...scan, visu }));
+
+      expect(made.map(({ position }) => position)).to.deep.equal([
+        [-1, -7, 6],
+        [-2.5, -7, 6],
+        good,
+        [3, -2.5, 5],
+        [1, 2, 3],
+      ]);
+    });
+
+    it('leaves slices alone that are displaced in their plane as well, or stand all in one place', async () => {
+      const scan = kind('slices');
+      const steps = [0, 1, 2, 3, 4];
+      for (const positions of [
+        steps.map((n) => [n, 0, n * 0.5]),
+        steps.map((n) => [n * 0.01, 0, n * 2]),
+        steps.map(() => [1, 2, 3]),
+      ]) {
+        const visu = {
+          VisuCoreOrientation: list(
+            steps.flatMap(() => [...ORIENTATIONS.sagittal]),
+            5,
+            9,
+          ),
+          VisuCorePosition: list(positions.flat(), 5, 3),
+        };
+
+        const made = await converted({ ...scan, visu });
+
+        expect(readFrames(made).map(({ position }) => position)).to.deep.equal(positions);
+        expect(made.dataSet.has('ImageComments')).to.equal(false);
+      }
+    });
+  });
+
   it('has slices and repetitions as two dimensions', async () => {
     const made = await converted(kind('slices and repetitions'));
 

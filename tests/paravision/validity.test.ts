@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { readNifti } from '../../processors/volumes/nifti.ts';
 import { type Command, run } from '../support/child-process.ts';
 import { convertedIn, readFrames } from '../support/paravision-converted.ts';
-import { ALL_KINDS, B_IMAGING, B_VALUE, KINDS } from '../support/paravision-scans.ts';
+import { ALL_KINDS, B_IMAGING, B_VALUE, KINDS, ORIENTATIONS } from '../support/paravision-scans.ts';
 import { framesOf, placeOf, storedAt, type SyntheticScan, writeStudy } from '../support/paravision-study.ts';
 import { brkraw, dciodvfy, dcm2niix, type Peer } from '../support/peers.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -159,17 +159,14 @@ describe('the objects made of ParaVision studies', function () {
       ]);
     });
 
-    it('of a real scanner are where its visu_pars says, with its values', async () => {
+    it('of a real scanner are where its visu_pars says, stacked along the normal, with its values', async () => {
       const dicom = join(folder.path, 'banana-niix');
-      await mkdir(dicom);
-      const [first] = await convertedIn(BANANA);
-      await writeFile(join(dicom, '1.dcm'), first?.bytes ?? expect.fail());
+      await write(BANANA, dicom);
       const stored = await readFile(join(BANANA, '1/pdata/1/2dseq'));
       const scan: SyntheticScan = {
         number: 1,
         size: [80, 64],
         spacingMm: [44 / 80, 44 / 64, 2],
-        position: [-22, -21.2, -4],
         groups: [{ id: 'FG_SLICE', length: 5 }],
         stored: (frame, x, y) => stored.readInt16LE(2 * ((frame * 64 + y) * 80 + x)),
         slopes: () => SLOPE,
@@ -177,8 +174,16 @@ describe('the objects made of ParaVision studies', function () {
 
       const made = await converted(dicom);
 
-      expect(made.map(({ dims }) => dims)).to.deep.equal([[80, 64, 5, 1]]);
-      expect(differences(scan, made)).to.deep.equal([]);
+      const places = {
+        65537: { orientation: ORIENTATIONS.axial, position: [-22, -21.2, -4] },
+        131073: { orientation: ORIENTATIONS.sagittal, position: [4, -22, 21.2] },
+        196609: { orientation: ORIENTATIONS.coronal, position: [-22, -4, 21.2] },
+      } as const;
+      for (const [series, place] of Object.entries(places)) {
+        const volumes = made.filter(({ name }) => name === series);
+        expect(volumes.map(({ dims }) => dims)).to.deep.equal([[80, 64, 5, 1]]);
+        expect(differences({ ...scan, ...place }, volumes)).to.deep.equal([]);
+      }
     });
   });
 
