@@ -1,16 +1,19 @@
 /**
  * Composition root of the thread behind the doors: routes, coordinates processing, delivers. It reaches the ledger's
- * writer through a port of its own, and stands back when the processor is short and a scanner waits.
+ * writer through a port of its own, and stands back when the processor is short and a scanner waits. A configuration that
+ * is read anew is taken by all stages within one turn of this thread.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { busChoice } from './bus-choice.ts';
 import { type Environment, readSecret } from './config/environment.ts';
 import { startDispatcher } from './connectors/dispatcher.ts';
 import { startFeedProjector } from './connectors/feed/projector.ts';
 import { createPartnerDirectory } from './connectors/partner-api/directory.ts';
-import { openDestination } from './connectors/registry.ts';
+import type { OpenDestination } from './connectors/attempt.ts';
+import { type Destination, openDestination } from './connectors/registry.ts';
 import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
 import { startWebhookSender } from './connectors/webhook/sender.ts';
 import { HubError, toHubError } from './core/errors.ts';
@@ -23,7 +26,7 @@ import { type OpenedBus, openBus } from './platform/bus/open.ts';
 import { openDataFolder } from './platform/data-folder.ts';
 import { attachLedger } from './platform/ledger/open.ts';
 import { createMetrics } from './platform/metrics.ts';
-import { runInThread, type StageCondition, type ThreadStages } from './platform/threads/inside.ts';
+import { type PreparedChange, runInThread, type StageCondition, type ThreadStages } from './platform/threads/inside.ts';
 import { yieldToReceiving } from './platform/threads/priority.ts';
 import { processors, resolveStep } from './processors/registry.ts';
 import { startRunner } from './processors/runner.ts';
@@ -48,8 +51,20 @@ interface Ports {
   readonly clock: Clock;
 }
 
-/** Starts a stage, and says how it is stopped. */
-type StageStart = (ports: Ports, order: BackstageOrder, owner: string) => Promise<(graceMs: number) => Promise<void>>;
+interface RunningStage {
+  /** Absent: it asks for the configuration whenever it needs it. */
+  readonly prepare?: (next: Config) => PreparedChange;
+  readonly stop: (graceMs: number) => Promise<void>;
+}
+
+/** What a stage is started with. */
+interface StageOrder extends BackstageOrder {
+  /** Of the configuration in force; `config` is the one of the start. */
+  readonly current: () => Config;
+  readonly owner: string;
+}
+
+type StageStart = (ports: Ports, order: StageOrder) => Promise<RunningStage>;
 
 const LEASE_MS = 60_000;
 const WORKER = new URL('./worker.ts', import.meta.url);
@@ -80,6 +95,9 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
   const opened = await openBus(busChoice(told.config, told.env), { ledger, log, clock, metrics });
   const { bus } = opened;
   const owner = `${hostname()}:${String(process.pid)}:${randomUUID()}`;
+  let current = told.config;
+  const stageOrder: StageOrder = { ...told, current: () => current, owner };
+  const running = new Set<RunningStage>();
   /** Undone from the last to the first, whether the hub stops or the start fails halfway. */
   const undo: ((graceMs: number) => Promise<void>)[] = [() => ledger.close(), () => bus.stop()];
   const stop = async (graceMs: number): Promise<void> => {
@@ -87,7 +105,13 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
   };
   const startAll = async (): Promise<void> => {
     for (const [stage, start] of STARTS) {
-      if (told.stages.includes(stage)) undo.push(await start({ bus, ledger, log, metrics, clock }, told, owner));
+      if (!told.stages.includes(stage)) continue;
+      const started = await start({ bus, ledger, log, metrics, clock }, stageOrder);
+      running.add(started);
+      undo.push((graceMs) => {
+        running.delete(started);
+        return started.stop(graceMs);
+      });
     }
   };
   /** Doors open without the ledger, so they do not wait for the stages, which need it. */
@@ -118,7 +142,38 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
     await later;
     await stop(graceMs);
   };
-  return { stop: stopAll, metrics: () => metrics.values(), conditions: () => conditionsOf(opened.problems()) };
+  return {
+    stop: stopAll,
+    metrics: () => metrics.values(),
+    conditions: () => conditionsOf(opened.problems()),
+    prepare: async (data) => {
+      const wanted = STARTS.filter(([stage]) => told.stages.includes(stage)).length;
+      // They wait for the ledger, and would come up with half of what was before.
+      if (running.size < wanted) throw new HubError('ledger.unreachable');
+      return prepareAll(running, data as Config, (next) => (current = next));
+    },
+  };
+}
+
+/** Of all stages or of none: who prepared before one failed forgets it. */
+function prepareAll(running: ReadonlySet<RunningStage>, next: Config, take: (next: Config) => void): PreparedChange {
+  const prepared: PreparedChange[] = [];
+  try {
+    for (const { prepare } of running) if (prepare !== undefined) prepared.push(prepare(next));
+  } catch (error) {
+    for (const each of prepared) each.discard();
+    throw error;
+  }
+  return {
+    // Destinations first, for they stand first: no route sends to one that is not there yet.
+    commit: () => {
+      for (const each of prepared) each.commit();
+      take(next);
+    },
+    discard: () => {
+      for (const each of prepared) each.discard();
+    },
+  };
 }
 
 /** Ends the thread: the main thread says why in the log, and starts another. */
@@ -135,54 +190,104 @@ function conditionsOf(problems: ReturnType<OpenedBus['problems']>): readonly Sta
   return problems.map(({ severity, error }) => ({ name: 'bus', severity: SEVERITY[severity], error }));
 }
 
-async function startConnectors(ports: Ports, { config, env, dataDir }: BackstageOrder, owner: string) {
-  const store = await openHubStore(config.store, env, dataDir);
-  const destinations = config.destinations.map((destination) =>
+async function startConnectors(ports: Ports, { current, env, dataDir, owner }: StageOrder): Promise<RunningStage> {
+  const store = await openHubStore(current().store, env, dataDir);
+  const open = (destination: Destination, hubName: string): OpenDestination =>
     openDestination(destination, {
       store: store.objects,
-      hubName: config.hub.name,
+      hubName,
       log: ports.log.child({ stage: 'connectors', destination: destination.name }),
       secret: (reference) => readSecret(reference, env),
-    }),
-  );
+      openTopics: async (brokers) => {
+        // When it is needed: few hubs have such a destination.
+        const { openTopicWriter } = await import('./platform/bus/kafka/topic-writer.ts');
+        return openTopicWriter(brokers, ports.log.child({ stage: 'connectors', destination: destination.name }));
+      },
+    });
+  let destinations = current().destinations.map((written) => ({ written, opened: open(written, current().hub.name) }));
   const dispatcher = await startDispatcher(
     { ...ports, random: Math.random },
-    { destinations, owner, leaseMs: LEASE_MS, priorities: prioritiesOf(config) },
+    {
+      destinations: destinations.map(({ opened }) => opened),
+      ...{ owner, leaseMs: LEASE_MS, priorities: prioritiesOf(current()) },
+    },
   );
-  const directory = createPartnerDirectory(ports.ledger, () => config.partners);
-  const projector = await startFeedProjector({ ...ports, directory }, config.destinations);
+  const directory = createPartnerDirectory(ports.ledger, () => current().partners);
+  const projector = await startFeedProjector({ ...ports, directory }, () => current().destinations);
   const key = await (await openDataFolder(dataDir, env)).secret(WEBHOOKS_PURPOSE);
-  const sender = startWebhookSender({ ...ports, directory, random: Math.random }, { hubName: config.hub.name, key });
-  return async (graceMs: number) => {
-    await projector.stop();
-    await sender.stop(graceMs);
-    await dispatcher.stop(graceMs);
-    await Promise.all(destinations.map(({ connector }) => connector.close()));
-    await store.close();
+  const hubName = current().hub.name;
+  const sender = startWebhookSender({ ...ports, directory, random: Math.random }, { hubName, key });
+  /** Connectors that are closed when the last delivery to them ends. */
+  const leaving = new Set<Promise<void>>();
+
+  const exchange = (next: typeof destinations, config: Config): void => {
+    destinations = next;
+    const left = dispatcher
+      .exchange({ destinations: next.map(({ opened }) => opened), priorities: prioritiesOf(config) })
+      .then(closeAll)
+      .finally(() => leaving.delete(left));
+    leaving.add(left);
   };
+  return {
+    prepare: (config) => {
+      const made: OpenDestination[] = [];
+      const discard = () => void closeAll(made);
+      try {
+        const next = config.destinations.map((written) => {
+          // One that is as it was keeps its connections.
+          const same = destinations.find((each) => isDeepStrictEqual(each.written, written));
+          if (same !== undefined) return same;
+          const opened = open(written, config.hub.name);
+          made.push(opened);
+          return { written, opened };
+        });
+        return { commit: () => exchange(next, config), discard };
+      } catch (error) {
+        discard();
+        throw error;
+      }
+    },
+    stop: async (graceMs) => {
+      await projector.stop();
+      await sender.stop(graceMs);
+      await dispatcher.stop(graceMs);
+      await Promise.all(leaving);
+      await closeAll(destinations.map(({ opened }) => opened));
+      await store.close();
+    },
+  };
+}
+
+async function closeAll(destinations: readonly OpenDestination[]): Promise<void> {
+  await Promise.all(destinations.map(({ connector }) => connector.close()));
 }
 
 function prioritiesOf({ routes }: Config): ReadonlyMap<string, DeliveryPriority> {
   return new Map(routes.flatMap(({ name, priority }) => (priority === undefined ? [] : [[name, priority] as const])));
 }
 
-async function startProcessors(ports: Ports, { config, dataDir }: BackstageOrder, owner: string) {
-  const { workers, timeLimitMs, timeLimitsMs } = config.processors;
-  const catalogue = { policies: config.policies, models: config.models };
+async function startProcessors(ports: Ports, { current, dataDir, owner }: StageOrder): Promise<RunningStage> {
+  const { processors: settings, store } = current();
   const runner = await startRunner(ports, {
     plugins: processors,
-    resolve: (step) => resolveStep(step, catalogue),
-    worker: { url: WORKER, data: { dataDir, store: config.store } satisfies WorkerOrder },
-    workers,
-    timeLimitMs: (processor) => timeLimitsMs[processor] ?? timeLimitMs,
+    // When a step begins: what its name stands for then, so that a policy that was made stricter holds for all that is left.
+    resolve: (step) => resolveStep(step, { policies: current().policies, models: current().models }),
+    worker: { url: WORKER, data: { dataDir, store } satisfies WorkerOrder },
+    workers: settings.workers,
+    timeLimitMs: (processor) => {
+      const { timeLimitsMs, timeLimitMs } = current().processors;
+      return timeLimitsMs[processor] ?? timeLimitMs;
+    },
     leaseMs: LEASE_MS,
     owner,
   });
-  return (graceMs: number) => runner.stop(graceMs);
+  return { stop: (graceMs) => runner.stop(graceMs) };
 }
 
-async function startRouters(ports: Ports, { config }: BackstageOrder) {
-  const active = { configVersion: config.version, routes: config.routes };
-  const router = await startRouter(ports, () => active);
-  return () => router.stop();
+async function startRouters(ports: Ports, { current }: StageOrder): Promise<RunningStage> {
+  const router = await startRouter(ports, () => {
+    const { version, routes } = current();
+    return { configVersion: version, routes };
+  });
+  return { stop: () => router.stop() };
 }

@@ -3,7 +3,9 @@ import { processEnvironment, readSecret } from '../config/environment.ts';
 import { type Destination, probeDestination } from '../connectors/registry.ts';
 import { type Diagnosis, wrong } from '../core/diagnosis.ts';
 import { HubError, toHubError } from '../core/errors.ts';
+import type { Logger } from '../core/ports.ts';
 import { suggest } from '../core/suggestion.ts';
+import type { OpenTopics } from '../core/topics.ts';
 import { type Config, configShapes } from '../shapes.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
@@ -93,10 +95,23 @@ function probeContext(config: Config, sendTest: boolean, signal: AbortSignal) {
   return {
     hubName: config.hub.name,
     secret: (reference: Parameters<typeof readSecret>[0]) => readSecret(reference, env),
+    openTopics: async (brokers: Parameters<OpenTopics>[0]) => {
+      const { openTopicWriter } = await import('../platform/bus/kafka/topic-writer.ts');
+      return openTopicWriter(brokers, NO_LOG);
+    },
     sendTest,
     signal,
   };
 }
+
+/** What the client of Kafka has to say of each step: the diagnosis says it in words. */
+const NO_LOG: Logger = {
+  error: () => undefined,
+  warn: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
+  child: () => NO_LOG,
+};
 
 type Head = Omit<Examined, 'diagnoses'>;
 
@@ -145,6 +160,8 @@ function placeOf(destination: Destination): string {
       return `folder ${destination.path}`;
     case 's3':
       return `bucket ${destination.bucket}${destination.endpoint === undefined ? '' : ` at ${new URL(destination.endpoint).origin}`}`;
+    case 'kafka-topic':
+      return `topic ${destination.topic} at ${destination.brokers.join(', ')}`;
     case 'sftp':
       return `sftp to ${destination.user} at ${destination.host}:${destination.port}`;
     default:

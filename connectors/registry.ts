@@ -10,6 +10,7 @@ import type {
 } from '../core/plugins.ts';
 import { cStore } from './c-store/index.ts';
 import { folder } from './folder/index.ts';
+import { kafkaTopic } from './kafka-topic/index.ts';
 import { meteredStore } from './metered-store.ts';
 import { s3 } from './s3/index.ts';
 import { sftp } from './sftp/index.ts';
@@ -23,6 +24,7 @@ const plugins = {
   folder,
   s3,
   sftp,
+  'kafka-topic': kafkaTopic,
 } as const;
 
 type OptionsByType = { [T in keyof typeof plugins]: z.infer<(typeof plugins)[T]['options']> };

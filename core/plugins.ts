@@ -8,6 +8,7 @@ import type { BreakerRule, DeliveryPriority } from './ledger/deliveries.ts';
 import type { Logger } from './ports.ts';
 import type { RetryPolicy } from './retry.ts';
 import type { ObjectStore, PackWriter, RunItem } from './store.ts';
+import type { OpenTopics } from './topics.ts';
 
 /** Named entries of the configuration a step may refer to: `{ deidentify: kct }` names an entry of `policies`. */
 export interface Catalogue {
@@ -119,7 +120,7 @@ export interface ConnectorPlugin<Options extends DestinationOptions = Destinatio
 }
 
 /** What a probe is handed. */
-export interface ProbeContext extends Pick<ConnectorContext, 'hubName' | 'secret'> {
+export interface ProbeContext extends Pick<ConnectorContext, 'hubName' | 'secret' | 'openTopics'> {
   /** One instance or event of an unmistakable test patient may really be delivered. */
   readonly sendTest: boolean;
   readonly signal: AbortSignal;
@@ -162,6 +163,7 @@ export interface ConnectorContext {
   readonly log: Logger;
   /** Value of a secret the options name by environment or file reference. @throws {HubError} `config.invalid` */
   secret(reference: SecretReference): string;
+  readonly openTopics: OpenTopics;
 }
 export type SecretReference = { readonly env: string } | { readonly file: string };
 

@@ -133,5 +133,9 @@ export function contextOf(store: ObjectStore, secrets: Readonly<Record<string, s
       if (value === undefined) throw new TypeError('no such secret in this test');
       return value;
     },
+    openTopics: async (brokers) => {
+      const { openTopicWriter } = await import('../../platform/bus/kafka/topic-writer.ts');
+      return openTopicWriter(brokers, silentLog);
+    },
   };
 }

@@ -12,11 +12,11 @@ import { makeAuthority, type Authority, type Certificate } from '../../support/c
 import { freePort, run } from '../../support/child-process.ts';
 import { startCommitmentScu } from '../../support/commitment-scu.ts';
 import { mrInstance, newUid, type MrInstance } from '../../support/mr-instance.ts';
+import { contextOf } from '../../support/outgoing.ts';
 import { startStorescp } from '../../support/peer-servers.ts';
 import { dcmtk, openssl } from '../../support/peers.ts';
 import { MR, RawPeer } from '../../support/raw-association.ts';
 import { startGateway, type GatewaySettings, type RunningGateway } from '../../support/running-gateway.ts';
-import { silentLog } from '../../support/silent-log.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -304,9 +304,7 @@ describe('the DIMSE door over TLS', function () {
           },
         }),
         {
-          store: openFileStore(dataDir),
-          hubName: 'hub',
-          log: silentLog,
+          ...contextOf(openFileStore(dataDir)),
           secret: (reference) => readFileSync('file' in reference ? reference.file : '', 'utf8'),
         },
       );
