@@ -1,16 +1,17 @@
 /** `hub segment PATH --out DIR [--model NAME|DIR]`: the segment processor on files, without a hub; the same code, the same objects. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { HubError } from '../core/errors.ts';
-import { HUB } from '../processors/segment/index.ts';
+import { pseudonymOf } from '../processors/objects/bids.ts';
+import { HUB } from '../processors/objects/hub.ts';
 import { labelMap, maskNifti } from '../processors/segment/mask-nifti.ts';
 import type { Model } from '../processors/segment/model.ts';
 import { DEFAULT_MODEL, openModelOrFolder } from '../processors/segment/open-model.ts';
 import { overlayPicture } from '../processors/segment/overlay.ts';
 import { hasMask, ResultHead, seriesResult, type SeriesResult } from '../processors/segment/result.ts';
-import { segmentationObject } from '../processors/objects/segmentation.ts';
+import { SEGMENT_OUTPUTS, SegmentResults } from '../processors/objects/segment-results.ts';
 import type { SegmentedVolume } from '../processors/segment/segment-volume.ts';
-import { segmentVolumes } from '../processors/segment/segment-volumes.ts';
+import { segmentVolumes, type VolumeOutcome } from '../processors/segment/segment-volumes.ts';
 import { assembleVolumes } from '../processors/volumes/assemble.ts';
 import { readNifti } from '../processors/volumes/nifti.ts';
 import type { Volume } from '../processors/volumes/volume.ts';
@@ -25,7 +26,11 @@ import { interruptible } from './signals.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
 
 const OPTIONS = {
-  out: { type: 'string', value: 'DIR', about: 'where masks, pictures and DICOM Segmentations go (needed)' },
+  out: {
+    type: 'string',
+    value: 'DIR',
+    about: 'where masks, pictures, DICOM objects, reports and BIDS derivatives go (needed)',
+  },
   model: {
     type: 'string',
     value: 'NAME|DIR',
@@ -58,7 +63,10 @@ export async function segment(argv: readonly string[], to: Terminal = terminal):
 
   await writeFile(join(out, 'result.json'), `${json(result)}\n`);
   if (values.json === true) to.out(json(result));
-  else for (const each of result.series) to.out(sentence(each));
+  else {
+    for (const each of result.series) to.out(sentence(each));
+    for (const file of result.files ?? []) to.out(`  ${file}`);
+  }
   if (result.series.some(({ voxels }) => voxels !== undefined)) return EXIT.done;
   to.err(`no series below ${path} was segmented`);
   return EXIT.failed;
@@ -97,6 +105,7 @@ async function segmentAll({ volumes, unusable }: Volumes, order: Order, signal: 
   const { model, out } = order;
   const series: NamedResult[] = [...unusable];
   const head = new ResultHead(model);
+  const studies = studyFolders(volumes, order);
   const bar = progressBar('segmenting', volumes.length);
   try {
     const all = volumes.map(({ volume }) => volume);
@@ -111,34 +120,101 @@ async function segmentAll({ volumes, unusable }: Volumes, order: Order, signal: 
       }
       // One series: the plain names; several: a folder each, numbered, because names of series are free text.
       const folder = volumes.length === 1 ? out : join(out, `series-${String(index + 1)}`);
-      await mkdir(folder, { recursive: true });
-      const products = await productsOf(outcome.volume, outcome.segmented, order);
-      for (const [file, bytes] of products) await writeFile(join(folder, file), bytes);
-      series.push({ name, ...seriesResult(outcome), files: products.map(([file]) => join(folder, file)) });
+      const files = await writeScan(outcome, folder, studies.of(outcome.volume), order);
+      series.push({ name, ...seriesResult(outcome), files });
     }
   } finally {
     bar.stop();
   }
-  return { ...head.values, series };
+  const files: string[] = [];
+  for (const study of studies.all) files.push(...(await writeStudy(study)));
+  return { ...head.values, series, ...(files.length === 0 ? {} : { files }) };
+}
+
+interface Study {
+  readonly folder: string;
+  readonly results: SegmentResults;
+}
+
+/** One study: `--out` itself; several: a folder each below it. Subjects without a pseudonym are numbered. */
+function studyFolders(volumes: Volumes['volumes'], { model, out }: Order) {
+  const uids = [...new Set(volumes.map(({ volume }) => volume.studyInstanceUid))];
+  const patients = [...new Set(volumes.map(({ volume }) => patientOf(volume)))];
+  const studies = uids.map((uid, index): [string, Study] => {
+    const results = new SegmentResults({
+      model: { ...model.manifest, manifestSha256: model.manifestSha256 },
+      hub: HUB,
+      outputs: SEGMENT_OUTPUTS,
+      subject: (header) =>
+        pseudonymOf(header) ?? String(patients.indexOf(header.string('PatientID') ?? '') + 1).padStart(2, '0'),
+      quality: new Map(),
+    });
+    return [uid, { folder: uids.length === 1 ? out : join(out, `study-${String(index + 1)}`), results }];
+  });
+  const byUid = new Map(studies);
+  return {
+    all: [...byUid.values()],
+    of({ studyInstanceUid }: Volume): Study {
+      const study = byUid.get(studyInstanceUid);
+      if (study === undefined) throw new TypeError('every volume is of a study');
+      return study;
+    },
+  };
+}
+
+function patientOf({ header }: Volume): string {
+  return header.string('PatientID') ?? '';
 }
 
 /** `mask.nii.gz` is 1 wherever any label is; `labels.nii.gz` says which. */
-async function productsOf(
-  volume: Volume,
-  segmented: SegmentedVolume,
-  { model, withProbability }: Order,
-): Promise<readonly (readonly [string, Uint8Array])[]> {
+async function writeScan(
+  { volume, segmented }: VolumeOutcome & { readonly segmented: SegmentedVolume },
+  folder: string,
+  study: Study,
+  { withProbability }: Order,
+): Promise<readonly string[]> {
   const { labels, mask, probability } = segmented;
   const outlines = labels.map(({ mask: of, label }) => ({ mask: of, rgb: label.rgb }));
+  const { segmentation, capture, files } = await study.results.add({
+    volume,
+    ...segmented,
+    labelMap: labelMap(segmented),
+  });
   return [
-    ['mask.nii.gz', await maskNifti(volume, mask)],
-    ...(labels.length > 1 ? [['labels.nii.gz', await maskNifti(volume, labelMap(segmented))] as const] : []),
-    ...(withProbability ? [['probability.nii.gz', await maskNifti(volume, probability)] as const] : []),
-    ['overlay.png', overlayPicture(volume, outlines)],
-    ...(volume.slices.length === 0
-      ? []
-      : [['segmentation.dcm', segmentationObject(volume, labels, model.manifest, HUB).bytes] as const]),
+    await write(folder, 'mask.nii.gz', await maskNifti(volume, mask)),
+    ...(labels.length > 1 ? [await write(folder, 'labels.nii.gz', await maskNifti(volume, labelMap(segmented)))] : []),
+    ...(withProbability ? [await write(folder, 'probability.nii.gz', await maskNifti(volume, probability))] : []),
+    await write(folder, 'overlay.png', overlayPicture(volume, outlines)),
+    ...(segmentation === undefined ? [] : [await write(folder, 'segmentation.dcm', segmentation.bytes)]),
+    ...(capture === undefined ? [] : [await write(folder, 'overview.dcm', capture.bytes)]),
+    ...(await writeAll(join(study.folder, 'bids'), files)),
   ];
+}
+
+async function writeStudy({ folder, results }: Study): Promise<readonly string[]> {
+  const { report, document, pdf, files } = await results.finish();
+  return [
+    ...(report === undefined ? [] : [await write(folder, 'measurements.dcm', report.bytes)]),
+    ...(document === undefined ? [] : [await write(folder, 'report.dcm', document.bytes)]),
+    ...(pdf === undefined ? [] : [await write(folder, 'report.pdf', pdf)]),
+    ...(await writeAll(join(folder, 'bids'), files)),
+  ];
+}
+
+async function writeAll(
+  folder: string,
+  files: readonly { readonly path: string; readonly bytes: Uint8Array }[],
+): Promise<readonly string[]> {
+  const written: string[] = [];
+  for (const { path, bytes } of files) written.push(await write(folder, path, bytes));
+  return written;
+}
+
+async function write(folder: string, name: string, bytes: Uint8Array): Promise<string> {
+  const path = join(folder, name);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, bytes);
+  return path;
 }
 
 function sentence({ name, finding, labels = [], confidence, reliability, files }: NamedResult): string {

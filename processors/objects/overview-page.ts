@@ -2,9 +2,8 @@
  * One page a scan for whoever's PACS shows nothing but pictures: a contact sheet with outlines, the numbers beside their
  * colours, and that it is for research. No name and no free text of the header is written into the pixels.
  */
-import type { Volume } from '../volumes/volume.ts';
 import { type Canvas, drawText, type Lettering, type Rgb, widthOf } from './letters.ts';
-import { type OutlinedMask, outlineColour, outlined } from './outlines.ts';
+import { outlineColour } from './outlines.ts';
 
 export const WARNING = 'NOT FOR DIAGNOSIS - RESEARCH ONLY';
 
@@ -30,8 +29,8 @@ const WHITE: Rgb = [235, 235, 235];
 const GREY: Rgb = [180, 180, 180];
 const RED: Rgb = [255, 80, 64];
 
-export function overviewPage(volume: Volume, masks: readonly OutlinedMask[], content: PageContent): Canvas {
-  const sheet = outlined(volume, masks);
+/** @param sheet - the slices, as they are drawn elsewhere too */
+export function overviewPage(sheet: Canvas, content: PageContent): Canvas {
   const width = Math.max(MIN_WIDTH, sheet.width + 2 * MARGIN);
   const lines = content.lines.slice(0, MAX_LINES).flatMap((line) => wrapped(line, width - 2 * MARGIN - 2 * SWATCH));
   const head = MARGIN + 2 * LINE;

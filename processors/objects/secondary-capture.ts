@@ -54,7 +54,7 @@ export function secondaryCapture(captured: CapturedPage, hub: HubIdentity): Resu
     SecondaryCaptureDeviceManufacturerModelName: hub.name,
     SecondaryCaptureDeviceSoftwareVersions: hub.version,
     // Type 2C: written empty, for nobody knows whether what is shown has a side.
-    Laterality: '',
+    Laterality: header.string('Laterality') ?? '',
     ImageType: ['DERIVED', 'SECONDARY'],
     InstanceNumber: header.number('SeriesNumber') ?? 1,
     // Type 2C: a picture of many slices has no side.

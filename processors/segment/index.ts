@@ -4,11 +4,16 @@ import { HubError } from '../../core/errors.ts';
 import type { ProcessorContext, ProcessorPlugin, ProcessorResult, ResultEvent } from '../../core/plugins.ts';
 import type { ArtefactItem, InstanceItem, RunItem } from '../../core/store.ts';
 import { assembleVolumes } from '../volumes/assemble.ts';
+import { subjectLabel } from '../objects/bids.ts';
+import { HUB } from '../objects/hub.ts';
+import { saidOfQuality } from '../objects/other-steps.ts';
+import type { HubIdentity, ResultObject } from '../objects/result-object.ts';
+import { SEGMENT_OUTPUTS, type SegmentOutput, SegmentResults } from '../objects/segment-results.ts';
+import { labelMap } from './mask-nifti.ts';
 import type { Model } from './model.ts';
 import { DEFAULT_MODEL, openModel } from './open-model.ts';
 import { overlayPicture } from './overlay.ts';
 import { hasMask, ResultHead, round, seriesResult } from './result.ts';
-import { SEGMENTATION_STORAGE, segmentationObject } from '../objects/segmentation.ts';
 import type { SegmentedVolume } from './segment-volume.ts';
 import { segmentVolumes, type VolumeOutcome } from './segment-volumes.ts';
 
@@ -16,10 +21,14 @@ export interface SegmentOptions {
   readonly model: Model;
   /** A model that fails fails the step, and with it the run; otherwise the study goes on with a finding. */
   readonly isRequired: boolean;
-  readonly hub: { readonly name: string; readonly version: string };
+  /** What the results are given out as. */
+  readonly outputs: readonly SegmentOutput[];
+  readonly hub: HubIdentity;
 }
 
-export const HUB = { name: 'imaging-hub', version: '0.1.0' };
+/** Of the key that subjects are given labels by, where the study has no pseudonym. */
+const SUBJECT_SECRET = 'bids-subject';
+const EXPLICIT_VR_LITTLE_ENDIAN = '1.2.840.10008.1.2.1';
 /** An event is at most 64 KiB; the report holds all series. */
 const EVENT_SERIES = 100;
 const EVENT_SEGMENTS = 20;
@@ -28,13 +37,17 @@ const EVENT_REASONS = 5;
 const argumentSchema = z.strictObject({
   model: z.string().default(DEFAULT_MODEL),
   required: z.boolean().default(false),
+  outputs: z
+    .array(z.enum(SEGMENT_OUTPUTS))
+    .refine((outputs) => outputs.includes('seg'), 'seg is always among the outputs: the others refer to it')
+    .default(['seg', 'sr']),
 });
 
 export const segment: ProcessorPlugin<SegmentOptions> = {
   name: 'segment',
   resolve(argument, catalogue) {
-    const { model, required } = parseArgument(argument);
-    return { model: openModel(model, catalogue), isRequired: required, hub: HUB };
+    const { model, required, outputs } = parseArgument(argument);
+    return { model: openModel(model, catalogue), isRequired: required, outputs, hub: HUB };
   },
   run,
 };
@@ -51,7 +64,8 @@ function parseArgument(argument: unknown): z.infer<typeof argumentSchema> {
   if (parsed.success) return parsed.data;
   throw new HubError('config.invalid', {
     detail:
-      'segment takes the name of a model: { segment: rodent-brain }, or { segment: { model: rodent-brain, required: true } }',
+      'segment takes the name of a model: { segment: rodent-brain }, or { segment: { model: rodent-brain, required: true, outputs: [seg, sr, sc, pdf, nifti] } }' +
+      `: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`,
   });
 }
 
@@ -67,6 +81,8 @@ async function run(context: ProcessorContext<SegmentOptions>): Promise<Processor
   const series: EventData['series'] = [];
   const report: Record<string, unknown>[] = findings.map((finding) => ({ ...finding }));
   const head = new ResultHead(model);
+  const results = await resultsOf(context);
+  const segmented: InstanceItem[] = [];
   let seen = 0;
   let failed = 0;
   for await (const outcome of segmentVolumes(volumes, model, context.signal)) {
@@ -79,14 +95,16 @@ async function run(context: ProcessorContext<SegmentOptions>): Promise<Processor
     head.add(outcome);
     report.push({ seriesInstanceUid, ...seriesResult(outcome) });
     if (hasMask(outcome)) {
-      const release = releaseOf(images.filter((item) => item.seriesInstanceUid === seriesInstanceUid));
-      const products = await keep(context, outcome, release);
+      const sources = images.filter((item) => item.seriesInstanceUid === seriesInstanceUid);
+      segmented.push(...sources);
+      const products = await keep(context, outcome, results, releaseOf(sources));
       made.push(...products.items);
       series.push(products.event);
     }
     seen += 1;
     context.progress(seen / volumes.length);
   }
+  made.push(...(await keepOfStudy(context, results, segmented)));
   const release = releaseOf(images);
   const { intendedUse, confinement, ...identity } = head.values;
   const result = { ...identity, intendedUse, ...(confinement === undefined ? {} : { confinement }), series: report };
@@ -114,43 +132,89 @@ interface Release {
   readonly releasedFor?: string;
 }
 
+async function resultsOf(context: ProcessorContext<SegmentOptions>): Promise<SegmentResults> {
+  const { items, store, options } = context;
+  const { model, hub, outputs } = options;
+  const key = outputs.includes('nifti') ? await context.secret(SUBJECT_SECRET) : new Uint8Array(0);
+  return new SegmentResults({
+    model: { ...model.manifest, manifestSha256: model.manifestSha256 },
+    hub,
+    outputs,
+    subject: (header) => subjectLabel(header, key),
+    quality: outputs.includes('pdf') ? await saidOfQuality(items, store) : new Map(),
+  });
+}
+
 /** Puts the results of one series into the pack. */
 async function keep(
   context: ProcessorContext<SegmentOptions>,
   { volume, segmented }: VolumeOutcome & { readonly segmented: SegmentedVolume },
+  results: SegmentResults,
   release: Release,
 ): Promise<{ readonly items: readonly RunItem[]; readonly event: EventData['series'][number] }> {
-  const { model, hub } = context.options;
-  const { seriesInstanceUid, studyInstanceUid } = volume;
-  const object = segmentationObject(volume, segmented.labels, model.manifest, hub);
+  const { seriesInstanceUid } = volume;
+  const { segmentation, capture, files } = await results.add({ volume, ...segmented, labelMap: labelMap(segmented) });
+  if (segmentation === undefined) throw new TypeError('a volume of a study was read from DICOM');
   const picture = overlayPicture(
     volume,
     segmented.labels.map(({ mask, label }) => ({ mask, rgb: label.rgb })),
   );
-  const instance: InstanceItem = {
-    kind: 'instance',
-    ...(await context.pack.append(object.bytes)),
-    studyInstanceUid,
-    seriesInstanceUid: object.seriesInstanceUid,
-    sopInstanceUid: object.sopInstanceUid,
-    sopClassUid: SEGMENTATION_STORAGE,
-    transferSyntaxUid: '1.2.840.10008.1.2.1',
-    derivedBy: 'segment',
-    ...release,
-  };
+  const items: RunItem[] = [await instance(context, segmentation, release)];
+  if (capture !== undefined) items.push(await instance(context, capture, release));
   const name = `segment/${seriesInstanceUid}/overlay.png`;
+  items.push(await artefact(context, name, 'image/png', picture, release, seriesInstanceUid));
+  for (const { path, mediaType, bytes } of files)
+    items.push(await artefact(context, `${BIDS_FOLDER}/${path}`, mediaType, bytes, release, seriesInstanceUid));
   const { verdict, reasons } = segmented.reliability;
   return {
-    items: [instance, await artefact(context, name, 'image/png', picture, release, seriesInstanceUid)],
+    items,
     event: {
       seriesInstanceUid,
-      segmentationSopInstanceUid: object.sopInstanceUid,
+      segmentationSopInstanceUid: segmentation.sopInstanceUid,
       segments: segmented.labels
         .filter(({ voxels }) => voxels > 0)
         .slice(0, EVENT_SEGMENTS)
         .map(({ label, voxels, volumeMm3 }) => ({ label: label.name, voxels, volumeMm3: round(volumeMm3) })),
       reliability: { verdict, reasons: reasons.slice(0, EVENT_REASONS) },
     },
+  };
+}
+
+const BIDS_FOLDER = 'segment/bids';
+
+/** What is about all series that were segmented. */
+async function keepOfStudy(
+  context: ProcessorContext<SegmentOptions>,
+  results: SegmentResults,
+  segmented: readonly InstanceItem[],
+): Promise<readonly RunItem[]> {
+  const { report, document, pdf, files } = await results.finish();
+  const release = releaseOf(segmented);
+  const items: RunItem[] = [];
+  for (const object of [report, document])
+    if (object !== undefined) items.push(await instance(context, object, release));
+  if (pdf !== undefined) items.push(await artefact(context, 'segment/report.pdf', 'application/pdf', pdf, release));
+  for (const { path, mediaType, bytes } of files)
+    items.push(await artefact(context, `${BIDS_FOLDER}/${path}`, mediaType, bytes, release));
+  return items;
+}
+
+async function instance(
+  context: ProcessorContext<SegmentOptions>,
+  { bytes, sopClassUid, sopInstanceUid, seriesInstanceUid }: ResultObject,
+  release: Release,
+): Promise<InstanceItem> {
+  const [source] = context.items.filter((item) => item.kind === 'instance');
+  return {
+    kind: 'instance',
+    ...(await context.pack.append(bytes)),
+    studyInstanceUid: source?.studyInstanceUid ?? context.studyInstanceUid,
+    seriesInstanceUid,
+    sopInstanceUid,
+    sopClassUid,
+    transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN,
+    derivedBy: 'segment',
+    ...release,
   };
 }
 

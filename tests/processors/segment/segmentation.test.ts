@@ -8,7 +8,7 @@ import { bytesAsSource } from '../../../core/bytes-as-source.ts';
 import { HubError } from '../../../core/errors.ts';
 import { generateHead } from '../../../demo/phantom/head.ts';
 import { phantomStudy } from '../../../demo/phantom/study.ts';
-import { HUB } from '../../../processors/segment/index.ts';
+import { HUB } from '../../../processors/objects/hub.ts';
 import { openInference } from '../../../processors/segment/inference.ts';
 import { maskNifti } from '../../../processors/segment/mask-nifti.ts';
 import { openModel } from '../../../processors/segment/open-model.ts';
