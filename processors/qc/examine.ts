@@ -139,7 +139,8 @@ function siblingsOf(volume: Volume, volumes: readonly Volume[]): readonly Volume
   );
 }
 
-function referenceOf(volume: Volume, { protocols }: QcOptions): Parameters | undefined {
+/** What the site says this protocol is set to. */
+export function referenceOf(volume: Volume, { protocols }: QcOptions): Parameters | undefined {
   const names = protocolNames(volume);
   const entries = protocols.find(({ match }) => isMatch(match, names))?.parameters;
   if (entries === undefined) return undefined;
