@@ -20,7 +20,7 @@ import {
 } from './result-object.ts';
 import { derivedUid, digestOf } from './uids.ts';
 
-export const SEGMENTATION_STORAGE = '1.2.840.10008.5.1.4.1.1.66.4';
+const SEGMENTATION_STORAGE = '1.2.840.10008.5.1.4.1.1.66.4';
 
 /** As a model's manifest has it. */
 export interface ResultLabel {

@@ -1,8 +1,13 @@
 /** Quality control: measures each series, holds it against the past, judges it, and leaves a report and a contact sheet. */
 import { createHmac } from 'node:crypto';
+import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../core/dicom/transfer-syntaxes.ts';
 import type { ProcessorContext, ProcessorPlugin, ProcessorResult } from '../../core/plugins.ts';
 import type { QcScan } from '../../core/ledger/qc-history.ts';
 import type { ArtefactItem, InstanceItem } from '../../core/store.ts';
+import { HUB } from '../objects/hub.ts';
+import { saidOfVolumes } from '../objects/other-steps.ts';
+import { QualityResults } from '../objects/quality-results.ts';
+import type { ResultObject } from '../objects/result-object.ts';
 import { mosaicPng } from '../pictures/mosaic.ts';
 import { assembleVolumes, imagesBySeries } from '../volumes/assemble.ts';
 import { brainMasks } from './brain-masks.ts';
@@ -33,6 +38,12 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
   const scans: QcScan[] = [];
   const facts: ScanFacts[] = [];
   const artefacts: ArtefactItem[] = [];
+  const made: InstanceItem[] = [];
+  const results = new QualityResults({
+    hub: HUB,
+    outputs: options.outputs,
+    volumes: options.outputs.includes('pdf') ? await saidOfVolumes(items, store) : undefined,
+  });
   const allSeries = imagesBySeries(instances);
   for (const [index, images] of allSeries.entries()) {
     const seriesInstanceUid = images[0]?.seriesInstanceUid ?? '';
@@ -51,6 +62,10 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
     reports.push(...examined.map(inReport));
     scans.push(...examined.flatMap(({ scan }) => scan ?? []));
     facts.push(...volumes.map(factsOf));
+    for (const { volume, report: said } of examined) {
+      const page = volume === undefined ? undefined : results.add(volume, said);
+      if (page !== undefined) made.push(await instanceOf(context, page, releaseOf(images)));
+    }
     const largest = volumes[0];
     if (largest !== undefined)
       artefacts.push({
@@ -82,11 +97,24 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
   const report = { schema: 'hub.qc/1', verdict, findings, series: reports };
   const stored = await pack.append(Buffer.from(JSON.stringify(report, undefined, 2)));
   const release = releaseOf(instances);
+  const { report: structured, document, pdf } = await results.finish(verdict, findings);
+  for (const object of [structured, document])
+    if (object !== undefined) made.push(await instanceOf(context, object, release));
+  if (pdf !== undefined)
+    artefacts.push({
+      ...(await pack.append(pdf)),
+      kind: 'artefact',
+      name: 'qc/report.pdf',
+      mediaType: 'application/pdf',
+      derivedBy: NAME,
+      ...release,
+    });
   context.log.info('quality control done', { series: series.length, verdict });
   return {
     outcome: 'done',
     items: [
       ...items,
+      ...made,
       ...artefacts,
       {
         ...stored,
@@ -111,6 +139,23 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
         },
       },
     ],
+  };
+}
+
+async function instanceOf(
+  { pack, items, studyInstanceUid }: ProcessorContext<QcOptions>,
+  { bytes, sopClassUid, sopInstanceUid, seriesInstanceUid }: ResultObject,
+  release: { readonly releasedFor?: string },
+): Promise<InstanceItem> {
+  const source = items.find((item) => item.kind === 'instance');
+  return {
+    kind: 'instance',
+    ...(await pack.append(bytes)),
+    studyInstanceUid: source?.studyInstanceUid ?? studyInstanceUid,
+    ...{ seriesInstanceUid, sopInstanceUid, sopClassUid },
+    transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN,
+    derivedBy: NAME,
+    ...release,
   };
 }
 

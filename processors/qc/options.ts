@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import type { VolumeKind } from '../volumes/volume.ts';
+import { QUALITY_OUTPUTS } from '../objects/quality-results.ts';
 import { MEASURES } from './measures.ts';
 import { PARAMETERS } from './protocol.ts';
 
@@ -49,6 +50,8 @@ const schema = z.strictObject({
   protocols: z.array(protocol).max(100).default([]),
   /** On which rotations are measured; otherwise by species, or by the size of the head. */
   fdRadiusMm: z.number().positive().max(200).optional(),
+  /** What is made for readers beside the report in JSON and the contact sheets. */
+  outputs: z.array(z.enum(QUALITY_OUTPUTS)).default([]),
 });
 
 export type Limit = z.infer<typeof limit>;

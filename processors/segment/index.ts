@@ -1,5 +1,6 @@
 /** The `segment` processor: a model's masks of each series it fits, as DICOM Segmentation, picture and numbers. */
 import * as z from 'zod';
+import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../core/errors.ts';
 import type { ProcessorContext, ProcessorPlugin, ProcessorResult, ResultEvent } from '../../core/plugins.ts';
 import type { ArtefactItem, InstanceItem, RunItem } from '../../core/store.ts';
@@ -26,9 +27,10 @@ export interface SegmentOptions {
   readonly hub: HubIdentity;
 }
 
+export { HUB };
+
 /** Of the key that subjects are given labels by, where the study has no pseudonym. */
 const SUBJECT_SECRET = 'bids-subject';
-const EXPLICIT_VR_LITTLE_ENDIAN = '1.2.840.10008.1.2.1';
 /** An event is at most 64 KiB; the report holds all series. */
 const EVENT_SERIES = 100;
 const EVENT_SEGMENTS = 20;
