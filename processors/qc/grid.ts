@@ -23,7 +23,23 @@ export function planeOf({ data, dims: [nx, ny] }: Grid, slice: number): Plane {
   return { pixels: data.subarray(slice * nx * ny, (slice + 1) * nx * ny), columns: nx, rows: ny };
 }
 
-export function meanOfPlane({ pixels }: Plane): number {
+/** By values: asked for by several measures, and a time series is long. */
+const means = new WeakMap<Float32Array, readonly (readonly number[])[]>();
+
+/** Mean of each slice (inner) of each repetition (outer). */
+export function planeMeans(volume: Volume): readonly (readonly number[])[] {
+  const [, , slices, repetitions] = volume.dims;
+  const known = means.get(volume.data);
+  if (known?.length === repetitions && known[0]?.length === slices) return known;
+  const all = Array.from({ length: repetitions }, (_, t) => {
+    const grid = repetition(volume, t);
+    return Array.from({ length: slices }, (_, slice) => meanOfPlane(planeOf(grid, slice)));
+  });
+  means.set(volume.data, all);
+  return all;
+}
+
+function meanOfPlane({ pixels }: Plane): number {
   let sum = 0;
   for (let i = 0; i < pixels.length; i++) sum += pixels[i] ?? 0;
   return sum / pixels.length;

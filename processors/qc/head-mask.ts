@@ -1,6 +1,6 @@
 /** Where the object is and where there is only air, cheaply: a threshold and a little morphology, no model. */
 import type { Grid } from './grid.ts';
-import { closed, countOf, dilated, type Dims, eroded, filledBySlice, largestPiece, opened } from './morphology.ts';
+import { closed, countOf, dilated, type Dims, eroded, filledBySlice, largestPiece, countOpened } from './morphology.ts';
 import { median, quantile, robustDeviation } from './statistics.ts';
 
 export interface Regions {
@@ -202,20 +202,16 @@ export function inside(data: Float32Array, mask: Uint8Array, voxels = countOf(ma
 /** Brighter than the air's middle by so many robust deviations, and more than single voxels: an artefact (Mortamet et al. 2009). */
 const ARTEFACT_Z = 10;
 
-/** @returns 1 where structured signal stands in the air */
-export function artefactsIn({ data, dims }: Grid, { air, airValues: values }: Regions): Uint8Array {
+/** @returns voxels of the air that structured signal stands in */
+export function artefactsIn({ data, dims }: Grid, { air, airValues: values }: Regions): number {
   const middle = median(values);
   const spread = robustDeviation(values, middle);
-  const bright = new Uint8Array(air.length);
-  if (!(spread > 0)) return bright;
+  if (!(spread > 0)) return 0;
   const limit = middle + ARTEFACT_Z * spread;
   const places: number[] = [];
   for (let voxel = 0; voxel < air.length; voxel++)
-    if (air[voxel] === 1 && (data[voxel] ?? 0) > limit) {
-      bright[voxel] = 1;
-      places.push(voxel);
-    }
-  return opened(bright, places, dims);
+    if (air[voxel] === 1 && (data[voxel] ?? 0) > limit) places.push(voxel);
+  return countOpened(places, dims);
 }
 
 function united(a: Uint8Array, b: Uint8Array): Uint8Array {

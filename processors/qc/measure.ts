@@ -3,7 +3,7 @@ import type { Volume } from '../volumes/volume.ts';
 import { measureDiffusion, measureFunctional, measureMapping, measurePhantom } from './kinds.ts';
 import { aidaqcFirst, aidaqcGhost } from './aidaqc.ts';
 import { airDistribution, artefactFraction, interference, spectralSpike } from './background.ts';
-import { type Grid, planeOf, repetition } from './grid.ts';
+import { type Grid, planeMeans, planeOf, repetition } from './grid.ts';
 import { regionsOf } from './head-mask.ts';
 import { displacement, firstSteady, ghosting, ghostToSignal } from './mutual-information.ts';
 import { type Curves, type Maps, type Measures, openSheet, type Scan } from './scan.ts';
@@ -11,7 +11,6 @@ import { snrChang, snrNormal } from './signal-to-noise.ts';
 import { clippedFraction, dropOut, entropyFocusCriterion } from './stability.ts';
 import { mean } from './statistics.ts';
 import { measureStructure } from './structure-sheet.ts';
-import { meansBySlice } from './time-series.ts';
 
 export interface Measured {
   readonly measures: Measures;
@@ -70,7 +69,6 @@ export function measure(given: Volume, options: MeasureOptions = {}): Measured {
   const special = specialOf(scan);
   const drop = dropOut(volume);
   sheet.set('drop_out_fraction', drop.fraction, '');
-  const everywhere = new Uint8Array(first.data.length).fill(1);
   const { mask, maskKind, air } = scan.regions;
   return {
     measures: sheet.measures,
@@ -79,11 +77,16 @@ export function measure(given: Volume, options: MeasureOptions = {}): Measured {
     curves: {
       firstRepetition: firstSteady(repetitions),
       ...(mi === undefined ? {} : { mutualInformation: mi }),
-      ...(repetitions > 1 ? { sliceSignal: meansBySlice(volume, everywhere).map((course) => [...course]) } : {}),
+      ...(repetitions > 1 ? { sliceSignal: bySlice(planeMeans(volume)) } : {}),
       ...special.curves,
     },
     maps: { mask, maskKind, air, ...special.maps },
   };
+}
+
+/** By slice, then repetition. */
+function bySlice(means: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  return (means[0] ?? []).map((_, slice) => means.map((row) => row[slice] ?? Number.NaN));
 }
 
 /** Measures that need no mask. @returns the curve of mutual information, where there is one */

@@ -47,31 +47,38 @@ function passed(mask: Uint8Array, [nx, ny, nz]: Dims, value: 0 | 1): Uint8Array 
 }
 
 /**
- * What is left of a mask shrunk and grown by one, the edge of the grid outside; its voxels are few, and only they are
- * looked at.
+ * Voxels that are left of a mask shrunk and grown by one, the edge of the grid outside. Its voxels are few, and only
+ * they are looked at.
  *
  * @param places - where the mask is 1
  */
-export function opened(mask: Uint8Array, places: readonly number[], [nx, ny, nz]: Dims): Uint8Array {
-  const result = new Uint8Array(mask.length);
+export function countOpened(places: readonly number[], [nx, ny, nz]: Dims): number {
+  if (places.length === 0) return 0;
   const plane = nx * ny;
+  const mask = new Uint8Array(plane * nz);
+  for (const voxel of places) mask[voxel] = 1;
+  const left = new Uint8Array(mask.length);
+  let count = 0;
+  const leave = (voxel: number): void => {
+    if (left[voxel] === 1) return;
+    left[voxel] = 1;
+    count++;
+  };
   for (const voxel of places) {
     const i = voxel % nx;
     const j = Math.floor(voxel / nx) % ny;
-    const k = Math.floor(voxel / plane);
     const isInner = i > 0 && i < nx - 1 && j > 0 && j < ny - 1;
     if (!isInner || mask[voxel - 1] !== 1 || mask[voxel + 1] !== 1 || mask[voxel - nx] !== 1 || mask[voxel + nx] !== 1)
       continue;
     // A single slice has no neighbours above and below, and must not vanish for it.
-    const steps = nz > 1 ? [1, nx, plane] : [1, nx];
-    if (nz > 1 && (k === 0 || k === nz - 1 || mask[voxel - plane] !== 1 || mask[voxel + plane] !== 1)) continue;
-    result[voxel] = 1;
-    for (const step of steps) {
-      result[voxel - step] = 1;
-      result[voxel + step] = 1;
+    if (nz > 1 && (mask[voxel - plane] !== 1 || mask[voxel + plane] !== 1)) continue;
+    leave(voxel);
+    for (const step of nz > 1 ? [1, nx, plane] : [1, nx]) {
+      leave(voxel - step);
+      leave(voxel + step);
     }
   }
-  return result;
+  return count;
 }
 
 export function closed(mask: Uint8Array, dims: Dims, times = 1): Uint8Array {

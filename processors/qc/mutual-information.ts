@@ -1,6 +1,6 @@
 /** How much one picture tells about another, and what follows from it: motion between repetitions, ghosts. */
 import type { Volume } from '../volumes/volume.ts';
-import { meanOfPlane, type Plane, planeOf, repetition } from './grid.ts';
+import { type Plane, planeMeans, planeOf, repetition } from './grid.ts';
 import { extent } from './signal-to-noise.ts';
 import { mean, median, standardDeviation } from './statistics.ts';
 
@@ -10,11 +10,14 @@ const DUMMIES = 10;
 
 /** In nats, from a joint histogram of 20 × 20 bins. */
 export function mutualInformation(a: Float32Array, b: Float32Array): number {
+  return informationOf(binsOf(a), binsOf(b));
+}
+
+/** Of pictures that are put into bins already. */
+function informationOf(a: Uint8Array, b: Uint8Array): number {
   const joint = new Float64Array(BINS * BINS);
-  const binA = binsOf(a);
-  const binB = binsOf(b);
   for (let i = 0; i < a.length; i++) {
-    const cell = (binA[i] ?? 0) * BINS + (binB[i] ?? 0);
+    const cell = (a[i] ?? 0) * BINS + (b[i] ?? 0);
     joint[cell] = (joint[cell] ?? 0) + 1;
   }
   const alongA = new Float64Array(BINS);
@@ -65,8 +68,7 @@ export function displacement(
 
 function brightestSlice(volume: Volume): number {
   const sums = Array.from({ length: volume.dims[2] }, () => 0);
-  for (let t = 0; t < volume.dims[3]; t++)
-    sums.forEach((sum, slice) => (sums[slice] = sum + meanOfPlane(planeOf(repetition(volume, t), slice))));
+  for (const row of planeMeans(volume)) row.forEach((value, slice) => (sums[slice] = (sums[slice] ?? 0) + value));
   return sums.indexOf(Math.max(...sums));
 }
 
@@ -81,7 +83,8 @@ export function ghosting(plane: Plane, axis: 0 | 1): number {
   const half = Math.floor(size / 2);
   const reach = Math.max(2, Math.floor(size / 6));
   if (half - reach < 1) return 0;
-  const moved = (by: number) => mutualInformation(plane.pixels, roll(plane, axis, by));
+  const bins = binsOf(plane.pixels);
+  const moved = (by: number) => informationOf(bins, rolled(bins, new Uint8Array(bins.length), plane, axis, by));
   const peak = moved(half);
   const around: number[] = [];
   for (let by = half - reach; by <= half + reach; by++) if (Math.abs(by - half) > 1) around.push(moved(by));
@@ -104,7 +107,8 @@ const MIN_PIXELS = 50;
 export function ghostToSignal(plane: Plane, axis: 0 | 1): number | undefined {
   const { pixels } = plane;
   const threshold = FOREGROUND * (Float32Array.from(pixels).sort()[Math.floor(0.99 * pixels.length)] ?? 0);
-  const moved = roll(plane, axis, Math.floor((axis === 0 ? plane.columns : plane.rows) / 2));
+  const half = Math.floor((axis === 0 ? plane.columns : plane.rows) / 2);
+  const moved = rolled(pixels, new Float32Array(pixels.length), plane, axis, half);
   const object: number[] = [];
   const ghost: number[] = [];
   const air: number[] = [];
@@ -117,12 +121,19 @@ export function ghostToSignal(plane: Plane, axis: 0 | 1): number | undefined {
   return (mean(ghost) - mean(air)) / mean(object);
 }
 
-function roll({ pixels, columns, rows }: Plane, axis: 0 | 1, by: number): Float32Array {
-  const moved = new Float32Array(pixels.length);
-  for (let y = 0; y < rows; y++)
-    for (let x = 0; x < columns; x++) {
-      const from = axis === 0 ? y * columns + ((x + columns - by) % columns) : ((y + rows - by) % rows) * columns + x;
-      moved[y * columns + x] = pixels[from] ?? 0;
-    }
-  return moved;
+/** Each row, or all rows, moved round by so much. */
+function rolled<Values extends Float32Array | Uint8Array>(
+  from: Values,
+  to: Values,
+  { columns, rows }: Plane,
+  axis: 0 | 1,
+  by: number,
+): Values {
+  const length = axis === 0 ? columns : columns * rows;
+  const step = axis === 0 ? by : by * columns;
+  for (let start = 0; start < from.length; start += length) {
+    to.set(from.subarray(start, start + length - step), start + step);
+    to.set(from.subarray(start + length - step, start + length), start);
+  }
+  return to;
 }

@@ -1,6 +1,6 @@
 /** Measures over repetitions and over slices: temporal SNR, slices that dropped out, voxels at the ceiling. */
 import type { Volume } from '../volumes/volume.ts';
-import { decibels, type Grid, meanOfPlane, planeOf, repetition } from './grid.ts';
+import { decibels, type Grid, planeMeans } from './grid.ts';
 import { firstSteady } from './mutual-information.ts';
 import { centreOfMass, extent, inSphere } from './signal-to-noise.ts';
 import { mean, median } from './statistics.ts';
@@ -57,9 +57,7 @@ export interface DropOut {
 export function dropOut(volume: Volume): DropOut {
   const [, , nz, repetitions] = volume.dims;
   const isWeighted = volume.kind === 'diffusion' || volume.kind === 'mapping';
-  const means = Array.from({ length: repetitions }, (_, t) => {
-    const grid = repetition(volume, t);
-    const row = Array.from({ length: nz }, (_, slice) => meanOfPlane(planeOf(grid, slice)));
+  const means = planeMeans(volume).map((row) => {
     const level = isWeighted && repetitions >= MIN_REPETITIONS ? median(row) : 1;
     return level > 0 ? row.map((value) => value / level) : row;
   });

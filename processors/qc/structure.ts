@@ -67,38 +67,28 @@ const FWHM_OF_SIGMA = 2.354_82;
  * differences between neighbours against the variance of the values. NaN along an axis of one voxel.
  */
 export function smoothness({ data, dims: [nx, ny, nz] }: Grid, mask: Uint8Array): readonly [number, number, number] {
-  const all = { sum: 0, squares: 0, n: 0 };
-  const steps = [
-    { by: 1, sum: 0, squares: 0, n: 0 },
-    { by: nx, sum: 0, squares: 0, n: 0 },
-    { by: nx * ny, sum: 0, squares: 0, n: 0 },
-  ] satisfies readonly { by: number; sum: number; squares: number; n: number }[];
-  for (let k = 0, voxel = 0; k < nz; k++)
-    for (let j = 0; j < ny; j++)
-      for (let i = 0; i < nx; i++, voxel++) {
-        if (mask[voxel] !== 1) continue;
-        const value = data[voxel] ?? 0;
-        all.sum += value;
-        all.squares += value * value;
-        all.n++;
-        for (const [axis, step] of steps.entries()) {
-          const isLast = axis === 0 ? i === nx - 1 : axis === 1 ? j === ny - 1 : k === nz - 1;
-          if (isLast || mask[voxel + step.by] !== 1) continue;
-          const difference = (data[voxel + step.by] ?? 0) - value;
-          step.sum += difference;
-          step.squares += difference * difference;
-          step.n++;
+  // Differences along one axis, or, of a step of 0, the values themselves.
+  const spreadOf = (by: number, [width, height, depth]: readonly [number, number, number]) => {
+    let [sum, squares, n] = [0, 0, 0];
+    for (let k = 0; k < depth; k++)
+      for (let j = 0; j < height; j++) {
+        const from = nx * (j + ny * k);
+        for (let voxel = from; voxel < from + width; voxel++) {
+          if (mask[voxel] !== 1 || mask[voxel + by] !== 1) continue;
+          const value = (data[voxel + by] ?? 0) - (by === 0 ? 0 : (data[voxel] ?? 0));
+          sum += value;
+          squares += value * value;
+          n++;
         }
       }
-  const variance = ({ sum, squares, n }: { sum: number; squares: number; n: number }) =>
-    (squares - (sum * sum) / n) / (n - 1);
-  const along = (axis: 0 | 1 | 2): number => {
-    const step = steps[axis];
-    if (step === undefined) return Number.NaN;
-    const share = 1 - (0.5 * variance(step)) / variance(all);
+    return (squares - (sum * sum) / n) / (n - 1);
+  };
+  const variance = spreadOf(0, [nx, ny, nz]);
+  const along = (by: number, dims: readonly [number, number, number]): number => {
+    const share = 1 - (0.5 * spreadOf(by, dims)) / variance;
     return share > 0 && share < 1 ? FWHM_OF_SIGMA * Math.sqrt(-1 / (4 * Math.log(share))) : Number.NaN;
   };
-  return [along(0), along(1), along(2)];
+  return [along(1, [nx - 1, ny, nz]), along(nx, [nx, ny - 1, nz]), along(nx * ny, [nx, ny, nz - 1])];
 }
 
 /** Blocks along each axis that the shape of the bias is fitted to: finer than a coil's field, coarser than anatomy. */
@@ -154,17 +144,18 @@ function blocksOf(data: Float32Array, mask: Uint8Array, [nx, ny, nz]: Dims): rea
   const size = [nx, ny, nz].map((n, axis) => Math.max(1, Math.ceil(n / (BLOCKS[axis] ?? 1))));
   const [bx = 1, by = 1, bz = 1] = size;
   const blocks: Block[] = [];
+  const values = new Float64Array(bx * by * bz);
   for (let k0 = 0; k0 < nz; k0 += bz)
     for (let j0 = 0; j0 < ny; j0 += by)
       for (let i0 = 0; i0 < nx; i0 += bx) {
-        const values: number[] = [];
+        let count = 0;
         for (let k = k0; k < Math.min(nz, k0 + bz); k++)
           for (let j = j0; j < Math.min(ny, j0 + by); j++)
             for (let i = i0; i < Math.min(nx, i0 + bx); i++) {
               const voxel = i + nx * (j + ny * k);
-              if (mask[voxel] === 1) values.push(data[voxel] ?? 0);
+              if (mask[voxel] === 1) values[count++] = data[voxel] ?? 0;
             }
-        const bright = values.length < BLOCK_VOXELS ? 0 : quantile(values, BLOCK_SHARE);
+        const bright = count < BLOCK_VOXELS ? 0 : quantile(values.subarray(0, count), BLOCK_SHARE);
         if (!(bright > 0)) continue;
         blocks.push({
           row: terms([i0 + (bx - 1) / 2, j0 + (by - 1) / 2, k0 + (bz - 1) / 2], [nx, ny, nz]),
