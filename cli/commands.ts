@@ -20,6 +20,11 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'all mistakes of a configuration, each with its place',
     load: async () => (await import('./check.ts')).check,
   },
+  reload: {
+    usage: ['[--config FILE] [--data DIR]'],
+    about: 'have the running hub take what its configuration file says now',
+    load: async () => (await import('./reload.ts')).reload,
+  },
   doctor: {
     usage: ['[--config FILE] [--source NAME] [--destination NAME] [--send-test]'],
     about: 'what is wrong with the hub, its sources and destinations, and what to do',
@@ -65,14 +70,23 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     about: 'which segmentation models there are; what is wrong with one you want to add',
     load: async () => (await import('./models.ts')).models,
   },
+  evaluate: {
+    usage: ['--model NAME|DIR --reference DIR --cases DIR [--out DIR] [--against NAME|DIR]', '--schema'],
+    about: "score a partner's model against masks drawn by people, in shadow; a report of how good it is",
+    load: async () => (await import('./evaluate.ts')).evaluate,
+  },
   convert: {
     usage: ['PATH --out DIR [--to nifti|dicom]'],
     about: 'series as NIfTI with sidecars, or as DICOM files',
     load: async () => (await import('./convert.ts')).convert,
   },
   routes: {
-    usage: ['explain PATH [--source NAME]', 'diff --with FILE [--since 7d]'],
-    about: 'which routes match, and why; what a changed configuration would do',
+    usage: [
+      'explain PATH [--source NAME]',
+      'diff --with FILE [--since 7d]',
+      'history | show VERSION [--diff] | rollback VERSION',
+    ],
+    about: 'which routes match, and why; what a changed configuration would do; versions',
     load: async () => (await import('./routes.ts')).routes,
   },
   studies: {
@@ -101,7 +115,10 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./admin.ts')).commitments,
   },
   pulls: {
-    usage: ['list | show NAME | run NAME | pause NAME | resume NAME | cancel NAME', 'backfill NAME --from DAY --to DAY'],
+    usage: [
+      'list | show NAME | run NAME | pause NAME | resume NAME | cancel NAME',
+      'backfill NAME --from DAY --to DAY',
+    ],
     about: 'what the hub fetches from other archives, and how far it is',
     load: async () => (await import('./pulls.ts')).pulls,
   },
@@ -150,6 +167,6 @@ export function overview(): string {
 ${rows.join('\n')}
 
 hub <command> --help lists a command's options. --json prints JSON for machines.
-Exit: 0 done, 1 failed, 2 wrong usage, 3 held back (deidentify), 78 invalid configuration.
+Exit: 0 done, 1 failed, 2 wrong usage, 3 held back (deidentify), 4 not accepted (evaluate), 78 invalid configuration.
 `;
 }

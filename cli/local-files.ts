@@ -55,8 +55,8 @@ export interface DamagedFile {
   readonly studyInstanceUid?: string;
 }
 
-/** @throws {HubError} `file.failed` when there is no such path */
-export async function openLocalFiles(root: string): Promise<LocalFiles> {
+/** @param showing - what it shows while it reads. @throws {HubError} `file.failed` when there is no such path */
+export async function openLocalFiles(root: string, showing = progressBar): Promise<LocalFiles> {
   const all = await filesBelow(root);
   const studies = await localStudies(root, all).catch((error: unknown) => {
     throw commandFailure(error);
@@ -72,7 +72,7 @@ export async function openLocalFiles(root: string): Promise<LocalFiles> {
   const damaged: DamagedFile[] = [];
   const otherFiles: string[] = [...studies.others];
   const nameOf = (path: string) => relative(root, path) || basename(path);
-  const bar = progressBar('reading', candidates.length);
+  const bar = showing('reading', candidates.length);
   try {
     for (const [index, candidate] of candidates.entries()) {
       bar.update(index + 1);

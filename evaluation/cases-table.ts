@@ -7,6 +7,8 @@ export type Factor = (typeof FACTORS)[number];
 export type Strata = Partial<Readonly<Record<Factor, string>>>;
 
 export interface CaseRow {
+  /** A path below the folder of references, where that is not called like the case. */
+  readonly reference?: string;
   readonly subject?: string;
   readonly strata: Strata;
 }
@@ -44,7 +46,12 @@ export function parseCasesTable(text: string, file: string): ReadonlyMap<string,
       FACTORS.flatMap((factor) => (cell(factor) === undefined ? [] : [[factor, cell(factor)]])),
     );
     const subject = cell('subject');
-    rows.set(name, { ...(subject === undefined ? {} : { subject }), strata });
+    const reference = cell('reference');
+    rows.set(name, {
+      ...(subject === undefined ? {} : { subject }),
+      ...(reference === undefined ? {} : { reference }),
+      strata,
+    });
   }
   return rows;
 }

@@ -12,7 +12,7 @@ export interface CaseEntry<Scan> {
   readonly name: string;
   readonly subject: string;
   readonly strata: Strata;
-  readonly open: (labels: readonly EvaluatedLabel[], signal: AbortSignal) => Promise<OpenedCase<Scan>>;
+  readonly open: (signal: AbortSignal) => Promise<OpenedCase<Scan>>;
 }
 
 export interface OpenedCase<Scan> {
@@ -21,8 +21,8 @@ export interface OpenedCase<Scan> {
   /** Of voxels and grid. */
   readonly scanSha256: string;
   readonly referenceSha256: string;
-  /** In the order of the labels. */
-  readonly reference: readonly Uint8Array[];
+  /** By the label's index. */
+  readonly reference: ReadonlyMap<number, Uint8Array>;
   /** From the header; the table's count more. */
   readonly strata: Strata;
   readonly isMarkedDeidentified?: boolean;
@@ -80,7 +80,7 @@ export async function runCases<Scan>(
     signal.throwIfAborted();
     let opened: OpenedCase<Scan>;
     try {
-      opened = await entry.open(contestant.labels, signal);
+      opened = await entry.open(signal);
     } catch (error) {
       leftOut.push({ name: entry.name, reason: reasonOf(error, signal) });
       onCase(index + 1, `${entry.name} left out`);
@@ -134,7 +134,7 @@ function resultOf<Scan>(
     ...(isMarkedDeidentified === undefined ? {} : { isMarkedDeidentified }),
     notes: [...notes],
     labels: labels.map(({ index }, n): CaseResult['labels'][number] => {
-      const reference = opened.reference[n];
+      const reference = opened.reference.get(index);
       if (reference === undefined) throw new TypeError('a reference has a mask for each label');
       const predicted = answer?.masks[n];
       return {

@@ -94,7 +94,8 @@ export class ResultHead {
   }
 }
 
-function failureSentence({ row, fields }: HubError): string {
+/** What a model did instead of answering. */
+export function failureSentence({ row, fields }: HubError): string {
   const { detail, limitSeconds, limitCpuSeconds } = fields;
   const limit = limitSeconds ?? limitCpuSeconds;
   const rest = detail ?? (limit === undefined ? undefined : `more than ${String(limit)} s`);

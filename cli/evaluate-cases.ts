@@ -1,0 +1,232 @@
+/** The cases of `hub evaluate`, each with its reference: NIfTI files, and folders of DICOM or ParaVision. */
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, extname, join, relative, resolve, sep } from 'node:path';
+import { HubError } from '../core/errors.ts';
+import { type CaseRow, parseCasesTable, type Strata, subjectOf } from '../evaluation/cases-table.ts';
+import { type Grid, inOrderOf } from '../evaluation/grid.ts';
+import { type EvaluatedLabel, masksOfLabelMap, masksOfSegments, type ReferenceMasks } from '../evaluation/labels.ts';
+import type { CaseEntry, OpenedCase } from '../evaluation/run.ts';
+import { readSegmentation, SEGMENTATION_STORAGE } from '../evaluation/segmentation-reader.ts';
+import { contrastsOf, fitOf } from '../processors/segment/fit.ts';
+import type { Model } from '../processors/segment/model.ts';
+import { speciesOf } from '../processors/segment/species.ts';
+import { assembleVolumes } from '../processors/volumes/assemble.ts';
+import { readNifti } from '../processors/volumes/nifti.ts';
+import type { Volume } from '../processors/volumes/volume.ts';
+import { commandFailure } from './failure.ts';
+import { openFile, openLocalFiles } from './local-files.ts';
+
+export interface CaseFolders {
+  readonly cases: string;
+  readonly references: string;
+  /** Instead of cases.csv or cases.tsv among the cases. */
+  readonly table: string | undefined;
+  readonly subjectPattern: RegExp;
+}
+
+const NIFTI = /\.nii(\.gz)?$/i;
+/** What a reference may be called beside its case's name. */
+const REFERENCE_ENDING = /[-_](mask|seg|segmentation|label|labels|dseg|reference)$/i;
+/** What lies beside scans and is none. */
+const BESIDE = new Set(['.json', '.csv', '.tsv', '.txt', '.md', '.bval', '.bvec', '.pdf', '.html', '.png']);
+const TABLES = ['cases.csv', 'cases.tsv'];
+
+/** In order of their names. @throws {HubError} `file.failed` when a folder or the table cannot be read, or a name stands for two cases */
+export async function findCases(
+  { cases, references, table, subjectPattern }: CaseFolders,
+  model: Model,
+): Promise<readonly CaseEntry<Volume>[]> {
+  const rows = await readTable(cases, table);
+  const found = await namedScans(cases);
+  for (const name of rows.keys())
+    if (!found.has(name))
+      throw new HubError('file.failed', { detail: `the table names the case ${name}, which ${cases} does not hold` });
+  const drawn = await namedScans(references);
+  return [...found]
+    .filter(([name]) => !isReferenceOfAnother(name, found))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, path]) => {
+      const row = rows.get(name);
+      return {
+        name,
+        subject: subjectOf(name, row, subjectPattern),
+        strata: row?.strata ?? {},
+        open: (signal) => openCase(path, referencePath(name, path, row, references, drawn), model, signal),
+      };
+    });
+}
+
+async function readTable(cases: string, given: string | undefined): Promise<ReadonlyMap<string, CaseRow>> {
+  const entries = await readdir(cases).catch((error: unknown) => {
+    throw commandFailure(error);
+  });
+  const name = TABLES.find((each) => entries.includes(each));
+  const file = given ?? (name === undefined ? undefined : join(cases, name));
+  if (file === undefined) return new Map();
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw commandFailure(error);
+  });
+  return parseCasesTable(text, file);
+}
+
+/** NIfTI files anywhere below, other files and folders right below, by the name they go by. */
+async function namedScans(root: string): Promise<ReadonlyMap<string, string>> {
+  const all = await readdir(root, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    throw commandFailure(error);
+  });
+  const files = all
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.'))
+    .map((entry) => join(entry.parentPath, entry.name));
+  const nifti = files.filter((path) => NIFTI.test(path));
+  const topOf = (path: string): string => relative(root, path).split(sep)[0] ?? '';
+  const withNifti = new Set(nifti.map(topOf));
+  const others = files.filter((path) => !withNifti.has(topOf(path)) && !BESIDE.has(extname(path).toLowerCase()));
+  const scans = [...nifti, ...new Set(others.map((path) => join(root, topOf(path))))];
+  const named = new Map<string, string>();
+  for (const path of scans) {
+    const name = basename(path)
+      .replace(NIFTI, '')
+      .replace(/\.dcm$/i, '');
+    const other = named.get(name);
+    if (other !== undefined)
+      throw new HubError('file.failed', { detail: `${other} and ${path} have the same name: ${name}` });
+    named.set(name, path);
+  }
+  return named;
+}
+
+function isReferenceOfAnother(name: string, scans: ReadonlyMap<string, string>): boolean {
+  return REFERENCE_ENDING.test(name) && scans.has(name.replace(REFERENCE_ENDING, ''));
+}
+
+function referencePath(
+  name: string,
+  scan: string,
+  row: CaseRow | undefined,
+  references: string,
+  drawn: ReadonlyMap<string, string>,
+): string {
+  if (row?.reference !== undefined) {
+    const path = resolve(references, row.reference);
+    if (relative(references, path).startsWith('..')) throw unusable('its reference lies outside of --reference');
+    return path;
+  }
+  const possible = [...drawn]
+    .filter(
+      ([each, path]) =>
+        (each === name || each.replace(REFERENCE_ENDING, '') === name) && resolve(path) !== resolve(scan),
+    )
+    .map(([, path]) => path);
+  const [only, second] = possible;
+  if (only === undefined) throw unusable('it has no reference');
+  if (second !== undefined)
+    throw unusable(`it has several references: ${possible.map((path) => basename(path)).join(', ')}`);
+  return only;
+}
+
+async function openCase(
+  path: string,
+  referenceAt: string,
+  model: Model,
+  signal: AbortSignal,
+): Promise<OpenedCase<Volume>> {
+  const volume = NIFTI.test(path) ? readNifti(await fileBytes(path)) : await volumeBelow(path, model, signal);
+  const grid: Grid = {
+    dims: [volume.dims[0], volume.dims[1], volume.dims[2]],
+    spacingMm: volume.spacingMm,
+    affine: volume.affine,
+  };
+  const voxels = grid.dims[0] * grid.dims[1] * grid.dims[2];
+  const { masks, notes, sha256 } = await readReference(referenceAt, grid, model.manifest.labels);
+  const { header } = volume;
+  const isDicom = volume.slices.length > 0;
+  return {
+    scan: volume,
+    grid,
+    scanSha256: createHash('sha256')
+      .update(JSON.stringify([grid.dims, grid.spacingMm, grid.affine]))
+      .update(new Uint8Array(volume.data.buffer, volume.data.byteOffset, 4 * voxels))
+      .digest('hex'),
+    referenceSha256: sha256,
+    reference: new Map(model.manifest.labels.map(({ index }, n) => [index, masks[n] ?? new Uint8Array(voxels)])),
+    strata: strataOf(volume),
+    ...(isDicom ? { isMarkedDeidentified: header.string('PatientIdentityRemoved') === 'YES' } : {}),
+    notes,
+  };
+}
+
+async function volumeBelow(path: string, { manifest }: Model, signal: AbortSignal): Promise<Volume> {
+  const files = await openLocalFiles(path, () => ({ update: () => undefined, stop: () => undefined }));
+  const { volumes, findings } = await assembleVolumes(files.instances, files.store, signal);
+  const taken = volumes.filter((volume) => fitOf(volume, manifest).isTaken);
+  const [one, second] = taken;
+  if (second !== undefined) throw unusable(`it holds ${String(taken.length)} series the model takes: one a case`);
+  const volume = one ?? (volumes.length === 1 ? volumes[0] : undefined);
+  if (volume !== undefined) return volume;
+  const why = findings.map(({ message }) => message).join(' ');
+  throw unusable(volumes.length === 0 ? `it holds no volume. ${why}`.trim() : 'none of its series is for the model');
+}
+
+async function readReference(
+  path: string,
+  grid: Grid,
+  labels: readonly EvaluatedLabel[],
+): Promise<ReferenceMasks & { readonly sha256: string }> {
+  if (!NIFTI.test(path)) return readSegments(path, grid, labels);
+  const bytes = await fileBytes(path);
+  const drawn = readNifti(bytes);
+  if (drawn.dims[3] > 1) throw unusable('its reference has several repetitions');
+  const from: Grid = {
+    dims: [drawn.dims[0], drawn.dims[1], drawn.dims[2]],
+    spacingMm: drawn.spacingMm,
+    affine: drawn.affine,
+  };
+  const values = inOrderOf(grid, from, drawn.data);
+  if (values === undefined)
+    throw unusable(
+      `its reference lies on another grid (${from.dims.join(' × ')}; the scan ${grid.dims.join(' × ')}): it is not resampled`,
+    );
+  const masks = masksOfLabelMap(values, labels);
+  if (masks === undefined) throw unusable('its reference holds values that are no whole numbers: it is no mask');
+  return { ...masks, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** A Segmentation, or a folder that holds one. */
+async function readSegments(path: string, grid: Grid, labels: readonly EvaluatedLabel[]) {
+  const { instances } = await openLocalFiles(path, () => ({ update: () => undefined, stop: () => undefined }));
+  const [only, second] = instances.filter(({ sopClassUid }) => sopClassUid === SEGMENTATION_STORAGE);
+  if (only === undefined) throw unusable('its reference is neither NIfTI nor a DICOM Segmentation');
+  if (second !== undefined) throw unusable('its reference holds several Segmentations');
+  const source = await openFile(only.path);
+  try {
+    const segments = await readSegmentation(source, grid);
+    const sha256 = createHash('sha256')
+      .update(await fileBytes(only.path))
+      .digest('hex');
+    return { ...masksOfSegments(segments, labels, grid.dims[0] * grid.dims[1] * grid.dims[2]), sha256 };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Codes and product names only: descriptions are free text. */
+function strataOf(volume: Volume): Strata {
+  const { header } = volume;
+  const species = speciesOf(header);
+  const scanner = header.string('ManufacturerModelName');
+  const sequence = contrastsOf(volume).join(' ');
+  return {
+    ...(species === undefined ? {} : { species }),
+    ...(scanner === undefined ? {} : { scanner }),
+    ...(sequence === '' || volume.slices.length === 0 ? {} : { sequence }),
+  };
+}
+
+async function fileBytes(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((error: unknown) => {
+    throw commandFailure(error);
+  });
+}
+
+const unusable = (reason: string): HubError => new HubError('dataset.unreadable', { reason });
