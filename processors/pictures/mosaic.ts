@@ -68,7 +68,10 @@ export function mosaicPng(volume: Volume): Uint8Array {
 /** Values between `low` and `high` as 0 … `top`; what is no number is 0. */
 export function levels(values: Float32Array, { low, high }: Window, top: number): Uint8Array {
   const scale = high > low ? top / (high - low) : 0;
-  return Uint8Array.from(values, (value) => Math.max(0, Math.min(top, Math.round((value - low) * scale))));
+  const grey = new Uint8Array(values.length);
+  for (let i = 0; i < grey.length; i++)
+    grey[i] = Math.max(0, Math.min(top, Math.round(((values[i] ?? Number.NaN) - low) * scale)));
+  return grey;
 }
 
 export interface Window {

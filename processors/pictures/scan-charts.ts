@@ -1,7 +1,7 @@
 /** The charts of one scan: what changed over its repetitions and slices, and how it was diffusion-weighted. */
 import type { Measured } from '../qc/measure.ts';
-import { meanOfPlane, planeOf, repetition } from '../qc/grid.ts';
-import { median, quantile } from '../qc/statistics.ts';
+import { planeOf, repetition } from '../qc/grid.ts';
+import { mean, median, quantile } from '../qc/statistics.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { type Chart, draw, INK, type Panel, rangeOf, type Svg } from './chart.ts';
 import { diffusionChart } from './diffusion-chart.ts';
@@ -148,7 +148,7 @@ function sliceSignal(volume: Volume, measured: Measured): Chart | undefined {
   const first = repetition(volume, 0);
   const usual = Array.from({ length: slices }, (_, slice) => {
     const course = courses?.[slice];
-    return course === undefined ? meanOfPlane(planeOf(first, slice)) : median(Float64Array.from(course));
+    return course === undefined ? mean(planeOf(first, slice).pixels) : median(Float64Array.from(course));
   });
   const lows = courses?.map((course) => course.reduce((a, b) => Math.min(a, b))) ?? [];
   const dropped = LIVING.has(kind) ? measured.droppedSlices : [];
