@@ -1,10 +1,10 @@
 /** One HTTP exchange with a destination: streamed out, read back whole within a bound, every failure with its retry class. */
-import { once } from 'node:events';
 import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { HubError } from '../core/errors.ts';
 import { attemptNotes } from './attempt-notes.ts';
+import { firstAnswer } from './first-answer.ts';
 
 export interface ExchangeOptions {
   readonly method: 'POST' | 'GET';
@@ -53,7 +53,7 @@ export async function exchange(options: ExchangeOptions): Promise<Answer> {
     ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
   });
   const timers = watch(request, options);
-  const answered = once(request, 'response').then((values: unknown[]) => values[0] as IncomingMessage);
+  const answered = firstAnswer(request);
   // The outcome is decided by the answer; a broken connection rejects it too.
   const written = writeBody(request, body.chunks, answered).catch((error: unknown) => {
     request.destroy(error instanceof Error ? error : new Error('body'));

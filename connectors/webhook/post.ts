@@ -2,11 +2,11 @@
  * One signed request to an endpoint that may be anything: a server that hangs, answers without end, or sends us elsewhere.
  * The status decides; of the body only so much is read as lets the connection be used again.
  */
-import { once } from 'node:events';
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { HubError } from '../../core/errors.ts';
 import type { Answer } from '../exchange.ts';
+import { firstAnswer } from '../first-answer.ts';
 import type { AddressGuard } from './address-guard.ts';
 
 export interface Post {
@@ -72,9 +72,9 @@ export function createPoster(guard: AddressGuard): Poster {
     // Also after the answer: what it fails with then has been decided.
     request.on('error', () => undefined);
     try {
-      const answered = once(request, 'response');
+      const answered = firstAnswer(request);
       request.end(payload);
-      const [response] = (await answered) as [IncomingMessage];
+      const response = await answered;
       discard(response);
       return { status: response.statusCode ?? 0, headers: response.headers };
     } catch (error) {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { exchange } from '../../../connectors/exchange.ts';
 import { createAddressGuard } from '../../../connectors/webhook/address-guard.ts';
 import { createPoster, type Poster } from '../../../connectors/webhook/post.ts';
 import { thrownBy } from '../../support/thrown.ts';
@@ -35,6 +36,12 @@ describe('one request to an endpoint that may be anything', () => {
 
   const post = (timeoutMs = 5_000) =>
     poster.post({ url, headers: {}, body: '{}', timeoutMs, signal: new AbortController().signal });
+
+  const exchangeOnce = () =>
+    exchange({
+      ...{ method: 'POST', url, headers: {}, body: { sizeBytes: 2, chunks: [Buffer.from('{}')] } },
+      ...{ connectTimeoutMs: 1_000, idleTimeoutMs: 1_000, totalTimeoutMs: 1_000, signal: new AbortController().signal },
+    });
 
   it('uses a connection again after an answer that was read', async () => {
     answer = (_request, response) => void response.end('garbage that is no JSON');
@@ -86,6 +93,15 @@ describe('one request to an endpoint that may be anything', () => {
     const error = await thrownBy(post(200));
 
     expect([error.code, error.row.retry]).to.deep.equal(['partner.timeout', 'ambiguous']);
+  });
+
+  it('is through with an endpoint that switches to another protocol', async () => {
+    answer = (request) =>
+      request.socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+
+    const ends = [await thrownBy(post(1_000)), await thrownBy(exchangeOnce())];
+
+    expect(ends.map(({ code }) => code)).to.deep.equal(['partner.refused', 'partner.refused']);
   });
 
   it('follows no redirect', async () => {
