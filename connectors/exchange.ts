@@ -20,6 +20,14 @@ export interface ExchangeOptions {
   readonly signal: AbortSignal;
   /** Resolves names; may refuse addresses. Not asked for addresses that stand in the URL. */
   readonly lookup?: LookupFunction;
+  readonly tls?: TlsIdentity;
+}
+
+/** PEM texts: authorities to trust in place of the usual ones, and who we are. */
+export interface TlsIdentity {
+  readonly ca?: string | undefined;
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
 }
 
 export interface Answer {
@@ -51,6 +59,7 @@ export async function exchange(options: ExchangeOptions): Promise<Answer> {
     agent: false,
     signal: AbortSignal.any([signal, stop.signal]),
     ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+    ...tlsOptions(options.tls),
   });
   const timers = watch(request, options);
   const answered = firstAnswer(request);
@@ -89,6 +98,14 @@ export function parseRetryAfter(value: string | undefined): number | undefined {
   // RFC 9110 Section 10.2.3: seconds or a date
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+}
+
+function tlsOptions({ ca, certificate, key }: TlsIdentity = {}) {
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(certificate === undefined ? {} : { cert: certificate }),
+    ...(key === undefined ? {} : { key }),
+  };
 }
 
 function watch(request: ClientRequest, options: ExchangeOptions): { isConnected: () => boolean; stop: () => void } {

@@ -69,7 +69,7 @@ export async function noAnswer(id: string, error: unknown, url: URL, target: Tar
       id,
       what,
       `It wants a certificate of ours (${reason}).`,
-      'The hub has none to show over HTTPS: ask for a port without client certificates.',
+      'Of a stow-rs destination, name certificate and key under tls; a webhook has none to show: ask for a port without client certificates.',
     );
   }
   if (url.protocol === 'http:' && (await speaksTls(target))) {

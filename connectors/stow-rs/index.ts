@@ -5,12 +5,14 @@ import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/pl
 import { duration, size } from '../../core/quantities.ts';
 import type { InstanceItem } from '../../core/store.ts';
 import { destinationOptions, secretReference, verifyAfter } from '../destination-options.ts';
-import { type Answer, exchange, refusalOf } from '../exchange.ts';
+import { type Answer, refusalOf } from '../exchange.ts';
 import { DUPLICATE_SOP_INSTANCE, keptOther, type Rejection, rejectionOf } from '../rejections.ts';
 import { multipartOf } from './multipart.ts';
 import { probeStowRs } from './probe.ts';
 import { reconcileWithQido } from './reconcile.ts';
+import { type Service, serviceOf } from './service.ts';
 import { parseStoreResponse } from './store-response.ts';
+import { TokenSource } from './token.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT = '120s';
@@ -28,9 +30,30 @@ const options = z.strictObject({
     .union([
       z.strictObject({ bearer: secretReference }),
       z.strictObject({ basic: z.strictObject({ user: z.string().min(1), password: secretReference }) }),
+      z.strictObject({
+        oauth2: z.strictObject({
+          tokenUrl: z.url({ protocol: /^https?$/ }),
+          clientId: z.string().min(1),
+          clientSecret: secretReference,
+          scope: z.string().min(1).optional(),
+          audience: z.string().min(1).optional(),
+          credentialsIn: z.enum(['header', 'form']).default('header'),
+        }),
+      }),
     ])
     .optional()
     .describe('Credentials, by reference.'),
+  tls: z
+    .strictObject({
+      ca: secretReference.optional().describe('PEM of the authorities to trust in place of the usual ones.'),
+      certificate: secretReference.optional().describe('Our certificate, PEM.'),
+      key: secretReference.optional().describe('Its key, PEM.'),
+    })
+    .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
+      message: 'certificate and key belong together',
+    })
+    .optional()
+    .describe('Of the service, and of the token server.'),
   headers: z
     .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string())
     .optional()
@@ -50,36 +73,19 @@ export const stowRs: ConnectorPlugin<StowOptions> = {
   type: 'stow-rs',
   options,
   open,
-  probe: (given, context) =>
-    probeStowRs(
-      {
-        url: given.url.replace(/\/+$/, ''),
-        headers: () => ownHeaders(given, context),
-        hasCredentials: given.auth !== undefined,
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        answerTimeoutMs: given.answerTimeout,
-      },
-      context,
-    ),
+  probe: (given, context) => probeStowRs(() => openService(given, context), context),
 };
 
 function open(given: StowOptions, context: ConnectorContext): Connector {
-  const url = new URL(`${given.url.replace(/\/+$/, '')}/studies`);
-  const headers = ownHeaders(given, context);
+  const service = openService(given, context);
+  const url = new URL(`${service.url}/studies`);
 
   const store = async (batch: readonly InstanceItem[], signal: AbortSignal): Promise<Answer> => {
-    const body = multipartOf(batch, context.store);
-    return await exchange({
-      method: 'POST',
+    const { contentType, body } = multipartOf(batch, context.store);
+    return await service.ask({
       url,
-      headers: {
-        ...headers,
-        'Content-Type': body.contentType,
-        Accept: 'application/dicom+json',
-      },
+      headers: { 'Content-Type': contentType, Accept: 'application/dicom+json' },
       body,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      idleTimeoutMs: given.answerTimeout,
       signal,
     });
   };
@@ -103,24 +109,43 @@ function open(given: StowOptions, context: ConnectorContext): Connector {
     ...(given.verify === 'none'
       ? {}
       : {
-          reconcile: async (order) =>
-            await reconcileWithQido(order, {
-              ...{ url: given.url.replace(/\/+$/, ''), headers },
-              connectTimeoutMs: CONNECT_TIMEOUT_MS,
-              answerTimeoutMs: given.answerTimeout,
-            }),
+          reconcile: async (order) => await reconcileWithQido(order, service),
         }),
     close: () => Promise.resolve(),
   };
 }
 
-function ownHeaders(given: StowOptions, context: Pick<ConnectorContext, 'secret'>): Readonly<Record<string, string>> {
+/** @throws {HubError} `config.invalid` when a secret cannot be had */
+function openService(given: StowOptions, context: Pick<ConnectorContext, 'secret'>): Service {
+  const { auth, tls } = given;
+  const pem = (name: 'ca' | 'certificate' | 'key') =>
+    tls?.[name] === undefined ? undefined : context.secret(tls[name]);
+  const identity = tls === undefined ? undefined : { ca: pem('ca'), certificate: pem('certificate'), key: pem('key') };
+  const oauth2 = auth !== undefined && 'oauth2' in auth ? auth.oauth2 : undefined;
   const authorization = authorizationOf(given, context);
-  return { ...given.headers, ...(authorization === undefined ? {} : { Authorization: authorization }) };
+  return serviceOf({
+    url: given.url.replace(/\/+$/, ''),
+    headers: { ...given.headers, ...(authorization === undefined ? {} : { Authorization: authorization }) },
+    tokens:
+      oauth2 === undefined
+        ? undefined
+        : new TokenSource({
+            tokenUrl: new URL(oauth2.tokenUrl),
+            clientId: oauth2.clientId,
+            clientSecret: context.secret(oauth2.clientSecret),
+            scope: oauth2.scope,
+            audience: oauth2.audience,
+            credentialsIn: oauth2.credentialsIn,
+            tls: identity,
+          }),
+    tls: identity,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    answerTimeoutMs: given.answerTimeout,
+  });
 }
 
 function authorizationOf({ auth }: StowOptions, context: Pick<ConnectorContext, 'secret'>): string | undefined {
-  if (auth === undefined) return undefined;
+  if (auth === undefined || 'oauth2' in auth) return undefined;
   if ('bearer' in auth) return `Bearer ${context.secret(auth.bearer)}`;
   const { user, password } = auth.basic;
   return `Basic ${Buffer.from(`${user}:${context.secret(password)}`).toString('base64')}`;

@@ -4,8 +4,8 @@ import type { InstanceItem, ObjectStore } from '../../core/store.ts';
 
 export interface MultipartBody {
   readonly contentType: string;
-  readonly sizeBytes: number;
-  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Made anew for each try. */
+  readonly body: () => { readonly sizeBytes: number; readonly chunks: AsyncIterable<Uint8Array> };
 }
 
 export function multipartOf(instances: readonly InstanceItem[], store: ObjectStore): MultipartBody {
@@ -30,9 +30,9 @@ export function multipartOf(instances: readonly InstanceItem[], store: ObjectSto
   }
 
   const framing = instances.length * (head.byteLength + tail.byteLength) + end.byteLength;
+  const sizeBytes = instances.reduce((sum, item) => sum + item.sizeBytes, framing);
   return {
     contentType: `multipart/related; type="application/dicom"; boundary=${boundary}`,
-    sizeBytes: instances.reduce((sum, { sizeBytes }) => sum + sizeBytes, framing),
-    chunks: chunks(),
+    body: () => ({ sizeBytes, chunks: chunks() }),
   };
 }

@@ -2,46 +2,34 @@
 import { type Diagnosis, fine, skipped, warning, wrong } from '../../core/diagnosis.ts';
 import { HubError } from '../../core/errors.ts';
 import type { ProbeContext } from '../../core/plugins.ts';
-import { type Answer, exchange } from '../exchange.ts';
+import type { Answer } from '../exchange.ts';
 import { clockOf, noAnswer, placeOf, probeWay, refusedStatus, targetOf } from '../probe/web.ts';
 import { makeTestObject, type TestObject } from '../probe/test-object.ts';
 import type { Target } from '../probe/reach.ts';
+import type { Service, ServiceRequest } from './service.ts';
 import { parseStoreResponse } from './store-response.ts';
-
-export interface Service {
-  /** Base of the DICOMweb service, without a slash at its end. */
-  readonly url: string;
-  /** What goes with each request. @throws {HubError} `config.invalid` when a secret cannot be had */
-  readonly headers: () => Readonly<Record<string, string>>;
-  readonly hasCredentials: boolean;
-  readonly connectTimeoutMs: number;
-  readonly answerTimeoutMs: number;
-}
 
 const BOUNDARY = 'hub-doctor';
 const DICOM = 'application/dicom';
 
-export async function* probeStowRs(service: Service, context: ProbeContext): AsyncGenerator<Diagnosis> {
-  const read = readHeaders(service);
-  if ('verdict' in read) {
-    yield read;
+/** @param open - throws `config.invalid` when a secret cannot be had */
+export async function* probeStowRs(open: () => Service, context: ProbeContext): AsyncGenerator<Diagnosis> {
+  const service = openOrWhy(open);
+  if ('verdict' in service) {
+    yield service;
     return;
   }
-  const { own } = read;
   const { signal } = context;
   const url = new URL(`${service.url}/studies`);
   const target = targetOf(url, { timeoutMs: service.connectTimeoutMs, signal });
-  const ask: Ask = (request) =>
-    exchange({
-      method: request.body === undefined ? 'GET' : 'POST',
-      url: request.url,
-      headers: { ...own, ...request.headers },
-      body: request.body ?? { sizeBytes: 0, chunks: [] },
-      connectTimeoutMs: service.connectTimeoutMs,
-      idleTimeoutMs: service.answerTimeoutMs,
-      signal,
-    });
-  if ((yield* probeWay(url, target)) === undefined) return;
+  const ask: Ask = (request) => service.ask({ ...request, signal });
+  const own = service.tls === undefined ? undefined : { ...service.tls, caSetting: 'tls.ca of this destination' };
+  if ((yield* probeWay(url, target, own)) === undefined) return;
+  if (service.authorize !== undefined) {
+    const token = await askForToken(service.authorize, signal);
+    yield token;
+    if (token.verdict === 'wrong') return;
+  }
   if (!(yield* query(service, url, target, ask))) return;
   if (!context.sendTest) {
     yield skipped(
@@ -56,15 +44,11 @@ export async function* probeStowRs(service: Service, context: ProbeContext): Asy
   if (isStored) yield* readBack(object, url, target, ask);
 }
 
-type Ask = (request: {
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: { readonly sizeBytes: number; readonly chunks: Iterable<Uint8Array> };
-}) => Promise<Answer>;
+type Ask = (request: Omit<ServiceRequest, 'signal'>) => Promise<Answer>;
 
-function readHeaders(service: Service): { readonly own: Readonly<Record<string, string>> } | Diagnosis {
+function openOrWhy(open: () => Service): Service | Diagnosis {
   try {
-    return { own: service.headers() };
+    return open();
   } catch (error) {
     if (!(error instanceof HubError) || error.code !== 'config.invalid') throw error;
     return wrong(
@@ -72,6 +56,21 @@ function readHeaders(service: Service): { readonly own: Readonly<Record<string, 
       'Our credentials cannot be read',
       `${String(error.fields['detail'])}.`,
       "Set the variable or make the file readable in the hub's own environment, which need not be this terminal's.",
+    );
+  }
+}
+
+async function askForToken(authorize: NonNullable<Service['authorize']>, signal: AbortSignal): Promise<Diagnosis> {
+  try {
+    await authorize(signal);
+    return fine('token', 'The token server gives us a token');
+  } catch (error) {
+    if (!(error instanceof HubError) || signal.aborted) throw error;
+    return wrong(
+      'token',
+      'There is no token for us',
+      `${String(error.fields['detail'])}.`,
+      'Compare tokenUrl, clientId, clientSecret and scope under auth of this destination with what the partner gave you; tls.ca must name the authority of the token server too.',
     );
   }
 }
@@ -144,7 +143,7 @@ async function* store(object: TestObject, url: URL, target: Target, ask: Ask): A
       'Content-Type': `multipart/related; type="${DICOM}"; boundary=${BOUNDARY}`,
       Accept: 'application/dicom+json',
     },
-    body: { sizeBytes: body.byteLength, chunks: [body] },
+    body: () => ({ sizeBytes: body.byteLength, chunks: [body] }),
   }).catch((error: unknown) => noAnswer('test-object', error, url, target));
   if ('verdict' in answer) {
     yield answer;

@@ -2,16 +2,9 @@
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import type { DeliveryOrder, Reconciliation } from '../../core/plugins.ts';
-import { type Answer, exchange, refusalOf } from '../exchange.ts';
+import { type Answer, refusalOf } from '../exchange.ts';
 import { reconcileBySeries, type SeriesOfOrder } from '../reconciliation.ts';
-
-export interface QidoOptions {
-  /** Base of the service, without `/studies`. */
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly connectTimeoutMs: number;
-  readonly answerTimeoutMs: number;
-}
+import type { Service } from './service.ts';
 
 /** Instances a page; Orthanc and dcm4chee give as many when they are asked. */
 const PAGE = 1_000;
@@ -19,22 +12,22 @@ const PAGE = 1_000;
 /** (0008,0018), as DICOM JSON names it (PS3.18 Annex F). */
 const matches = z.array(z.looseObject({ '00080018': z.looseObject({ Value: z.array(z.string()).min(1) }) }));
 
-export async function reconcileWithQido(order: DeliveryOrder, options: QidoOptions): Promise<Reconciliation> {
-  return await reconcileBySeries(order, 'QIDO-RS', (series) => instancesOf(series, options, order.signal));
+export async function reconcileWithQido(order: DeliveryOrder, service: Service): Promise<Reconciliation> {
+  return await reconcileBySeries(order, 'QIDO-RS', (series) => instancesOf(series, service, order.signal));
 }
 
 async function instancesOf(
   { studyInstanceUid, seriesInstanceUid, instances }: SeriesOfOrder,
-  options: QidoOptions,
+  service: Service,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   // What the series has beside ours (of earlier revisions, of others) is bounded too.
   const mostPages = 2 + Math.ceil((2 * instances.length) / PAGE);
   for (let page = 0; page < mostPages; page += 1) {
-    const url = new URL(`${options.url}/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances`);
+    const url = new URL(`${service.url}/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances`);
     url.search = new URLSearchParams({ limit: String(PAGE), offset: String(page * PAGE) }).toString();
-    const answer = await ask(url, options, signal);
+    const answer = await ask(url, service, signal);
     const known = found.size;
     const uids = uidsOf(answer);
     for (const uid of uids) found.add(uid);
@@ -44,14 +37,8 @@ async function instancesOf(
   return found;
 }
 
-async function ask(url: URL, options: QidoOptions, signal: AbortSignal): Promise<Answer> {
-  return await exchange({
-    ...{ method: 'GET', url, signal },
-    headers: { ...options.headers, Accept: 'application/dicom+json' },
-    body: { sizeBytes: 0, chunks: [] },
-    connectTimeoutMs: options.connectTimeoutMs,
-    idleTimeoutMs: options.answerTimeoutMs,
-  });
+async function ask(url: URL, service: Service, signal: AbortSignal): Promise<Answer> {
+  return await service.ask({ url, headers: { Accept: 'application/dicom+json' }, signal });
 }
 
 /** @throws {HubError} `partner.refused` when the answer is none of QIDO-RS, `partner.busy` */

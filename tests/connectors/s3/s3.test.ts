@@ -10,7 +10,7 @@ import { type S3Bucket, S3_SECRETS, type S3Server, startS3Server } from '../../s
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { thrownBy } from '../../support/thrown.ts';
-import { startHttpFront } from './http-front.ts';
+import { startHttpFront } from '../../support/http-front.ts';
 import { startTlsFront } from '../../support/tls-front.ts';
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -167,9 +167,10 @@ describe('the S3 connector', function () {
     const [mine, others] = [await store.instance(mrImage(1)), await store.instance(mrImage(2))];
     let isFirst = true;
     const front = await startHttpFront(server.port, async ({ method, url }) => {
-      if (!isFirst || method !== 'PUT' || url?.includes('manifest.json') !== true) return;
+      if (!isFirst || method !== 'PUT' || url?.includes('manifest.json') !== true) return undefined;
       isFirst = false;
       await open(store).deliver(orderOf([others]), () => undefined);
+      return undefined;
     });
     try {
       await open(store, { endpoint: `http://127.0.0.1:${front.port}` }).deliver(orderOf([mine]), () => undefined);
