@@ -9,6 +9,7 @@ import { reportKeyRouter } from './api/report-key.ts';
 import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './backstage.ts';
 import type { Environment } from './config/environment.ts';
+import { type ConfigurationSource, LiveConfiguration } from './configuration/live-configuration.ts';
 import { createPartnerDirectory } from './connectors/partner-api/directory.ts';
 import { createPartnerApi } from './connectors/partner-api/router.ts';
 import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
@@ -44,6 +45,7 @@ import { StageThread } from './platform/threads/stage-thread.ts';
 import { CROSSWALK_PURPOSE } from './processors/crosswalk/codec.ts';
 import { reidentifier } from './processors/reidentify/reidentifier.ts';
 import { createReportSigner, SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
+import { configurationControl, preparing, type ReloadedParts } from './reloading.ts';
 import { FEED_PURPOSE, identityOf, requireSameKeys } from './replica-keys.ts';
 import { type Config, type Stage, STAGES } from './shapes.ts';
 
@@ -52,6 +54,8 @@ export interface HubOptions {
   readonly env: Environment;
   readonly log: Logger;
   readonly stages: ReadonlySet<Stage>;
+  /** Where `config` came from and may come from anew; absent: it stays as it is, and nobody may ask for its versions. */
+  readonly source?: ConfigurationSource;
   /** The ledger could not be asked at the start whether this is the first one, and it was: to be shown once. */
   readonly onFirstToken?: (token: string) => void;
   /** The process must end: nothing can be made durable any more. */
@@ -66,6 +70,8 @@ export interface Hub {
   readonly httpPort: number | undefined;
   /** Of the first start: to be shown once. */
   readonly firstToken: string | undefined;
+  /** The configuration in force, and how to change it; undefined without a source. */
+  readonly live: LiveConfiguration | undefined;
   /** Doors first, then what is under way, then the ledger. Harmless twice. */
   stop(): Promise<void>;
 }
@@ -113,7 +119,22 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const metrics = createMetrics();
     const access = createAccess({ ledger, clock });
     const identity = await identityOf(dataFolder);
+    const crosswalkSecret = await dataFolder.secret(CROSSWALK_PURPOSE);
+    const parts: ReloadedParts = { moves: movesOf(config, env, place.kind) };
+    const current = (): Config => live?.current ?? config;
+    const gatewayOptionsOf = (each: Config) =>
+      gatewayOptions(each, env, dataFolder.path, identity, returnedOptions(each, crosswalkSecret));
+    const live =
+      options.source === undefined
+        ? undefined
+        : new LiveConfiguration(config, options.source, {
+            ...{ ledger, log },
+            // A ledger in a file has one hub, whatever its machine is called today.
+            node: place.kind === 'postgres' ? config.hub.node : config.hub.name,
+            prepare: preparing(parts, env, current, gatewayOptionsOf),
+          });
     const meet = async () => {
+      await live?.noteStart();
       if (place.kind === 'postgres') await requireSameKeys(dataFolder, ledger, stages);
       return ensureFirstToken(ledger, clock, identity);
     };
@@ -125,18 +146,14 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (watch !== undefined) storeMetrics(metrics, watch);
     // At once, so that a wrong password is in the log of the start; nobody waits for it.
     void watch?.check().catch(() => undefined);
-    const directory = createPartnerDirectory(ledger, () => config.partners);
+    const directory = createPartnerDirectory(ledger, () => current().partners);
     const { publicKeyPem } = createReportSigner(await dataFolder.secret(SIGNING_PURPOSE));
 
-    const crosswalkSecret = await dataFolder.secret(CROSSWALK_PURPOSE);
-    const thread = await startBackstage(options, dataFolder, opened, metrics);
+    const thread = await startBackstage(options, current, dataFolder, opened, metrics);
     if (thread !== undefined) undo.push(() => thread.stop(stopGraceMs));
+    parts.thread = thread;
 
-    const pulls = pullOptions(config, env);
-    const moves = new Moves(
-      pulls.map(({ name }) => name),
-      place.kind === 'sqlite',
-    );
+    const { moves } = parts;
     const gateway = stages.has('gateway')
       ? await openGateway(
           {
@@ -149,10 +166,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
               ? {}
               : { remote: { objects: store, uploads: stored.uploads, shelf: stored.shelf } }),
           },
-          await gatewayOptions(config, env, dataFolder.path, identity, returnedOptions(config, crosswalkSecret)),
+          await gatewayOptionsOf(config),
         )
       : undefined;
     if (gateway !== undefined) undo.push(() => gateway.stop(stopGraceMs));
+    parts.gateway = gateway;
 
     const dicomWebAccess = config.gateway.http.anonymousLoopback
       ? access.requireExceptLoopback('admin', 'operator')
@@ -207,7 +225,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             clock,
             log,
             hubName: config.hub.name,
-            catalogue: () => apiCatalogue(config),
+            catalogue: () => apiCatalogue(current()),
+            configuration: live === undefined ? undefined : configurationControl(live, env),
             mintToken: createToken,
             onGrant: () => directory.forget(),
             reidentify: reidentifier(crosswalkSecret, ledger.crosswalk),
@@ -227,6 +246,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
           check: () => ledger.events.head().then(() => undefined),
           isAdvisory: place.kind === 'postgres',
         },
+        ...(live === undefined ? [] : [{ name: 'configuration', check: () => live.check(), isAdvisory: true }]),
         ...(watch === undefined ? [] : [{ name: 'store', check: () => watch.check(), isAdvisory: true }]),
         ...(gateway === undefined
           ? []
@@ -259,10 +279,15 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (gateway !== undefined) {
       // Where a gateway is, whatever the stages: what is fetched goes through its spool.
       const { intake } = gateway;
-      const running = startPulls(pulls, { ledger, intake, moves, clock, log, metrics, random: Math.random }, identity);
+      const running = startPulls(
+        pullOptions(config, env),
+        { ledger, intake, moves, clock, log, metrics, random: Math.random },
+        identity,
+      );
       undo.push(() => running.stop());
+      parts.pulls = running;
     }
-    return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, firstToken, stop };
+    return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, firstToken, live, stop };
   } catch (error) {
     await undoAll();
     throw error;
@@ -297,7 +322,8 @@ async function meetLater(
 
 /** Routing, processing and delivery in a thread of their own: none of it may keep a scanner waiting for its answer. */
 async function startBackstage(
-  { config, env, log, stages }: HubOptions,
+  { env, log, stages }: HubOptions,
+  current: () => Config,
   dataFolder: DataFolder,
   opened: OpenedLedger,
   metrics: Metrics,
@@ -312,10 +338,17 @@ async function startBackstage(
     onEnded: () => ended.increment({ thread: 'backstage' }),
     tell: () => {
       const ledgerPort = opened.connect();
-      const data: BackstageOrder = { config, env, stages: behind, dataDir: dataFolder.path, ledgerPort };
+      const data: BackstageOrder = { config: current(), env, stages: behind, dataDir: dataFolder.path, ledgerPort };
       return { data, transfer: ledgerPort === undefined ? [] : [ledgerPort] };
     },
   });
+}
+
+function movesOf(config: Config, env: Environment, ledger: 'sqlite' | 'postgres'): Moves {
+  return new Moves(
+    pullOptions(config, env).map(({ name }) => name),
+    ledger === 'sqlite',
+  );
 }
 
 function apiCatalogue(config: Config): ApiCatalogue {

@@ -32,7 +32,8 @@ export async function gatewayOptions(
         [...dimse.sources, ...folders].flatMap(({ name, completion: own }) => (own === undefined ? [] : [[name, own]])),
       ),
       queries: { ...sourceQueries(config, env), ...pullQueries(config, env) },
-      patienceOf: (series) => patienceOf(config.routes, series),
+      configVersion: config.version,
+      patienceOf: (series) => patienceOf(config.routes, series, Date.now()),
       shortestRouteQuietMs: shortestQuietMs(config.routes),
     },
     sameUid: {

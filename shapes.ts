@@ -1,4 +1,5 @@
 /** What the stages own of the configuration, gathered: the schema of one file is made of the schemas of its plug-ins. */
+import type { LoadedConfig } from './config/loader.ts';
 import type { ConfigShapes, HubConfig } from './config/schema.ts';
 import { connectors, type Destination } from './connectors/registry.ts';
 import { type Policy, policySchema } from './processors/deidentify/policy.ts';
@@ -7,6 +8,7 @@ import { fromSources, type Rule, ruleSchema, sourcesIn } from './routers/rules.t
 
 export type HubShapes = ConfigShapes<Rule, Policy, Destination>;
 export type Config = HubConfig<Rule, Policy, Destination>;
+export type Loaded = LoadedConfig<Rule, Policy, Destination>;
 
 /** What `--stages` chooses from. */
 export const STAGES = ['gateway', 'routers', 'processors', 'connectors'] as const;

@@ -18,6 +18,11 @@ export interface Catalogue {
     readonly process: readonly RunStep[];
     readonly deliver: readonly string[];
     readonly perSeries: boolean;
+    readonly owner?: string | undefined;
+    readonly contact?: string | undefined;
+    readonly fallback?: boolean | undefined;
+    readonly effectiveFrom?: string | undefined;
+    readonly effectiveUntil?: string | undefined;
   }[];
   readonly partners: readonly PartnerSettings[];
   readonly destinations: readonly { readonly name: string; readonly partner?: string | undefined }[];
@@ -56,6 +61,22 @@ export interface WaitingStudy {
   readonly until?: Date;
 }
 
+/** The configuration of this process, and trying another one. What is answered the operations check and document. */
+export interface ConfigurationControl {
+  /** Takes what the file says. @throws {HubError} `config.not-taken` */
+  reload(actor: string): Promise<unknown>;
+  /** @throws {HubError} `config.not-taken` */
+  rollback(version: string, actor: string): Promise<unknown>;
+  /** @throws {HubError} `request.invalid`, `request.too-many` */
+  whatIf(draft: {
+    /** The changed file. */
+    readonly configuration: string;
+    readonly since: Date;
+    readonly atMs?: number;
+    readonly maxChanges: number;
+  }): Promise<unknown>;
+}
+
 export interface ApiPorts {
   readonly ledger: Ledger;
   /** Absent where no gateway runs in this process. */
@@ -64,6 +85,8 @@ export interface ApiPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly hubName: string;
+  /** Absent where no hub runs: its file is read when it starts. */
+  readonly configuration?: ConfigurationControl | undefined;
   /** Asked for each request, so that a reloaded configuration shows. */
   readonly catalogue: () => Catalogue;
   /** What a study that is being received waits for; undefined where it does not, or where no gateway runs. */

@@ -4,6 +4,7 @@ import { HubError, toHubError } from '../core/errors.ts';
 import type { Identity } from '../core/ports.ts';
 import { administrationOperations } from './administration.ts';
 import { commitmentOperations } from './commitments.ts';
+import { configurationOperations } from './configuration.ts';
 import { deliveryOperations } from './deliveries.ts';
 import { destinationOperations } from './destinations.ts';
 import { doorOperations } from './doors.ts';
@@ -19,8 +20,8 @@ import { READERS, REIDENTIFIERS } from './roles.ts';
 import { studyOperations } from './studies.ts';
 
 const VERSION = '1.0.0';
-/** A new token is the largest thing anybody sends here. */
-const BODY_LIMIT = '64kb';
+/** A configuration that is to be tried is the largest thing anybody sends here. */
+const BODY_LIMIT = '2mb';
 
 function apiOperations(ports: ApiPorts): readonly Operation[] {
   return [
@@ -35,6 +36,7 @@ function apiOperations(ports: ApiPorts): readonly Operation[] {
     ...doorOperations(ports),
     ...partnerOperations(ports),
     ...administrationOperations(ports),
+    ...configurationOperations(ports),
   ];
 }
 

@@ -199,6 +199,11 @@ export const route = z.object({
   process: z.array(z.unknown()),
   deliver: z.array(z.string()),
   perSeries: z.boolean(),
+  owner: z.string().optional(),
+  contact: z.string().optional(),
+  fallback: z.boolean().optional().describe('It takes what no other route takes'),
+  effectiveFrom: time.optional(),
+  effectiveUntil: time.optional(),
 });
 export const auditEntry = z.object({
   position: z.int(),

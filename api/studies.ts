@@ -75,7 +75,12 @@ export function studyOperations(ports: ApiPorts): readonly Operation[] {
       handle: async ({ params }) => {
         const studyInstanceUid = parseStudyInstanceUid(params.studyInstanceUid);
         if ((await ledger.studies.get(studyInstanceUid)) === undefined) throw new HubError('resource.not-found');
-        return { completed: await ledger.studies.complete({ studyInstanceUid, signal: 'manual' }, clock.now()) };
+        return {
+          completed: await ledger.studies.complete(
+            { studyInstanceUid, signal: 'manual', configVersion: ports.catalogue().configVersion },
+            clock.now(),
+          ),
+        };
       },
     }),
     operation({

@@ -39,11 +39,29 @@ export function requireConfig<W, P extends PolicyEntry, D extends DestinationOpt
   given: { readonly config?: string | undefined; readonly data?: string | undefined },
   shapes: ConfigShapes<W, P, D>,
 ) {
+  return requireSource(given, shapes).config;
+}
+
+/** As `requireConfig`, with where it came from, so that it can be read again. */
+export function requireSource<W, P extends PolicyEntry, D extends DestinationOptions>(
+  given: { readonly config?: string | undefined; readonly data?: string | undefined },
+  shapes: ConfigShapes<W, P, D>,
+) {
   const data: readonly Override[] =
     given.data === undefined ? [] : [{ path: ['hub', 'data'], value: given.data, from: '--data' }];
-  const { loaded } = loadFor(given.config, shapes, data);
-  if (loaded.mistakes === undefined) return loaded.config;
-  throw invalidConfig(loaded.mistakes.map(mistakeLine));
+  const { file, loaded } = loadFor(given.config, shapes, data);
+  if (loaded.mistakes !== undefined) throw invalidConfig(loaded.mistakes.map(mistakeLine));
+  const { config, document } = loaded;
+  const env = processEnvironment();
+  return {
+    config,
+    source: {
+      file,
+      document,
+      read: () => loadConfig({ file, env, shapes, overrides: data }),
+      readDocument: (earlier: unknown) => loadConfig({ document: earlier, env, shapes }),
+    },
+  };
 }
 
 /** All mistakes at once, below one another. */

@@ -1,11 +1,13 @@
 /** `hub start`: runs the hub until a signal stops it. */
 import { processEnvironment } from '../config/environment.ts';
 import { type Hub, startHub } from '../app.ts';
-import { HubError } from '../core/errors.ts';
+import { watchFile } from '../configuration/watch-file.ts';
+import { HubError, toHubError } from '../core/errors.ts';
+import type { Logger } from '../core/ports.ts';
 import { createLogger } from '../platform/logger.ts';
 import { configShapes, type Stage, STAGES } from '../shapes.ts';
 import { readArguments } from './arguments.ts';
-import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
+import { CONFIG_OPTION, DATA_OPTION, requireSource } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { untilSignal } from './signals.ts';
 import { terminal } from './terminal.ts';
@@ -21,7 +23,7 @@ export async function start(argv: readonly string[]): Promise<number> {
   if (positionals.length > 0)
     throw new HubError('command.usage', { detail: `start takes no ${positionals.join(' ')}` });
   const stages = parseStages(values.stages);
-  const config = requireConfig(values, configShapes());
+  const { config, source } = requireSource(values, configShapes());
   const log = createLogger({ level: config.log.level, format: config.log.format === 'text' ? 'pretty' : 'json' }).child(
     { hub: config.hub.name },
   );
@@ -35,6 +37,7 @@ export async function start(argv: readonly string[]): Promise<number> {
   let failure: HubError | undefined;
   const hub = await startHub({
     config,
+    source,
     env: processEnvironment(),
     log,
     stages,
@@ -51,12 +54,39 @@ export async function start(argv: readonly string[]): Promise<number> {
     httpPort: hub.httpPort,
     stages: [...stages],
   });
+  const stopReloading = reloadWhenTold(hub, log);
   await untilSignal(ended.signal);
+  stopReloading();
   log.info('hub stopping');
   await hub.stop();
   log.info('hub stopped');
   if (failure !== undefined) throw failure;
   return EXIT.done;
+}
+
+/** At each SIGHUP, and when the file was written if the configuration says so. What is wrong with it is in the log, all of it. */
+function reloadWhenTold({ live }: Hub, log: Logger): () => void {
+  if (live === undefined) return () => undefined;
+  const reload = (cause: 'signal' | 'file') => {
+    live.reload({ cause, actor: cause }).catch((thrown: unknown) => {
+      const { code, fields } = toHubError(thrown);
+      log.error('configuration was not taken', {
+        cause,
+        code,
+        detail: fields['detail'],
+        configVersion: live.current.version,
+      });
+    });
+  };
+  const onSignal = () => reload('signal');
+  process.on('SIGHUP', onSignal);
+  const { file, current } = live;
+  const stopWatching =
+    file === undefined || current.hub.reload !== 'watch' ? undefined : watchFile(file, () => reload('file'));
+  return () => {
+    process.off('SIGHUP', onSignal);
+    stopWatching?.();
+  };
 }
 
 /** The token is on standard output, once, and in no log. */

@@ -17,6 +17,7 @@ import { stepOf } from './plugin-entries.ts';
 import { reportPulls } from './pull-checks.ts';
 import { type Entry, entriesAt, isInside, isMapping, listOf, names, type Report, valueAt } from './raw-values.ts';
 import { reportReturns } from './returns.ts';
+import { reportNeverEffective } from './routes.ts';
 import { type ConfigShapes, modelEntry, type PolicyEntry, withPartners } from './schema.ts';
 
 export function crossCheck<W, P extends PolicyEntry, D extends DestinationOptions>(
@@ -104,6 +105,7 @@ function reportRoutes<W, P extends PolicyEntry, D extends DestinationOptions>(
   const catalogue = catalogueOf(raw, shapes);
   for (const route of entriesAt(raw, ['routes'])) {
     const at = ['routes', route.index];
+    reportNeverEffective(route.value, (key, message) => report([...at, key], message));
     const release = releaseOf(route, shapes, catalogue, report);
     const delivered = new Set<string>();
     for (const [index, name] of listOf(route.value['deliver']).entries()) {

@@ -16,6 +16,8 @@ export interface LoadOptions<W, P extends PolicyEntry, D extends DestinationOpti
   readonly file?: string | undefined;
   /** Instead of the file's content; `file` still names it in mistakes. */
   readonly text?: string | undefined;
+  /** Instead of a file and everything laid over it: the `document` of a configuration that was in force. */
+  readonly document?: unknown;
   readonly env: Environment;
   readonly shapes: ConfigShapes<W, P, D>;
   /** Stronger than file and environment. */
@@ -23,7 +25,13 @@ export interface LoadOptions<W, P extends PolicyEntry, D extends DestinationOpti
 }
 
 export type LoadedConfig<W, P extends PolicyEntry, D extends DestinationOptions> =
-  | { readonly config: HubConfig<W, P, D>; readonly warnings: readonly Mistake[]; readonly mistakes?: undefined }
+  | {
+      readonly config: HubConfig<W, P, D>;
+      /** What was read: the file with variables and options laid over it. Plain data; secrets are references in it. */
+      readonly document: unknown;
+      readonly warnings: readonly Mistake[];
+      readonly mistakes?: undefined;
+    }
   | { readonly mistakes: readonly Mistake[]; readonly config?: undefined };
 
 /** What a hub looks for when nobody names a file. */
@@ -37,6 +45,7 @@ export function configFile(named: string | undefined, env: Environment): string 
 export function loadConfig<W, P extends PolicyEntry, D extends DestinationOptions>(
   options: LoadOptions<W, P, D>,
 ): LoadedConfig<W, P, D> {
+  if (options.document !== undefined) return check(options.document, [], [], options);
   const text = options.text ?? (options.file === undefined ? '' : readText(options.file));
   if (typeof text !== 'string') return { mistakes: [text] };
   const yaml = parseYaml(text);
@@ -53,7 +62,18 @@ export function loadConfig<W, P extends PolicyEntry, D extends DestinationOption
   }
 
   const overrides = [...fromEnvironment.overrides, ...(options.overrides ?? [])];
-  const raw = withOverrides(yaml.value ?? {}, overrides);
+  return check(withOverrides(yaml.value ?? {}, overrides), overrides, variableMistakes, options, yaml);
+}
+
+/** @param yaml - for the places of mistakes; absent: there is no text */
+function check<W, P extends PolicyEntry, D extends DestinationOptions>(
+  raw: unknown,
+  overrides: readonly Override[],
+  variableMistakes: readonly Mistake[],
+  options: LoadOptions<W, P, D>,
+  yaml?: YamlText,
+): LoadedConfig<W, P, D> {
+  const schema = hubConfigSchema(options.shapes);
   const placed = (finding: Finding) => placeOf(finding, options, yaml, overrides);
   const result = schema.safeParse(raw, { error: messageOf });
   const findings = [
@@ -63,7 +83,8 @@ export function loadConfig<W, P extends PolicyEntry, D extends DestinationOption
   const mistakes = [...findings.map(placed).toSorted(byPlace), ...variableMistakes];
   if (!result.success || mistakes.length > 0) return { mistakes };
   const config = { ...result.data, version: versionOf(result.data) };
-  return { config, warnings: warningsOf(config, options.shapes, options.env).map(placed).toSorted(byPlace) };
+  const warnings = warningsOf(config, options.shapes, options.env).map(placed).toSorted(byPlace);
+  return { config, document: raw, warnings };
 }
 
 function readText(file: string): string | Mistake {
@@ -78,14 +99,14 @@ function readText(file: string): string | Mistake {
 function placeOf(
   finding: Finding,
   options: { readonly file?: string | undefined },
-  yaml: YamlText,
+  yaml: YamlText | undefined,
   overrides: readonly Override[],
 ): Mistake {
   const pointer = pointerOf(finding.path);
   const { message } = finding;
   const from = overrides.findLast(({ path }) => path.every((step, index) => step === finding.path[index]))?.from;
   if (from !== undefined) return { from, pointer, message };
-  return { ...inFile(options), ...yaml.positionOf(finding.path, finding.isKey), pointer, message };
+  return { ...inFile(options), ...yaml?.positionOf(finding.path, finding.isKey), pointer, message };
 }
 
 function inFile({ file }: { readonly file?: string | undefined }): { readonly file?: string } {
@@ -96,10 +117,14 @@ function byPlace(a: Mistake, b: Mistake): number {
   return (a.line ?? Infinity) - (b.line ?? Infinity) || (a.column ?? 0) - (b.column ?? 0) || 0;
 }
 
-/** Of the values, not of the text: a comment or another order of keys is the same configuration. */
-function versionOf(config: unknown): string {
+/**
+ * Of the values, not of the text: a comment or another order of keys is the same configuration. Nor is it another one on
+ * another node.
+ */
+function versionOf({ hub, ...rest }: { readonly hub: { readonly node: string } }): string {
+  const { node: _, ...shared } = hub;
   return createHash('sha256')
-    .update(JSON.stringify(canonical(config)))
+    .update(JSON.stringify(canonical({ ...rest, hub: shared })))
     .digest('hex')
     .slice(0, 12);
 }

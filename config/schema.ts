@@ -18,6 +18,7 @@ import { partner } from './partners.ts';
 import { destinationSchema, stepSchema } from './plugin-entries.ts';
 import { pull } from './pulls.ts';
 import { partnersOfSources, withReturns } from './returns.ts';
+import { routeStanding } from './routes.ts';
 import { disk, retention, sameUid, spool } from './storage.ts';
 import { node, ownNode, store } from './store.ts';
 
@@ -77,9 +78,7 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
 ) {
   const route = z.strictObject({
     name: entryName,
-    enabled: z.boolean().default(true),
-    owner: z.string().max(200).optional(),
-    contact: z.string().max(200).optional(),
+    ...routeStanding,
     when: shapes.when,
     process: z.array(stepSchema(shapes.processors)).default([]),
     deliver: z.array(z.string()).default([]),
@@ -94,6 +93,7 @@ export function hubConfigSchema<When, Policy extends PolicyEntry, Destination ex
           name: entryName.default('hub'),
           data: z.string().min(1).default('./data'),
           node: node.optional(),
+          reload: z.enum(['signal', 'watch']).default('signal'),
           stopGrace: duration('1s', '1h').prefault('10s'),
           stopDelay: duration('0s', '5m').prefault('0s'),
         })

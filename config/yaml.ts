@@ -9,6 +9,7 @@ import {
   type Node,
   type Pair,
   parseAllDocuments,
+  stringify,
 } from 'yaml';
 
 /** 1-based. */
@@ -29,6 +30,11 @@ export interface YamlText {
 const MAX_ALIASES = 100;
 /** A configuration is written by people. */
 const MAX_CHARACTERS = 1_000_000;
+
+/** Plain data as a file that people read. */
+export function writeYaml(value: unknown): string {
+  return stringify(value);
+}
 
 /** Reads YAML 1.2: no duplicate keys, one document, bounded aliases. Never throws for what the text holds. */
 export function parseYaml(text: string): YamlText {

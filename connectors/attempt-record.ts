@@ -164,6 +164,7 @@ function factOf({ delivery, destination, items }: AttemptEnd) {
     revision: delivery.revision,
     runId: delivery.runId,
     route: delivery.route,
+    ...(delivery.configVersion === undefined ? {} : { configVersion: delivery.configVersion }),
     deliveryId: delivery.deliveryId,
     destination: delivery.destination,
     // An event with `partner` reaches the partner's feed. If nothing was released for it, its study UID may be the original one.

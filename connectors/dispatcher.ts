@@ -43,6 +43,13 @@ export interface DispatcherOptions {
 }
 
 export interface Dispatcher {
+  /**
+   * Delivers to these from now on. What is under way goes on to its end as it began; what waits for a destination that is
+   * gone becomes a dead letter that says so.
+   *
+   * @returns resolves when nothing is under way any more to those that were exchanged, each of which it names
+   */
+  exchange(next: Pick<DispatcherOptions, 'destinations' | 'priorities'>): Promise<readonly OpenDestination[]>;
   /** Takes nothing new, lets deliveries under way end within `graceMs`, then gives them back. Harmless twice. */
   stop(graceMs: number): Promise<void>;
 }
@@ -52,16 +59,20 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const { ledger, clock } = ports;
   const log = ports.log.child({ stage: 'connectors' });
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
-  const destinations = new Map(options.destinations.map((each) => [each.options.name, each]));
+  let destinations = byName(options.destinations);
+  let { priorities } = options;
   const metrics = deliveryMetrics(ports.metrics);
-  watchDeliveries(metrics, ports, [...destinations.keys()]);
-  const ordered = [...destinations.values()]
-    .filter(({ options: { order } }) => order === 'study')
-    .map(({ options: { name } }) => name);
+  watchDeliveries(metrics, ports, () => [...destinations.keys()]);
+  const ordered = (): readonly string[] =>
+    [...destinations.values()]
+      .filter(({ options: { order } }) => order === 'study')
+      .map(({ options: { name } }) => name);
 
   /** Destinations of old deliveries that the configuration has no more: claimed only to say so in the dead letters. */
   const unknown = new Set<string>();
   const underWay = new Map<string, Promise<void>>();
+  /** Of those under way, what they go to: it stays open until they end. */
+  const inUse = new Map<Promise<void>, OpenDestination>();
   const abandon = new AbortController();
   let isStopping = false;
   let claiming: Promise<void> | undefined;
@@ -86,7 +97,8 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
       giveBack(delivery);
       return;
     }
-    const work = attemptDelivery({ ...ports, log, metrics }, delivery, destinations.get(delivery.destination), {
+    const destination = destinations.get(delivery.destination);
+    const work = attemptDelivery({ ...ports, log, metrics }, delivery, destination, {
       leaseMs,
       leasedAtMs,
       signal: abandon.signal,
@@ -100,9 +112,11 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
       })
       .finally(() => {
         underWay.delete(delivery.deliveryId);
+        inUse.delete(work);
         wake();
       });
     underWay.set(delivery.deliveryId, work);
+    if (destination !== undefined) inUse.set(work, destination);
   };
 
   /** Claimed while the hub began to stop. */
@@ -123,7 +137,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
       isWanted = false;
       const leasedAtMs = performance.now();
       const claimed = await ledger.deliveries.claim(options.owner, leaseMs, clock.now(), limits(), {
-        ordered,
+        ordered: ordered(),
         atMost: MAX_CLAIMED,
       });
       claimed.forEach((delivery) => begin(delivery, leasedAtMs));
@@ -170,7 +184,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const subscription = await ports.bus.subscribe(
     { group: GROUP, streams: ['hub.result.v1'], from: 'earliest' },
     async (event) => {
-      const deliveries = deliveriesOf(event, destinations, options.priorities);
+      const deliveries = deliveriesOf(event, destinations, priorities);
       deliveries.forEach(({ destination }) => noticeUnknown(destination));
       if (deliveries.length === 0) return;
       await ledger.deliveries.open({ group: GROUP, eventId: event.id }, deliveries);
@@ -187,6 +201,17 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   wake();
 
   return {
+    exchange: async (next) => {
+      const before = destinations;
+      destinations = byName(next.destinations);
+      ({ priorities } = next);
+      // What was asked for in vain may be there now.
+      unknown.clear();
+      wake();
+      const left = [...before.values()].filter((each) => destinations.get(each.options.name) !== each);
+      await Promise.all([...inUse].filter(([, each]) => left.includes(each)).map(([work]) => work));
+      return left;
+    },
     stop: async (graceMs) => {
       isStopping = true;
       clearTimeout(timer);
@@ -199,6 +224,10 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
       clearTimeout(cut);
     },
   };
+}
+
+function byName(destinations: readonly OpenDestination[]): ReadonlyMap<string, OpenDestination> {
+  return new Map(destinations.map((each) => [each.options.name, each]));
 }
 
 /** One delivery a destination of the run; nothing for other facts. */

@@ -55,7 +55,7 @@ const BREAKER_STATES = { closed: 0, 'half-open': 1, open: 2 } as const;
 export function watchDeliveries(
   metrics: DeliveryMetrics,
   { ledger, clock }: { readonly ledger: Pick<Ledger, 'deliveries'>; readonly clock: Clock },
-  destinations: readonly string[],
+  destinations: () => readonly string[],
 ): void {
   const watch = (
     gauge: Gauge<'destination'>,
@@ -63,7 +63,7 @@ export function watchDeliveries(
   ) => {
     gauge.collect(async () => {
       gauge.reset();
-      for (const destination of destinations) gauge.set({ destination }, 0);
+      for (const destination of destinations()) gauge.set({ destination }, 0);
       for (const [destination, value] of await read()) gauge.set({ destination }, value);
     });
   };

@@ -332,6 +332,20 @@ export const ERRORS = {
     title: 'Configuration is not valid',
     remedy: 'Run `hub check` and mend what it lists.',
   },
+  'config.not-taken': {
+    dimse: 0x0110,
+    http: 422,
+    retry: 'permanent',
+    title: 'The configuration was not taken',
+    remedy: 'The hub goes on with what is in force. Mend what the detail lists, then `hub reload`.',
+  },
+  'config.file-differs': {
+    dimse: 0x0110,
+    http: 409,
+    retry: 'permanent',
+    title: 'Another configuration is in force than the file says',
+    remedy: '`hub reload` takes what the file says; `hub routes show VERSION` prints what is in force, to be written there.',
+  },
   'command.usage': {
     dimse: 0x0110,
     http: 400,

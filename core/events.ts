@@ -19,6 +19,8 @@ const run = {
   revision: z.int().min(1),
   runId: z.uuid(),
   route: name,
+  /** Of the configuration that routed it. On `study.routed` since the first version, so it is said again there. */
+  configVersion: z.string().optional(),
 };
 
 const numberOrText = z.union([z.number(), z.string().max(64)]).nullable();
@@ -89,6 +91,8 @@ export const EVENTS = {
       source: z.string(),
       signal: z.enum(COMPLETION_SIGNALS),
       quietMs: count,
+      /** Of the configuration whose completion rules took it as whole. */
+      configVersion: z.string().optional(),
       evidence: z.array(completionEvidence).optional(),
       /** A replay: its results go to these destinations instead of those of its routes. */
       replayTo: z.array(name).optional(),
@@ -147,6 +151,8 @@ export const EVENTS = {
       reason: z.string(),
       instances: count,
       runId: z.uuid().optional(),
+      /** Of the run. */
+      configVersion: z.string().optional(),
     }),
   },
   'study.deidentified': {

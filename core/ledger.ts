@@ -131,6 +131,8 @@ export interface DueStudy {
   readonly signal: Exclude<CompletionSignal, 'manual'>;
   /** Why; on the event. */
   readonly evidence?: readonly CompletionEvidence[];
+  /** Whose rules judged it; on the event. */
+  readonly configVersion?: string;
 }
 
 /** Everything the ledger knows that bears on the question, read in one moment. */
@@ -264,6 +266,8 @@ export interface DeliveryRow extends NewDelivery {
   readonly correlationId: string;
 }
 export interface LeasedDelivery extends DeliveryRow {
+  /** Of the run whose results it brings. */
+  readonly configVersion?: string;
   readonly fence: number;
   readonly attempt: number;
   readonly items: readonly RunItem[];
@@ -509,6 +513,7 @@ export interface Ledger {
         | {
             readonly studyInstanceUid: StudyInstanceUid;
             readonly signal: 'manual';
+            readonly configVersion?: string;
           },
       now: Date,
     ): Promise<boolean>;

@@ -9,7 +9,7 @@ import type { Clock, Logger, Metrics } from '../core/ports.ts';
 import { Arrivals } from './arrivals.ts';
 import { Batches } from './completion/batches.ts';
 import { askSource } from './completion/query.ts';
-import { type CompletionOptions, completionRules, type Rules } from './completion/rules.ts';
+import { ChangingRules, type CompletionOptions } from './completion/rules.ts';
 import { Dimse, type DimseOptions } from './dimse/dimse.ts';
 import { sourceOfAddress } from './dicomweb/source.ts';
 import { type PartnerOf, partnerStowRouter } from './dicomweb/partner-stow.ts';
@@ -51,10 +51,10 @@ export interface GatewayPorts {
   readonly digestWorker?: URL;
   /** Removes packs of results that the ledger has given up; how many. */
   readonly removeResults?: () => Promise<number>;
-  /** Knows a scanner's own study folders in watched folders; absent: there are only files. */
-  readonly studies?: StudyReader;
   /** Who knows of what peers were asked to send; absent: none was. */
   readonly moves?: MoveOrigins;
+  /** Knows a scanner's own study folders in watched folders; absent: there are only files. */
+  readonly studies?: StudyReader;
   /** Where what was received is copied to; absent where the spool itself is the store. */
   readonly remote?: RemoteStore;
 }
@@ -95,6 +95,9 @@ export interface GatewayOptions {
   };
 }
 
+/** What a running gateway can take anew. `dimse` only for who may call. */
+export type ChangingOptions = Pick<GatewayOptions, 'dimse' | 'completion' | 'sameUid' | 'pulls' | 'returned'>;
+
 export interface Gateway {
   /** Valid after `accept`; undefined without a DIMSE door. */
   readonly dimsePort: number | undefined;
@@ -102,10 +105,10 @@ export interface Gateway {
   readonly dimseTlsPort: number | undefined;
   /** STOW-RS, to be mounted at /dicom-web. It answers 503 before `accept` and after `stop`. */
   readonly stowRouter: ReturnType<typeof stowRouter>;
-  /** STOW-RS for partners, to be mounted at /partner/v1. @param partnerOf - of a request; throws what refuses it */
-  partnerStowRouter(partnerOf: PartnerOf): Router;
   /** The way in for what the hub fetches itself. */
   readonly intake: Intake;
+  /** STOW-RS for partners, to be mounted at /partner/v1. @param partnerOf - of a request; throws what refuses it */
+  partnerStowRouter(partnerOf: PartnerOf): Router;
   /** Why it takes nothing right now, for a readiness probe; resolves when it does. @throws {HubError} `gateway.stopping`, `store.full` */
   check(): Promise<void>;
   /** The configured sources, and when each was last seen since the start. */
@@ -118,6 +121,13 @@ export interface Gateway {
   checkStore(): Promise<void>;
   /** What a study that is being received waits for; undefined: it is not. */
   waiting(study: StudyInstanceUid): Promise<Waiting | undefined>;
+  /**
+   * Reads what may change while the doors are open: who may call, when a study is complete, what the same UID again means.
+   *
+   * @returns the switch, all at once; associations that are open stay as they were accepted
+   * @throws {HubError} `config.invalid`; nothing has changed
+   */
+  prepare(options: ChangingOptions): () => void;
   /** Opens the doors. */
   accept(): Promise<void>;
   /** Closes the doors, lets what is under way become durable, tells the ledger; the rest is told after the next start. Harmless twice. */
@@ -136,6 +146,14 @@ function fileNames(returned: ReturnedOptions | undefined): IngestPorts['namesOf'
     const partner = returned?.partnerOf(source);
     return partner === undefined ? undefined : (uid) => returned?.fileName(partner, uid) ?? uid;
   };
+}
+
+function namesOfSources({
+  dimse,
+  folders,
+  pulls,
+}: Pick<GatewayOptions, 'dimse' | 'folders' | 'pulls'>): readonly string[] {
+  return [...[...(dimse?.sources ?? []), ...(folders ?? [])].map(({ name }) => name), ...(pulls ?? [])];
 }
 
 /** Of the time to stop, what the doors may use; the pump gets the rest. */
@@ -170,7 +188,7 @@ async function openInside(ports: GatewayPorts, options: GatewayOptions, presence
     ports.digestWorker === undefined ? digesterHere(files) : new DigestThread(ports.digestWorker, folder);
   const metrics = gatewayMetrics(ports.metrics);
   const arrivals = new Arrivals();
-  const rules = completionRules(options.completion);
+  const rules = new ChangingRules(options.completion);
   const positions = await ledger.instances.spoolPositions();
   let isOpen: (segment: string) => boolean = () => true;
   const remote =
@@ -220,7 +238,6 @@ async function openInside(ports: GatewayPorts, options: GatewayOptions, presence
     headers: new HeaderReader(),
     metrics,
     rules,
-    sameUidOf: (source) => options.sameUid?.sources?.[source] ?? options.sameUid?.rule ?? 'quarantine',
     openReceived: async (blob) => ports.remote?.objects.open(blob) ?? openReceived(files, blob),
     remote,
     retention:
@@ -253,7 +270,11 @@ class RunningGateway implements Gateway {
     readonly retention: Retention | undefined;
     readonly remote: Remote | undefined;
     readonly presence: Presence;
+    readonly rules: ChangingRules;
   };
+  /** In force now. */
+  #options: GatewayOptions;
+  #sourceAt: (address: string) => string;
   readonly #dimse: Dimse | undefined;
   readonly #watcher: StudyWatcher;
   readonly #batches: Batches;
@@ -276,18 +297,24 @@ class RunningGateway implements Gateway {
       readonly remote: Remote | undefined;
       readonly presence: Presence;
       readonly metrics: GatewayMetrics;
-      readonly rules: Rules;
-    } & Pick<IngestPorts, 'headers' | 'sameUidOf' | 'openReceived'>,
+      readonly rules: ChangingRules;
+    } & Pick<IngestPorts, 'headers' | 'openReceived'>,
   ) {
     const { spool, metrics } = inner;
     const { ledger, log, clock } = ports;
     const { presence } = inner;
-    const namesOf = fileNames(options.returned);
-    const hub: IngestPorts = { ledger, log, clock, patience: ledgerPatience({ log }), namesOf, ...inner };
-    const sources = options.dimse?.sources ?? [];
-    const named = [...[...sources, ...(options.folders ?? [])].map(({ name }) => name), ...(options.pulls ?? [])];
-    const sourcesSeen = new SourcesSeen(named, clock, metrics);
-    const sourceAt = sourceOfAddress(sources);
+    this.#options = options;
+    const hub: IngestPorts = {
+      ...{ ledger, log, clock, patience: ledgerPatience({ log }) },
+      namesOf: (source) => fileNames(this.#options.returned)(source),
+      sameUidOf: (source) => {
+        const { sameUid } = this.#options;
+        return sameUid?.sources?.[source] ?? sameUid?.rule ?? 'quarantine';
+      },
+      ...inner,
+    };
+    const sourcesSeen = new SourcesSeen(namesOfSources(options), clock, metrics);
+    this.#sourceAt = sourceOfAddress(options.dimse?.sources ?? []);
     const onSeen = (source: string) => sourcesSeen.seen(source);
     this.#inner = inner;
     this.#sourcesSeen = sourcesSeen;
@@ -301,7 +328,7 @@ class RunningGateway implements Gateway {
       isPending: (study) => inner.arrivals.hasPending(study),
       isSenderConnected: (study) => batches.isOpen(study),
       ask: async (source, study, signal) => {
-        const query = options.completion.queries?.[source];
+        const query = rules.queryOf(source);
         if (query === undefined) throw new TypeError(`the source ${source} cannot be asked`);
         return askSource(query, study, signal);
       },
@@ -346,7 +373,7 @@ class RunningGateway implements Gateway {
     const stow: StowPorts = {
       receive: (prefix) => spool.receive(prefix),
       store,
-      sourceOf: ({ socket }) => sourceAt(socket.remoteAddress ?? ''),
+      sourceOf: ({ socket }) => this.#sourceAt(socket.remoteAddress ?? ''),
       isOpen: () => this.#state === 'open',
       isFull: () => spool.isFull,
       onSeen,
@@ -355,7 +382,8 @@ class RunningGateway implements Gateway {
       limits: options.stow ?? {},
     };
     this.stowRouter = stowRouter(stow);
-    this.#partnerStow = (partnerOf) => partnerStowRouter(stow, partnerOf, options.returned?.sourceOf);
+    this.#partnerStow = (partnerOf) =>
+      partnerStowRouter(stow, partnerOf, (partner) => this.#options.returned?.sourceOf(partner));
     this.intake = new PullDoor({
       receive: (prefix) => spool.receive(prefix),
       store,
@@ -406,6 +434,21 @@ class RunningGateway implements Gateway {
 
   checkFolders(): Promise<void> {
     return this.#folders.check();
+  }
+
+  prepare(options: ChangingOptions): () => void {
+    const sources = options.dimse?.sources ?? [];
+    const switchCallers = options.dimse === undefined ? undefined : this.#dimse?.prepare(options.dimse);
+    const sourceAt = sourceOfAddress(sources);
+    return () => {
+      const { dimse: _, ...changing } = options;
+      this.#options = { ...this.#options, ...changing };
+      this.#sourceAt = sourceAt;
+      switchCallers?.();
+      this.#sourcesSeen.rename(namesOfSources({ ...this.#options, ...options }));
+      this.#inner.rules.set(options.completion);
+      this.#watcher.reconsider();
+    };
   }
 
   async accept(): Promise<void> {

@@ -18,10 +18,19 @@ export class SourcesSeen {
     this.#seenAt = new Map(names.map((name) => [name, undefined]));
     metrics.sourceLastSeenSeconds.collect(() => {
       const nowMs = clock.now().getTime();
+      // Those that are configured no more are not there.
+      metrics.sourceLastSeenSeconds.reset();
       for (const [source, at = startedAt] of this.#seenAt) {
         metrics.sourceLastSeenSeconds.set({ source }, Math.max(0, (nowMs - at.getTime()) / 1000));
       }
     });
+  }
+
+  /** Who is configured from now on; who was before keeps when it was last heard of. */
+  rename(names: readonly string[]): void {
+    const before = new Map(this.#seenAt);
+    this.#seenAt.clear();
+    for (const name of names) this.#seenAt.set(name, before.get(name));
   }
 
   seen(source: string): void {

@@ -81,6 +81,12 @@ export class StudyWatcher {
     await Promise.all(this.#questions.values());
   }
 
+  /** The rules have changed: open studies are judged by those in force now. */
+  reconsider(): void {
+    this.#areTimersStale = true;
+    this.#wakeIn(0);
+  }
+
   /** Undefined: it is not being received. */
   async waiting(study: StudyInstanceUid): Promise<Waiting | undefined> {
     const facts = await this.#ports.ledger.studies.completionFacts(study);
@@ -212,8 +218,13 @@ export class StudyWatcher {
     { studyInstanceUid, version }: CompletionFacts,
     { signal, evidence }: Extract<Decision, { kind: 'complete' }>,
   ): Promise<void> {
-    const { ledger, clock, log, metrics } = this.#ports;
-    if (!(await ledger.studies.complete({ studyInstanceUid, version, signal, evidence }, clock.now()))) return;
+    const { ledger, clock, log, metrics, rules } = this.#ports;
+    const { configVersion } = rules;
+    const due = {
+      ...{ studyInstanceUid, version, signal, evidence },
+      ...(configVersion === undefined ? {} : { configVersion }),
+    };
+    if (!(await ledger.studies.complete(due, clock.now()))) return;
     const study = await ledger.studies.get(studyInstanceUid);
     metrics.studiesCompleted.increment({ source: study?.source ?? 'unknown' });
     metrics.completionSignals.increment({ signal });

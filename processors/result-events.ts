@@ -13,8 +13,8 @@ export function eventsOf(run: RunRow, events: readonly ResultEvent[], items: rea
 
 function seal(run: RunRow, event: ResultEvent): NewEvent {
   const envelope = { key: run.studyInstanceUid, correlationId: run.correlationId };
-  const { studyInstanceUid, revision, runId, route } = run;
-  const common = { studyInstanceUid, revision, runId, route };
+  const { studyInstanceUid, revision, runId, route, configVersion } = run;
+  const common = { studyInstanceUid, revision, runId, route, configVersion };
   switch (event.type) {
     case 'study.deidentified':
       return { ...envelope, type: event.type, stream: EVENTS[event.type].stream, data: { ...event.data, ...common } };
@@ -31,7 +31,7 @@ function seal(run: RunRow, event: ResultEvent): NewEvent {
 
 /** All processors of the run are done; what goes on from here is `items`. */
 function processedEvent(run: RunRow, items: readonly RunItem[]): NewEvent {
-  const { studyInstanceUid, revision, runId, route, destinations } = run;
+  const { studyInstanceUid, revision, runId, route, configVersion, destinations } = run;
   const released = items.find((item) => item.kind === 'instance' && item.releasedFor !== undefined);
   const partner = released?.releasedFor;
   // What was led back is of another study than the hub files it under.
@@ -46,6 +46,7 @@ function processedEvent(run: RunRow, items: readonly RunItem[]): NewEvent {
       revision,
       runId,
       route,
+      configVersion,
       ...(partner === undefined ? {} : { partner }),
       releasedStudyInstanceUid: known?.kind === 'instance' ? known.studyInstanceUid : studyInstanceUid,
       instances: items.filter(({ kind }) => kind === 'instance').length,

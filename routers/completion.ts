@@ -5,32 +5,27 @@
  */
 import type { RequiredSeries, RoutePatience } from '../core/completion.ts';
 import type { SeriesRow } from '../core/ledger.ts';
-import { factsOf, match } from './match.ts';
+import { fulfils } from './match.ts';
+import { type RouteCompletion, type Rules, type SeriesFacts, seriesFacts, takenBy } from './route.ts';
 import type { Rule } from './rules.ts';
 
-/** `completion` of a route. */
-export interface RouteCompletion {
-  /** Undefined: as the source has it. */
-  readonly quietMs?: number | undefined;
-  readonly forceMs?: number | undefined;
-  /** Each must be fulfilled by a series of the study; one series may fulfil several. */
-  readonly requiredSeries: readonly Rule[];
-  /** With one missing at `force`: complete as it is, or wait on. */
-  readonly whenMissing: 'proceed' | 'hold';
-}
-
-export interface PatientRoute {
-  readonly name: string;
-  readonly enabled: boolean;
-  readonly when: Rule;
+export interface PatientRoute extends Rules {
   readonly completion?: RouteCompletion | undefined;
 }
 
-/** Pure. */
-export function patienceOf(routes: readonly PatientRoute[], study: readonly SeriesRow[]): RoutePatience {
-  const facts = study.map(factsOf);
-  const holds = (rule: Rule) => facts.some((series) => match(rule, series).matched);
-  const matching = routes.filter(({ enabled, when }) => enabled && holds(when));
+/** Pure. @param atMs - when it is judged: routes whose dates say otherwise do not count */
+export function patienceOf(routes: readonly PatientRoute[], study: readonly SeriesRow[], atMs: number): RoutePatience {
+  return patienceOfFacts(routes, study.map(seriesFacts), atMs);
+}
+
+/** As `patienceOf`. */
+export function patienceOfFacts(
+  routes: readonly PatientRoute[],
+  study: readonly SeriesFacts[],
+  atMs: number,
+): RoutePatience {
+  const holds = (rule: Rule) => study.some(({ facts }) => fulfils(rule, facts));
+  const matching = [...takenBy(routes, study, atMs).keys()];
   const required = matching.flatMap(({ name, completion }) =>
     (completion?.requiredSeries ?? []).map((rule): RequiredSeries => ({ route: name, met: holds(rule) })),
   );

@@ -1,6 +1,6 @@
 /** Which routes a study takes and why, in words; what `hub routes explain` and the API show. */
 import type { Explanation, TestExplanation } from './match.ts';
-import { decide, type Route, type RouteDecision, type SeriesFacts } from './route.ts';
+import { decide, decideAll, isEffective, type Route, type RouteDecision, type SeriesFacts } from './route.ts';
 
 export interface StudyExplanation {
   /** Names of the routes it takes. */
@@ -10,8 +10,12 @@ export interface StudyExplanation {
 
 export interface RouteExplanation {
   readonly route: string;
-  /** `disabled` routes are explained too: that is often the answer. */
-  readonly verdict: 'matches' | 'does not match' | 'disabled';
+  /**
+   * Routes that are not asked are explained too: that is often the answer. `not in effect`: by their dates. `not needed`:
+   * a fallback route, and other routes take all it could.
+   */
+  readonly verdict: 'matches' | 'does not match' | 'disabled' | 'not in effect' | 'not needed';
+  readonly fallback?: true;
   readonly processors: readonly string[];
   readonly destinations: readonly string[];
   /** Series that would go. */
@@ -23,28 +27,45 @@ export interface RouteExplanation {
   }[];
 }
 
-/** Holds header values of the study: only for whoever may see them. No side effect. */
-export function explainStudy(routes: readonly Route[], study: readonly SeriesFacts[]): StudyExplanation {
-  const explained = routes.map((route) => explainRoute(decide(route, study)));
+/**
+ * Holds header values of the study: only for whoever may see them. No side effect.
+ *
+ * @param atMs - when the study was, or would be, complete
+ */
+export function explainStudy(routes: readonly Route[], study: readonly SeriesFacts[], atMs: number): StudyExplanation {
+  const asked = new Map(decideAll(routes, study, atMs).map((decision) => [decision.route, decision]));
+  const explained = routes.map((route) => explainRoute(route, asked.get(route), study, atMs));
   return {
     matched: explained.filter((each) => each.verdict === 'matches').map((each) => each.route),
     routes: explained,
   };
 }
 
-function explainRoute({ route, matched, going, series }: RouteDecision): RouteExplanation {
+function explainRoute(
+  route: Route,
+  asked: RouteDecision | undefined,
+  study: readonly SeriesFacts[],
+  atMs: number,
+): RouteExplanation {
+  const { going, series } = asked ?? { ...decide(route, study), going: [] };
   return {
     route: route.name,
-    verdict: !route.enabled ? 'disabled' : matched ? 'matches' : 'does not match',
+    verdict: asked === undefined ? whyNotAsked(route, atMs) : asked.matched ? 'matches' : 'does not match',
+    ...(route.fallback === true ? { fallback: true } : {}),
     processors: route.process.map((step) => step.processor),
     destinations: route.deliver,
-    going: route.enabled ? going.map((each) => each.seriesInstanceUid) : [],
+    going: going.map((each) => each.seriesInstanceUid),
     series: series.map((each) => ({
       seriesInstanceUid: each.series.seriesInstanceUid,
       instances: each.series.instances,
       explanation: each.explanation,
     })),
   };
+}
+
+function whyNotAsked(route: Route, atMs: number): RouteExplanation['verdict'] {
+  if (!route.enabled) return 'disabled';
+  return isEffective(route, atMs) ? 'not needed' : 'not in effect';
 }
 
 /** The explanation as lines of text, in columns: verdict, what is tested, what is expected, what is there. */

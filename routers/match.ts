@@ -54,7 +54,17 @@ export function match(rule: Rule, facts: Facts): Explanation {
   return explainTest(rule, facts);
 }
 
-export function factsOf(series: SeriesRow): Facts {
+/** Whether `match` would say so; no explanation is made, and no test is evaluated that no longer matters. */
+export function fulfils(rule: Rule, facts: Facts): boolean {
+  if ('all' in rule) return rule.all.every((part) => fulfils(part, facts));
+  if ('any' in rule) return rule.any.some((part) => fulfils(part, facts));
+  if ('not' in rule) return !fulfils(rule.not, facts);
+  const { key, kind, is } = rule;
+  const actual = actualValues(key, facts);
+  return 'exists' in is ? actual.length > 0 === is.exists : actual.some((value) => holds(is, kind, value));
+}
+
+export function factsOf(series: Omit<SeriesRow, 'instances'>): Facts {
   const { source, door, callingAeTitle, calledAeTitle } = series.provenance;
   return {
     source,

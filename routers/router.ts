@@ -60,7 +60,7 @@ async function route(
   // The event and its series were written in one transaction; a ledger without them was restored or cut.
   if (series.length === 0) throw new HubError('resource.not-found', { studyInstanceUid: study, revision });
 
-  const decisions = decideAll(active.routes, series);
+  const decisions = decideAll(active.routes, series, Date.parse(event.time));
   const matched = decisions.filter((decision) => decision.matched);
   const runs = matched.map((decision) => newRun(decision, event, study, active.configVersion));
   const events =

@@ -20,17 +20,21 @@ export interface ProjectorPorts {
   readonly log: Logger;
 }
 
-/** Starts projecting. A fact seen twice is projected once: its inbox entry is in the transaction of the projection. */
+/**
+ * Starts projecting. A fact seen twice is projected once: its inbox entry is in the transaction of the projection.
+ *
+ * @param destinations - asked for each fact, so that a configuration that was read anew holds
+ */
 export async function startFeedProjector(
   ports: ProjectorPorts,
-  destinations: readonly { readonly name: string; readonly partner?: string | undefined }[],
+  destinations: () => readonly { readonly name: string; readonly partner?: string | undefined }[],
 ): Promise<Subscription> {
   const log = ports.log.child({ stage: 'connectors', connector: 'feed' });
-  const partnerOf = new Map(destinations.map(({ name, partner }) => [name, partner]));
+  const partnerOf = (destination: string) => destinations().find(({ name }) => name === destination)?.partner;
   return await ports.bus.subscribe(
     { group: GROUP, streams: ['hub.result.v1', 'hub.delivery.v1'], from: 'earliest' },
     async (event) => {
-      const projected = projectForPartner(event, (destination, partner) => partnerOf.get(destination) === partner);
+      const projected = projectForPartner(event, (destination, partner) => partnerOf(destination) === partner);
       if (projected === undefined || !('partner' in event.data) || event.data.partner === undefined) return;
       const name = event.data.partner;
       const partner = await ports.directory.find(name);

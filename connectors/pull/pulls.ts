@@ -23,6 +23,8 @@ export interface PullsPorts {
 }
 
 export interface Pulls {
+  /** Works these from now on: what is under way is given back, and taken up where it stood. */
+  exchange(options: readonly PullOptions[]): void;
   /** Gives back what is under way. Harmless twice. */
   stop(): Promise<void>;
 }
@@ -37,38 +39,54 @@ export function startPulls(options: readonly PullOptions[], ports: PullsPorts, o
   const log = ports.log.child({ stage: 'connectors' });
   const metrics = pullMetrics(ports.metrics);
   const slots = new Slots(MAX_STUDIES);
-  const pullers = options.map((each) => {
+  const open = (each: PullOptions): Puller => {
     const throttle = new Throttle(each.bytesPerSecond);
     const onBytes = (bytes: number) => metrics.bytes.increment({ pull: each.name }, bytes);
     const source = openSource(each, { intake: ports.intake, moves: ports.moves, throttle, onBytes });
     return new Puller(each, { ...ports, log, metrics, slots, source }, owner);
-  });
-  report(pullers, ports.ledger, metrics);
+  };
+  let pullers = new Map(options.map((each) => [each.name, open(each)]));
+  /** One after the other: the same pull must not run twice in this process, for both would have its lease. */
+  let leaving: Promise<unknown> = Promise.resolve();
+  let isStopping = false;
+  report(() => [...pullers.values()], ports.ledger, metrics);
   // Each instance that is recorded is a commit: one look for all of a burst.
   let soon: NodeJS.Timeout | undefined;
   const stopListening = ports.ledger.onCommit(() => {
     soon ??= setTimeout(() => {
       soon = undefined;
-      for (const puller of pullers) puller.wake();
+      for (const puller of pullers.values()) puller.wake();
     }, COMMIT_DELAY_MS);
   });
-  for (const puller of pullers) puller.start();
+  for (const puller of pullers.values()) puller.start();
   return {
+    exchange: (next) => {
+      leaving = leaving.then(async () => {
+        await Promise.all([...pullers.values()].map((puller) => puller.stop()));
+        pullers = new Map(isStopping ? [] : next.map((each) => [each.name, open(each)]));
+        for (const puller of pullers.values()) puller.start();
+      });
+    },
     stop: async () => {
+      isStopping = true;
       stopListening();
       clearTimeout(soon);
-      await Promise.all(pullers.map((puller) => puller.stop()));
+      await leaving;
+      await Promise.all([...pullers.values()].map((puller) => puller.stop()));
     },
   };
 }
 
-function report(pullers: readonly Puller[], ledger: Ledger, metrics: PullMetrics): void {
+function report(now: () => readonly Puller[], ledger: Ledger, metrics: PullMetrics): void {
   metrics.isWorking.collect(() => {
-    for (const { name: pull, state: now } of pullers) {
-      for (const state of PULLER_STATES) metrics.isWorking.set({ pull, state }, state === now ? 1 : 0);
+    metrics.isWorking.reset();
+    for (const { name: pull, state: current } of now()) {
+      for (const state of PULLER_STATES) metrics.isWorking.set({ pull, state }, state === current ? 1 : 0);
     }
   });
   metrics.backlog.collect(async () => {
+    const pullers = now();
+    metrics.backlog.reset();
     if (pullers.length === 0) return;
     const backlog = await ledger.pulls.backlog().catch((error: unknown) => {
       // A scrape without the ledger shows what it can.

@@ -49,6 +49,8 @@ export interface ConfigurationLedger {
   activate(next: NewActivation): Promise<{ readonly activation: ActivationRow; readonly isNew: boolean }>;
   /** Newest first. */
   activations(page: Page & { readonly node?: string }): Promise<readonly ActivationRow[]>;
+  /** When a version came into force the last time, on whichever node; undefined: never. */
+  lastOf(version: string): Promise<ActivationRow | undefined>;
   /** What a version says; undefined: it was never in force. */
   document(version: string): Promise<string | undefined>;
   /** Versions that begin like this, at most two: enough to know whether it is one. */

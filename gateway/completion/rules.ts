@@ -17,6 +17,8 @@ export interface CompletionSettings {
 }
 
 export interface CompletionOptions extends CompletionSettings {
+  /** Of the configuration they come from. */
+  readonly configVersion?: string;
   /** By source name. */
   readonly sources?: Readonly<Record<string, Partial<CompletionSettings>>>;
   /** Where the sources that answer can be asked, by name. */
@@ -28,6 +30,9 @@ export interface CompletionOptions extends CompletionSettings {
 }
 
 export interface Rules {
+  readonly configVersion: string | undefined;
+  /** Where a source that answers can be asked; undefined: it cannot. */
+  queryOf(source: string): SourceQuery | undefined;
   /** For the timer that an arrival starts. */
   timerOf(source: string): CompletionRule;
   afterReleaseMsOf(source: string): number | undefined;
@@ -37,6 +42,8 @@ export interface Rules {
 export function completionRules(options: CompletionOptions): Rules {
   const settingsOf = (source: string): CompletionSettings => ({ ...options, ...options.sources?.[source] });
   return {
+    configVersion: options.configVersion,
+    queryOf: (source) => options.queries?.[source],
     timerOf(source) {
       const { quietMs, forceMs, afterCountsMs = quietMs } = settingsOf(source);
       const lookMs = Math.min(quietMs, afterCountsMs, options.shortestRouteQuietMs ?? quietMs);
@@ -58,6 +65,39 @@ export function completionRules(options: CompletionOptions): Rules {
       };
     },
   };
+}
+
+/** Rules that are exchanged while the hub runs: who asks gets the answer of those in force. */
+export class ChangingRules implements Rules {
+  #rules: Rules;
+
+  constructor(options: CompletionOptions) {
+    this.#rules = completionRules(options);
+  }
+
+  set(options: CompletionOptions): void {
+    this.#rules = completionRules(options);
+  }
+
+  get configVersion(): string | undefined {
+    return this.#rules.configVersion;
+  }
+
+  queryOf(source: string): SourceQuery | undefined {
+    return this.#rules.queryOf(source);
+  }
+
+  timerOf(source: string): CompletionRule {
+    return this.#rules.timerOf(source);
+  }
+
+  afterReleaseMsOf(source: string): number | undefined {
+    return this.#rules.afterReleaseMsOf(source);
+  }
+
+  of(source: string, series: readonly SeriesRow[]): StudyRule {
+    return this.#rules.of(source, series);
+  }
 }
 
 const NO_ROUTES: RoutePatience = { quietMs: [], forceMs: [], required: [], whenMissing: 'proceed' };

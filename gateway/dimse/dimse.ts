@@ -5,7 +5,7 @@ import type { RetryPolicy } from '../../core/retry.ts';
 import type { ObjectStore } from '../../core/store.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import type { RefusedCaller } from '../refusals.ts';
-import { associationPolicy, type DimseSource, type DimseTitle } from './association-policy.ts';
+import { type AssociationPolicy, associationPolicy, type DimseSource, type DimseTitle } from './association-policy.ts';
 import { CommitmentDesk } from './commitment/desk.ts';
 import type { ReportAddress } from './commitment/new-association.ts';
 import { DimseListener } from './listener.ts';
@@ -95,6 +95,9 @@ export class Dimse {
   readonly #listener: DimseListener;
   readonly #desk: CommitmentDesk;
   readonly #tls: TlsSettings | undefined;
+  readonly #titles: readonly DimseTitle[];
+  #policy: AssociationPolicy;
+  #sources: ReadonlyMap<string, CallingSource['storageCommitment']>;
   #ports: readonly number[] = [];
 
   /** @throws {HubError} `config.invalid` */
@@ -104,7 +107,9 @@ export class Dimse {
     const tls = options.tls === undefined ? undefined : new TlsSettings(options.tls, log);
     this.#tls = tls;
     const rules = { ...DEFAULT_COMMITMENT, ...options.commitment };
-    const byName = new Map(sources.map((source) => [source.name, source.storageCommitment]));
+    this.#titles = titles;
+    this.#policy = associationPolicy(titles, sources, options.movers);
+    this.#sources = commitmentsOf(sources);
     const desk = new CommitmentDesk(
       {
         ...{ ledger, store, clock, log, metrics },
@@ -114,8 +119,8 @@ export class Dimse {
       },
       {
         ...rules,
-        addressOf: (source) => addressOf(byName.get(source)?.address, tls),
-        triesSameAssociation: (source) => byName.get(source)?.triesSameAssociation ?? true,
+        addressOf: (source) => addressOf(this.#sources.get(source)?.address, tls),
+        triesSameAssociation: (source) => this.#sources.get(source)?.triesSameAssociation ?? true,
       },
     );
     this.#desk = desk;
@@ -133,7 +138,7 @@ export class Dimse {
         pending: PENDING,
       },
       {
-        policy: associationPolicy(titles, sources, options.movers),
+        policy: (caller, load) => this.#policy(caller, load),
         load: () => ({
           isStopping: ports.isStopping(),
           isDiskLow: ports.isDiskLow(),
@@ -181,6 +186,20 @@ export class Dimse {
     return this.#tls === undefined ? undefined : this.#ports.at(-1);
   }
 
+  /**
+   * Who may call from now on. Associations that are open stay as they were accepted.
+   *
+   * @returns the switch
+   * @throws {HubError} `config.invalid`; nothing has changed
+   */
+  prepare({ sources, movers }: Pick<DimseOptions, 'sources' | 'movers'>): () => void {
+    const policy = associationPolicy(this.#titles, sources, movers);
+    return () => {
+      this.#policy = policy;
+      this.#sources = commitmentsOf(sources);
+    };
+  }
+
   async listen(): Promise<void> {
     this.#ports = await this.#listener.listen();
     this.#tls?.start();
@@ -193,6 +212,10 @@ export class Dimse {
     await this.#desk.stop();
     await this.#listener.stop(deadlineMs);
   }
+}
+
+function commitmentsOf(sources: readonly CallingSource[]): ReadonlyMap<string, CallingSource['storageCommitment']> {
+  return new Map(sources.map((source) => [source.name, source.storageCommitment]));
 }
 
 function addressOf(

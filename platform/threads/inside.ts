@@ -12,7 +12,16 @@ export interface ThreadStages {
   metrics(): Promise<MetricValues>;
   /** What is not as it should be, now. Asked for every second. */
   conditions?(): readonly StageCondition[];
+  /** Gets ready for what it is told while it runs. @throws {HubError} nothing has changed */
+  prepare?(data: unknown): Promise<PreparedChange>;
   stop(graceMs: number): Promise<void>;
+}
+
+/** One of the two is called, once. */
+export interface PreparedChange {
+  /** Within one turn of the thread: nothing sees half of it. */
+  commit(): void;
+  discard(): void;
 }
 
 /** As a stage knows it. */
@@ -34,11 +43,34 @@ export async function runInThread(port: MessagePort, start: (log: Logger) => Pro
     return;
   }
   const asking = reportConditions(stages, say);
+  let prepared: PreparedChange | undefined;
+  const discard = (): void => {
+    prepared?.discard();
+    prepared = undefined;
+  };
+  const prepare = async (data: unknown): Promise<void> => {
+    discard();
+    if (stages.prepare === undefined) throw new TypeError('these stages take nothing while they run');
+    prepared = await stages.prepare(data);
+  };
   port.on('message', (received: unknown) => {
     const message = parseToThread(received);
     switch (message.kind) {
       case 'metrics':
         void stages.metrics().then((values) => say({ kind: 'metrics', id: message.id, values }));
+        return;
+      case 'prepare':
+        void prepare(message.data).then(
+          () => say({ kind: 'prepared', id: message.id }),
+          (error: unknown) => say({ kind: 'prepared', id: message.id, error: packError(error) }),
+        );
+        return;
+      case 'commit':
+        prepared?.commit();
+        prepared = undefined;
+        return;
+      case 'discard':
+        discard();
         return;
       case 'stop':
         clearInterval(asking);

@@ -14,14 +14,22 @@ export interface Condition {
   readonly severity: 'degraded' | 'not-ready' | 'dead';
 }
 
+/**
+ * What a thread is told while it runs, it takes in two steps: `prepare` may fail, and changes nothing; `commit` cannot,
+ * and is the moment from which on it holds. `discard` forgets what was prepared.
+ */
 export type ToThread =
-  { readonly kind: 'metrics'; readonly id: number } | { readonly kind: 'stop'; readonly graceMs: number };
+  | { readonly kind: 'metrics'; readonly id: number }
+  | { readonly kind: 'prepare'; readonly id: number; readonly data: unknown }
+  | { readonly kind: 'commit' | 'discard' }
+  | { readonly kind: 'stop'; readonly graceMs: number };
 
 export type FromThread =
   | { readonly kind: 'started' }
   | { readonly kind: 'refused'; readonly error: PackedError }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
   | { readonly kind: 'metrics'; readonly id: number; readonly values: MetricValues }
+  | { readonly kind: 'prepared'; readonly id: number; readonly error?: PackedError }
   | { readonly kind: 'conditions'; readonly conditions: readonly Condition[] }
   | { readonly kind: 'stopped' };
 

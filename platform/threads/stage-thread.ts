@@ -31,6 +31,7 @@ const STOP_SLACK_MS = 5_000;
 export class StageThread {
   readonly #options: StageThreadOptions;
   readonly #waiting = new Map<number, (values: MetricValues) => void>();
+  readonly #preparing = new Map<number, (error: HubError | undefined) => void>();
   #worker: Worker | undefined;
   #lastId = 0;
   #failures = 0;
@@ -81,6 +82,32 @@ export class StageThread {
     });
   }
 
+  /**
+   * Has the stages get ready for what they are told. A thread that is not there now is told when it starts again.
+   *
+   * @throws {HubError} nothing has changed
+   */
+  async prepare(data: unknown): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const id = (this.#lastId += 1);
+    const error = await new Promise<HubError | undefined>((resolve) => {
+      this.#preparing.set(id, resolve);
+      post(worker, { kind: 'prepare', id, data });
+    });
+    if (error !== undefined) throw error;
+  }
+
+  /** What was prepared holds from now on. */
+  commit(): void {
+    if (this.#worker !== undefined) post(this.#worker, { kind: 'commit' });
+  }
+
+  /** What was prepared is forgotten. */
+  discard(): void {
+    if (this.#worker !== undefined) post(this.#worker, { kind: 'discard' });
+  }
+
   /** Lets the stages end by themselves within `graceMs`, then ends the thread. Harmless twice. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped ??= this.#stop(graceMs);
@@ -128,6 +155,12 @@ export class StageThread {
           case 'metrics':
             this.#waiting.get(message.id)?.(message.values);
             return;
+          case 'prepared': {
+            const answer = this.#preparing.get(message.id);
+            this.#preparing.delete(message.id);
+            answer?.(message.error === undefined ? undefined : unpackError(message.error));
+            return;
+          }
           case 'conditions':
             this.#conditions = message.conditions;
             return;
@@ -152,6 +185,10 @@ export class StageThread {
       this.#worker = undefined;
       this.#conditions = [];
       for (const answer of [...this.#waiting.values()]) answer([]);
+      for (const answer of this.#preparing.values()) {
+        answer(new HubError('internal.unexpected', { thread: this.#options.name, exitCode }));
+      }
+      this.#preparing.clear();
       if (this.#isStopping) return;
       if (performance.now() - startedMs > RESTART.maxDelayMs) this.#failures = 0;
       const { name, log, onEnded } = this.#options;

@@ -74,6 +74,7 @@ describe('loadConfig', () => {
         name: 'rat-brain',
         enabled: true,
         perSeries: false,
+        fallback: false,
         when: {
           all: [
             { key: 'source', kind: 'text', is: { equals: ['pv-7t'] } },

@@ -1,16 +1,18 @@
 import { expect } from 'chai';
 import { parseSeriesInstanceUid } from '../../core/identifiers.ts';
 import type { SeriesRow } from '../../core/ledger.ts';
-import { type PatientRoute, patienceOf, type RouteCompletion, shortestQuietMs } from '../../routers/completion.ts';
+import { type PatientRoute, patienceOf, shortestQuietMs } from '../../routers/completion.ts';
+import type { RouteCompletion } from '../../routers/route.ts';
 import { ruleSchema } from '../../routers/rules.ts';
 
 const T1 = { SeriesDescription: { like: '*T1*' } };
 const T2 = { SeriesDescription: { like: '*T2*' } };
+const NOW = Date.parse('2026-03-01T12:00:00Z');
 const STUDY = [aSeries('1.1', 'MR', 'T2 brain'), aSeries('1.2', 'MR', 'localizer')];
 
 describe('the patience of the routes', () => {
   it('is none when no route would match', () => {
-    expect(patienceOf([aRoute('ct', { Modality: 'CT' }, { quietMs: 9_000 })], STUDY)).to.deep.equal({
+    expect(patienceOf([aRoute('ct', { Modality: 'CT' }, { quietMs: 9_000 })], STUDY, NOW)).to.deep.equal({
       quietMs: [],
       forceMs: [],
       required: [],
@@ -26,7 +28,7 @@ describe('the patience of the routes', () => {
       { name: 'plain', enabled: true, when: ruleSchema.parse({}) },
     ];
 
-    const { quietMs, forceMs } = patienceOf(routes, STUDY);
+    const { quietMs, forceMs } = patienceOf(routes, STUDY, NOW);
 
     expect(quietMs).to.deep.equal([5_000, undefined, undefined]);
     expect(forceMs).to.deep.equal([undefined, 60_000, undefined]);
@@ -38,7 +40,7 @@ describe('the patience of the routes', () => {
       aRoute('heart', { Modality: 'CT' }, { requiredSeries: [T1] }),
     ];
 
-    expect(patienceOf(routes, STUDY).required).to.deep.equal([
+    expect(patienceOf(routes, STUDY, NOW).required).to.deep.equal([
       { route: 'brain', met: false },
       { route: 'brain', met: true },
     ]);
@@ -47,7 +49,7 @@ describe('the patience of the routes', () => {
   it('is judged again as series come', () => {
     const routes = [aRoute('brain', {}, { requiredSeries: [T1] })];
 
-    const { required } = patienceOf(routes, [...STUDY, aSeries('1.3', 'MR', 'T1 brain')]);
+    const { required } = patienceOf(routes, [...STUDY, aSeries('1.3', 'MR', 'T1 brain')], NOW);
 
     expect(required).to.deep.equal([{ route: 'brain', met: true }]);
   });
@@ -58,7 +60,7 @@ describe('the patience of the routes', () => {
       aRoute('holds', {}, { requiredSeries: [T1], whenMissing: 'hold' }),
     ];
 
-    expect(patienceOf(routes, STUDY).whenMissing).to.equal('hold');
+    expect(patienceOf(routes, STUDY, NOW).whenMissing).to.equal('hold');
   });
 
   it('does not hold when a route that holds has what it requires', () => {
@@ -67,7 +69,18 @@ describe('the patience of the routes', () => {
       aRoute('holds', {}, { requiredSeries: [T2], whenMissing: 'hold' }),
     ];
 
-    expect(patienceOf(routes, STUDY).whenMissing).to.equal('proceed');
+    expect(patienceOf(routes, STUDY, NOW).whenMissing).to.equal('proceed');
+  });
+
+  it('is that of a fallback route only for a study that nothing else takes, and of no route out of effect', () => {
+    const routes = [
+      { ...aRoute('rest', {}, { quietMs: 9_000 }), fallback: true },
+      { ...aRoute('later', {}, { quietMs: 7_000 }), effectiveFrom: '2026-03-02T00:00:00.000Z' },
+      aRoute('brain', { SeriesDescription: { like: '*brain' } }, { quietMs: 5_000 }),
+    ];
+
+    expect(patienceOf(routes, STUDY, NOW).quietMs).to.deep.equal([5_000]);
+    expect(patienceOf(routes, [aSeries('1.4', 'CT', 'knee')], NOW).quietMs).to.deep.equal([9_000]);
   });
 
   it('has a shortest quiet period where a route that is on has one', () => {

@@ -4,6 +4,8 @@ import { match } from '../../routers/match.ts';
 import { ruleSchema } from '../../routers/rules.ts';
 import { aRoute, aSeries, STUDY } from './studies.ts';
 
+const NOW = Date.parse('2026-03-01T12:00:00Z');
+
 describe('explainStudy', () => {
   it('says of every route whether it matches, what would go and where', () => {
     const explained = explainStudy(
@@ -17,6 +19,7 @@ describe('explainStudy', () => {
         aRoute('all', {}, { enabled: false }),
       ],
       STUDY,
+      NOW,
     );
 
     expect(explained.matched).to.deep.equal(['brain']);
@@ -39,6 +42,33 @@ describe('explainStudy', () => {
       ['1.1', 20, true],
       ['1.2', 3, false],
       ['1.3', 1, false],
+    ]);
+  });
+
+  it('says of a fallback route and of one with dates why they are not asked', () => {
+    const verdicts = (study: typeof STUDY) =>
+      explainStudy(
+        [
+          aRoute('rest', {}, { fallback: true, deliver: ['other'] }),
+          aRoute('next', { Modality: 'MR' }, { effectiveFrom: '2026-03-02T00:00:00.000Z' }),
+          aRoute('past', { Modality: 'MR' }, { effectiveUntil: '2026-03-01T12:00:00.000Z' }),
+          aRoute('mr', { Modality: 'MR' }),
+        ],
+        study,
+        NOW,
+      ).routes.map(({ route, verdict, fallback, going }) => [route, verdict, fallback ?? false, going.length]);
+
+    expect(verdicts(STUDY)).to.deep.equal([
+      ['rest', 'not needed', true, 0],
+      ['next', 'not in effect', false, 0],
+      ['past', 'not in effect', false, 0],
+      ['mr', 'matches', false, 3],
+    ]);
+    expect(verdicts([aSeries('3.1', { Modality: ['CT'] })]).map(([route, verdict]) => [route, verdict])).to.deep.equal([
+      ['rest', 'matches'],
+      ['next', 'not in effect'],
+      ['past', 'not in effect'],
+      ['mr', 'does not match'],
     ]);
   });
 });

@@ -80,6 +80,7 @@ export function configurationReads(db: Database) {
     key: 'entry',
     find: 'SELECT entry AS key FROM configuration_activations WHERE activation_id = ?',
   });
+  const lastOf = db.query<ActivationTableRow>(`${SELECT} WHERE version = ? ORDER BY entry DESC LIMIT 1`);
   const document = db.query<{ readonly document: string }>(
     'SELECT document FROM configuration_versions WHERE version = ?',
   );
@@ -99,6 +100,10 @@ export function configurationReads(db: Database) {
   return {
     *activations(page: Page & { readonly node?: string }): Script<readonly ActivationRow[]> {
       return (yield* list(page, ['node = ?', page.node])).map(toActivation);
+    },
+    *lastOf(version: string): Script<ActivationRow | undefined> {
+      const row = yield* lastOf.get(version);
+      return row === undefined ? undefined : toActivation(row);
     },
     *document(version: string): Script<string | undefined> {
       return (yield* document.get(version))?.document;

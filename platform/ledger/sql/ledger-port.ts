@@ -86,7 +86,8 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       const delivered = new Set([...sent, ...before.delivered]);
       for (const sopInstanceUid of missing) delivered.delete(sopInstanceUid);
       leased.push({
-        ...{ ...row, fence, attempt, items: run.items, delivered: [...delivered], revised: before.revised },
+        ...{ ...row, configVersion: run.configVersion },
+        ...{ fence, attempt, items: run.items, delivered: [...delivered], revised: before.revised },
         ...(breakerOpenedAtMs === undefined ? {} : { breakerOpenedAt: new Date(breakerOpenedAtMs).toISOString() }),
       });
     }
@@ -230,6 +231,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     configuration: {
       activate: (next) => write('configuration', 'activate', next),
       activations: (page) => read(() => reads.configuration.activations(page)),
+      lastOf: (version) => read(() => reads.configuration.lastOf(version)),
       document: (version) => read(() => reads.configuration.document(version)),
       versionsLike: (prefix) => read(() => reads.configuration.versionsLike(prefix)),
       history: (since, page) => read(() => reads.configuration.history(since, page)),

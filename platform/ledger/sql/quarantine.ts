@@ -34,6 +34,7 @@ export function openHolds(db: Database, log: EventLog): Holds {
   const correlation = db.query<{ correlation_id: string }>(
     'SELECT correlation_id FROM studies WHERE study_instance_uid = ?',
   );
+  const versionOf = db.query<{ config_version: string }>('SELECT config_version FROM runs WHERE run_id = ?');
   const openEntry = db.query<{ quarantine_id: string }>(
     `SELECT quarantine_id FROM quarantine
      WHERE study_instance_uid = ? AND reason = ? AND association_id = ? AND state = 'held'`,
@@ -64,6 +65,7 @@ export function openHolds(db: Database, log: EventLog): Holds {
     const correlationId =
       (studyInstanceUid === undefined ? undefined : (yield* correlation.get(studyInstanceUid))?.correlation_id) ??
       provenance?.associationId;
+    const configVersion = runId === undefined ? undefined : (yield* versionOf.get(runId))?.config_version;
     yield* log.publish(
       {
         type: 'study.quarantined',
@@ -77,6 +79,7 @@ export function openHolds(db: Database, log: EventLog): Holds {
           reason,
           instances,
           ...(runId === undefined ? {} : { runId }),
+          ...(configVersion === undefined ? {} : { configVersion }),
         },
       },
       now,

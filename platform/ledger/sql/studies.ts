@@ -7,7 +7,9 @@ import type { EventLog } from './events.ts';
 import { studyLock } from './locks.ts';
 import { openList } from './page.ts';
 
-type Due = DueStudy | { readonly studyInstanceUid: StudyInstanceUid; readonly signal: 'manual' };
+type Due =
+  | DueStudy
+  | { readonly studyInstanceUid: StudyInstanceUid; readonly signal: 'manual'; readonly configVersion?: string };
 
 export function studyWrites(db: Database, log: EventLog) {
   const find = db.query<{
@@ -66,6 +68,7 @@ export function studyWrites(db: Database, log: EventLog) {
             source: row.source,
             signal: due.signal,
             quietMs: row.quiet_ms,
+            ...(due.configVersion === undefined ? {} : { configVersion: due.configVersion }),
             ...(due.signal === 'manual' || due.evidence === undefined ? {} : { evidence: [...due.evidence] }),
           },
         },

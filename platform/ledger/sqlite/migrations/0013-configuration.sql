@@ -18,3 +18,4 @@ CREATE TABLE configuration_activations (
   activated_at   TEXT NOT NULL
 ) STRICT;
 CREATE INDEX configuration_activations_node ON configuration_activations (node, entry);
+CREATE INDEX configuration_activations_version ON configuration_activations (version, entry);
