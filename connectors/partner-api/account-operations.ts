@@ -6,11 +6,13 @@ import type { Ledger, TokenRow } from '../../core/ledger.ts';
 import type { PartnerDelivery } from '../../core/ledger/partners.ts';
 import { type Partner, type PartnerScope, SCOPES_BEFORE_SCOPES, withheld } from '../../core/partners.ts';
 import type { Clock } from '../../core/ports.ts';
+import type { Cursors } from '../feed/cursor.ts';
 import { partnerOperation, type PartnerOperation } from './operation.ts';
 import * as shapes from './shapes.ts';
 
 export interface AccountPorts {
   readonly ledger: Pick<Ledger, 'partners' | 'tokens'>;
+  readonly cursors: Cursors;
   readonly clock: Clock;
   readonly hubName: string;
   readonly mintToken: () => { readonly tokenId: string; readonly token: string; readonly secretSha256: string };
@@ -48,16 +50,15 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
       query: shapes.pageQuery,
       answer: shapes.listOf(shapes.release),
       handle: async ({ query: { limit, before }, caller: { partner } }) => {
-        if (before !== undefined && !/^\d{1,15}$/.test(before))
-          throw new HubError('request.invalid', { detail: 'query.before' });
+        const list = `releases of ${partner.name}`;
         const rows = await ports.ledger.partners.releases(partner.name, {
           limit: limit + 1,
-          ...(before === undefined ? {} : { before }),
+          ...(before === undefined ? {} : { before: String(ports.cursors.parse(list, before)) }),
         });
         return shapes.pageOf(
           rows,
           { limit },
-          ({ releaseId }) => releaseId,
+          ({ releaseId }) => ports.cursors.format(list, Number(releaseId)),
           (row) =>
             mayHave(partner, row)
               ? {

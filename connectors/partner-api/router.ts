@@ -5,6 +5,7 @@ import type { Ledger } from '../../core/ledger.ts';
 import { openApi } from '../../core/openapi.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { InstanceItem } from '../../core/store.ts';
+import { createCursors } from '../feed/cursor.ts';
 import { createFeed, feedOperations } from '../feed/router.ts';
 import { createPlaces } from '../feed/places.ts';
 import { createKeyBox } from '../webhook/key-box.ts';
@@ -78,6 +79,9 @@ const NO_PORTS: AccountPorts & WebhookPorts = {
   get keys(): never {
     throw new TypeError('nothing is performed here');
   },
+  get cursors(): never {
+    throw new TypeError('nothing is performed here');
+  },
   get mintToken(): never {
     throw new TypeError('nothing is performed here');
   },
@@ -123,6 +127,7 @@ export function createPartnerApi(ports: PartnerApiPorts, options: PartnerApiOpti
   );
   const operations = operationsOf({
     ...{ ledger, places, clock, hubName: options.hubName, mintToken: ports.mintToken },
+    cursors: createCursors(options.cursorKey),
     keys: createKeyBox(options.webhooksKey),
   });
   const released = createReleasedInstances({ ledger, clock });

@@ -21,7 +21,7 @@ export interface NewPartnerRelease {
 }
 
 export interface PartnerRelease extends NewPartnerRelease {
-  /** Names the row for pages; opaque. */
+  /** Names the row for pages. It counts the releases of all partners: none of them may see it. */
   readonly releaseId: string;
   readonly revision: number;
 }

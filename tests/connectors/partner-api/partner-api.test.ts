@@ -66,6 +66,27 @@ describe('the partner API', () => {
       expect(dataSet.string('StudyInstanceUID')).to.equal(one.studyInstanceUid);
     });
 
+    it('says by no place in a list how much is released to others', async () => {
+      await start();
+      const cursorOf = async () => (await hub.call(kct, 'GET', '/studies?limit=1')).json['cursor'] as string;
+      const place = async (before: string) => (await hub.call(kct, 'GET', `/studies?before=${before}`)).status;
+      await hub.release('kct');
+      await hub.release('kct');
+      const first = await cursorOf();
+      await hub.release('uef');
+      await hub.release('kct');
+      const feed = String((await hub.call(kct, 'GET', '/events')).json['cursor']);
+      const theirs = await hub.release('uef').then(() => hub.as('uef'));
+
+      const cursors = [first, await cursorOf()];
+
+      for (const cursor of cursors) expect(cursor).to.match(/^[A-Za-z0-9_-]{22}$/);
+      // What a number is encrypted in says neither the number nor which of two is greater.
+      expect(new Set(cursors).size).to.equal(2);
+      expect([await place(first), await place('3'), await place(feed)]).to.deep.equal([200, 400, 400]);
+      expect((await hub.call(theirs, 'GET', `/studies?before=${first}`)).status).to.equal(400);
+    });
+
     it('gives each instance once, of the newest run that has it', async () => {
       await start();
       const first = await hub.release('kct');
