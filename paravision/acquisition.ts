@@ -47,6 +47,9 @@ const SPOILING: Readonly<Record<string, string>> = {
 /** Methods of ParaVision 5, which does not say it in words: all that begin with these make gradient echoes. */
 const GRADIENT_ECHO = /FLASH|MGE|FISP|UTE|ZTE|GEFC|FLOWMAP|SPIRAL|FieldMap/i;
 
+/** A year: no scan takes it. */
+const LONGEST_MS = 366 * 24 * 3600 * 1000;
+
 /** When a scan began and how long it took. */
 export interface Timing {
   readonly start: DicomDate | undefined;
@@ -57,7 +60,7 @@ export function timingOf(parameters: Parameters): Timing {
   const durationMs = parameters.number('VisuAcqScanTime') ?? parameters.number('PVM_ScanTime');
   return {
     start: parseDate(parameters.text('VisuAcqDate') ?? parameters.text('ACQ_time')),
-    durationMs: durationMs !== undefined && durationMs > 0 ? durationMs : undefined,
+    durationMs: durationMs !== undefined && durationMs > 0 && durationMs < LONGEST_MS ? durationMs : undefined,
   };
 }
 

@@ -1,6 +1,6 @@
 /** The files of a study folder, read in place: never through a link, and nothing that is not a regular file. */
 import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import { rangedSource } from '../core/ranged-source.ts';
@@ -17,6 +17,16 @@ export async function namesIn(folder: string): Promise<readonly string[]> {
     if (isGone(error)) return [];
     throw error;
   });
+}
+
+/** True for a folder itself, false for a link to one: what it leads to may be of another study, or nobody's to read. */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
 }
 
 /**

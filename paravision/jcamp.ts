@@ -51,6 +51,13 @@ export function parseJcamp(text: string, name: string): JcampFile {
   return new Parser(text, name).file();
 }
 
+/** How many values there are in it, a long text counting as several. */
+function weightOf(value: JcampValue): number {
+  if (typeof value === 'number') return 1;
+  if (typeof value === 'string') return 1 + (value.length >> 4);
+  return value.reduce((sum: number, each) => sum + (typeof each === 'number' ? 1 : weightOf(each)), 0);
+}
+
 class Parser {
   readonly #text: string;
   readonly #name: string;
@@ -129,8 +136,11 @@ class Parser {
     this.#at = RUN.lastIndex;
     const once = this.#list(depth);
     const times = Number(run[1]);
-    if (times * once.length > MAX_VALUES) throw this.#wrong('a run of too many values', this.#at);
-    for (let time = 0; time < times; time++) for (const value of once) this.#push(into, value);
+    // All that is in it counts each time: who reads the values writes structs and texts out.
+    this.#values += times * weightOf(once);
+    if (this.#values > MAX_VALUES) throw this.#wrong('a run of too many values', this.#at);
+    if (once.length === 0) return;
+    for (let time = 0; time < times; time++) for (const value of once) into.push(value);
   }
 
   /** The fields between parentheses; a field of several values is a list, one without any an empty text. */

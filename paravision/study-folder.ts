@@ -2,11 +2,12 @@
  * ParaVision study folders: `subject`, and a folder for each scan (EXPNO) with `acqp`, `method` and a folder `pdata/M` for
  * each reconstruction (PROCNO). Every scan is spoken of, whether there is a picture in it or not.
  */
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type ErrorCode, HubError } from '../core/errors.ts';
 import { type Converted, convert } from './converted.ts';
 import type { JcampFile } from './jcamp.ts';
-import { isParameterFile, namesIn, openInPlace, readParameters } from './files.ts';
+import { isFolder, isParameterFile, namesIn, openInPlace, readParameters } from './files.ts';
 import type { Place } from './identity.ts';
 import { Parameters } from './parameters.ts';
 import { Reconstruction } from './reconstruction.ts';
@@ -71,7 +72,8 @@ export const paravisionStudies = {
 
 /** Whether a folder is one scan: then its study folder is the one above it. */
 export async function recogniseScan(path: string): Promise<StudyFolder | undefined> {
-  const absolute = resolve(path);
+  // Whoever asks for a link means what it leads to.
+  const absolute = await realpath(path);
   const name = basename(absolute);
   if (!NUMBER.test(name) || !(await isScan(absolute))) return undefined;
   return { path: dirname(absolute), scans: [name] };
@@ -84,10 +86,11 @@ export async function recogniseScan(path: string): Promise<StudyFolder | undefin
  */
 export async function* itemsOf({ path, scans }: StudyFolder): AsyncGenerator<StudyItem> {
   for (const scan of scans) {
+    if (!(await isFolder(join(path, scan)))) continue;
     const inner = await namesIn(join(path, scan));
-    // A folder of a number that is no scan: somebody's own.
-    if (inner.length === 0 || !(await isScan(join(path, scan), inner))) continue;
-    const numbers = (await namesIn(join(path, scan, 'pdata'))).filter((name) => NUMBER.test(name));
+    // A folder of a number that is no scan: somebody's own. An acqp of nothing is a scan's that the disk had no room for.
+    if (!inner.includes('acqp') && !(await isScan(join(path, scan), inner))) continue;
+    const numbers = await reconstructionsOf(join(path, scan));
     if (numbers.length === 0) {
       yield { kind: 'broken', scan, name: scan, error: incomplete('there is no reconstruction below pdata') };
       continue;
@@ -144,8 +147,8 @@ async function parametersOf(study: string, scan: string, name: string): Promise<
 /** Without `subject` and `visu_pars` of its own, a scan is of whom the study's other scans are of. */
 async function studyOfOthers(study: string): Promise<JcampFile | undefined> {
   for (const scan of (await namesIn(study)).filter((name) => NUMBER.test(name)).toSorted()) {
-    const reconstructions = (await namesIn(join(study, scan, 'pdata'))).filter((name) => NUMBER.test(name));
-    for (const number of reconstructions.toSorted()) {
+    if (!(await isFolder(join(study, scan)))) continue;
+    for (const number of (await reconstructionsOf(join(study, scan))).toSorted()) {
       const visu = await readParameters(study, `${scan}/pdata/${number}/visu_pars`).catch((error: unknown) => {
         // It is told of where it stands.
         if (error instanceof HubError) return undefined;
@@ -159,12 +162,23 @@ async function studyOfOthers(study: string): Promise<JcampFile | undefined> {
   return undefined;
 }
 
+/** Names of the folders below `pdata`. @param scan - its folder */
+async function reconstructionsOf(scan: string): Promise<readonly string[]> {
+  const folder = join(scan, 'pdata');
+  if (!(await isFolder(folder))) return [];
+  const numbers: string[] = [];
+  for (const name of await namesIn(folder))
+    if (NUMBER.test(name) && (await isFolder(join(folder, name)))) numbers.push(name);
+  return numbers;
+}
+
 async function isScan(path: string, names?: readonly string[]): Promise<boolean> {
+  if (!(await isFolder(path))) return false;
   const entries = names ?? (await namesIn(path));
-  if (entries.includes('acqp')) return await isParameterFile(join(path, 'acqp'));
+  if (entries.includes('acqp') && (await isParameterFile(join(path, 'acqp')))) return true;
   // Derived data sets have no acquisition of their own.
   if (!entries.includes('pdata')) return false;
-  const numbers = (await namesIn(join(path, 'pdata'))).filter((name) => NUMBER.test(name));
+  const numbers = await reconstructionsOf(path);
   return await anyOf(numbers.slice(0, MOST_ASKED), async (number) =>
     isParameterFile(join(path, 'pdata', number, 'visu_pars')),
   );

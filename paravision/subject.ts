@@ -53,10 +53,14 @@ export function patientPosition(parameters: Parameters): string {
 
 /** LO or SH: one line, without what separates values. */
 export function shortText(text: string | undefined, length: number): string {
-  return (text ?? '')
-    .replaceAll(/[\\\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, length);
+  const line = (text ?? '').replaceAll(/[\\\p{Cc}]+/gu, ' ').trim();
+  // By characters, as PS3.5 Section 6.2 counts: half of a pair of surrogates is none.
+  return line.length <= length
+    ? line
+    : Array.from(line.slice(0, 2 * length))
+        .slice(0, length)
+        .join('')
+        .trim();
 }
 
 /** PN: at most five components of one group, 64 characters (PS3.5 Table 6.2-1). */

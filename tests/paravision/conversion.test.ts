@@ -1,4 +1,4 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { bytesAsSource } from '../../core/bytes-as-source.ts';
@@ -398,6 +398,26 @@ describe('a ParaVision reconstruction as Enhanced MR', () => {
     );
   });
 
+  it('cuts a name that is too long between characters, never within one', async () => {
+    const long = await converted({ ...kind('slices'), visu: { VisuSubjectName: text(`a${'𠮷'.repeat(80)}`, 400) } });
+
+    expect(long.dataSet.string('PatientName')).to.equal(`a${'𠮷'.repeat(63)}`);
+  });
+
+  for (const [written, date] of [
+    ['2011-11-30', '20111130'],
+    ['Wed Nov 30 10:17:36 2011', '20111130'],
+    ['2011-11-30T10:17:36.123456789+0100', '20111130'],
+    ['2011-11-31', undefined],
+    ['30.11.2011', undefined],
+    ['1 Jan 0000', undefined],
+  ] as const)
+    it(`reads ${written} as ${date ?? 'no date'}`, async () => {
+      const { dataSet } = await converted({ ...kind('slices'), visu: { VisuSubjectBirthDate: text(written, 65) } });
+
+      expect(dataSet.string('PatientBirthDate')).to.equal(date);
+    });
+
   it('says of an animal without a species that it is none it knows', async () => {
     const { dataSet } = await converted(kind('slices'));
 
@@ -534,6 +554,65 @@ describe('a ParaVision scan that is broken', () => {
       expect(error.fields['reason']).to.match(reason);
       expect(error.message).not.to.contain('Planted');
     });
+
+  it('is told of when its acqp is empty, as a full disk leaves it', async () => {
+    const place = join(folder.path, 'empty-acqp');
+    await writeStudy(place, { version: '6.0.1', scans: [scan, { ...scan, number: 6 }] });
+    await writeFile(join(place, '5/acqp'), '');
+
+    const items = await itemsIn(place);
+
+    expect(items.map(({ kind: what, name }) => [what, name])).to.deep.equal([
+      ['broken', '5/pdata/1'],
+      ['image', '6/pdata/1'],
+    ]);
+  });
+
+  it('is never read through a link, wherever in the study that stands', async () => {
+    const place = join(folder.path, 'links');
+    await writeStudy(place, { version: '6.0.1', scans: [scan, { ...scan, number: 6 }, { ...scan, number: 7 }] });
+    await rm(join(place, '6/pdata'), { recursive: true });
+    await symlink(join(BANANA, '1/pdata'), join(place, '6/pdata'));
+    await rm(join(place, '7/pdata/1'), { recursive: true });
+    await symlink(join(BANANA, '1/pdata/1'), join(place, '7/pdata/1'));
+    await symlink(join(BANANA, '2'), join(place, '8'));
+
+    const items = await itemsIn(place);
+
+    expect(items.map(({ kind: what, name }) => [what, name])).to.deep.equal([
+      ['image', '5/pdata/1'],
+      ['broken', '6'],
+      ['broken', '7'],
+    ]);
+  });
+
+  it('has no time where none is one, and no frame times beyond all calendars', async () => {
+    const place = join(folder.path, 'times');
+    const dated = (date: string, duration: number) => ({
+      ...scan,
+      visu: { VisuAcqDate: text(date, 65), VisuStudyDate: text(date, 65), VisuAcqScanTime: duration },
+    });
+    await writeStudy(place, {
+      version: '6.0.1',
+      scans: [
+        { ...dated('2020-01-02T25:61:61,000+0200', 60_000), number: 1 },
+        { ...dated('99:99:99 30 Nov 2011', 60_000), number: 2 },
+        { ...dated('2020-01-02T03:04:05,678+9900', 1e18), number: 3 },
+      ],
+    });
+
+    const made = await convertedIn(place);
+
+    const values = made.map(({ dataSet }) =>
+      ['StudyDate', 'StudyTime', 'TimezoneOffsetFromUTC'].map((name) => dataSet.string(name)),
+    );
+    expect(values).to.deep.equal([
+      ['20200102', undefined, '+0200'],
+      ['20111130', undefined, undefined],
+      ['20200102', '030405.678', undefined],
+    ]);
+    expect(made[2]?.dataSet.has('AcquisitionDuration')).to.equal(false);
+  });
 
   it('is no image when it is a spectrum', async () => {
     const place = join(folder.path, 'spectrum');

@@ -80,7 +80,7 @@ describe('JCAMP-DX of ParaVision', () => {
       'runs that are many together',
       body('##$X=@1000000*(1)', '##$Y=@2500000*(1)', '##$Z=@1000000*(1)'),
       'visu_pars:4',
-      /more values/,
+      /too many values/,
     ],
     ['a label without a value', body('##$X'), 'visu_pars:2', /without "="/],
     ['no end', '##TITLE=x\n##$X=1\n', 'visu_pars:3', /ends before/],
@@ -125,6 +125,28 @@ describe('JCAMP-DX of ParaVision', () => {
       }
     }
   });
+
+  it('has runs of nothing, however many, without counting them', () => {
+    const before = process.cpuUsage();
+
+    expect(valuesOf('##$X=( 1 )', `${'@999999999*() '.repeat(20)} 7`)).to.deep.equal([7]);
+
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).to.be.below(1000);
+  });
+
+  for (const [what, line] of [
+    ['a struct of a hundred thousand fields, three million times', `@3000000*((${'1,'.repeat(99_999)}1))`],
+    ['structs of runs of structs', `${'@1000*(('.repeat(6)}1${'))'.repeat(6)}`],
+  ] as const)
+    it(`is refused at once, whatever its few bytes would become: ${what}`, () => {
+      const before = process.cpuUsage();
+
+      expect(() => valuesOf('##$X=( 1 )', line)).to.throw(HubError);
+
+      const { user, system } = process.cpuUsage(before);
+      expect((user + system) / 1000).to.be.below(1000);
+    });
 
   it('that was damaged at random is read or refused, quickly, and nothing else happens', () => {
     const whole = jcamp('360.3.6', {
