@@ -107,6 +107,19 @@ export const pythonDicomWebClient = oncePython('dicomweb-client', [
   ...['requests==2.32.5', 'urllib3==2.5.0', 'certifi==2025.8.3', 'charset-normalizer==3.4.3', 'idna==3.10'],
 ]);
 
+/** Python with highdicom, which reads Segmentations and structured reports as their templates say. */
+export const highdicom = oncePython('highdicom', [
+  ...['highdicom==0.28.2', 'pydicom==3.0.1', 'numpy==2.2.6', 'pillow==11.3.0', 'pyjpegls==1.5.1'],
+  ...['typing_extensions==4.15.0', 'packaging==25.0'],
+]);
+
+/** dcmqi's programs, by name: segimage2itkimage, tid1500reader. */
+export async function dcmqi(program: 'segimage2itkimage' | 'tid1500reader'): Promise<Command> {
+  const { env } = await dcmqiPackage();
+  return { path: join(env['PYTHONPATH'] ?? '', 'dcmqi', 'bin', program), env };
+}
+const dcmqiPackage = oncePython('dcmqi', ['dcmqi==1.5.7']);
+
 /** Python with numpy, in which published measures of images are defined. */
 export const numpy = oncePython('numpy', ['numpy==2.2.6']);
 
