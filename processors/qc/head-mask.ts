@@ -215,5 +215,7 @@ export function artefactsIn({ data, dims }: Grid, { air, airValues: values }: Re
 }
 
 function united(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return Uint8Array.from(a, (value, voxel) => (value === 1 || b[voxel] === 1 ? 1 : 0));
+  const both = new Uint8Array(a.length);
+  for (let voxel = 0; voxel < both.length; voxel++) both[voxel] = (a[voxel] ?? 0) | (b[voxel] ?? 0);
+  return both;
 }

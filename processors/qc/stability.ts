@@ -20,11 +20,7 @@ export function temporalSnr(volume: Volume): number | undefined {
   const grid: Grid = { data: average, dims: [nx, ny, nz] };
   const centre = centreOfMass(grid);
   if (centre === undefined) return undefined;
-  const places = inSphere(
-    { ...grid, data: Float32Array.from(average, (_, i) => i) },
-    centre,
-    Math.floor((0.1 * (nx + ny)) / 2),
-  );
+  const places = inSphere({ ...grid, data: average.map((_, i) => i) }, centre, Math.floor((0.1 * (nx + ny)) / 2));
   const inDecibels = mean(
     places.map((voxel) => {
       let sum = 0;

@@ -115,11 +115,10 @@ export function outlierFractions(series: Series): readonly number[] | undefined 
   for (let v = 0; v < voxels; v++) {
     const row = detrend(rowOf(series, v));
     const middle = median(row);
-    const deviation = median(row.map((value) => Math.abs(value - middle)));
+    for (let t = 0; t < repetitions; t++) row[t] = Math.abs((row[t] ?? 0) - middle);
+    const deviation = median(row);
     if (!(deviation > 0)) continue;
-    row.forEach((value, t) => {
-      if (Math.abs(value - middle) > limit * deviation) counts[t] = (counts[t] ?? 0) + 1;
-    });
+    for (let t = 0; t < repetitions; t++) if ((row[t] ?? 0) > limit * deviation) counts[t] = (counts[t] ?? 0) + 1;
   }
   return Array.from(counts, (count) => count / voxels);
 }
@@ -137,11 +136,18 @@ function detrender(length: number): (row: Float32Array) => Float64Array {
   }
   const matrix = basis.map((a) => basis.map((b) => a.reduce((sum, value, t) => sum + value * (b[t] ?? 0), 0)));
   return (row) => {
-    const right = basis.map((each) => each.reduce((sum, value, t) => sum + value * (row[t] ?? 0), 0));
+    const right = basis.map((each) => {
+      let sum = 0;
+      for (let t = 0; t < length; t++) sum += (each[t] ?? 0) * (row[t] ?? 0);
+      return sum;
+    });
     const weights = solve(matrix, right) ?? [];
-    return Float64Array.from(row, (value, t) =>
-      basis.reduce((left, each, order) => left - (weights[order] ?? 0) * (each[t] ?? 0), value),
-    );
+    const left = new Float64Array(row);
+    basis.forEach((each, order) => {
+      const weight = weights[order] ?? 0;
+      for (let t = 0; t < length; t++) left[t] = (left[t] ?? 0) - weight * (each[t] ?? 0);
+    });
+    return left;
   };
 }
 
