@@ -44,7 +44,7 @@ export async function withHubApi<Result>(
   work: (api: HubApi) => Promise<Result>,
   token?: string,
 ): Promise<Result> {
-  const api = await openHubApi(requireConfig(given, configShapes()), isNewHubFine, token);
+  const api = await openNamed(given, isNewHubFine, token);
   try {
     return await work(api);
   } finally {
@@ -52,10 +52,34 @@ export async function withHubApi<Result>(
   }
 }
 
+/** A file with mistakes is no reason not to speak with the hub that runs on the data folder named: it may be what is to be mended. */
+async function openNamed(
+  given: { readonly config?: string | undefined; readonly data?: string | undefined },
+  isNewHubFine: boolean,
+  token: string | undefined,
+): Promise<HubApi> {
+  let config: Config;
+  try {
+    config = requireConfig(given, configShapes());
+  } catch (error) {
+    const running = given.data === undefined ? undefined : ownSocketPath(given.data);
+    if (running === undefined || !(await isSocketAnswered(running))) throw error;
+    return throughSocket(running, token);
+  }
+  return openHubApi(config, isNewHubFine, token);
+}
+
+function throughSocket(socketPath: string, token: string | undefined): HubApi {
+  return {
+    call: (method, path, body) => call(socketPath, method, path, body, token),
+    close: () => Promise.resolve(),
+  };
+}
+
 async function openHubApi(config: Config, isNewHubFine: boolean, token: string | undefined): Promise<HubApi> {
   const running = ownSocketPath(config.hub.data);
   if (await isSocketAnswered(running)) {
-    return { call: (method, path, body) => call(running, method, path, body, token), close: () => Promise.resolve() };
+    return throughSocket(running, token);
   }
   return await openOffline(config, isNewHubFine, token);
 }
