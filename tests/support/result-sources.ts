@@ -26,7 +26,7 @@ const never = new AbortController().signal;
 
 export const SOURCES = {
   'classic MR, made here': '',
-  'classic MR': join(MRI, 'phantom/relaxometry_T1/site1_20200218/plate5'),
+  'classic MR': join(MRI, 'phantom/acr/GE_Signa_Artist_1.5T_T1'),
   'enhanced MR': join(MRI, 'dicom/siemens_xa10_enhanced'),
   'a mosaic': join(MRI, 'dicom/siemens_mosaic_orientation/cor/corasc35'),
   'a ParaVision study': join(MRI, 'rodent/bruker_pv5_banana/bru_banana'),
@@ -75,7 +75,7 @@ export function twoLabels(volume: Volume): NewScan {
   const [first, last] = nz > 3 ? [1, nz - 2] : [0, nz - 1];
   const made = [0, 1].map((which) => {
     const mask = new Uint8Array(size);
-    for (let z = first; z <= last - which; z += 1)
+    for (let z = first; z <= Math.max(first, last - which); z += 1)
       for (let y = 0; y < ny; y += 1)
         for (let x = 0; x < nx; x += 1) {
           const u = (x / nx - 0.45) / 0.3;
