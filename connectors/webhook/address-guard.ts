@@ -5,6 +5,7 @@
  */
 import { type LookupAddress, lookup as lookupName } from 'node:dns';
 import { BlockList, isIP, isIPv4, isIPv6, type LookupFunction } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { HubError } from '../../core/errors.ts';
 
 export interface AddressGuard {
@@ -36,8 +37,8 @@ export function createAddressGuard(
     ranges.check(unmapped(address), familyOf(unmapped(address))) || isPublicAddress(address);
   const mayNameLeadTo = (address: string): boolean =>
     namedBy === 'administrator' ||
-    isAllowedAddress(address) ||
-    !OWN.check(unmapped(address), familyOf(unmapped(address)));
+    ranges.check(unmapped(address), familyOf(unmapped(address))) ||
+    !isOwnAddress(address);
 
   return {
     checkUrl: (url) => {
@@ -76,6 +77,17 @@ export function isPublicAddress(address: string): boolean {
   return isIPv6(plain) && GLOBAL_UNICAST.check(plain, 'ipv6') && !NOT_PUBLIC.check(plain, 'ipv6');
 }
 
+/** True for this machine, and for what answers only to its neighbours, however the address is wrapped. */
+export function isOwnAddress(address: string): boolean {
+  const plain = unmapped(address).replace(/%.*$/, '');
+  return OWN.check(plain, familyOf(plain)) || interfaceAddresses().includes(plain);
+}
+
+/** Asked each time: they come and go. */
+function interfaceAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
+}
+
 /** An entry of an allow-list that is an address or a range of them; throws nothing. */
 function isAddressEntry(entry: string): boolean {
   const [address = '', prefix, ...more] = entry.split('/');
@@ -91,6 +103,8 @@ for (const range of [
   '10.0.0.0/8',
   '100.64.0.0/10',
   '127.0.0.0/8',
+  // Of the machine itself, in Azure.
+  '168.63.129.16/32',
   '169.254.0.0/16',
   '172.16.0.0/12',
   '192.0.0.0/24',
@@ -116,10 +130,20 @@ for (const range of [
   '0.0.0.0/8',
   '127.0.0.0/8',
   '169.254.0.0/16',
-  '::/128',
-  '::1/128',
-  'fe80::/10',
+  // Metadata and management services outside of link-local: Alibaba, Oracle, Azure, AWS, Google.
+  '100.100.100.200/32',
+  '192.0.0.192/32',
+  '168.63.129.16/32',
   'fd00:ec2::254/128',
+  'fd20:ce::254/128',
+  // Unspecified, loopback, and what carries an IPv4 address of any kind inside: compatible, translated, NAT64, 6to4, Teredo.
+  '::/96',
+  '::ffff:0:0:0/96',
+  '64:ff9b::/96',
+  '64:ff9b:1::/48',
+  '2001::/32',
+  '2002::/16',
+  'fe80::/10',
 ])
   addRange(OWN, range);
 const GLOBAL_UNICAST = new BlockList();

@@ -3,7 +3,7 @@ import { HubError, toHubError } from '../../core/errors.ts';
 import { toCloudEvent } from '../../core/events.ts';
 import type { Ledger, NewEvent } from '../../core/ledger.ts';
 import type { DisabledBecause, LeasedMessage, WebhookAttempt } from '../../core/ledger/webhooks.ts';
-import { withheld } from '../../core/partners.ts';
+import { type PartnerSettings, withheld } from '../../core/partners.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { parseRetryAfter } from '../exchange.ts';
 import type { PartnerDirectory } from '../partner-api/directory.ts';
@@ -17,8 +17,8 @@ import { formatTestEvent } from './test-event.ts';
 export interface MessagePorts {
   readonly ledger: Pick<Ledger, 'webhooks'>;
   readonly directory: Pick<PartnerDirectory, 'find'>;
-  /** By the hosts that the partner's webhooks may be at. */
-  readonly posterOf: (hosts: readonly string[]) => Poster;
+  /** Of this partner alone: who keeps the connections to a host busy must not keep another from it. */
+  readonly posterOf: (partner: Pick<PartnerSettings, 'name' | 'webhookHosts'>) => Poster;
   readonly keys: Pick<KeyBox, 'open'>;
   readonly clock: Clock;
   readonly random: () => number;
@@ -67,7 +67,7 @@ export async function sendMessage(ports: MessagePorts, leased: LeasedMessage, op
   let failure: HubError | undefined;
   try {
     const keys = webhook.secrets.map(({ sealed }) => ports.keys.open(webhookId, sealed));
-    posted = await ports.posterOf(partner.webhookHosts).post({
+    posted = await ports.posterOf(partner).post({
       url: new URL(webhook.url),
       headers: {
         'Content-Type': 'application/cloudevents+json; charset=utf-8',
@@ -122,7 +122,7 @@ async function recordFailure(
     messageId,
     webhookId,
     fence,
-    { ...entry, code: failure.code, ...detailOf(failure) },
+    { ...entry, ...shown(failure) },
     {
       pauseUntil: new Date(nowMs + pause),
       ...(delayMs === undefined ? {} : { retryAt: new Date(nowMs + Math.max(delayMs, pause)) }),
@@ -161,11 +161,13 @@ function refusal(status: number): HubError {
 }
 
 /** For the partner's eyes: nothing of what names and addresses there are inside, nothing of the hub's own trouble. */
-function detailOf({ code, fields }: HubError): { readonly detail?: string } {
-  if (!code.startsWith('partner.')) return {};
+function shown({ code, fields }: HubError): Pick<WebhookAttempt, 'code' | 'detail'> {
   const detail = fields['detail'];
-  if (typeof detail !== 'string') return {};
-  return { detail: detail.endsWith('allowHosts') || detail === 'no connection' ? NO_WAY : detail };
+  if (!code.startsWith('partner.') || typeof detail !== 'string') return { code };
+  // One code too: a name that is known inside and one that nobody knows would have two.
+  if (detail.endsWith('allowHosts') || detail === 'no connection')
+    return { code: 'partner.unreachable', detail: NO_WAY };
+  return { code, detail };
 }
 
 const NO_WAY = 'the host cannot be reached, or is not in the public network';

@@ -27,7 +27,7 @@ const MAX_UNDER_WAY = 256;
 const IDLE_POLL_MS = 15_000;
 const BUSY_POLL_MS = 1_000;
 const COMMIT_DELAY_MS = 20;
-/** Partners with other hosts have other connections. */
+/** Each partner has connections of its own, and others when the hosts that it may have change. */
 const MAX_POSTERS = 1_000;
 
 export interface SenderPorts {
@@ -65,8 +65,8 @@ export function startWebhookSender(ports: SenderPorts, options: SenderOptions): 
     log,
     metrics: webhookMetrics(ports.metrics),
     keys: createKeyBox(options.key),
-    posterOf: (hosts) => {
-      const name = JSON.stringify(hosts);
+    posterOf: ({ name: partner, webhookHosts }) => {
+      const name = JSON.stringify([partner, webhookHosts]);
       const known = posters.get(name);
       if (known !== undefined) return known;
       const [oldest] = posters;
@@ -74,7 +74,7 @@ export function startWebhookSender(ports: SenderPorts, options: SenderOptions): 
         oldest[1].close();
         posters.delete(oldest[0]);
       }
-      const poster = createPoster(createAddressGuard(hosts, 'partner'));
+      const poster = createPoster(createAddressGuard(webhookHosts, 'partner'));
       posters.set(name, poster);
       return poster;
     },

@@ -314,6 +314,51 @@ describe('webhooks that a partner manages', () => {
     expect(JSON.stringify(others)).not.to.contain('secret');
   });
 
+  it('fail with the same words where nobody listens and where they may not go', async () => {
+    const { webhookId: forbidden } = await create();
+    const { webhookId: deaf } = await create({ url: 'http://127.0.0.1:1/' });
+    const historyOf = async (webhookId: string) => {
+      const { json } = await hub.call(kct, 'POST', `/webhooks/${webhookId}/test`);
+      hub.startSender();
+      return await waitFor('an attempt', async () => {
+        const message = await hub.call(kct, 'GET', `/webhooks/${webhookId}/messages/${String(json['messageId'])}`);
+        return (message.json['history'] as readonly Json[])[0];
+      });
+    };
+
+    const unreached = await historyOf(deaf);
+    hub.settings = [partnerSettings('kct')];
+    const refused = await historyOf(forbidden);
+
+    // Two codes would tell which names there are inside.
+    expect([refused['code'], refused['detail']]).to.deep.equal([unreached['code'], unreached['detail']]);
+    expect(refused['code']).to.equal('partner.unreachable');
+    expect(received).to.deep.equal([]);
+  });
+
+  it('of one partner do not wait behind those of another that keep the same host busy', async () => {
+    const arrived = new Set<string>();
+    answer = ({ url: path }, response) => {
+      if (path === '/hook') return;
+      arrived.add(path ?? '');
+      response.writeHead(204).end();
+    };
+    // More than there are connections to a host.
+    for (let count = 0; count < 3; count += 1) {
+      const { webhookId } = await create();
+      for (let test = 0; test < 8; test += 1) await hub.call(kct, 'POST', `/webhooks/${webhookId}/test`);
+    }
+    const sender = hub.startSender();
+    await waitFor('all connections to hang', () => received.length === 16);
+    const other = await hub.as('uef');
+    const made = await hub.call(other, 'POST', '/webhooks', { url: `${url}/of-another` });
+
+    await hub.call(other, 'POST', `/webhooks/${String(made.json['webhookId'])}/test`);
+
+    await waitFor('the other', () => arrived.has('/hook/of-another'));
+    await sender.stop(0);
+  });
+
   it('are as many as the partner may have', async () => {
     hub.settings = [
       partnerSettings('kct', {

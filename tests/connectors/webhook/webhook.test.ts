@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import { createAddressGuard, isPublicAddress } from '../../../connectors/webhook/address-guard.ts';
+import { networkInterfaces } from 'node:os';
+import { createAddressGuard, isOwnAddress, isPublicAddress } from '../../../connectors/webhook/address-guard.ts';
 import { parseSecret } from '../../../connectors/webhook/signature.ts';
 import { webhook } from '../../../connectors/webhook/index.ts';
 import { EVENTS } from '../../../core/events.ts';
@@ -283,6 +284,32 @@ describe('the guard of outgoing addresses', () => {
       expect(isPublicAddress(address)).to.equal(isPublic);
     });
   }
+
+  it('knows this machine and its neighbours, however the address is wrapped', () => {
+    const interfaces = Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
+    const own = [
+      ...interfaces,
+      ...[
+        '127.9.9.9',
+        '0.0.0.0',
+        '::',
+        '::1',
+        '::127.0.0.1',
+        '::ffff:127.0.0.1',
+        '::ffff:a9fe:a9fe',
+        '::ffff:0:7f00:1',
+      ],
+      ...['64:ff9b::a9fe:a9fe', '64:ff9b:1::7f00:1', '2002:7f00:1::', '2001:0:1::1', 'fe80::1', 'fe80::1%eth0'],
+      ...['169.254.169.254', '100.100.100.200', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254'],
+    ];
+    const others = ['8.8.8.8', '10.255.255.254', '::ffff:10.255.255.254', '2001:708::1', 'fd12:3456::1'];
+
+    expect([
+      interfaces.length > 0,
+      own.filter((each) => !isOwnAddress(each)),
+      others.filter(isOwnAddress),
+    ]).to.deep.equal([true, [], []]);
+  });
 
   it('wants https on the usual ports unless a host is allowed by name', () => {
     const guard = createAddressGuard(['*.hospital.example', '10.1.0.0/16']);
