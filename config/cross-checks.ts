@@ -15,6 +15,7 @@ import { reportEntitlements } from './partners.ts';
 import { reportPlaces } from './place-checks.ts';
 import { stepOf } from './plugin-entries.ts';
 import { reportPulls } from './pull-checks.ts';
+import { reportOwnDoors } from './own-doors.ts';
 import { type Entry, entriesAt, isInside, isMapping, listOf, names, type Report, valueAt } from './raw-values.ts';
 import { reportReturns } from './returns.ts';
 import { reportNeverEffective } from './routes.ts';
@@ -37,6 +38,7 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
   reportUnknownPartners(raw, report);
   reportReturns(raw, shapes.processors, report);
   reportPulls(raw, report);
+  reportOwnDoors(raw, report);
   reportKafkaPartners(raw, report);
   reportEntitlements(raw, report);
   reportTimeLimits(raw, shapes, report);
