@@ -20,6 +20,7 @@ import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { DeliveryPriority } from './core/ledger/deliveries.ts';
 import type { Clock, EventBus, Logger, Metrics } from './core/ports.ts';
+import { openDecodedInstances } from './decoded-instances.ts';
 import { openHubStore, type WorkerOrder } from './hub-store.ts';
 import { ledgerPlace } from './ledger-place.ts';
 import { type OpenedBus, openBus } from './platform/bus/open.ts';
@@ -192,12 +193,14 @@ function conditionsOf(problems: ReturnType<OpenedBus['problems']>): readonly Sta
 
 async function startConnectors(ports: Ports, { current, env, dataDir, owner }: StageOrder): Promise<RunningStage> {
   const store = await openHubStore(current().store, env, dataDir);
+  const decoded = openDecodedInstances(ports.log.child({ stage: 'connectors' }));
   const open = (destination: Destination, hubName: string): OpenDestination =>
     openDestination(destination, {
       store: store.objects,
       hubName,
       log: ports.log.child({ stage: 'connectors', destination: destination.name }),
       secret: (reference) => readSecret(reference, env),
+      decoded,
       openTopics: async (brokers) => {
         // When it is needed: few hubs have such a destination.
         const { openTopicWriter } = await import('./platform/bus/kafka/topic-writer.ts');
@@ -253,6 +256,7 @@ async function startConnectors(ports: Ports, { current, env, dataDir, owner }: S
       await dispatcher.stop(graceMs);
       await Promise.all(leaving);
       await closeAll(destinations.map(({ opened }) => opened));
+      await decoded.close();
       await store.close();
     },
   };

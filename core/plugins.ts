@@ -7,7 +7,7 @@ import type { PastQuestion, PastScan, QcScan } from './ledger/qc-history.ts';
 import type { BreakerRule, DeliveryPriority } from './ledger/deliveries.ts';
 import type { Logger } from './ports.ts';
 import type { RetryPolicy } from './retry.ts';
-import type { ObjectStore, PackWriter, RunItem } from './store.ts';
+import type { InstanceItem, ObjectStore, PackWriter, RunItem } from './store.ts';
 import type { OpenTopics } from './topics.ts';
 
 /** Named entries of the configuration a step may refer to: `{ deidentify: kct }` names an entry of `policies`. */
@@ -164,7 +164,17 @@ export interface ConnectorContext {
   /** Value of a secret the options name by environment or file reference. @throws {HubError} `config.invalid` */
   secret(reference: SecretReference): string;
   readonly openTopics: OpenTopics;
+  readonly decoded: DecodedInstances;
 }
+
+/** Instances in explicit VR little endian, their pixels decoded: for peers that do not take what they are in. */
+export interface DecodedInstances {
+  /** By its transfer syntax; what is damaged shows when it is read. */
+  isPossible(item: InstanceItem): boolean;
+  /** The Part 10 file. @throws {HubError} `pixels.…`, `dataset.…` while it is read */
+  file(item: InstanceItem, store: ObjectStore, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
 export type SecretReference = { readonly env: string } | { readonly file: string };
 
 export interface Connector {

@@ -61,8 +61,12 @@ export const ROOMS: readonly Room[] = [
       'replica-keys.ts',
     ],
   },
+  { name: 'decoded-instances.ts', mayImport: WIRED },
   { name: 'bus-choice.ts', mayImport: [...WIRED, 'shapes.ts'] },
-  { name: 'backstage.ts', mayImport: [...WIRED, 'shapes.ts', 'hub-store.ts', 'ledger-place.ts', 'bus-choice.ts'] },
+  {
+    name: 'backstage.ts',
+    mayImport: [...WIRED, 'shapes.ts', 'hub-store.ts', 'ledger-place.ts', 'bus-choice.ts', 'decoded-instances.ts'],
+  },
   { name: 'worker.ts', mayImport: [...WIRED, 'hub-store.ts'] },
   { name: 'pixel-worker.ts', mayImport: ['pixels', 'platform'] },
   { name: 'digest-worker.ts', mayImport: ['gateway', 'platform'] },

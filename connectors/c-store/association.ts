@@ -9,7 +9,8 @@ import { echoRequest, parseResponse, storeRequest, type CommandResponse } from '
 export interface OutgoingDataSet {
   readonly sopClassUid: string;
   readonly sopInstanceUid: string;
-  readonly sizeBytes: number;
+  /** Undefined: known when the last chunk has come. */
+  readonly sizeBytes: number | undefined;
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
@@ -22,6 +23,8 @@ export interface Association extends Pick<Negotiated, 'contextIdOf' | 'resultOf'
    * @throws {HubError} after which the association is gone; or what reading the chunks throws, with the same effect
    */
   store(contextId: number, dataSet: OutgoingDataSet): Promise<CommandResponse>;
+  /** Nothing has ended it, as far as is known here. */
+  isUsable(): boolean;
   /** Ends it in good order, or at least within a few seconds. */
   release(): Promise<void>;
   abort(): void;
@@ -81,7 +84,10 @@ function useAssociation(connection: Connection, negotiated: Negotiated, timeouts
         connection.socket.cork();
         connection.socket.write(dataHeader(contextId, command.byteLength, { isCommand: true, isLast: true }));
         connection.socket.write(command);
-        await writeDataSet(connection, contextId, dataSet, fragmentBytes, timeouts.responseMs);
+        const { sizeBytes, chunks } = dataSet;
+        if (sizeBytes === undefined)
+          await writeUnmeasured(connection, contextId, chunks, fragmentBytes, timeouts.responseMs);
+        else await writeDataSet(connection, contextId, { sizeBytes, chunks }, fragmentBytes, timeouts.responseMs);
         return await readResponse(connection, messageId, 'storeResponse', timeouts.responseMs);
       } catch (error) {
         // What was half sent or may still be answered must not meet the next instance.
@@ -94,6 +100,7 @@ function useAssociation(connection: Connection, negotiated: Negotiated, timeouts
         throw failure;
       }
     },
+    isUsable: () => connection.failure === undefined && !connection.socket.destroyed,
     release: async () => {
       try {
         connection.socket.write(RELEASE_REQUEST);
@@ -114,7 +121,7 @@ function useAssociation(connection: Connection, negotiated: Negotiated, timeouts
 async function writeDataSet(
   { socket, drained }: Connection,
   contextId: number,
-  { sizeBytes, chunks }: OutgoingDataSet,
+  { sizeBytes, chunks }: Pick<OutgoingDataSet, 'chunks'> & { readonly sizeBytes: number },
   fragmentBytes: number,
   timeoutMs: number,
 ): Promise<void> {
@@ -146,6 +153,38 @@ async function writeDataSet(
   if (paddedBytes > sizeBytes && left === 1) put(Uint8Array.of(0));
   if (left > 0) throw new HubError('store.missing', { detail: 'shorter than the ledger says' });
   socket.uncork();
+}
+
+/** Of unknown length: each fragment waits until it is known whether another follows. */
+async function writeUnmeasured(
+  { socket, drained }: Connection,
+  contextId: number,
+  chunks: OutgoingDataSet['chunks'],
+  fragmentBytes: number,
+  timeoutMs: number,
+): Promise<void> {
+  let fragment = Buffer.allocUnsafe(fragmentBytes);
+  let filled = 0;
+  const send = (isLast: boolean): void => {
+    // PS3.5 Section 7.1: of even length, as all fragments before the last are.
+    if (filled % 2 === 1) fragment[filled++] = 0;
+    socket.write(dataHeader(contextId, filled, { isCommand: false, isLast }));
+    socket.write(fragment.subarray(0, filled));
+    fragment = Buffer.allocUnsafe(fragmentBytes);
+    filled = 0;
+  };
+  socket.uncork();
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.byteLength;) {
+      if (filled === fragmentBytes) send(false);
+      const part = chunk.subarray(at, at + fragmentBytes - filled);
+      fragment.set(part, filled);
+      filled += part.byteLength;
+      at += part.byteLength;
+    }
+    await drained(timeoutMs);
+  }
+  send(true);
 }
 
 async function readResponse(

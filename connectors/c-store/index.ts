@@ -5,10 +5,12 @@ import { HubError } from '../../core/errors.ts';
 import { parseAeTitle } from '../../core/identifiers.ts';
 import type { Connector, ConnectorContext, ConnectorPlugin } from '../../core/plugins.ts';
 import { duration } from '../../core/quantities.ts';
+import type { InstanceItem } from '../../core/store.ts';
 import { attemptNotes } from '../attempt-notes.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
 import { keptOther, type Rejection, rejectionOf } from '../rejections.ts';
 import type { Peer } from '../../peers/dimse/connection.ts';
+import type { KeptAssociations } from './associations.ts';
 
 const TIMEOUTS = { connect: '10s', association: '30s', response: '120s' };
 
@@ -33,6 +35,13 @@ const options = z.strictObject({
       serverName: z.string().min(1).optional().describe("Name in the peer's certificate, where it is not the host."),
     })
     .optional(),
+  transcode: z
+    .enum(['none', 'explicit-little-endian'])
+    .default('none')
+    .describe('What an instance may be made when the peer does not take its transfer syntax; none: it is refused.'),
+  keepAssociation: duration('0ms', '10m')
+    .prefault('5s')
+    .describe('An association that is not used is kept so long for the next delivery; 0s: each has its own.'),
   timeouts: z
     .strictObject({
       connect: duration('100ms', '5m').prefault(TIMEOUTS.connect),
@@ -59,42 +68,54 @@ export const cStore: ConnectorPlugin<CStoreOptions> = {
 
 function open(given: CStoreOptions, context: ConnectorContext): Connector {
   const peer = peerOf(given, context);
+  let kept: Promise<KeptAssociations> | undefined;
   return {
     deliver: async (order, onDelivered) => {
       // When it is needed: the library behind it takes 15 MB of every thread that only reads a configuration.
       const { sendInstances } = await import('./send.ts');
+      const associations = await (kept ??= keptAssociations(given, peer));
       const rejections: Rejection[] = [];
       const aborted: string[] = [];
       const instances = order.items
         .filter((item) => item.kind === 'instance')
         .filter(({ sopInstanceUid }) => !order.delivered.has(sopInstanceUid))
-        .map((item) => ({ ...item, open: () => context.store.open(item.blob) }));
+        .map((item) => ({
+          ...item,
+          open: () => context.store.open(item.blob),
+          ...decodedOf(given, context, item, order.signal),
+        }));
       attemptNotes()?.asked(`C-STORE to ${peer.calledAeTitle}, ${String(instances.length)} instances`);
-      await sendInstances(peer, instances, order.signal, ({ instance, outcome, status, detail }) => {
-        const { sopInstanceUid } = instance;
-        attemptNotes()?.answered(`status 0x${status.toString(16).toUpperCase().padStart(4, '0')}`);
-        switch (outcome) {
-          case 'stored':
-            onDelivered(sopInstanceUid);
-            return;
-          case 'duplicate':
-            // The peer has it, perhaps from an attempt whose answer got lost; or it has what this one was before.
-            if (order.revised.has(sopInstanceUid)) rejections.push(keptOther(sopInstanceUid));
-            else onDelivered(sopInstanceUid);
-            return;
-          case 'refused':
-            rejections.push({ sopInstanceUid, status, ...(detail === undefined ? {} : { detail }) });
-            return;
-          case 'aborted':
-            aborted.push(sopInstanceUid);
-            return;
-          case 'busy':
-            // A peer without room has none for the next one either.
-            throw rejectionOf([{ sopInstanceUid, status }]);
-          default:
-            outcome satisfies never;
-        }
-      });
+      await sendInstances(
+        peer,
+        instances,
+        order.signal,
+        ({ instance, outcome, status, detail }) => {
+          const { sopInstanceUid } = instance;
+          attemptNotes()?.answered(`status 0x${status.toString(16).toUpperCase().padStart(4, '0')}`);
+          switch (outcome) {
+            case 'stored':
+              onDelivered(sopInstanceUid);
+              return;
+            case 'duplicate':
+              // The peer has it, perhaps from an attempt whose answer got lost; or it has what this one was before.
+              if (order.revised.has(sopInstanceUid)) rejections.push(keptOther(sopInstanceUid));
+              else onDelivered(sopInstanceUid);
+              return;
+            case 'refused':
+              rejections.push({ sopInstanceUid, status, ...(detail === undefined ? {} : { detail }) });
+              return;
+            case 'aborted':
+              aborted.push(sopInstanceUid);
+              return;
+            case 'busy':
+              // A peer without room has none for the next one either.
+              throw rejectionOf([{ sopInstanceUid, status }]);
+            default:
+              outcome satisfies never;
+          }
+        },
+        associations,
+      );
       // Perhaps the peer was ill just then: these are tried again, whatever became of the others.
       if (aborted.length > 0) {
         throw new HubError('partner.unreachable', {
@@ -104,13 +125,48 @@ function open(given: CStoreOptions, context: ConnectorContext): Connector {
       }
       if (rejections.length > 0) throw rejectionOf(rejections);
     },
-    ...(given.verify === 'none' ? {} : { reconcile: reconcileAs(given.verify, peer) }),
-    close: () => Promise.resolve(),
+    ...(given.verify === 'none'
+      ? {}
+      : { reconcile: reconcileAs(given.verify, peer, async () => (await kept)?.releaseIdle()) }),
+    close: async () => {
+      await (await kept)?.close();
+    },
   };
 }
 
-function reconcileAs(how: 'after' | 'commitment', peer: Peer): NonNullable<Connector['reconcile']> {
+/** As many as deliveries at once. */
+async function keptAssociations(
+  { keepAssociation: idleMs, concurrency: most }: CStoreOptions,
+  peer: Peer,
+): Promise<KeptAssociations> {
+  const associations = await import('./associations.ts');
+  return new associations.KeptAssociations(peer, { idleMs, most });
+}
+
+function decodedOf(
+  { transcode }: CStoreOptions,
+  { decoded, store }: ConnectorContext,
+  item: InstanceItem,
+  signal: AbortSignal,
+): { readonly decoded?: () => AsyncIterable<Uint8Array> } {
+  switch (transcode) {
+    case 'none':
+      return {};
+    case 'explicit-little-endian':
+      return decoded.isPossible(item) ? { decoded: () => decoded.file(item, store, signal) } : {};
+    default:
+      return transcode satisfies never;
+  }
+}
+
+/** @param before - a peer that takes one association at a time is let go of first */
+function reconcileAs(
+  how: 'after' | 'commitment',
+  peer: Peer,
+  before: () => Promise<void>,
+): NonNullable<Connector['reconcile']> {
   return async (order) => {
+    await before();
     const { reconcileWithPeer } = await import('./reconcile.ts');
     return await reconcileWithPeer(order, peer, how);
   };

@@ -1,9 +1,14 @@
 /** Sends instances over as few associations as can be, each in its own transfer syntax where the peer takes it. */
 import { readHeader } from '../../core/dicom/part10.ts';
-import { IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../core/dicom/transfer-syntaxes.ts';
+import {
+  EXPLICIT_VR_LITTLE_ENDIAN,
+  IMPLICIT_VR_LITTLE_ENDIAN,
+  transferSyntax,
+} from '../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../core/errors.ts';
 import type { ByteSource } from '../../core/store.ts';
-import { type Association, openAssociation } from './association.ts';
+import type { Association } from './association.ts';
+import { type Associations, type Lent, unkept } from './associations.ts';
 import type { Peer } from '../../peers/dimse/connection.ts';
 import { asImplicit, canBecomeImplicit } from './implicit.ts';
 import { MAX_CONTEXTS, type ProposedContext } from '../../peers/dimse/negotiation.ts';
@@ -14,6 +19,8 @@ export interface OutgoingInstance {
   readonly sopInstanceUid: string;
   readonly transferSyntaxUid: string;
   readonly open: () => Promise<ByteSource>;
+  /** The Part 10 file in explicit VR little endian, where it may go so when the peer does not take its own transfer syntax. */
+  readonly decoded?: () => AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -35,6 +42,8 @@ export interface SendResult<Instance extends OutgoingInstance> {
 const SOP_CLASS_NOT_SUPPORTED = 0x0122;
 /** PS3.7 Annex C: Processing failure */
 const PROCESSING_FAILURE = 0x0110;
+/** 128 bytes, `DICM`, and (0002,0000) with a value of four bytes in explicit VR. */
+const GROUP_LENGTH_END = 144;
 /** A peer that aborts again and again has a trouble of its own, not with the instances. */
 const MAX_ABORTS_IN_A_ROW = 2;
 
@@ -48,21 +57,37 @@ export async function sendInstances<Instance extends OutgoingInstance>(
   instances: readonly Instance[],
   signal: AbortSignal,
   onResult: (result: SendResult<Instance>) => void,
+  associations: Associations = unkept(peer),
 ): Promise<void> {
   let abortsInARow = 0;
+  let isFresh = false;
   for (const { contexts, members } of shareAssociations(instances)) {
     let waiting: readonly Instance[] = members;
     while (waiting.length > 0) {
       let done = 0;
+      let isLentKept = false;
       try {
-        await sendOverOne(peer, contexts, waiting, signal, (result) => {
+        const lent = await associations.lend(contexts, signal, isFresh);
+        isLentKept = lent.isKept;
+        await sendOverOne(lent, waiting, (result) => {
           done += 1;
           abortsInARow = 0;
           onResult(result);
         });
         waiting = [];
       } catch (error) {
+        // One that was kept may have ended before it was used: that says nothing of the peer or the instance.
+        if (isLentKept && done === 0 && isGone(error) && !signal.aborted) {
+          isFresh = true;
+          continue;
+        }
         const instance = waiting[done];
+        if (instance !== undefined && isDamaged(error)) {
+          // It broke off in the middle of this one; the others are not to wait for ever for it.
+          onResult({ instance, outcome: 'refused', status: PROCESSING_FAILURE, detail: error.row.title });
+          waiting = waiting.slice(done + 1);
+          continue;
+        }
         abortsInARow += 1;
         if (instance === undefined || !isAbortByPeer(error) || abortsInARow > MAX_ABORTS_IN_A_ROW) throw error;
         onResult({
@@ -78,21 +103,27 @@ export async function sendInstances<Instance extends OutgoingInstance>(
 }
 
 async function sendOverOne<Instance extends OutgoingInstance>(
-  peer: Peer,
-  contexts: readonly ProposedContext[],
+  lent: Lent,
   instances: readonly Instance[],
-  signal: AbortSignal,
   onResult: (result: SendResult<Instance>) => void,
 ): Promise<void> {
-  const association = await openAssociation(peer, contexts, signal);
   let isWhole = false;
   try {
-    for (const instance of instances) onResult(await sendOne(association, instance));
+    for (const instance of instances) onResult(await sendOne(lent.association, instance));
     isWhole = true;
   } finally {
-    if (isWhole) await association.release();
-    else association.abort();
+    await lent.giveBack(isWhole);
   }
+}
+
+/** The connection is no more, or never answered. */
+function isGone(error: unknown): boolean {
+  return error instanceof HubError && error.code === 'partner.unreachable';
+}
+
+/** Of our own file: it cannot be read or decoded, today or tomorrow. */
+function isDamaged(error: unknown): error is HubError {
+  return error instanceof HubError && /^(pixels|dataset)\./.test(error.code) && error.row.retry === 'permanent';
 }
 
 /** An abort of the peer while it had one of our instances, not of the association request. */
@@ -117,6 +148,17 @@ async function sendOne<Instance extends OutgoingInstance>(
   const implicit = canBecomeImplicit(transferSyntaxUid)
     ? association.contextIdOf({ sopClassUid, transferSyntaxUid: IMPLICIT_VR_LITTLE_ENDIAN })
     : undefined;
+  const { decoded } = instance;
+  const plain =
+    own === undefined && implicit === undefined && decoded !== undefined
+      ? association.contextIdOf({ sopClassUid, transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN })
+      : undefined;
+  if (plain !== undefined && decoded !== undefined) {
+    const { sopInstanceUid } = instance;
+    const dataSet = { sopClassUid, sopInstanceUid, sizeBytes: undefined, chunks: withoutFileMeta(decoded()) };
+    const { status } = await association.store(plain, dataSet);
+    return { instance, outcome: outcomeOf(status), status };
+  }
   const contextId = own ?? implicit;
   if (contextId === undefined) {
     const name = transferSyntax(transferSyntaxUid)?.name ?? transferSyntaxUid;
@@ -124,7 +166,7 @@ async function sendOne<Instance extends OutgoingInstance>(
       instance,
       outcome: 'refused',
       status: SOP_CLASS_NOT_SUPPORTED,
-      detail: `SOP class not accepted in ${name}`,
+      detail: `SOP class ${sopClassUid} not accepted in ${name}`,
     };
   }
   const source = await instance.open();
@@ -139,6 +181,23 @@ async function sendOne<Instance extends OutgoingInstance>(
     return { instance, outcome: outcomeOf(status), status };
   } finally {
     await source.close();
+  }
+}
+
+/** PS3.10 Section 7.1: preamble, prefix, then a group whose length is its first element. */
+async function* withoutFileMeta(file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  for await (const chunk of file) {
+    if (head === undefined) {
+      yield chunk;
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    const end =
+      head.byteLength < GROUP_LENGTH_END ? Infinity : GROUP_LENGTH_END + head.readUInt32LE(GROUP_LENGTH_END - 4);
+    if (head.byteLength < end) continue;
+    yield head.subarray(end);
+    head = undefined;
   }
 }
 
@@ -161,8 +220,10 @@ function* shareAssociations<Instance extends OutgoingInstance>(
   if (members.length > 0) yield { contexts: [...contexts.values()], members };
 }
 
-function contextsOf({ sopClassUid, transferSyntaxUid }: OutgoingInstance): readonly ProposedContext[] {
+function contextsOf({ sopClassUid, transferSyntaxUid, decoded }: OutgoingInstance): readonly ProposedContext[] {
   const own = { sopClassUid, transferSyntaxUid };
+  if (decoded !== undefined && transferSyntaxUid !== EXPLICIT_VR_LITTLE_ENDIAN)
+    return [own, { sopClassUid, transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN }];
   return canBecomeImplicit(transferSyntaxUid)
     ? [own, { sopClassUid, transferSyntaxUid: IMPLICIT_VR_LITTLE_ENDIAN }]
     : [own];

@@ -60,7 +60,7 @@ describe('hub send', () => {
     expect(codes).to.deep.equal([1, 1]);
     expect(terminal.lines).to.deep.equal([
       '     1  0x0000 stored',
-      '     1  0x0122 SOP class not accepted in RLE Lossless',
+      '     1  0x0122 SOP class 1.2.840.10008.5.1.4.1.1.4 not accepted in RLE Lossless',
       '1 of 2 instances stored',
     ]);
     expect(JSON.parse(machine.lines.join('\n'))).to.deep.equal({
@@ -69,7 +69,7 @@ describe('hub send', () => {
       notSent: 0,
       damagedFiles: 0,
       skippedFiles: 0,
-      answers: { '0x0000 stored': 1, '0x0122 SOP class not accepted in RLE Lossless': 1 },
+      answers: { '0x0000 stored': 1, '0x0122 SOP class 1.2.840.10008.5.1.4.1.1.4 not accepted in RLE Lossless': 1 },
     });
   });
 

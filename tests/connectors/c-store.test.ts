@@ -183,7 +183,7 @@ describe('the C-STORE connector', () => {
     expect(delivered).to.deep.equal([good.sopInstanceUid]);
     expect(error.code).to.equal('partner.rejected-instances');
     expect(error.fields['rejected']).to.deep.equal([
-      '2.25.7000.1.1.2 0x0122 SOP class not accepted in JPEG 2000 Image Compression (Lossless Only)',
+      '2.25.7000.1.1.2 0x0122 SOP class 1.2.840.10008.5.1.4.1.1.4 not accepted in JPEG 2000 Image Compression (Lossless Only)',
     ]);
   });
 

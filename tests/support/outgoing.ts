@@ -12,6 +12,7 @@ import {
   parseBlobRef,
   type RunItem,
 } from '../../core/store.ts';
+import { openDecodedInstances } from '../../decoded-instances.ts';
 import { silentLog } from './silent-log.ts';
 
 const MR_IMAGE_STORAGE = '1.2.840.10008.5.1.4.1.1.4';
@@ -133,6 +134,7 @@ export function contextOf(store: ObjectStore, secrets: Readonly<Record<string, s
       if (value === undefined) throw new TypeError('no such secret in this test');
       return value;
     },
+    decoded: openDecodedInstances(silentLog),
     openTopics: async (brokers) => {
       const { openTopicWriter } = await import('../../platform/bus/kafka/topic-writer.ts');
       return openTopicWriter(brokers, silentLog);
