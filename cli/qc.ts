@@ -1,16 +1,20 @@
 /**
- * `hub qc PATH [--json FILE] [--images DIR]`: the qc processor's measures on a folder, a file or a NIfTI volume.
+ * `hub qc PATH [--json FILE] [--images DIR] [--report FILE]`: the qc processor's measures on a folder, a file or a NIfTI volume.
  * `hub qc history`, `accept`, `reject`: what a hub has measured, and what later scans are held against.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HubError } from '../core/errors.ts';
-import { mosaicPng } from '../processors/pictures/mosaic.ts';
+import type { InstanceItem } from '../core/store.ts';
+import { chartsOf } from '../processors/pictures/scan-charts.ts';
+import { picturesOf } from '../processors/pictures/scan-pictures.ts';
 import { batchOutliers } from '../processors/qc/aidaqc.ts';
 import { maskOf } from '../processors/qc/brain-masks.ts';
 import { examine, type Examination, type Examined, type ScanReport } from '../processors/qc/examine.ts';
 import { titleOf } from '../processors/qc/measures.ts';
-import { parseQcOptions } from '../processors/qc/options.ts';
+import { parseQcOptions, type QcOptions } from '../processors/qc/options.ts';
+import { factsOf, type ScanFacts, studyFindings } from '../processors/qc/report.ts';
+import { StudyReport } from '../processors/report/study-report.ts';
 import { assembleVolumes, imagesBySeries } from '../processors/volumes/assemble.ts';
 import { readNifti } from '../processors/volumes/nifti.ts';
 import { onlyPath, readArguments } from './arguments.ts';
@@ -25,7 +29,8 @@ import { json, type Terminal, terminal } from './terminal.ts';
 
 const OPTIONS = {
   json: { type: 'string', value: 'FILE', about: 'write the report there, not to standard output' },
-  images: { type: 'string', value: 'DIR', about: 'write a mosaic picture of each series' },
+  images: { type: 'string', value: 'DIR', about: 'write pictures and charts of each series' },
+  report: { type: 'string', value: 'FILE', about: 'write a page for people (HTML, everything in one file)' },
   options: { type: 'string', value: 'FILE', about: 'JSON: what stands under `qc:` in a route, such as limits' },
   mode: { type: 'string', value: 'hub|aidaqc', about: 'aidaqc: features and batch votes as that tool computes them' },
   mask: { type: 'string', value: 'FILE', about: 'NIfTI mask of the brain, on the grid of the scan' },
@@ -52,17 +57,20 @@ export async function qc(argv: readonly string[], to: Terminal = terminal): Prom
   for (const line of leftOutLines(files)) to.err(line);
   const niftiFiles = files.niftiFiles.filter((file) => !isDerived(file) || files.niftiFiles.length === 1);
 
+  const allSeries = imagesBySeries(files.instances);
   const series: NamedReport[] = [];
+  const facts: ScanFacts[] = [];
+  const page = new StudyReport({ options, series: allSeries.length + niftiFiles.length });
   const add = async (name: string, examination: Omit<Examination, 'options'>) => {
     const examined = await examine({ ...examination, options });
     series.push(...examined.map((one) => named(name, one)));
-    const volume = examination.volumes[0];
-    if (values.images !== undefined && volume !== undefined)
-      await savePicture(values.images, name, series.length, mosaicPng(volume));
+    facts.push(...examination.volumes.map(factsOf));
+    if (values.images !== undefined) await savePictures(values.images, name, series.length, examined[0]);
+    // It stays on the machine it was asked for on, as the names in the report do.
+    if (values.report !== undefined) page.add(examined, { name });
     to.err(`${name}: ${examined.map(({ report }) => `${report.kind}, ${report.verdict}`).join('; ')}`);
     for (const finding of new Set(examined.flatMap(({ report }) => report.findings))) to.err(`  ${finding}`);
   };
-  const allSeries = imagesBySeries(files.instances);
   const bar = progressBar('measuring', allSeries.length + niftiFiles.length);
   try {
     await interruptible(async (signal) => {
@@ -86,6 +94,7 @@ export async function qc(argv: readonly string[], to: Terminal = terminal): Prom
   const voted = options.mode === 'aidaqc' ? withVotes(series, to) : series;
   if (values.json === undefined) to.out(json({ series: voted }));
   else await writeFile(values.json, `${json({ series: voted })}\n`);
+  if (values.report !== undefined) await writeFile(values.report, page.page(pageOf(files.instances, facts, options)));
   if (series.length > 0) return EXIT.done;
   to.err(`nothing below ${path} could be measured: no MR or CT images and no NIfTI volume`);
   return EXIT.failed;
@@ -146,8 +155,28 @@ function withVotes(series: readonly NamedReport[], to: Terminal): readonly Named
   });
 }
 
-async function savePicture(folder: string, name: string, number: number, png: Uint8Array): Promise<void> {
+/** What the page says of files as a whole: a study's UID where they are of one study. */
+function pageOf(instances: readonly InstanceItem[], facts: readonly ScanFacts[], options: QcOptions) {
+  const [study, another] = new Set(instances.map(({ studyInstanceUid }) => studyInstanceUid));
+  return {
+    studyFindings: studyFindings(facts, options),
+    models: [],
+    ...(study === undefined || another !== undefined ? {} : { studyInstanceUid: study }),
+  };
+}
+
+async function savePictures(
+  folder: string,
+  name: string,
+  number: number,
+  examined: Examined | undefined,
+): Promise<void> {
+  if (examined?.volume === undefined) return;
+  const { volume, measured } = examined;
   await mkdir(folder, { recursive: true });
   const safe = name.replaceAll(/[^A-Za-z0-9_-]+/g, '_').slice(0, 60);
-  await writeFile(join(folder, `${String(number).padStart(3, '0')}-${safe}.png`), png);
+  const start = join(folder, `${String(number).padStart(3, '0')}-${safe}`);
+  for (const picture of picturesOf(volume, measured)) await writeFile(`${start}-${picture.name}.png`, picture.png);
+  for (const chart of measured === undefined ? [] : chartsOf(volume, measured))
+    await writeFile(`${start}-${chart.name}.svg`, String(chart.svg));
 }

@@ -1,5 +1,4 @@
 /** A contact sheet of a volume's slices: what a technician looks at first. */
-import { encode } from 'fast-png';
 import type { Volume } from '../volumes/volume.ts';
 import { type View, viewOf } from './view.ts';
 
@@ -57,13 +56,6 @@ export function mosaic(volume: Volume, options: LayoutOptions = {}): Picture {
   const first = volume.data.subarray(0, nx * ny * nz);
   const grey = levels(sampled(layout, volume, first), windowOf(first), 255);
   return { ...layout, grey };
-}
-
-/** As a grey PNG. */
-export function mosaicPng(volume: Volume): Uint8Array {
-  const { width, height, grey } = mosaic(volume);
-  // Noise hardly compresses: three times the work would make it a thirtieth smaller.
-  return encode({ width, height, data: grey, channels: 1, depth: 8 }, { zlib: { level: 1 } });
 }
 
 /** Values between `low` and `high` as 0 … `top`; what is no number is 0. */

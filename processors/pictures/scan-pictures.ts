@@ -2,7 +2,7 @@
 import type { Measured } from '../qc/measure.ts';
 import { quantile } from '../qc/statistics.ts';
 import type { Volume, VolumeKind } from '../volumes/volume.ts';
-import { layoutOf, type Layout, levels, sampled, windowOf } from './mosaic.ts';
+import { layoutOf, type Layout, levels, sampled, type Window, windowOf } from './mosaic.ts';
 import { codeOf, GREYS, heatOf, pngOf, type Raster } from './raster.ts';
 import { markSides, numberSlices, outline, withScale } from './sheet.ts';
 
@@ -22,11 +22,14 @@ export interface PictureSize {
   readonly maxPixels: number;
 }
 
-export const ARTEFACT_SIZE: PictureSize = { maxPixels: 1_500_000 };
+export const ARTEFACT_SIZE: PictureSize = { maxPixels: 1_000_000 };
 const LIVING: ReadonlySet<VolumeKind> = new Set(['anatomical', 'diffusion', 'functional']);
 /** Slices of the smaller pictures. */
 const FEW_SLICES = 24;
+const MOST_SLICES = 64;
 const TILE_PIXELS = 150;
+/** Rather fewer slices than tiles in which nothing is seen. */
+const LEAST_TILE = 80;
 const SMALL_TILE_PIXELS = 90;
 /** Fewer repetitions make no course. */
 const MIN_COURSE = 5;
@@ -56,6 +59,7 @@ export function rastersOf(
   { maxPixels }: PictureSize,
 ): readonly ScanPicture[] {
   const maps = measured?.maps;
+  const window = windowOf(firstOf(volume));
   const small = layoutOf(volume, {
     tilePixels: SMALL_TILE_PIXELS,
     maxPixels: maxPixels / 2.5,
@@ -63,18 +67,18 @@ export function rastersOf(
     aspect: 1.4,
   });
   return [
-    mosaicPicture(volume, measured, maxPixels),
-    maps === undefined ? undefined : background(volume, maps.air, small),
+    mosaicPicture(volume, measured, window, maxPixels),
+    maps === undefined ? undefined : background(volume, maps.air, window, small),
     maps?.tsnr === undefined ? undefined : heatMap('tsnr', maps.tsnr, small),
     maps?.relaxationMs === undefined ? undefined : heatMap('relaxation', maps.relaxationMs, small),
     slicesOverTime(measured),
   ].filter((picture) => picture !== undefined);
 }
 
-function mosaicPicture(volume: Volume, measured: Measured | undefined, maxPixels: number): ScanPicture {
-  const layout = layoutOf(volume, { tilePixels: TILE_PIXELS, maxPixels, aspect: 1.6 });
+function mosaicPicture(volume: Volume, measured: Measured | undefined, window: Window, maxPixels: number): ScanPicture {
+  const maxSlices = Math.max(FEW_SLICES / 2, Math.min(MOST_SLICES, Math.round(maxPixels / LEAST_TILE ** 2)));
+  const layout = layoutOf(volume, { tilePixels: TILE_PIXELS, maxPixels, maxSlices, aspect: 1.6 });
   const first = firstOf(volume);
-  const window = windowOf(first);
   const { width, height, view } = layout;
   const raster = { width, height, pixels: levels(sampled(layout, volume, first), window, GREYS - 1) };
   const maps = measured?.maps;
@@ -94,7 +98,7 @@ function mosaicPicture(volume: Volume, measured: Measured | undefined, maxPixels
 }
 
 /** As MRIQC shows it: the air made bright, the object left flat, so that ghosts, spikes and stripes are seen. */
-function background(volume: Volume, air: Uint8Array, layout: Layout): ScanPicture | undefined {
+function background(volume: Volume, air: Uint8Array, window: Window, layout: Layout): ScanPicture | undefined {
   const first = firstOf(volume);
   const values: number[] = [];
   const step = Math.max(1, Math.floor(air.length / 400_000));
@@ -112,7 +116,7 @@ function background(volume: Volume, air: Uint8Array, layout: Layout): ScanPictur
   const raster = { width, height, pixels };
   numberSlices(layout, raster, new Set());
   markSides(layout, raster);
-  const share = (100 * top) / (windowOf(first).high || 1);
+  const share = (100 * top) / (window.high || 1);
   return {
     name: 'background',
     raster,

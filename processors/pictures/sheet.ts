@@ -5,7 +5,7 @@ import { codeOf, type Colour, heatOf, HEATS, type Raster, write } from './raster
 
 const MARGIN = 3;
 /** Tiles from which on letters are twice as large. */
-const LARGE_TILE = 200;
+const LARGE_TILE = 100;
 /** Tiles below which a number would hide the picture. */
 const SMALL_TILE = 40;
 

@@ -8,7 +8,10 @@ import { HUB } from '../objects/hub.ts';
 import { saidOfVolumes } from '../objects/other-steps.ts';
 import { QualityResults } from '../objects/quality-results.ts';
 import type { ResultObject } from '../objects/result-object.ts';
-import { mosaicPng } from '../pictures/mosaic.ts';
+import { chartsOf } from '../pictures/scan-charts.ts';
+import { picturesOf } from '../pictures/scan-pictures.ts';
+import { modelsUsed } from '../report/models-used.ts';
+import { StudyReport } from '../report/study-report.ts';
 import { assembleVolumes, imagesBySeries } from '../volumes/assemble.ts';
 import { brainMasks } from './brain-masks.ts';
 import { examine, type Examined, type History, type ScanReport } from './examine.ts';
@@ -45,6 +48,7 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
     volumes: options.outputs.includes('pdf') ? await saidOfVolumes(items, store) : undefined,
   });
   const allSeries = imagesBySeries(instances);
+  const page = new StudyReport({ options, series: allSeries.length });
   for (const [index, images] of allSeries.entries()) {
     const seriesInstanceUid = images[0]?.seriesInstanceUid ?? '';
     // One series at a time: a study of many must not stand in memory as a whole.
@@ -63,20 +67,22 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
     scans.push(...examined.flatMap(({ scan }) => scan ?? []));
     facts.push(...volumes.map(factsOf));
     for (const { volume, report: said } of examined) {
-      const page = volume === undefined ? undefined : results.add(volume, said);
-      if (page !== undefined) made.push(await instanceOf(context, page, releaseOf(images)));
+      const sheet = volume === undefined ? undefined : results.add(volume, said);
+      if (sheet !== undefined) made.push(await instanceOf(context, sheet, releaseOf(images)));
     }
-    const largest = volumes[0];
-    if (largest !== undefined)
+    const release = releaseOf(images);
+    for (const { name, mediaType, bytes } of drawingsOf(examined[0]))
       artefacts.push({
-        ...(await pack.append(mosaicPng(largest))),
+        ...(await pack.append(bytes)),
         kind: 'artefact',
-        name: `qc/${seriesInstanceUid}/mosaic.png`,
-        mediaType: 'image/png',
+        name: `qc/${seriesInstanceUid}/${name}`,
+        mediaType,
         seriesInstanceUid,
         derivedBy: NAME,
-        ...releaseOf(images),
+        ...release,
       });
+    // A name that left the hub was cleaned by a policy; one that did not may hold anything somebody typed.
+    page.add(examined, release.releasedFor === undefined ? 'none' : 'protocol');
     context.progress((index + 1) / allSeries.length);
   }
 
@@ -97,6 +103,19 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
   const report = { schema: 'hub.qc/1', verdict, findings, series: reports };
   const stored = await pack.append(Buffer.from(JSON.stringify(report, undefined, 2)));
   const release = releaseOf(instances);
+  const html = page.page({
+    studyInstanceUid: instances[0]?.studyInstanceUid ?? context.studyInstanceUid,
+    studyFindings: found,
+    models: await modelsUsed(items, store),
+  });
+  artefacts.push({
+    ...(await pack.append(Buffer.from(html))),
+    kind: 'artefact',
+    name: 'qc/report.html',
+    mediaType: 'text/html',
+    derivedBy: NAME,
+    ...release,
+  });
   const { report: structured, document, pdf } = await results.finish(verdict, findings);
   for (const object of [structured, document])
     if (object !== undefined) made.push(await instanceOf(context, object, release));
@@ -157,6 +176,16 @@ async function instanceOf(
     derivedBy: NAME,
     ...release,
   };
+}
+
+/** Of the first volume of a series: an echo or a component looks like the next. */
+function* drawingsOf(examined: Examined | undefined) {
+  if (examined?.volume === undefined) return;
+  const { volume, measured } = examined;
+  for (const { name, png } of picturesOf(volume, measured))
+    yield { name: `${name}.png`, mediaType: 'image/png', bytes: png };
+  for (const { name, svg } of measured === undefined ? [] : chartsOf(volume, measured))
+    yield { name: `${name}.svg`, mediaType: 'image/svg+xml', bytes: Buffer.from(String(svg)) };
 }
 
 /** Curves go along: they are what a page draws without asking for the pixels again. */

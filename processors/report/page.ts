@@ -4,11 +4,12 @@ import { count } from '../../core/count.ts';
 import { SOFTWARE } from '../../core/software.ts';
 import { markup, type Markup } from '../pictures/markup.ts';
 import { MEASURES } from '../qc/measures.ts';
-import { type Verdict, worst } from '../qc/verdict.ts';
+import { worst } from '../qc/verdict.ts';
+import { keyNumbersOf } from './key-numbers.ts';
 import type { ReportedScan } from './reported-scan.ts';
 import { numberOf, scanSection } from './scan-section.ts';
 import { CONTENT_SECURITY_POLICY, STYLE } from './style.ts';
-import { VERDICTS } from './verdict-words.ts';
+import { RANK, VERDICTS } from './verdict-words.ts';
 
 export interface QualityPage {
   /** As the study is known to whoever may see the report; absent where files were measured that belong to none. */
@@ -49,8 +50,6 @@ export function qualityPage(page: QualityPage): string {
     page.scans.map((scan, place) => (bare.has(place) ? { ...scan, pictures: [], charts: [], history: [] } : scan)),
   );
 }
-
-const RANK: Readonly<Record<Verdict, number>> = { pass: 0, 'not-enough-history': 1, warn: 2, fail: 3 };
 
 function picturesBytes({ pictures, charts, history }: ReportedScan): number {
   const drawn = [...charts, ...history].reduce((sum, { svg }) => sum + String(svg).length, 0);
@@ -128,20 +127,6 @@ function sentences(scans: readonly ReportedScan[], studyFindings: QualityPage['s
   return markup`<ul>${shown}${more}</ul>`;
 }
 
-/** What tells most about a kind of scan, in a line. */
-const KEY_NUMBERS: Readonly<Record<string, readonly string[]>> = {
-  anatomical: ['snr_normal_db', 'efc'],
-  functional: ['tsnr', 'fd_mean_mm'],
-  diffusion: ['snr_b0', 'ndc'],
-  mapping: ['fit_r2', 'map_median_ms'],
-  phantom: ['piu_percent', 'psg_percent'],
-  unknown: ['snr_normal_db', 'efc'],
-};
-const SHORT: Readonly<Record<string, string>> = {
-  snr_normal_db: 'SNR', efc: 'EFC', tsnr: 'tSNR', fd_mean_mm: 'FD', snr_b0: 'SNR b0', ndc: 'NDC', fit_r2: 'R²',
-  map_median_ms: 'median', piu_percent: 'PIU', psg_percent: 'PSG',
-}; // prettier-ignore
-
 function row({ title, report }: ReportedScan, index: number): Markup {
   const { verdict, judgements, kind, measures } = report;
   const [first] = judgements.toSorted((a, b) => RANK[b.severity] - RANK[a.severity]);
@@ -151,12 +136,12 @@ function row({ title, report }: ReportedScan, index: number): Markup {
       ? 'Too few accepted scans before it, and no limit of the site.'
       : 'Nothing found.');
   const more = judgements.length > 1 ? ` (and ${judgements.length - 1} more)` : '';
-  const key = (KEY_NUMBERS[kind] ?? []).flatMap((name) => {
-    const value = measures[name];
-    return typeof value === 'number'
-      ? [`${SHORT[name] ?? name} ${numberOf(value)} ${MEASURES.get(name)?.unit ?? ''}`.trim()]
-      : [];
-  });
+  const key = keyNumbersOf(kind)
+    .slice(0, 2)
+    .flatMap(({ name, short }) => {
+      const value = measures[name];
+      return typeof value === 'number' ? [`${short} ${numberOf(value)} ${MEASURES.get(name)?.unit ?? ''}`.trim()] : [];
+    });
   return markup`<tr><td><a href="#scan-${index + 1}">${index + 1}</a> ${title}</td><td class="badge ${verdict}">${VERDICTS[verdict].word}</td><td>${why}${more}</td><td class="number">${key.map((one) => markup`${one}<br>`)}</td></tr>`;
 }
 

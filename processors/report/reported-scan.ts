@@ -6,8 +6,8 @@ import { type PictureSize, picturesOf } from '../pictures/scan-pictures.ts';
 import { type Examined, referenceOf, type ScanReport } from '../qc/examine.ts';
 import { MEASURES, type MeasureRow } from '../qc/measures.ts';
 import { type Limit, limitsFor, type QcOptions } from '../qc/options.ts';
-import { deviationsFrom, PARAMETERS, usualParameters } from '../qc/protocol.ts';
-import { protocolNames } from '../qc/protocol.ts';
+import { deviationsFrom, PARAMETERS, protocolNames, usualParameters } from '../qc/protocol.ts';
+import { keyNumbersOf } from './key-numbers.ts';
 import type { Volume } from '../volumes/volume.ts';
 
 export interface ReportedScan {
@@ -39,11 +39,13 @@ export interface MeasureLimits {
   readonly scans?: number;
 }
 
+/** What a title has beside number, kind and size: nothing, what the header calls the protocol, or a given name. */
+export type Naming = 'none' | 'protocol' | { readonly name: string };
+
 export interface ReportedScanOptions {
   readonly options: QcOptions;
   readonly size: PictureSize;
-  /** The protocol's name is part of the title. */
-  readonly isNamed: boolean;
+  readonly naming: Naming;
   /** A series of many volumes shows its first; of the others only their numbers are told. */
   readonly isDrawn: boolean;
 }
@@ -56,11 +58,11 @@ const HISTORY_WIDTH = 335;
 
 export function reportedScan(examined: Examined, asked: ReportedScanOptions): ReportedScan {
   const { report, volume, measured, past } = examined;
-  const { options, size, isNamed, isDrawn } = asked;
+  const { options, size, naming, isDrawn } = asked;
   const limits = limitsOf(examined, options);
   const isPictured = volume !== undefined && isDrawn;
   return {
-    title: titleOf(report, volume, isNamed),
+    title: titleOf(report, volume, naming),
     report,
     ...(measured?.maps === undefined ? {} : { maskKind: measured.maps.maskKind }),
     pictures: isPictured ? picturesOf(volume, measured, size) : [],
@@ -71,15 +73,18 @@ export function reportedScan(examined: Examined, asked: ReportedScanOptions): Re
   };
 }
 
-function titleOf({ kind }: ScanReport, volume: Volume | undefined, isNamed: boolean): string {
-  if (volume === undefined) return 'A series of which no volume could be made';
+function titleOf({ kind }: ScanReport, volume: Volume | undefined, naming: Naming): string {
+  const given = typeof naming === 'object' ? naming.name : undefined;
+  if (volume === undefined) return `${given ?? 'A series'}, of which no volume could be made`;
   const { header, dims } = volume;
   const number = header.number('SeriesNumber');
-  const name = isNamed ? protocolNames(volume)[0] : undefined;
+  const name = naming === 'protocol' ? protocolNames(volume)[0] : given;
   const [columns, rows, slices, repetitions] = dims;
   const echo = volume.echoTimeMs ?? header.number('EchoTime');
   return [
-    number === undefined ? 'Series' : `Series ${String(number)}`,
+    ...(number === undefined && name !== undefined
+      ? []
+      : [number === undefined ? 'Series' : `Series ${String(number)}`]),
     ...(name === undefined ? [] : [name]),
     kind,
     `${columns} × ${rows} × ${slices}${repetitions > 1 ? `, ${repetitions} repetitions` : ''}`,
@@ -119,23 +124,37 @@ function historyOf(
   limits: ReadonlyMap<string, MeasureLimits>,
 ): readonly Svg[] {
   const judged = new Set(judgements.map(({ measure }) => measure));
-  const weight = (name: string, row: MeasureRow) => (judged.has(name) ? 0 : row.decides.includes(kind) ? 1 : 2);
-  return [...MEASURES]
-    .filter(([name, { better }]) => better !== 'note' && typeof measures[name] === 'number')
-    .filter(([name, row]) => weight(name, row) < 2 && pastOf(past, name).length >= MIN_HISTORY)
-    .toSorted(([a, rowA], [b, rowB]) => weight(a, rowA) - weight(b, rowB))
-    .slice(0, MAX_HISTORY)
-    .flatMap(([name, { name: title, unit }]) => {
-      const now = measures[name];
-      const history = limits.get(name)?.history;
-      if (typeof now !== 'number' || history === undefined) return [];
-      // The past comes newest first.
-      const values = pastOf(past, name).toReversed();
-      const points = values.map((value, i) => ({ x: i - values.length, value, isAccepted: true }));
-      return [
-        controlChart({ title, unit, points, now, limits: history, width: HISTORY_WIDTH, x: { label: 'scans before' } }),
-      ];
-    });
+  const keys = keyNumbersOf(kind).map(({ name }) => name);
+  const weight = (name: string, row: MeasureRow) =>
+    judged.has(name) ? -1 : keys.includes(name) ? keys.indexOf(name) : row.decides.includes(kind) ? keys.length : 99;
+  return (
+    [...MEASURES]
+      .filter(([name, { better }]) => better !== 'note' && typeof measures[name] === 'number')
+      .filter(([name, row]) => weight(name, row) < 99 && pastOf(past, name).length >= MIN_HISTORY)
+      // What was never anything else, as no drop-out ever, is told by its number.
+      .filter(([name]) => pastOf(past, name).some((value) => value !== measures[name]))
+      .toSorted(([a, rowA], [b, rowB]) => weight(a, rowA) - weight(b, rowB))
+      .slice(0, MAX_HISTORY)
+      .flatMap(([name, { name: title, unit }]) => {
+        const now = measures[name];
+        const history = limits.get(name)?.history;
+        if (typeof now !== 'number' || history === undefined) return [];
+        // The past comes newest first.
+        const values = pastOf(past, name).toReversed();
+        const points = values.map((value, i) => ({ x: i - values.length, value, isAccepted: true }));
+        return [
+          controlChart({
+            title,
+            unit,
+            points,
+            now,
+            limits: history,
+            width: HISTORY_WIDTH,
+            x: { label: 'scans before' },
+          }),
+        ];
+      })
+  );
 }
 
 function complianceOf(

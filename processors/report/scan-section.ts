@@ -3,7 +3,7 @@ import { markup, type Markup } from '../pictures/markup.ts';
 import { MEASURES } from '../qc/measures.ts';
 import type { Limit } from '../qc/options.ts';
 import type { ComplianceRow, MeasureLimits, ReportedScan } from './reported-scan.ts';
-import { VERDICTS } from './verdict-words.ts';
+import { RANK, VERDICTS } from './verdict-words.ts';
 
 export function scanSection(scan: ReportedScan, index: number): Markup {
   const { title, report, history, charts } = scan;
@@ -26,11 +26,14 @@ ${measures(scan)}
 function actions({ report: { judgements, verdict, pastScans } }: ReportedScan): Markup {
   if (judgements.length === 0)
     return markup`<p>${verdict === 'pass' ? 'Nothing was found that has to be looked at.' : `Nothing wrong was found. There are ${pastScans} accepted scans before it and no limit of the site: the numbers below are not judged.`}</p>`;
-  return markup`<ul>${judgements.map(({ sentence, severity, measure }) => {
-    const act = MEASURES.get(measure)?.act;
-    const isSaid = act === undefined || sentence.includes(act);
-    return markup`<li><span class="badge ${severity}">${VERDICTS[severity].word}</span> ${sentence}${isSaid ? '' : ` ${act}`}</li>`;
-  })}</ul>`;
+  return markup`<ul>${judgements
+    .toSorted((a, b) => RANK[b.severity] - RANK[a.severity])
+    .map(({ sentence, severity, measure }) => {
+      const act = MEASURES.get(measure)?.act;
+      // History's sentences say what to do, the site's limits do not.
+      const isSaid = act === undefined || !sentence.includes("the site's limit");
+      return markup`<li><span class="badge ${severity}">${VERDICTS[severity].word}</span> ${sentence}${isSaid ? '' : ` ${act}`}</li>`;
+    })}</ul>`;
 }
 
 function pictures({ pictures: all, title }: ReportedScan): Markup {
@@ -71,7 +74,7 @@ function measures({ report, limits }: ReportedScan): Markup {
   });
   if (rows.length === 0) return markup``;
   return markup`<h3>Numbers</h3>
-<table><thead><tr><th>Measure</th><th class="number">This scan</th><th class="number">Usual</th><th class="number">Acceptable</th><th class="number">z</th></tr></thead><tbody>${rows}</tbody></table>
+<div class="numbers"><table><thead><tr><th>Measure</th><th class="number">This scan</th><th class="number">Usual</th><th class="number">Acceptable</th><th class="number">z</th></tr></thead><tbody>${rows}</tbody></table></div>
 ${notMeasured(report)}`;
 }
 

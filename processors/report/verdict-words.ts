@@ -34,3 +34,6 @@ export const VERDICTS: Readonly<Record<Verdict, Words>> = {
     meaning: 'nothing wrong was found, but there is no limit of the site and too short a history.',
   },
 };
+
+/** What somebody has to act on weighs most. */
+export const RANK: Readonly<Record<Verdict, number>> = { pass: 0, 'not-enough-history': 1, warn: 2, fail: 3 };

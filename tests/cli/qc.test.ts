@@ -16,21 +16,27 @@ describe('hub qc', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('measures the series of a folder and writes JSON and pictures', async () => {
+  it('measures the series of a folder and writes JSON, pictures and a page', async () => {
     for (const { name, bytes } of phantomStudy({ columns: 48, rows: 40, slices: 12, spacingMm: [0.4, 1.2, 0.4] }))
       writeFileSync(join(folder, name), bytes);
     writeFileSync(join(folder, 'notes.txt'), 'not DICOM');
     const json = join(folder, 'report.json');
     const images = join(folder, 'images');
+    const page = join(folder, 'report.html');
 
-    const exitCode = await qc([folder, '--json', json, '--images', images], captureTerminal());
+    const exitCode = await qc([folder, '--json', json, '--images', images, '--report', page], captureTerminal());
 
     expect(exitCode).to.equal(0);
     const report = JSON.parse(readFileSync(json, 'utf8')) as { series: Record<string, unknown>[] };
     expect(report.series).to.have.length(1);
     expect(report.series[0]).to.include({ name: 'T2_TurboRARE', kind: 'anatomical', verdict: 'not-enough-history' });
     expect(report.series[0]?.['measures']).to.include.keys('snr_chang_db', 'snr_normal_db', 'tsnr_db', 'efc', 'lmv');
-    expect(readdirSync(images)).to.deep.equal(['001-T2_TurboRARE.png']);
+    expect(readdirSync(images)).to.deep.equal([
+      '001-T2_TurboRARE-background.png',
+      '001-T2_TurboRARE-mosaic.png',
+      '001-T2_TurboRARE-slice-signal.svg',
+    ]);
+    expect(readFileSync(page, 'utf8')).to.include('T2_TurboRARE').and.to.include('data:image/png;base64,');
   });
 
   it('takes the mask beside a NIfTI file, and measures what the published tools do', async () => {

@@ -23,13 +23,16 @@ describe('the qc processor', () => {
   });
   afterEach(() => rmSync(dataDir, { recursive: true }));
 
-  it('leaves the instances as they are and adds a report and a contact sheet for each series', async () => {
+  it('leaves the instances as they are and adds pictures of each series and two reports', async () => {
     const { items, result, read } = await work(await store(SMALL));
 
     expect(result.items.slice(0, items.length)).to.deep.equal(items);
-    const [sheet, report] = result.items.slice(items.length);
+    const [sheet, background, slices, page, report] = result.items.slice(items.length);
     const series = items[0]?.seriesInstanceUid ?? '';
     expect(sheet).to.include({ kind: 'artefact', name: `qc/${series}/mosaic.png`, mediaType: 'image/png' });
+    expect(background).to.include({ name: `qc/${series}/background.png`, mediaType: 'image/png' });
+    expect(slices).to.include({ name: `qc/${series}/slice-signal.svg`, mediaType: 'image/svg+xml' });
+    expect(page).to.include({ kind: 'artefact', name: 'qc/report.html', mediaType: 'text/html' });
     expect(report).to.include({ kind: 'artefact', name: 'qc/report.json', mediaType: 'application/json' });
     const image = decode(await read(sheet));
     expect(image.channels).to.equal(1);
@@ -149,8 +152,10 @@ describe('the qc processor', () => {
       await store({ ...SMALL, patientName: 'Salainen^Potilas', attributes: { SeriesDescription: 'Salainen brain' } }),
     );
 
-    const report = Buffer.from(await read(result.items.at(-1))).toString();
-    const told = JSON.stringify([report, result.events, made({ result, items }).map((item) => item.name)]);
+    const files = [];
+    for (const item of made({ result, items })) files.push(Buffer.from(await read(item)).toString('latin1'));
+    expect(files.at(-1)).to.include('hub.qc/1');
+    const told = JSON.stringify([files, result.events, made({ result, items }).map((item) => item.name)]);
     expect(told).not.to.match(/Salainen|Mallieläin|INV-|Keksitty/);
   });
 
