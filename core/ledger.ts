@@ -682,12 +682,16 @@ export interface Ledger {
     list(): Promise<readonly TokenRow[]>;
     ofPartner(partner: string): Promise<readonly TokenRow[]>;
     revoke(tokenId: string): Promise<boolean>;
-    /** A new token of the same partner takes over; the old one ends then, if not before. False: the old one cannot be used. */
+    /**
+     * A new token of the same partner takes over; the old one ends then, if not before. `not-found`: the old one cannot be
+     * used. `too-many`: the partner has so many that can be used already, and the old one would be another.
+     */
     replace(
       tokenId: string,
-      token: Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & { readonly secretSha256: string },
+      token: Omit<TokenRow, 'lastUsedAt' | 'revokedAt'> & { readonly secretSha256: string; readonly partner: string },
       oldUntil: Date,
-    ): Promise<boolean>;
+      atMost: number,
+    ): Promise<'replaced' | 'not-found' | 'too-many'>;
   };
   /**
    * What may be removed. Rows go before bytes: what is expired is not known any more when a file is removed, and a crash

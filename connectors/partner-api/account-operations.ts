@@ -120,8 +120,17 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
       body: shapes.tokenRotation,
       answer: shapes.createdToken,
       subject: ({ tokenId }) => tokenId,
-      handle: async ({ params: { tokenId }, body: { overlapSeconds }, caller: { partner, scopes } }) => {
+      handle: async ({
+        params: { tokenId },
+        body: { overlapSeconds },
+        caller: { partner, tokenId: ownId, scopes },
+      }) => {
         const old = await tokenOf(partner.name, tokenId);
+        if (tokenId !== ownId && endOf(await tokenOf(partner.name, ownId)) < endOf(old)) {
+          throw new HubError('request.forbidden', {
+            detail: 'the token that is rotated is valid for longer than this one',
+          });
+        }
         // Whoever has a token of a few scopes must not come to one of more.
         if (!scopesOf(old).every((scope) => scopes.includes(scope))) {
           throw new HubError('request.forbidden', {
@@ -138,8 +147,13 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
           tokenId,
           { ...row, role: 'partner', partner: partner.name, secretSha256: minted.secretSha256 },
           new Date(now.getTime() + overlapSeconds * 1_000),
+          MAX_TOKENS,
         );
-        if (!replaced) throw new HubError('resource.not-found');
+        if (replaced === 'too-many')
+          throw new HubError('resource.conflict', {
+            detail: `there are ${String(MAX_TOKENS)} tokens: revoke one, or rotate with no overlap`,
+          });
+        if (replaced === 'not-found') throw new HubError('resource.not-found');
         return { ...row, scopes: [...row.scopes], token: minted.token };
       },
     }),
@@ -164,6 +178,11 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
     return found;
   }
 }
+
+/** Each token has a rate of its own: who could make any number of them would have none. */
+const MAX_TOKENS = 100;
+
+const endOf = ({ expiresAt }: TokenRow): number => (expiresAt === undefined ? Infinity : Date.parse(expiresAt));
 
 const scopesOf = ({ scopes }: TokenRow): readonly PartnerScope[] => scopes ?? SCOPES_BEFORE_SCOPES;
 

@@ -175,6 +175,32 @@ export const describePartners: LedgerSuite = (subject) => {
     ]);
   });
 
+  it('lets a partner have only so many tokens at once by replacing them', async () => {
+    const { ledger, clock } = subject();
+    const token = (id: number) => ({
+      ...{ tokenId: `token-${String(id)}`, secretSha256: hex(id), role: 'partner' as const, partner: 'kct' },
+      createdAt: clock.now().toISOString(),
+    });
+    const later = new Date(clock.now().getTime() + 60_000);
+    await ledger.tokens.create(token(1));
+    await ledger.tokens.create({ ...token(9), partner: 'uef' });
+    const replace = (id: number, until: Date) => ledger.tokens.replace('token-1', token(id), until, 2);
+
+    expect(await replace(2, later)).to.equal('replaced');
+    expect(await replace(3, later)).to.equal('too-many');
+    expect(await ledger.tokens.replace('token-2', token(4), clock.now(), 2)).to.equal('replaced');
+    clock.advance(61_000);
+    expect(await ledger.tokens.replace('token-4', token(5), new Date(clock.now().getTime() + 1_000), 2)).to.equal(
+      'replaced',
+    );
+    expect((await ledger.tokens.ofPartner('kct')).map(({ tokenId }) => tokenId)).to.deep.equal([
+      'token-1',
+      'token-2',
+      'token-4',
+      'token-5',
+    ]);
+  });
+
   it('replaces a token by another of the same partner, and the old one ends no later than it would have', async () => {
     const { ledger, clock } = subject();
     const token = (id: number, changes: Readonly<Record<string, unknown>> = {}) => ({
@@ -196,13 +222,13 @@ export const describePartners: LedgerSuite = (subject) => {
     for (const each of [one, short, foreign]) await ledger.tokens.create(each);
 
     const replaced = [
-      await ledger.tokens.replace(one.tokenId, { ...token(4), tokenId: 'four' }, later),
-      await ledger.tokens.replace('short', { ...token(5), tokenId: 'five' }, later),
-      await ledger.tokens.replace('foreign', { ...token(6), tokenId: 'six' }, later),
-      await ledger.tokens.replace('nobody', { ...token(7), tokenId: 'seven' }, later),
+      await ledger.tokens.replace(one.tokenId, { ...token(4), tokenId: 'four' }, later, 9),
+      await ledger.tokens.replace('short', { ...token(5), tokenId: 'five' }, later, 9),
+      await ledger.tokens.replace('foreign', { ...token(6), tokenId: 'six' }, later, 9),
+      await ledger.tokens.replace('nobody', { ...token(7), tokenId: 'seven' }, later, 9),
     ];
 
-    expect(replaced).to.deep.equal([true, true, false, false]);
+    expect(replaced).to.deep.equal(['replaced', 'replaced', 'not-found', 'not-found']);
     const expiries = Object.fromEntries(
       (await ledger.tokens.ofPartner('kct')).map(({ tokenId, expiresAt }) => [tokenId, expiresAt]),
     );
@@ -215,6 +241,6 @@ export const describePartners: LedgerSuite = (subject) => {
     expect((await ledger.tokens.find(hex(4)))?.scopes).to.deep.equal(['feed:read']);
     clock.advance(2_000);
     expect(await ledger.tokens.find(hex(2))).to.equal(undefined);
-    expect(await ledger.tokens.replace('short', { ...token(8), tokenId: 'eight' }, later)).to.equal(false);
+    expect(await ledger.tokens.replace('short', { ...token(8), tokenId: 'eight' }, later, 9)).to.equal('not-found');
   });
 };

@@ -234,6 +234,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       lastOf: (version) => read(() => reads.configuration.lastOf(version)),
       document: (version) => read(() => reads.configuration.document(version)),
       versionsLike: (prefix) => read(() => reads.configuration.versionsLike(prefix)),
+      generationOf: (study, atMost) => read(() => reads.configuration.generationOf(study, atMost)),
       history: (since, page) => read(() => reads.configuration.history(since, page)),
     },
     leases: {
@@ -327,7 +328,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       list: () => read(() => reads.tokens.list()),
       revoke: (tokenId) => write('tokens', 'revoke', tokenId),
       ofPartner: (partner) => read(() => reads.tokens.ofPartner(partner)),
-      replace: (tokenId, token, oldUntil) => write('tokens', 'replace', tokenId, token, oldUntil),
+      replace: (tokenId, token, oldUntil, atMost) => write('tokens', 'replace', tokenId, token, oldUntil, atMost),
     },
   };
 }

@@ -17,6 +17,7 @@ export function tokenWrites(db: Database) {
 
   const expire = db.query(`UPDATE tokens SET expires_at = ? WHERE token_id = ? AND partner = ? AND revoked_at IS NULL`);
   const one = db.query<TokenTableRow>(`SELECT * FROM tokens WHERE token_id = ?${db.dialect.forUpdate}`);
+  const unrevoked = db.query<TokenTableRow>('SELECT * FROM tokens WHERE partner = ? AND revoked_at IS NULL');
 
   const create = function* (token: NewToken): Script<void> {
     yield* insert.send(
@@ -34,14 +35,25 @@ export function tokenWrites(db: Database) {
     *create(_now: Date, token: NewToken): Script<void> {
       yield* create(token);
     },
-    *replace(now: Date, tokenId: string, token: NewToken, oldUntil: Date): Script<boolean> {
+    *replace(
+      now: Date,
+      tokenId: string,
+      token: NewToken & { readonly partner: string },
+      oldUntil: Date,
+      atMost: number,
+    ): Script<'replaced' | 'not-found' | 'too-many'> {
+      // Two at the same moment would both find room for the last one.
+      yield* db.lock(`tokens of ${token.partner}`);
       const old = yield* one.get(tokenId);
-      if (old === undefined || old.partner !== (token.partner ?? null) || !isUsable(old, now)) return false;
+      if (old === undefined || old.partner !== token.partner || !isUsable(old, now)) return 'not-found';
+      const usable = (yield* unrevoked.all(token.partner)).filter((row) => isUsable(row, now));
+      // With no overlap there are no more than before.
+      if (usable.length >= atMost && oldUntil > now) return 'too-many';
       // Never longer than it was given.
       const ends = Math.min(oldUntil.getTime(), old.expires_at === null ? Infinity : Date.parse(old.expires_at));
       yield* expire.send(new Date(ends).toISOString(), tokenId, token.partner);
       yield* create(token);
-      return true;
+      return 'replaced';
     },
     *revoke(now: Date, tokenId: string): Script<boolean> {
       return (yield* revoke.run(now.toISOString(), tokenId)) === 1;

@@ -4,7 +4,7 @@ import { createCursors } from '../../../connectors/feed/cursor.ts';
 import { createPlaces } from '../../../connectors/feed/places.ts';
 import { readHeader } from '../../../core/dicom/part10.ts';
 import { bytesAsSource } from '../../../core/bytes-as-source.ts';
-import { DEFAULT_QUOTAS, narrowed, type PartnerSettings } from '../../../core/partners.ts';
+import { DEFAULT_QUOTAS, narrowed, PARTNER_SCOPES, type PartnerSettings } from '../../../core/partners.ts';
 import { type Auth, type PartnerHub, partnerSettings, startPartnerHub } from '../../support/partner-hub.ts';
 import { thrownBy } from '../../support/thrown.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -307,6 +307,21 @@ describe('the partner API', () => {
       expect(JSON.stringify(listed)).not.to.contain('sha256').and.not.to.contain(String(rotated.json['token']));
       expect(listed.map(({ tokenId }) => tokenId)).to.include.members([idOf(narrow), rotated.json['tokenId']]);
     });
+  });
+
+  it('gives no token that is valid for longer than the one it is asked with, nor any number of them', async () => {
+    await start();
+    const idOf = ({ Authorization }: Auth) => /hub_([0-9a-f]+)_/.exec(Authorization)?.[1] ?? '';
+    const lent = await hub.as('kct', PARTNER_SCOPES, new Date(Date.now() + 3_600_000).toISOString());
+    const rotate = (auth: Auth, token: Auth) => hub.call(auth, 'POST', `/tokens/${idOf(token)}/rotate`, {});
+
+    const longer = await rotate(lent, kct);
+    const shorter = await rotate(kct, lent);
+    const many: number[] = [];
+    for (let count = 0; count < 100; count += 1) many.push((await rotate(kct, lent)).status);
+
+    expect([longer.status, shorter.status]).to.deep.equal([403, 201]);
+    expect([many.filter((status) => status === 201).length, many.at(-1)]).to.deep.equal([97, 409]);
   });
 
   it('writes down what a partner changed, and what it tried and may not', async () => {
