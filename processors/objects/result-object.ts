@@ -40,6 +40,10 @@ const REQUIRED_OF_STUDY = [
 ];
 /** Taken over where the source has them, empty ones too: an animal's attributes come together or not at all. */
 const OPTIONAL_OF_STUDY = [
+  // Without who gave the ID it is another patient's.
+  'IssuerOfPatientID',
+  'IssuerOfPatientIDQualifiersSequence',
+  'IssuerOfAccessionNumberSequence',
   'StudyDescription',
   'PatientAge',
   'PatientWeight',

@@ -22,13 +22,14 @@ export interface ServedPage {
 const NOTHING = join(import.meta.dirname, 'nothing.cjs');
 const WORKER = '@cornerstonejs/dicom-image-loader/dist/esm/decodeImageFrameWorker.js';
 
-export async function openPage(): Promise<ServedPage> {
+/** @param entry - of the page's code, in this folder */
+export async function openPage(entry: 'page' | 'segmentation' = 'page'): Promise<ServedPage> {
   const folder = await mkdtemp(join(tmpdir(), 'hub-viewer-'));
   const require = createRequire(import.meta.url);
   await build({
     // The loader looks for its worker beside itself.
     entryPoints: {
-      page: join(import.meta.dirname, 'page.mjs'),
+      page: join(import.meta.dirname, `${entry}.mjs`),
       decodeImageFrameWorker: join(require.resolve('@cornerstonejs/core/package.json'), '../../../', WORKER),
     },
     outdir: folder,
@@ -75,7 +76,7 @@ export async function openPage(): Promise<ServedPage> {
     if (message.type() === 'error') complaints.push(message.text());
   });
   page.on('requestfailed', (request) => complaints.push(`${request.url()} ${request.failure()?.errorText ?? ''}`));
-  await page.setViewport({ width: 800, height: 300 });
+  await page.setViewport(entry === 'page' ? { width: 800, height: 300 } : { width: 512, height: 512 });
   await page.goto(origin);
   return {
     origin,
