@@ -186,6 +186,14 @@ export const ERRORS = {
     title: 'Removed after delivery',
     remedy: 'gateway.retention removed the bytes: send the study again from its source.',
   },
+  'study.loop': {
+    dimse: 0x0110,
+    http: 409,
+    retry: 'permanent',
+    title: 'What the hub gave away comes back to it again and again',
+    remedy:
+      'A destination leads back to a source of the hub. Take it out of the route, then release the entry; the study stands among the unrouted ones.',
+  },
   'dataset.too-large': {
     dimse: 0xa700,
     http: 413,

@@ -3,7 +3,7 @@
  * runs and their events are one ledger transaction with the inbox entry of the event that asked for it.
  */
 import { randomUUID } from 'node:crypto';
-import { HubError } from '../core/errors.ts';
+import { ERRORS, HubError } from '../core/errors.ts';
 import type { HubEvent, PositionedEvent } from '../core/events.ts';
 import { parseStudyInstanceUid, type StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger, NewEvent, NewRun } from '../core/ledger.ts';
@@ -13,6 +13,11 @@ import { routerMetrics, type RouterMetrics } from './metrics.ts';
 import { type ActiveRoutes, decideAll, type RouteDecision, seriesFacts } from './route.ts';
 
 const GROUP = 'routers';
+/**
+ * What was de-identified has UIDs of its own, so a destination that leads back to a source would be routed for ever. Once
+ * or twice may be meant: a second project takes what a first one released.
+ */
+const MAX_GENERATIONS = 3;
 
 export interface RouterPorts {
   readonly bus: EventBus;
@@ -60,6 +65,11 @@ async function route(
   // The event and its series were written in one transaction; a ledger without them was restored or cut.
   if (series.length === 0) throw new HubError('resource.not-found', { studyInstanceUid: study, revision });
 
+  const isLoop = (await ports.ledger.configuration.generationOf(study, MAX_GENERATIONS + 1)) > MAX_GENERATIONS;
+  if (isLoop) {
+    await holdLoop(event, study, active.configVersion, ports);
+    return;
+  }
   const decisions = decideAll(active.routes, series, Date.parse(event.time));
   const matched = decisions.filter((decision) => decision.matched);
   const runs = matched.map((decision) => newRun(decision, event, study, active.configVersion));
@@ -85,6 +95,27 @@ async function route(
   }
   metrics.unrouted.increment({});
   log.warn('study matched no route', { tried: whyNot(decisions), durationSeconds });
+}
+
+/** The study is held, so that what comes of it later does not go round either. */
+async function holdLoop(
+  event: StudyCompleted,
+  study: StudyInstanceUid,
+  configVersion: string,
+  { ledger, log }: RouterPorts,
+): Promise<void> {
+  // The event's own id: after a crash between the two it is the same entry.
+  await ledger.quarantine.hold({
+    quarantineId: event.id,
+    stage: 'routers',
+    reason: 'study.loop',
+    detail: ERRORS['study.loop'].title,
+    studyInstanceUid: study,
+    items: [],
+    holdsStudy: true,
+  });
+  await ledger.runs.open({ group: GROUP, eventId: event.id }, study, [], [unroutedEvent(event, 0, configVersion)]);
+  log.error('study came back once too often', { studyInstanceUid: study, code: 'study.loop', eventId: event.id });
 }
 
 function newRun(

@@ -55,6 +55,11 @@ export interface ConfigurationLedger {
   document(version: string): Promise<string | undefined>;
   /** Versions that begin like this, at most two: enough to know whether it is one. */
   versionsLike(prefix: string): Promise<readonly string[]>;
+  /**
+   * How often what is now this study was given away under another Study Instance UID and came back: 0 for what was made
+   * elsewhere, 1 for what the hub made of that, and so on. Counts no further than `atMost`.
+   */
+  generationOf(study: StudyInstanceUid, atMost: number): Promise<number>;
   /** Completed studies from `since` on, oldest first, with `next` as long as there may be more. */
   history(
     since: Date,

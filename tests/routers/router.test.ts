@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { isEventOf } from '../../core/events.ts';
-import { parseStudyInstanceUid } from '../../core/identifiers.ts';
+import { parseSeriesInstanceUid, parseStudyInstanceUid } from '../../core/identifiers.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { EventBus, LogFields, Logger } from '../../core/ports.ts';
 import { openEmbeddedBus } from '../../platform/bus/embedded.ts';
@@ -222,6 +223,40 @@ describe('router', () => {
       async () => (await counted('hub_routes_matched_total{'))[0] === 'hub_routes_matched_total{route="all"} 2',
     );
     expect(await decisions()).to.have.lengthOf(2);
+  });
+
+  it('holds a study that was given away and came back more often than can be meant', async () => {
+    active = { configVersion: 'v', routes: [aRoute('all', {}, { deliver: ['out'] })] };
+    const uids = [1, 2, 3, 4, 5].map((n) => parseStudyInstanceUid(`1.2.826.9.${String(n)}`));
+    for (const [index, studyInstanceUid] of uids.entries()) {
+      const came = { studyInstanceUid, seriesInstanceUid: parseSeriesInstanceUid(`${studyInstanceUid}.1`) };
+      await completeStudy(ledger, clock, received(index + 1, { ...came, attributes: BRAIN }));
+      await decided(index + 1);
+      const next = uids[index + 1];
+      const [run] = await ledger.runs.ofStudy(studyInstanceUid);
+      if (next === undefined || run === undefined) continue;
+      // As two destinations had it, of which one leads back.
+      for (const destination of ['out', 'other']) {
+        const deliveryId = randomUUID();
+        const delivery = { deliveryId, runId: run.runId, destination, releasedStudyInstanceUid: next };
+        await ledger.deliveries.open({ group: 'connectors', eventId: deliveryId }, [delivery]);
+      }
+    }
+
+    const events = (await decisions()).filter(({ type }) => type !== 'study.quarantined');
+    expect(events.map(({ type }) => type)).to.deep.equal([
+      ...Array.from({ length: 4 }, () => 'study.routed'),
+      'study.unrouted',
+    ]);
+    const [entry, ...more] = await ledger.quarantine.list({ limit: 10 });
+    expect(entry).to.deep.include({
+      stage: 'routers',
+      reason: 'study.loop',
+      studyInstanceUid: uids[4],
+      holdsStudy: true,
+    });
+    expect(more).to.deep.equal([]);
+    expect((await ledger.studies.get(parseStudyInstanceUid('1.2.826.9.5')))?.held).to.equal(true);
   });
 
   it('takes the routes that are in force when the study comes', async () => {

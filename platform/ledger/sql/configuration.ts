@@ -87,6 +87,17 @@ export function configurationReads(db: Database) {
   const like = db.query<{ readonly version: string }>(
     'SELECT version FROM configuration_versions WHERE substr(version, 1, length(CAST(? AS TEXT))) = ? LIMIT 2',
   );
+  // Back along what was delivered under a UID of the hub's own to the study it was made of; UNION, for it went to several.
+  const generation = db.query<{ readonly generation: number }>(
+    `WITH RECURSIVE back (uid, generation) AS (
+       SELECT CAST(? AS TEXT), 0
+       UNION
+       SELECT s.study_instance_uid, back.generation + 1
+       FROM back JOIN deliveries d ON d.released_study_instance_uid = back.uid
+       JOIN runs r ON r.run = d.run JOIN studies s ON s.study = r.study
+       WHERE s.study_instance_uid <> back.uid AND back.generation < CAST(? AS INTEGER))
+     SELECT max(generation) AS generation FROM back`,
+  );
   // One statement for a page of studies with their series: a hundred thousand studies are some hundreds of these.
   const history = db.query<HistoricRow>(
     `SELECT p.study, p.study_instance_uid, p.revision, p.completed_at, s.series_instance_uid, s.provenance, s.attributes
@@ -110,6 +121,9 @@ export function configurationReads(db: Database) {
     },
     *versionsLike(prefix: string): Script<readonly string[]> {
       return (yield* like.all(prefix, prefix)).map(({ version }) => version);
+    },
+    *generationOf(study: StudyInstanceUid, atMost: number): Script<number> {
+      return (yield* generation.get(study, atMost))?.generation ?? 0;
     },
     *history(
       since: Date,
