@@ -44,6 +44,7 @@ import { threadsEnded } from './platform/threads/metrics.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
 import { CROSSWALK_PURPOSE } from './processors/crosswalk/codec.ts';
 import { reidentifier } from './processors/reidentify/reidentifier.ts';
+import { trendPage } from './processors/report/trends.ts';
 import { createReportSigner, SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
 import { configurationControl, preparing, type ReloadedParts } from './reloading.ts';
 import { FEED_PURPOSE, identityOf, requireSameKeys } from './replica-keys.ts';
@@ -231,6 +232,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             onGrant: () => directory.forget(),
             reidentify: reidentifier(crosswalkSecret, ledger.crosswalk),
             waiting: async (study) => gateway?.waiting(study),
+            store,
+            trendPage,
           }),
         },
       ],

@@ -10,11 +10,11 @@ export function openApiDocument(operations: readonly Operation[], version: strin
     server: '/api/v1',
     token: 'A token of `hub token create`.',
     refusals: { 401: 'No valid token', 403: 'The token has not the role for this' },
-    operations: operations.map(({ answer, roles, ...each }) => ({
+    operations: operations.map(({ answer, isPage, roles, ...each }) => ({
       ...each,
       description: `Roles: ${roles.join(', ')}.`,
       needs: roles,
-      answer: { 'application/json': answer },
+      answer: { [isPage ? 'text/html' : 'application/json']: answer },
     })),
   });
 }

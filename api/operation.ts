@@ -29,6 +29,8 @@ export interface OperationDefinition<
   readonly body?: Body;
   readonly status?: 200 | 201 | 202;
   readonly answer: Answer;
+  /** The answer is a page, as a string; otherwise it is JSON. */
+  readonly isPage?: true;
   /** Set for what changes something: the action of the audit event. */
   readonly audit?: string;
   /** What the audit event is about; the first parameter of the path when absent. */
@@ -48,6 +50,7 @@ export interface Operation {
   readonly body: z.ZodType | undefined;
   readonly status: number;
   readonly answer: z.ZodType;
+  readonly isPage: boolean;
   readonly audit: string | undefined;
   readonly perform: (
     request: Request,
@@ -81,6 +84,7 @@ export function operation<
     body,
     status: definition.status ?? 200,
     answer,
+    isPage: definition.isPage === true,
     audit,
     perform: async (request, identity) => {
       const input = {

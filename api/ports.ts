@@ -2,8 +2,10 @@
 import type { WaitReason } from '../core/completion.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger, RunStep } from '../core/ledger.ts';
+import type { QcHistoryRow } from '../core/ledger/qc-history.ts';
 import type { PartnerSettings } from '../core/partners.ts';
 import type { Clock, Logger } from '../core/ports.ts';
+import type { ObjectStore } from '../core/store.ts';
 import type * as z from 'zod';
 import type { Access } from './operation.ts';
 import type { reidentified } from './shapes.ts';
@@ -96,6 +98,10 @@ export interface ApiPorts {
     uid: string,
     recipients: readonly string[],
   ) => Promise<readonly z.input<typeof reidentified>[]>;
+  /** Where results are; absent where no page of them is shown. */
+  readonly store?: Pick<ObjectStore, 'open'>;
+  /** A page that draws the course of what was measured. */
+  readonly trendPage?: (rows: readonly QcHistoryRow[]) => string;
   /** What was granted to a partner has changed: it holds in this process at once. */
   readonly onGrant?: () => void;
   readonly mintToken: () => { readonly tokenId: string; readonly token: string; readonly secretSha256: string };

@@ -14,6 +14,7 @@ import type { ApiPorts } from './ports.ts';
 import { partnerOperations } from './partners.ts';
 import { pullOperations } from './pulls.ts';
 import { qualityOperations } from './quality.ts';
+import { qualityPageOperations } from './quality-pages.ts';
 import { quarantineOperations } from './quarantine.ts';
 import { reidentifyOperations } from './reidentify.ts';
 import { READERS, REIDENTIFIERS } from './roles.ts';
@@ -22,6 +23,9 @@ import { studyOperations } from './studies.ts';
 const VERSION = '1.0.0';
 /** A configuration that is to be tried is the largest thing anybody sends here. */
 const BODY_LIMIT = '2mb';
+/** A page of ours shows pictures that stand in it, and does nothing else, whatever came into it. */
+const PAGE_POLICY =
+  "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
 
 function apiOperations(ports: ApiPorts): readonly Operation[] {
   return [
@@ -30,6 +34,7 @@ function apiOperations(ports: ApiPorts): readonly Operation[] {
     ...destinationOperations(ports),
     ...quarantineOperations(ports),
     ...qualityOperations(ports),
+    ...qualityPageOperations(ports),
     ...reidentifyOperations(ports),
     ...commitmentOperations(ports),
     ...pullOperations(ports),
@@ -66,7 +71,9 @@ function serve(each: Operation, ports: ApiPorts): RequestHandler {
       const { answer, subject } = await each.perform(request, identity);
       if (each.audit !== undefined) await audit(ports, identity, each.audit, subject, 'done');
       response.setHeader('Cache-Control', 'no-store');
-      response.status(each.status).json(answer);
+      response.status(each.status);
+      if (each.isPage) response.setHeader('Content-Security-Policy', PAGE_POLICY).type('html').send(answer);
+      else response.json(answer);
     } catch (error) {
       // What was tried and refused is worth as much to an auditor as what was done.
       if (each.audit !== undefined && isRefusal(error)) {

@@ -28,6 +28,7 @@ const KEY_NUMBERS: Readonly<Record<VolumeKind, readonly KeyNumber[]>> = {
   unknown: GENERAL,
 };
 
-export function keyNumbersOf(kind: VolumeKind): readonly KeyNumber[] {
-  return KEY_NUMBERS[kind];
+/** Of a kind nobody knows: of any scan. */
+export function keyNumbersOf(kind: string): readonly KeyNumber[] {
+  return Object.entries(KEY_NUMBERS).find(([name]) => name === kind)?.[1] ?? GENERAL;
 }

@@ -5,10 +5,10 @@ import { SOFTWARE } from '../../core/software.ts';
 import { markup, type Markup } from '../pictures/markup.ts';
 import { MEASURES } from '../qc/measures.ts';
 import { worst } from '../qc/verdict.ts';
+import { document } from './document.ts';
 import { keyNumbersOf } from './key-numbers.ts';
 import type { ReportedScan } from './reported-scan.ts';
 import { numberOf, scanSection } from './scan-section.ts';
-import { CONTENT_SECURITY_POLICY, STYLE } from './style.ts';
 import { RANK, VERDICTS } from './verdict-words.ts';
 
 export interface QualityPage {
@@ -57,23 +57,8 @@ function picturesBytes({ pictures, charts, history }: ReportedScan): number {
 }
 
 function write(page: QualityPage, scans: readonly ReportedScan[]): string {
-  const style = `<style>${STYLE}</style>`;
-  const body = markup`<meta http-equiv="Content-Security-Policy" content="${CONTENT_SECURITY_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Quality of a study</title>`;
-  return `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8">
-${String(body)}
-${style}</head>
-<body>
-${String(top(page))}
-${String(markup`${scans.map((scan, index) => scanSection(scan, index))}`)}
-${String(definitions(scans))}
-${String(provenance(page))}
-</body>
-</html>
-`;
+  const sections = scans.map((scan, index) => scanSection(scan, index));
+  return document('Quality of a study', markup`${top(page)}${sections}${definitions(scans)}${provenance(page)}`);
 }
 
 function top({ studyInstanceUid, scans, studyFindings }: QualityPage): Markup {
