@@ -27,10 +27,12 @@ export function rankedChart(
     dot(frame, { name: `${name}: ${number(value, 3)}`, x: n + 0.5, y: value, isBad }),
   );
   return svg(title, [
-    ...axis(frame, 'y', ticksOf(low, 1), 'Dice', 1),
+    ...axis(frame, 'y', ticksOf(low, 1), 'Dice', 1 - low > 0.4 ? 1 : 2),
     label(SIZE.left + (SIZE.width - SIZE.left - SIZE.right) / 2, SIZE.height - 12, 'cases, worst to best', 'middle'),
-    across(frame, lines.median, `median ${number(lines.median, 3)}`, INK),
-    ...(lines.limit === undefined ? [] : [across(frame, lines.limit, `registered ${String(lines.limit)}`, BAD)]),
+    across(frame, lines.median, `median ${number(lines.median, 3)}`, INK, '', 'above'),
+    ...(lines.limit === undefined
+      ? []
+      : [across(frame, lines.limit, `registered ${String(lines.limit)}`, BAD, '', 'below')]),
     ...dots,
   ]);
 }
@@ -122,9 +124,20 @@ function axis(
   ];
 }
 
-function across(frame: Frame, value: number, words: string, colour: string, dashes = ''): string {
+/** @param place - of its words: at the right end, or at the left one above or below the line */
+function across(
+  frame: Frame,
+  value: number,
+  words: string,
+  colour: string,
+  dashes = '',
+  place: 'right' | 'above' | 'below' = 'right',
+): string {
   const y = frame.toY(value);
-  return `${line(SIZE.left, y, SIZE.width - SIZE.right, y, colour, dashes)}<text x="${shown(SIZE.width - SIZE.right - 2)}" y="${shown(y - 4)}" text-anchor="end" style="fill:${colour}">${text(words)}</text>`;
+  const isRight = place === 'right';
+  const x = isRight ? SIZE.width - SIZE.right - 2 : SIZE.left + 4;
+  const down = place === 'below' ? 14 : -5;
+  return `${line(SIZE.left, y, SIZE.width - SIZE.right, y, colour, dashes)}<text x="${shown(x)}" y="${shown(y + down)}" text-anchor="${isRight ? 'end' : 'start'}" style="fill:${colour}">${text(words)}</text>`;
 }
 
 function band(frame: Frame, low: number, high: number): string {

@@ -39,7 +39,7 @@ export const DEFINITION_TEXTS: readonly Definition[] = [
   },
   {
     term: 'Left out',
-    text: `Cases that say nothing of the model: without a reference, with one on another grid (nothing is resampled; axes may be exchanged or turned round, but the affines must agree within ${String(AFFINE_TOLERANCE)} and voxel upon voxel), not readable, or not what its manifest says it is for.`,
+    text: `Cases that say nothing of the model: without a reference, with one on another grid (nothing is resampled; axes may be exchanged or turned round, but the affines must agree within ${String(AFFINE_TOLERANCE)} and the outermost voxels to a tenth of a voxel), not readable, or not what its manifest says it is for.`,
   },
   {
     term: 'Median, quartiles',

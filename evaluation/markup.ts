@@ -56,7 +56,7 @@ p { margin: 6px 0; max-width: 78ch } .soft, footer { color: #57636e; font-size: 
 .figures div { border: 1px solid #d9dfe5; border-radius: 6px; padding: 8px 12px } .figures b { display: block; font-size: 22px; font-variant-numeric: tabular-nums }
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: 14px }
 th { text-align: left; font-weight: 600; border-bottom: 1.5px solid #8b97a3; padding: 4px 12px 4px 0; vertical-align: bottom }
-td { border-bottom: 1px solid #e6eaee; padding: 4px 12px 4px 0; vertical-align: top } .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+td { border-bottom: 1px solid #e6eaee; padding: 4px 12px 4px 0; vertical-align: top } .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap } th.n { white-space: normal }
 .range { color: #57636e; font-size: 12.5px; display: block } tr.bad td { background: #fcf0ef }
 dl { display: grid; grid-template-columns: minmax(120px, 190px) 1fr; gap: 3px 16px; margin: 8px 0 } dt { color: #57636e } dd { margin: 0; overflow-wrap: anywhere }
 code { font: 12.5px ui-monospace, monospace; overflow-wrap: anywhere }
@@ -64,5 +64,6 @@ figure { margin: 16px 0; break-inside: avoid } figure img { max-width: 100%; dis
 .key { display: inline-block; width: 22px; height: 4px; vertical-align: middle; margin: 0 4px 0 10px }
 svg { max-width: 100%; height: auto; display: block } svg text { font: 12px system-ui, sans-serif; fill: #57636e }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 20px }
+@media (max-width: 640px) { dl { grid-template-columns: 1fr } dd { margin: 0 0 6px 12px; min-width: 0 } }
 @media print { body { margin: 0; max-width: none; font-size: 10.5pt } section { break-inside: auto } tr { break-inside: avoid } }
 `;

@@ -19,7 +19,7 @@ export function evaluationPage(report: Report, pictures: ReadonlyMap<string, Uin
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Evaluation of ${text(model.name)} ${text(model.version)}</title><style>${STYLE}</style></head>
 <body>
 <h1>Evaluation of ${text(model.name)} ${text(model.version)}</h1>
-<p class="soft">In shadow on de-identified cases: nothing the model said was forwarded. ${text(model.intendedUse)}. Made ${text(report.madeAt.slice(0, 16).replace('T', ' '))} UTC by ${text(report.hub.name)} ${text(report.hub.version)}, definitions ${code(report.schema)}.</p>
+<p class="soft">In shadow on de-identified cases: nothing the model said was forwarded. Intended use of the model: ${text(model.intendedUse)}. Made ${text(report.madeAt.slice(0, 16).replace('T', ' '))} UTC by ${text(report.hub.name)} ${text(report.hub.version)}, definitions ${code(report.schema)}.</p>
 ${verdict(acceptance, report)}
 ${report.caveats.length === 0 ? '' : `<div class="caveats">${report.caveats.map((each) => `<p>${text(each)}</p>`).join('')}</div>`}
 <div class="figures">
@@ -162,7 +162,7 @@ function comparison({ comparison: found, summary, model, against }: Report): str
     `${medianDifference > 0 ? '+' : ''}${number(medianDifference, 4)}`,
     claimed(interval, 4),
     test === undefined ? '–' : test.p < 0.0001 ? '&lt; 0.0001' : number(test.p, 4),
-    `${String(cases)} of ${String(subjects)}`,
+    `${String(cases)} (${String(subjects)})`,
   ]);
   const head = [
     'Label',
@@ -171,7 +171,7 @@ function comparison({ comparison: found, summary, model, against }: Report): str
     'Median difference',
     '95 % interval',
     'p (Wilcoxon)',
-    'Cases of subjects',
+    'Cases (subjects)',
   ];
   const missing = found.notCompared.length === 0 ? '' : `<p>Not compared: ${text(found.notCompared.join(', '))}.</p>`;
   return `${table(head, rows)}${missing}<p class="soft">Failures of ${text(against.name)}: ${String(found.summary.failures)}. Manifest ${code(against.manifestSha256)}.</p>`;

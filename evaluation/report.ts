@@ -78,6 +78,9 @@ export function makeReport(
 
 function caveatsOf({ results, leftOut }: Scored, { subjects, notScored }: Summary): readonly string[] {
   const notMarked = results.filter(({ isMarkedDeidentified }) => isMarkedDeidentified === false).length;
+  const twins = [...Map.groupBy(results, ({ scanSha256 }) => scanSha256).values()]
+    .filter((same) => same.length > 1)
+    .map((same) => same.map(({ name }) => name));
   const tolerances = new Set(results.map(({ toleranceMm }) => toleranceMm.toPrecision(4)));
   return [
     ...(subjects < MIN_SUBJECTS
@@ -91,6 +94,10 @@ function caveatsOf({ results, leftOut }: Scored, { subjects, notScored }: Summar
           `${String(leftOut.length)} of ${String(leftOut.length + results.length)} cases were left out and are in no figure.`,
         ]),
     ...(notScored.length === 0 ? [] : [`No reference holds ${notScored.join(', ')}: nothing is said of it.`]),
+    ...twins.map(
+      (names) =>
+        `${names.join(' and ')} are one and the same scan: counted apart, they make figures look surer than they are.`,
+    ),
     ...(tolerances.size > 1
       ? [`Voxel sizes differ between cases, and so does τ: ${[...tolerances].join(', ')} mm.`]
       : []),

@@ -34,8 +34,9 @@ export function standardDeviation(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1));
 }
 
-export function sorted(values: readonly number[]): readonly number[] {
-  return values.toSorted((a, b) => a - b);
+export function sorted(values: readonly number[]): Float64Array {
+  // A typed array is put in order several times as fast: the bootstrap does it often.
+  return Float64Array.from(values).sort();
 }
 
 /**

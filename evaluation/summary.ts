@@ -107,7 +107,8 @@ function distributionOf(results: readonly CaseResult[], index: number, measure: 
     return value === null ? [] : [{ subject: result.subject, value }];
   });
   if (items.length === 0) return undefined;
-  const inOrder = sorted(items.map(({ value }) => value));
+  const all = items.map(({ value }) => value);
+  const inOrder = sorted(all);
   const intervals = bootstrap(
     items,
     ({ subject }) => subject,
@@ -121,7 +122,7 @@ function distributionOf(results: readonly CaseResult[], index: number, measure: 
     median: quantile(inOrder, 0.5),
     q1: quantile(inOrder, 0.25),
     q3: quantile(inOrder, 0.75),
-    mean: mean(inOrder),
+    mean: mean(all),
     min: quantile(inOrder, 0),
     max: quantile(inOrder, 1),
     ...(intervals === undefined ? {} : { intervals }),
