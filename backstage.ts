@@ -208,14 +208,14 @@ async function startConnectors(ports: Ports, { current, env, dataDir, owner }: S
       },
     });
   let destinations = current().destinations.map((written) => ({ written, opened: open(written, current().hub.name) }));
+  const directory = createPartnerDirectory(ports.ledger, () => current().partners);
   const dispatcher = await startDispatcher(
-    { ...ports, random: Math.random },
+    { ...ports, partners: directory, random: Math.random },
     {
       destinations: destinations.map(({ opened }) => opened),
       ...{ owner, leaseMs: LEASE_MS, priorities: prioritiesOf(current()) },
     },
   );
-  const directory = createPartnerDirectory(ports.ledger, () => current().partners);
   const projector = await startFeedProjector({ ...ports, directory }, () => current().destinations);
   const key = await (await openDataFolder(dataDir, env)).secret(WEBHOOKS_PURPOSE);
   const hubName = current().hub.name;

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { startDispatcher } from '../connectors/dispatcher.ts';
+import { createPartnerDirectory } from '../connectors/partner-api/directory.ts';
 import { connectors, type Destination, openDestination } from '../connectors/registry.ts';
 import { parseStudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger } from '../core/ledger.ts';
@@ -19,6 +20,7 @@ import { completeStudy, processed, received, startRun, TestClock } from '../test
 import { freePort } from '../tests/support/child-process.ts';
 import { measuredMetrics } from '../tests/support/measured.ts';
 import { contextOf, MemoryStore, mrImage } from '../tests/support/outgoing.ts';
+import { partnerSettings } from '../tests/support/partner-hub.ts';
 import { silentLog } from '../tests/support/silent-log.ts';
 import { waitFor } from '../tests/support/wait-for.ts';
 import type { Health, Healths } from './delivery-targets.ts';
@@ -110,10 +112,11 @@ async function deliverAll(
   );
   const bus = openEmbeddedBus({ ledger, log: silentLog });
   const metrics = measuredMetrics();
+  const partners = createPartnerDirectory(ledger, () => [partnerSettings('kct')]);
   const began = performance.now();
   const cpuBefore = process.cpuUsage();
   const dispatcher = await startDispatcher(
-    { bus, ledger, log: silentLog, metrics, clock: systemClock, random: Math.random },
+    { bus, ledger, partners, log: silentLog, metrics, clock: systemClock, random: Math.random },
     { destinations, owner: 'bench' },
   );
   const done = () =>

@@ -2,6 +2,7 @@
 import { HubError, toHubError } from '../core/errors.ts';
 import type { LeasedDelivery, Ledger } from '../core/ledger.ts';
 import type { Connector, DeliveryOrder, DestinationOptions } from '../core/plugins.ts';
+import { withheld } from '../core/partners.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import { recordWhileHeld } from '../core/retry.ts';
 import type { RunItem } from '../core/store.ts';
@@ -9,6 +10,7 @@ import { AttemptNotes, noting } from './attempt-notes.ts';
 import { recordEnd } from './attempt-record.ts';
 import { keepLease } from './lease.ts';
 import type { DeliveryMetrics } from './metrics.ts';
+import type { PartnerDirectory } from './partner-api/directory.ts';
 import { releasedItems } from './release.ts';
 
 /** A destination of the configuration with its connector, opened. */
@@ -19,6 +21,7 @@ export interface OpenDestination {
 
 export interface AttemptPorts {
   readonly ledger: Pick<Ledger, 'deliveries'>;
+  readonly partners: Pick<PartnerDirectory, 'find'>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -51,7 +54,7 @@ export async function attemptDelivery(
   let failure: HubError | undefined;
   try {
     if (destination === undefined) throw new HubError('destination.unknown', { destination: name });
-    await noting(notes, () => deliver(work, destination, signal));
+    await noting(notes, () => deliver(ports, work, destination, signal));
   } catch (thrown) {
     failure = toHubError(thrown);
   } finally {
@@ -91,8 +94,14 @@ interface Work {
 }
 
 /** @throws {HubError} why it has not got there */
-async function deliver(work: Work, { options, connector }: OpenDestination, signal: AbortSignal): Promise<void> {
+async function deliver(
+  ports: AttemptPorts,
+  work: Work,
+  { options, connector }: OpenDestination,
+  signal: AbortSignal,
+): Promise<void> {
   const { delivery } = work;
+  if (options.partner !== undefined) await requireEntitled(ports, options.partner, delivery);
   work.items = releasedItems(delivery.items, {
     partnerThen: delivery.partner,
     partnerNow: options.partner,
@@ -126,4 +135,16 @@ async function deliver(work: Work, { options, connector }: OpenDestination, sign
     of: work.items.filter(({ kind }) => kind === 'instance').length,
     ...(detail === undefined ? {} : { detail }),
   });
+}
+
+/** @throws {HubError} `policy.unsafe` when the partner may not have what the route releases, or nothing from then */
+async function requireEntitled(
+  { partners, clock }: AttemptPorts,
+  name: string,
+  { route, createdAt }: LeasedDelivery,
+): Promise<void> {
+  const partner = await partners.find(name);
+  const wanted = { route, atMs: Date.parse(createdAt) };
+  const why = partner === undefined ? 'unknown' : withheld(partner, wanted, clock.now().getTime());
+  if (why !== undefined) throw new HubError('policy.unsafe', { detail: `the partner is not entitled to it: ${why}` });
 }

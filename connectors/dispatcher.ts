@@ -6,10 +6,12 @@ import { toHubError } from '../core/errors.ts';
 import { isEventOf, type PositionedEvent } from '../core/events.ts';
 import type { LeasedDelivery, Ledger, NewDelivery } from '../core/ledger.ts';
 import type { DeliveryPriority } from '../core/ledger/deliveries.ts';
+import { withheld } from '../core/partners.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptDelivery, type OpenDestination } from './attempt.ts';
 import { deliveryIdOf } from '../core/delivery-id.ts';
 import { deliveryMetrics, watchDeliveries } from './metrics.ts';
+import type { PartnerDirectory } from './partner-api/directory.ts';
 import { isOpen } from './send-window.ts';
 
 const GROUP = 'connectors';
@@ -26,6 +28,7 @@ const MAX_CLAIMED = 64;
 export interface DispatcherPorts {
   readonly bus: EventBus;
   readonly ledger: Ledger;
+  readonly partners: Pick<PartnerDirectory, 'find'>;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -80,16 +83,27 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   let timer: NodeJS.Timeout | undefined;
   let soon: NodeJS.Timeout | undefined;
 
-  /** Of those whose window is open; what is under way when it closes goes on to its end. */
-  const limits = (): Record<string, number> => {
+  /**
+   * Of those whose window is open, and whose partner has access now: what is for one whose access has ended waits, and goes
+   * when it is granted again. What is under way goes on to its end.
+   */
+  const limits = async (): Promise<Record<string, number>> => {
     const now = clock.now();
-    const open = [...destinations.values()].filter(
-      ({ options: { sendWindow } }) => sendWindow === undefined || isOpen(sendWindow, now),
-    );
+    const open: OpenDestination[] = [];
+    for (const each of destinations.values()) {
+      const { sendWindow, partner } = each.options;
+      if (sendWindow !== undefined && !isOpen(sendWindow, now)) continue;
+      if (partner === undefined || (await hasAccess(partner, now))) open.push(each);
+    }
     return Object.fromEntries([
       ...[...unknown].map((name) => [name, 1] as const),
       ...open.map(({ options: each }) => [each.name, each.concurrency ?? DEFAULT_CONCURRENCY] as const),
     ]);
+  };
+
+  const hasAccess = async (name: string, now: Date): Promise<boolean> => {
+    const partner = await ports.partners.find(name);
+    return partner !== undefined && withheld(partner, {}, now.getTime()) === undefined;
   };
 
   const begin = (delivery: LeasedDelivery, leasedAtMs: number): void => {
@@ -135,8 +149,9 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const claim = async (): Promise<void> => {
     while (isWanted && !isStopping) {
       isWanted = false;
+      const most = await limits();
       const leasedAtMs = performance.now();
-      const claimed = await ledger.deliveries.claim(options.owner, leaseMs, clock.now(), limits(), {
+      const claimed = await ledger.deliveries.claim(options.owner, leaseMs, clock.now(), most, {
         ordered: ordered(),
         atMost: MAX_CLAIMED,
       });

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { OpenDestination } from '../../connectors/attempt.ts';
 import { deliveryIdOf } from '../../core/delivery-id.ts';
 import { type Dispatcher, startDispatcher } from '../../connectors/dispatcher.ts';
+import { createPartnerDirectory } from '../../connectors/partner-api/directory.ts';
 import { HubError } from '../../core/errors.ts';
 import type { Ledger, NewRun } from '../../core/ledger.ts';
 import type { Connector } from '../../core/plugins.ts';
@@ -42,7 +43,14 @@ describe('the lease of a delivery', () => {
     };
     dispatcher = await startDispatcher(
       {
-        ...{ bus, log: silentLog, metrics: measuredMetrics(), clock, random: () => 0 },
+        ...{
+          bus,
+          partners: createPartnerDirectory(ledger, () => []),
+          log: silentLog,
+          metrics: measuredMetrics(),
+          clock,
+        },
+        random: () => 0,
         ledger: { ...ledger, deliveries: { ...ledger.deliveries, ...calls } },
       },
       { destinations: [destination], owner: randomUUID(), leaseMs: LEASE_MS },

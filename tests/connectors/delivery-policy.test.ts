@@ -6,6 +6,7 @@ import type { OpenDestination } from '../../connectors/attempt.ts';
 import { type Dispatcher, startDispatcher } from '../../connectors/dispatcher.ts';
 import { exchange } from '../../connectors/exchange.ts';
 import { deliveryIdOf } from '../../core/delivery-id.ts';
+import { createPartnerDirectory } from '../../connectors/partner-api/directory.ts';
 import { HubError } from '../../core/errors.ts';
 import type { Ledger, NewRun } from '../../core/ledger.ts';
 import type { DeliveryPriority } from '../../core/ledger/deliveries.ts';
@@ -23,6 +24,7 @@ import {
 } from '../contracts/ledger-facts.ts';
 import { measuredMetrics } from '../support/measured.ts';
 import { openTestLedger } from '../support/open-ledger.ts';
+import { partnerSettings } from '../support/partner-hub.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -57,8 +59,9 @@ describe('what a destination is configured to be', () => {
       options: { name: 'archive', type: 'test', concurrency: 1, ...options },
       connector: { deliver: () => Promise.resolve(), close: () => Promise.resolve(), ...connector },
     };
+    const partners = createPartnerDirectory(ledger, () => ['kct', 'uef'].map((name) => partnerSettings(name)));
     dispatcher = await startDispatcher(
-      { bus, ledger, log: silentLog, metrics, clock, random: () => 0 },
+      { bus, ledger, partners, log: silentLog, metrics, clock, random: () => 0 },
       {
         ...{ destinations: [destination], owner: randomUUID() },
         ...(priorities === undefined ? {} : { priorities }),

@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import type { OpenDestination } from '../../connectors/attempt.ts';
 import { deliveryIdOf } from '../../core/delivery-id.ts';
 import { type Dispatcher, startDispatcher } from '../../connectors/dispatcher.ts';
+import { createPartnerDirectory, type PartnerDirectory } from '../../connectors/partner-api/directory.ts';
 import { HubError } from '../../core/errors.ts';
 import type { PositionedEvent } from '../../core/events.ts';
 import type { Ledger, NewRun } from '../../core/ledger.ts';
 import type { DeliveryOrder } from '../../core/plugins.ts';
+import type { PartnerGrant } from '../../core/partners.ts';
 import type { EventBus } from '../../core/ports.ts';
 import type { ArtefactItem, RunItem } from '../../core/store.ts';
 import { openEmbeddedBus } from '../../platform/bus/embedded.ts';
@@ -21,6 +23,7 @@ import {
 } from '../contracts/ledger-facts.ts';
 import { measuredMetrics } from '../support/measured.ts';
 import { openTestLedger } from '../support/open-ledger.ts';
+import { partnerSettings } from '../support/partner-hub.ts';
 import { silentLog } from '../support/silent-log.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -33,12 +36,14 @@ describe('the dispatcher', () => {
   let clock: TestClock;
   let metrics: ReturnType<typeof measuredMetrics>;
   const dispatchers: Dispatcher[] = [];
+  let partners: PartnerDirectory;
 
   beforeEach(async () => {
     clock = new TestClock();
     ({ ledger, remove } = await openTestLedger(clock));
     bus = openEmbeddedBus({ ledger, log: silentLog, clock });
     metrics = measuredMetrics();
+    partners = createPartnerDirectory(ledger, () => ['kct', 'uef'].map((name) => partnerSettings(name)));
   });
   afterEach(async () => {
     for (const dispatcher of dispatchers.splice(0)) await dispatcher.stop(0);
@@ -48,7 +53,7 @@ describe('the dispatcher', () => {
 
   const start = async (destinations: readonly OpenDestination[], leaseMs?: number): Promise<Dispatcher> => {
     const dispatcher = await startDispatcher(
-      { bus, ledger, log: silentLog, metrics, clock, random: () => 0 },
+      { bus, ledger, partners, log: silentLog, metrics, clock, random: () => 0 },
       { destinations, owner: randomUUID(), ...(leaseMs === undefined ? {} : { leaseMs }) },
     );
     dispatchers.push(dispatcher);
@@ -111,6 +116,7 @@ describe('the dispatcher', () => {
       revision: 1,
       runId: run.runId,
       route: 'rat-brain',
+      configVersion: 'v1',
       deliveryId: deliveryIdOf(run.runId, 'kct-pacs'),
       destination: 'kct-pacs',
       instances: 2,
@@ -119,6 +125,53 @@ describe('the dispatcher', () => {
     });
     expect(metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'succeeded')).to.equal(1);
     expect(metrics.valueOf('hub_delivery_duration_seconds', 'kct-pacs')).to.equal(1);
+  });
+
+  it('gives nothing to a partner whose access has ended, until it is granted again, and others meanwhile theirs', async () => {
+    const got: string[] = [];
+    const grant = async (change: PartnerGrant) => {
+      await ledger.partners.setGrant('kct', change);
+      partners.forget();
+    };
+    for (const ended of [{ suspended: true }, { expiresAtMs: clock.now().getTime() }]) {
+      got.length = 0;
+      await grant(ended);
+      const dispatcher = await start([
+        to('kct-pacs', async ({ destination }) => void got.push(destination), { partner: 'kct' }),
+        to('own', async ({ destination }) => void got.push(destination)),
+      ]);
+
+      const run = await process(['kct-pacs', 'own'], [releasedItem(1)], 'kct');
+      await inState(run, 'own', 'succeeded');
+      const before = [...got];
+      await grant({});
+      // A commit that makes work wakes the dispatcher.
+      await process(['own'], [releasedItem(1)], 'kct');
+      const row = await inState(run, 'kct-pacs', 'succeeded');
+
+      expect([before, row.attempts]).to.deep.equal([['own'], 1]);
+      await dispatcher.stop(0);
+    }
+  });
+
+  it('makes a dead letter of what a partner is not entitled to by its route or its time', async () => {
+    let sent = 0;
+    await ledger.partners.setGrant('kct', { routes: ['another'] });
+    await ledger.partners.setGrant('uef', { fromMs: clock.now().getTime() + 60_000 });
+    await start([
+      to('kct-pacs', async () => void (sent += 1), { partner: 'kct' }),
+      to('uef-pacs', async () => void (sent += 1), { partner: 'uef' }),
+    ]);
+
+    const run = await process(
+      ['kct-pacs', 'uef-pacs'],
+      [releasedItem(1), { ...releasedItem(2), releasedFor: 'uef' }],
+      'kct',
+    );
+
+    const rows = [await inState(run, 'kct-pacs', 'dead'), await inState(run, 'uef-pacs', 'dead')];
+    expect(rows.map(({ code }) => code)).to.deep.equal(['policy.unsafe', 'policy.unsafe']);
+    expect(sent).to.equal(0);
   });
 
   it('gives a partner only what was released for it', async () => {
