@@ -13,7 +13,7 @@ export function gridOf(dims: Triple, spacingMm: Triple): Grid {
   return { dims, spacingMm, affine: [x, 0, 0, 0, 0, y, 0, 0, 0, 0, z, 0, 0, 0, 0, 1] };
 }
 
-export function maskOf({ dims: [nx, ny] }: Grid, isIn: (x: number, y: number, z: number) => boolean, dims: Triple) {
+function maskOf({ dims: [nx, ny] }: Grid, isIn: (x: number, y: number, z: number) => boolean, dims: Triple) {
   return Uint8Array.from({ length: dims[0] * dims[1] * dims[2] }, (_, n) =>
     isIn(n % nx, Math.floor(n / nx) % ny, Math.floor(n / (nx * ny))) ? 1 : 0,
   );
