@@ -1,6 +1,7 @@
 /** The object store of the configuration, secrets read, and what its packs of results are removed by. */
 import { type Environment, readSecret } from './config/environment.ts';
 import type { Ledger } from './core/ledger.ts';
+import type { AccessMode } from './platform/store/file-range.ts';
 import { type OpenStore, openStore } from './platform/store/open.ts';
 import { removeResultPacks } from './platform/store/sweeps.ts';
 import { packNameOf, packOriginOf } from './processors/pack-name.ts';
@@ -20,9 +21,14 @@ const DAY_MS = 86_400_000;
 const STEPS = 2;
 const EVER = new Date(8.64e15);
 
-/** For a thread of its own: no state is shared. Asks nobody. */
-export async function openHubStore(place: StorePlace, env: Environment, dataDir: string): Promise<OpenStore> {
-  return openStore(place, dataDir, (reference) => readSecret(reference, env));
+/** For a thread of its own: no state is shared. Asks nobody. @param mode - of local files */
+export async function openHubStore(
+  place: StorePlace,
+  env: Environment,
+  dataDir: string,
+  mode?: AccessMode,
+): Promise<OpenStore> {
+  return openStore(place, dataDir, (reference) => readSecret(reference, env), mode);
 }
 
 /**

@@ -16,6 +16,7 @@ const { dataDir, store } = workerData as WorkerOrder;
 const dataFolder = await openDataFolder(dataDir, processEnvironment());
 work(parentPort, {
   plugins: processors,
-  store: (await openHubStore(store, processEnvironment(), dataFolder.path)).objects,
+  // One step at a time is all that this thread does: nobody waits for it while it reads.
+  store: (await openHubStore(store, processEnvironment(), dataFolder.path, 'at-once')).objects,
   secret: (purpose) => dataFolder.secret(purpose),
 });

@@ -2,7 +2,8 @@
  * `hub deidentify IN OUT`: the deidentify processor on a folder tree, with the same proof. A study is gathered from
  * the whole tree and written whole or not at all; output is named by new UIDs, because file names carry identifiers too.
  */
-import { type FileHandle, mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { processEnvironment } from '../config/environment.ts';
 import { parseYaml } from '../config/yaml.ts';
@@ -188,21 +189,23 @@ async function releaseStudy(
 /** Copies of one instance, as trees have them, stand side by side. */
 async function writeInstance({ body, seriesInstanceUid, sopInstanceUid }: ReleasedInstance, folder: string) {
   const series = join(folder, seriesInstanceUid);
-  const file = await createUnique(series, sopInstanceUid);
+  const file = createUnique(series, sopInstanceUid);
   try {
-    for await (const chunk of body) await file.writeFile(chunk);
+    for await (const chunk of body)
+      for (let written = 0; written < chunk.length;) written += writeSync(file, chunk, written);
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
-async function createUnique(folder: string, name: string): Promise<FileHandle> {
+/** @returns its descriptor */
+function createUnique(folder: string, name: string): number {
   for (let copy = 1; ;) {
     try {
-      return await open(join(folder, copy === 1 ? `${name}.dcm` : `${name}-${copy}.dcm`), 'wx');
+      return openSync(join(folder, copy === 1 ? `${name}.dcm` : `${name}-${copy}.dcm`), 'wx');
     } catch (error) {
       // The first of its series: a thousand others find the folder there.
-      if (hasCode(error, 'ENOENT')) await mkdir(folder, { recursive: true });
+      if (hasCode(error, 'ENOENT')) mkdirSync(folder, { recursive: true });
       else if (!hasCode(error, 'EEXIST')) throw error;
       else copy += 1;
     }

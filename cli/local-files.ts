@@ -1,5 +1,6 @@
 /** Files below a path, as the commands take them: read in place, nothing copied, nothing changed. A ParaVision study counts as what it becomes. */
-import { open, readdir, stat } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { headerAttributes } from '../core/dicom/attributes.ts';
 import { MEDIA_STORAGE_DIRECTORY, type Part10Header, readHeader } from '../core/dicom/part10.ts';
@@ -7,7 +8,7 @@ import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import type { Attributes } from '../core/ledger.ts';
 import { type ByteSource, formatBlobRef, type InstanceItem, type ObjectStore, parseBlobRef } from '../core/store.ts';
-import { fileRange } from '../platform/store/file-range.ts';
+import { fileRange, letOthersIn } from '../platform/store/file-range.ts';
 import { commandFailure, sentenceOf } from './failure.ts';
 import { localStudies } from './local-studies.ts';
 import { progressBar } from './progress.ts';
@@ -122,20 +123,22 @@ export function seriesName({ series }: Pick<LocalFiles, 'series'>, seriesInstanc
 
 /** A file for reading by ranges. */
 export async function openFile(path: string): Promise<ByteSource> {
-  const handle = await open(path, 'r');
+  // A command has one thing to do, and may be interrupted between two files.
+  await letOthersIn('at-once');
+  const file = openSync(path, 'r');
   try {
     return fileRange({
-      handle,
+      read: (bytes, offset, length, position) => readSync(file, bytes, offset, length, position),
       start: 0,
-      sizeBytes: (await handle.stat()).size,
-      close: () => handle.close(),
+      sizeBytes: fstatSync(file).size,
+      close: async () => closeSync(file),
       failed: (cause) =>
         cause === undefined
           ? new HubError('file.failed', { detail: `${path}: it became shorter while it was read` })
           : commandFailure(cause),
     });
   } catch (error) {
-    await handle.close();
+    closeSync(file);
     throw error;
   }
 }

@@ -3,6 +3,7 @@
  * written by the gateway); packs of results are written here. No state is shared: each thread opens its own.
  */
 import { createHash } from 'node:crypto';
+import { fstatSync } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ErrorFields, HubError } from '../../core/errors.ts';
@@ -15,25 +16,29 @@ import {
   parseBlobRef,
   type StoredBlob,
 } from '../../core/store.ts';
-import { fileRange } from './file-range.ts';
+import { type AccessMode, type FileAccess, fileRange, letOthersIn, readerOf, writerOf } from './file-range.ts';
 import { PackFiles } from './pack-files.ts';
 
 const PACK_NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
 
-/** @param dataDir - with its folder `store`, as `openDataFolder` makes it */
-export function openFileStore(dataDir: string): ObjectStore {
+/**
+ * @param dataDir - with its folder `store`, as `openDataFolder` makes it
+ * @param mode - `at-once` only for a thread that does one thing after the other
+ */
+export function openFileStore(dataDir: string, mode: AccessMode = 'aside'): ObjectStore {
   const files = new PackFiles(dataDir);
   return {
-    open: (ref) => openBlob(files, ref),
-    createPack: (name) => createPack(dataDir, name),
+    open: (ref) => openBlob(files, ref, mode),
+    createPack: (name) => createPack(dataDir, name, mode),
   };
 }
 
-async function openBlob(files: PackFiles, ref: BlobRef): Promise<ByteSource> {
+async function openBlob(files: PackFiles, ref: BlobRef, mode: AccessMode): Promise<ByteSource> {
   const { pack, offset: start, length: sizeBytes } = parseBlobRef(ref);
+  await letOthersIn(mode);
   const file = await files.use(pack);
   try {
-    const { size } = await file.handle.stat();
+    const { size } = mode === 'at-once' ? fstatSync(file.handle.fd) : await file.handle.stat();
     if (size < start + sizeBytes) throw new HubError('store.missing', { ref, detail: 'the pack is shorter than that' });
   } catch (error) {
     await file.release();
@@ -41,7 +46,7 @@ async function openBlob(files: PackFiles, ref: BlobRef): Promise<ByteSource> {
   }
 
   return fileRange({
-    handle: file.handle,
+    read: readerOf(file.handle, mode),
     start,
     sizeBytes,
     close: () => file.release(),
@@ -52,7 +57,7 @@ async function openBlob(files: PackFiles, ref: BlobRef): Promise<ByteSource> {
   });
 }
 
-async function createPack(dataDir: string, name: string): Promise<PackWriter> {
+async function createPack(dataDir: string, name: string, mode: AccessMode): Promise<PackWriter> {
   if (!PACK_NAME.test(name)) throw new HubError('store.failed', { detail: 'not a name for a pack' });
   const pack = `store/${name}.pack`;
   const path = join(dataDir, pack);
@@ -60,7 +65,8 @@ async function createPack(dataDir: string, name: string): Promise<PackWriter> {
   try {
     // A committed pack is referred to: another one must never take its place.
     if (await exists(path)) throw new HubError('store.failed', { pack, detail: 'the pack is there already' });
-    return new FilePack({ pack, path, temporary, handle: await open(temporary, 'wx', 0o600) });
+    const handle = await open(temporary, 'wx', 0o600);
+    return new FilePack({ pack, path, temporary, handle, write: writerOf(handle, mode) });
   } catch (error) {
     throw failed(error, { pack });
   }
@@ -71,6 +77,7 @@ interface PackPlace {
   readonly path: string;
   readonly temporary: string;
   readonly handle: FileHandle;
+  readonly write: FileAccess;
 }
 
 class FilePack implements PackWriter {
@@ -136,13 +143,7 @@ class FilePack implements PackWriter {
     try {
       let written = 0;
       while (written < chunk.byteLength) {
-        const { bytesWritten } = await this.#place.handle.write(
-          chunk,
-          written,
-          chunk.byteLength - written,
-          position + written,
-        );
-        written += bytesWritten;
+        written += await this.#place.write(chunk, written, chunk.byteLength - written, position + written);
       }
     } catch (error) {
       throw failed(error, { pack: this.#place.pack });

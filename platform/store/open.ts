@@ -1,6 +1,7 @@
 /** The object store of the configuration. No state is shared: each thread opens its own. */
 import type { SecretReference } from '../../core/plugins.ts';
 import type { ObjectStore, PackShelf, PackUploads } from '../../core/store.ts';
+import type { AccessMode } from './file-range.ts';
 import { LOCAL_RESULTS, openFileShelf } from './file-shelf.ts';
 import { openFileStore } from './file.ts';
 import type { S3Options } from './s3/client.ts';
@@ -17,13 +18,19 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
-/** @param dataDir - as `openDataFolder` makes it. Asks nobody: a store that is down is met by whoever reads or writes. */
+/**
+ * Asks nobody: a store that is down is met by whoever reads or writes.
+ *
+ * @param dataDir - as `openDataFolder` makes it
+ * @param mode - how local files are read and written; `at-once` only for a thread that does one thing after the other
+ */
 export async function openStore(
   options: StoreOptions,
   dataDir: string,
   secret: (reference: SecretReference) => string,
+  mode: AccessMode = 'aside',
 ): Promise<OpenStore> {
-  const local = openFileStore(dataDir);
+  const local = openFileStore(dataDir, mode);
   switch (options.kind) {
     case 'file':
       return {

@@ -1,5 +1,5 @@
 /** The bytes of a released instance: its rewritten header, and its pixel data copied or cleaned. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { deflateDataSet, inflateDataSet } from '../../core/dicom/inflate.ts';
 import type { PixelsCleaned, PixelsUntouched, StoredImage } from './pixels/cleaning.ts';
 
@@ -37,25 +37,57 @@ export function bodyOf(image: StoredImage, parts: BodyParts): Body {
 
 function copy({ source, header }: StoredImage, { meta, dataSet, pixelDataEnd }: BodyParts): Body {
   const start = header.pixelData?.elementOffset ?? pixelDataEnd;
-  let written: string | undefined;
+  const length = pixelDataEnd - start;
+  const written = new Compared(length);
   async function* chunks(): AsyncGenerator<Uint8Array> {
-    const hash = createHash('sha256');
     yield Buffer.concat([meta, dataSet]);
-    if (pixelDataEnd > start)
-      for await (const chunk of source.stream(start, pixelDataEnd - start)) {
-        hash.update(chunk);
+    if (length > 0)
+      for await (const chunk of source.stream(start, length)) {
+        written.add(chunk);
         yield chunk;
       }
-    written = hash.digest('hex');
+    written.end();
   }
   const isPixelDataEqual = async () => {
-    const hash = createHash('sha256');
+    const again = new Compared(length);
     // Read again, by position: a source that ended early or moved shows here.
     for (let at = start; at < pixelDataEnd; at += CHUNK_BYTES)
-      hash.update(await source.read(at, Math.min(CHUNK_BYTES, pixelDataEnd - at)));
-    return hash.digest('hex') === written;
+      again.add(await source.read(at, Math.min(CHUNK_BYTES, pixelDataEnd - at)));
+    again.end();
+    return written.equals(again);
   };
   return { chunks: chunks(), isPixelDataEqual };
+}
+
+/** What is to be compared: few bytes are kept, which is cheaper than a digest; of more there is one. */
+class Compared {
+  readonly #kept: Uint8Array[] | undefined;
+  readonly #hash: Hash | undefined;
+  #whole: Uint8Array | undefined;
+
+  constructor(sizeBytes: number) {
+    if (sizeBytes <= CHUNK_BYTES) this.#kept = [];
+    else this.#hash = createHash('sha256');
+  }
+
+  add(chunk: Uint8Array): void {
+    this.#hash?.update(chunk);
+    this.#kept?.push(chunk);
+  }
+
+  end(): void {
+    this.#whole = this.#hash?.digest() ?? joined(this.#kept ?? []);
+  }
+
+  equals(other: Compared): boolean {
+    const [one, two] = [this.#whole, other.#whole];
+    return one !== undefined && two !== undefined && Buffer.compare(one, two) === 0;
+  }
+}
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only] = chunks;
+  return only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
 }
 
 function deflatedCopy({ header }: StoredImage, { meta, dataSet, pixelDataEnd }: BodyParts): Body {
