@@ -10,6 +10,7 @@ import { benchMemory } from './memory.ts';
 import { benchProcessing } from './processing.ts';
 import { benchReliability } from './reliability.ts';
 import { benchScale } from './scale.ts';
+import { benchSend } from './send.ts';
 import { benchSegment } from './segment.ts';
 import { benchStow } from './stow.ts';
 import { benchSustained } from './sustained.ts';
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<v
   ingest: async (args) => benchCStore(INGEST, args),
   small: async (args) => benchCStore(SMALL, args),
   large: async (args) => benchCStore(LARGE, args),
+  send: benchSend,
   stow: benchStow,
   sustained: benchSustained,
   completion: benchCompletion,

@@ -1,6 +1,7 @@
 /** `hub send PATH... --to AET@HOST:PORT [--from AET]`: sends DICOM files with C-STORE and counts what became of them. */
 import type { Peer } from '../peers/dimse/connection.ts';
-import { type OutgoingInstance, sendInstances, type SendResult } from '../connectors/c-store/send.ts';
+import type { OutgoingInstance } from '../connectors/c-store/outgoing.ts';
+import { sendInstances, type SendResult } from '../connectors/c-store/send.ts';
 import { ERRORS, HubError } from '../core/errors.ts';
 import { type AeTitle, parseAeTitle } from '../core/identifiers.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';

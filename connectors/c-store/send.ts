@@ -1,27 +1,10 @@
 /** Sends instances over as few associations as can be, each in its own transfer syntax where the peer takes it. */
-import { readHeader } from '../../core/dicom/part10.ts';
-import {
-  EXPLICIT_VR_LITTLE_ENDIAN,
-  IMPLICIT_VR_LITTLE_ENDIAN,
-  transferSyntax,
-} from '../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../core/errors.ts';
-import type { ByteSource } from '../../core/store.ts';
 import type { Association } from './association.ts';
 import { type Associations, type Lent, unkept } from './associations.ts';
 import type { Peer } from '../../peers/dimse/connection.ts';
-import { asImplicit, canBecomeImplicit } from './implicit.ts';
+import { contextsOf, type OutgoingInstance, prepare, type Prepared } from './outgoing.ts';
 import { MAX_CONTEXTS, type ProposedContext } from '../../peers/dimse/negotiation.ts';
-
-/** A Part 10 file that is to go out. */
-export interface OutgoingInstance {
-  readonly sopClassUid: string;
-  readonly sopInstanceUid: string;
-  readonly transferSyntaxUid: string;
-  readonly open: () => Promise<ByteSource>;
-  /** The Part 10 file in explicit VR little endian, where it may go so when the peer does not take its own transfer syntax. */
-  readonly decoded?: () => AsyncIterable<Uint8Array>;
-}
 
 /**
  * `stored` includes warnings: the peer has it, if perhaps not every attribute (PS3.4 Table B.2-1, Bxxx). `aborted`: the
@@ -42,8 +25,6 @@ export interface SendResult<Instance extends OutgoingInstance> {
 const SOP_CLASS_NOT_SUPPORTED = 0x0122;
 /** PS3.7 Annex C: Processing failure */
 const PROCESSING_FAILURE = 0x0110;
-/** 128 bytes, `DICM`, and (0002,0000) with a value of four bytes in explicit VR. */
-const GROUP_LENGTH_END = 144;
 /** A peer that aborts again and again has a trouble of its own, not with the instances. */
 const MAX_ABORTS_IN_A_ROW = 2;
 
@@ -108,11 +89,41 @@ async function sendOverOne<Instance extends OutgoingInstance>(
   onResult: (result: SendResult<Instance>) => void,
 ): Promise<void> {
   let isWhole = false;
+  let next: Promise<Prepared> | undefined;
   try {
-    for (const instance of instances) onResult(await sendOne(lent.association, instance));
+    for (const [index, instance] of instances.entries()) {
+      const { association } = lent;
+      const ready = await (next ?? prepare(association, instance));
+      const following = instances[index + 1];
+      // Read while the peer stores this one. What fails there is told when its turn comes.
+      next = following === undefined ? undefined : prepare(association, following);
+      next?.catch(() => undefined);
+      onResult(await sendOne(association, instance, ready));
+    }
     isWhole = true;
   } finally {
     await lent.giveBack(isWhole);
+    await next?.then(
+      (ready) => ready.close(),
+      () => undefined,
+    );
+  }
+}
+
+async function sendOne<Instance extends OutgoingInstance>(
+  association: Association,
+  instance: Instance,
+  ready: Prepared,
+): Promise<SendResult<Instance>> {
+  try {
+    if (ready.contextId === undefined) {
+      const { detail } = ready;
+      return { instance, outcome: 'refused', status: SOP_CLASS_NOT_SUPPORTED, detail };
+    }
+    const { status } = await association.store(ready.contextId, ready.dataSet);
+    return { instance, outcome: outcomeOf(status), status };
+  } finally {
+    await ready.close();
   }
 }
 
@@ -139,68 +150,6 @@ export function outcomeOf(status: number): SendOutcome {
   return (status & 0xff00) === 0xa700 ? 'busy' : 'refused';
 }
 
-async function sendOne<Instance extends OutgoingInstance>(
-  association: Association,
-  instance: Instance,
-): Promise<SendResult<Instance>> {
-  const { sopClassUid, transferSyntaxUid } = instance;
-  const own = association.contextIdOf({ sopClassUid, transferSyntaxUid });
-  const implicit = canBecomeImplicit(transferSyntaxUid)
-    ? association.contextIdOf({ sopClassUid, transferSyntaxUid: IMPLICIT_VR_LITTLE_ENDIAN })
-    : undefined;
-  const { decoded } = instance;
-  const plain =
-    own === undefined && implicit === undefined && decoded !== undefined
-      ? association.contextIdOf({ sopClassUid, transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN })
-      : undefined;
-  if (plain !== undefined && decoded !== undefined) {
-    const { sopInstanceUid } = instance;
-    const dataSet = { sopClassUid, sopInstanceUid, sizeBytes: undefined, chunks: withoutFileMeta(decoded()) };
-    const { status } = await association.store(plain, dataSet);
-    return { instance, outcome: outcomeOf(status), status };
-  }
-  const contextId = own ?? implicit;
-  if (contextId === undefined) {
-    const name = transferSyntax(transferSyntaxUid)?.name ?? transferSyntaxUid;
-    return {
-      instance,
-      outcome: 'refused',
-      status: SOP_CLASS_NOT_SUPPORTED,
-      detail: `SOP class ${sopClassUid} not accepted in ${name}`,
-    };
-  }
-  const source = await instance.open();
-  try {
-    const header = await readHeader(source);
-    const { sizeBytes, chunks } =
-      own === undefined
-        ? await asImplicit(source, header)
-        : { sizeBytes: source.sizeBytes - header.dataSetOffset, chunks: source.stream(header.dataSetOffset) };
-    const { sopInstanceUid } = instance;
-    const { status } = await association.store(contextId, { sopClassUid, sopInstanceUid, sizeBytes, chunks });
-    return { instance, outcome: outcomeOf(status), status };
-  } finally {
-    await source.close();
-  }
-}
-
-/** PS3.10 Section 7.1: preamble, prefix, then a group whose length is its first element. */
-async function* withoutFileMeta(file: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let head: Buffer | undefined = Buffer.alloc(0);
-  for await (const chunk of file) {
-    if (head === undefined) {
-      yield chunk;
-      continue;
-    }
-    head = Buffer.concat([head, chunk]);
-    const end =
-      head.byteLength < GROUP_LENGTH_END ? Infinity : GROUP_LENGTH_END + head.readUInt32LE(GROUP_LENGTH_END - 4);
-    if (head.byteLength < end) continue;
-    yield head.subarray(end);
-    head = undefined;
-  }
-}
-
 /** Groups that need at most 128 presentation contexts each. */
 function* shareAssociations<Instance extends OutgoingInstance>(
   instances: readonly Instance[],
@@ -218,15 +167,6 @@ function* shareAssociations<Instance extends OutgoingInstance>(
     members.push(instance);
   }
   if (members.length > 0) yield { contexts: [...contexts.values()], members };
-}
-
-function contextsOf({ sopClassUid, transferSyntaxUid, decoded }: OutgoingInstance): readonly ProposedContext[] {
-  const own = { sopClassUid, transferSyntaxUid };
-  if (decoded !== undefined && transferSyntaxUid !== EXPLICIT_VR_LITTLE_ENDIAN)
-    return [own, { sopClassUid, transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN }];
-  return canBecomeImplicit(transferSyntaxUid)
-    ? [own, { sopClassUid, transferSyntaxUid: IMPLICIT_VR_LITTLE_ENDIAN }]
-    : [own];
 }
 
 const keyOf = ({ sopClassUid, transferSyntaxUid }: ProposedContext): string => `${sopClassUid} ${transferSyntaxUid}`;
