@@ -29,6 +29,8 @@ const MAX_PARAMETERS = 50_000;
 const MAX_TEXT_LENGTH = 1_000_000;
 const MAX_DEPTH = 16;
 
+/** In characters: a longer word is not tried, each digit of which would be tried with all that follow. */
+const LONGEST_NUMBER = 400;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** What C++ prints for values that are no numbers. */
 const SPECIAL: ReadonlyMap<string, number> = new Map([
@@ -118,7 +120,7 @@ class Parser {
       const word = WORD.exec(this.#text)?.[0];
       if (word === undefined) throw this.#wrong(`"${first ?? ''}" where a value is expected`, start);
       this.#at = start + word.length;
-      this.#push(into, NUMBER.test(word) ? Number(word) : (SPECIAL.get(word) ?? word));
+      this.#push(into, word.length <= LONGEST_NUMBER && NUMBER.test(word) ? Number(word) : (SPECIAL.get(word) ?? word));
     }
   }
 

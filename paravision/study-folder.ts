@@ -2,7 +2,6 @@
  * ParaVision study folders: `subject`, and a folder for each scan (EXPNO) with `acqp`, `method` and a folder `pdata/M` for
  * each reconstruction (PROCNO). Every scan is spoken of, whether there is a picture in it or not.
  */
-import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type ErrorCode, HubError } from '../core/errors.ts';
 import { type Converted, convert } from './converted.ts';
@@ -37,6 +36,8 @@ export interface StudyFolder {
   readonly path: string;
   /** Below the study folder, in the order of their numbers. */
   readonly scans: readonly string[];
+  /** Somebody asked for this one scan: where it is a link, what that leads to is meant. */
+  readonly isAsked?: true;
 }
 
 const NUMBER = /^[1-9]\d{0,4}$/;
@@ -58,7 +59,10 @@ export async function recognise(path: string, names?: readonly string[]): Promis
   if (numbered.length === 0) return undefined;
   const isStudy =
     (entries.includes('subject') && (await isParameterFile(join(path, 'subject')))) ||
-    (await anyOf(numbered.slice(0, MOST_ASKED), async (name) => isScan(join(path, name))));
+    (await anyOf(
+      numbered.slice(0, MOST_ASKED),
+      async (name) => (await isFolder(join(path, name))) && isScan(join(path, name)),
+    ));
   return isStudy ? { path, scans: numbered } : undefined;
 }
 
@@ -72,11 +76,10 @@ export const paravisionStudies = {
 
 /** Whether a folder is one scan: then its study folder is the one above it. */
 export async function recogniseScan(path: string): Promise<StudyFolder | undefined> {
-  // Whoever asks for a link means what it leads to.
-  const absolute = await realpath(path);
+  const absolute = resolve(path);
   const name = basename(absolute);
   if (!NUMBER.test(name) || !(await isScan(absolute))) return undefined;
-  return { path: dirname(absolute), scans: [name] };
+  return { path: dirname(absolute), scans: [name], isAsked: true };
 }
 
 /**
@@ -84,9 +87,9 @@ export async function recogniseScan(path: string): Promise<StudyFolder | undefin
  *
  * @throws the disk's errors as they are; what is wrong with a scan is an item
  */
-export async function* itemsOf({ path, scans }: StudyFolder): AsyncGenerator<StudyItem> {
+export async function* itemsOf({ path, scans, isAsked }: StudyFolder): AsyncGenerator<StudyItem> {
   for (const scan of scans) {
-    if (!(await isFolder(join(path, scan)))) continue;
+    if (isAsked !== true && !(await isFolder(join(path, scan)))) continue;
     const inner = await namesIn(join(path, scan));
     // A folder of a number that is no scan: somebody's own. An acqp of nothing is a scan's that the disk had no room for.
     if (!inner.includes('acqp') && !(await isScan(join(path, scan), inner))) continue;
@@ -173,7 +176,6 @@ async function reconstructionsOf(scan: string): Promise<readonly string[]> {
 }
 
 async function isScan(path: string, names?: readonly string[]): Promise<boolean> {
-  if (!(await isFolder(path))) return false;
   const entries = names ?? (await namesIn(path));
   if (entries.includes('acqp') && (await isParameterFile(join(path, 'acqp')))) return true;
   // Derived data sets have no acquisition of their own.

@@ -19,6 +19,8 @@ import type { StoredAs, Triple, Volume } from './volume.ts';
 const NIFTI_2_HEADER_BYTES = 540;
 /** Enough to unpack a header from. */
 const FIRST_BYTES = 64 * 1024;
+/** A kilometre: what is beyond is no place, and no size of a voxel. */
+const MAX_MM = 1e6;
 /** Extensions and what some tools append. */
 const SLACK_BYTES = 64 * 1024 * 1024;
 
@@ -129,7 +131,7 @@ function headerOf(bytes: Uint8Array): Header {
     start,
     slope: isScaled ? float32(112) : 1,
     intercept: isScaled && Number.isFinite(intercept) ? intercept : 0,
-    ...(repetitionTimeMs > 0 ? { repetitionTimeMs } : {}),
+    ...(repetitionTimeMs > 0 && Number.isFinite(repetitionTimeMs) ? { repetitionTimeMs } : {}),
   };
 }
 
@@ -151,14 +153,16 @@ function affineOf(
 ): readonly number[] {
   const float32 = (offset: number) => view.getFloat32(offset, littleEndian);
   const isUsable = (matrix: readonly number[]) =>
-    matrix.every(Number.isFinite) && Math.abs(determinant(matrix)) > 1e-12;
+    matrix.every((one) => Math.abs(one) <= MAX_MM) && Math.abs(determinant(matrix)) > 1e-12;
   const [sx = 1, sy = 1, sz = 1] = spacing;
   if (view.getInt16(254, littleEndian) > 0) {
     const sform = [...Array.from({ length: 12 }, (_, i) => float32(280 + 4 * i) * unitMm), 0, 0, 0, 1];
     if (isUsable(sform)) return sform;
   }
   if (view.getInt16(252, littleEndian) > 0) {
-    const [b, c, d] = [float32(256), float32(260), float32(264)];
+    // nifti1.h: where rounding made the three longer than one together, they are a half turn.
+    const by = 1 / Math.max(1, Math.hypot(float32(256), float32(260), float32(264)));
+    const [b, c, d] = [float32(256) * by, float32(260) * by, float32(264) * by];
     const a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d));
     const [x, y, z] = [float32(268) * unitMm, float32(272) * unitMm, float32(276) * unitMm];
     const qz = (float32(76) < 0 ? -1 : 1) * sz;

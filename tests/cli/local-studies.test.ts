@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { deidentify } from '../../cli/deidentify.ts';
@@ -52,6 +52,16 @@ describe('ParaVision studies below a path', () => {
     expect(dataSet.number('SeriesNumber')).to.equal(2 * 65_536 + 1);
     // Of the study's own file.
     expect(dataSet.string('PatientID')).to.equal('RAT-7');
+  });
+
+  it('may be one scan only that a link leads to, with names below the link', async () => {
+    await writeStudy(join(root, 'study'), { version: '6.0.1', scans: [SCAN, { ...SCAN, number: 2 }] });
+    await symlink(join(root, 'study/2'), join(root, '2'));
+
+    const { instances, otherFiles } = await openLocalFiles(join(root, '2'));
+
+    expect(instances.map(({ path }) => path)).to.deep.equal([join(root, '2/pdata/1/2dseq')]);
+    expect(otherFiles).to.deep.equal([]);
   });
 
   it('become volumes with the values that were stored', async () => {

@@ -126,6 +126,15 @@ describe('JCAMP-DX of ParaVision', () => {
     }
   });
 
+  it('has a word that begins like a number without end, read once', () => {
+    const before = process.cpuUsage();
+
+    expect(valuesOf(`##$X=${'1'.repeat(200_000)}x`)?.[0]).to.have.length(200_001);
+
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).to.be.below(1000);
+  });
+
   it('has runs of nothing, however many, without counting them', () => {
     const before = process.cpuUsage();
 

@@ -107,6 +107,25 @@ describe('NIfTI-1', () => {
     expect(lps(nifti({ pixdim }))).to.deep.equal([-2, 0, 0, 0, 0, -3, 0, 0, 0, 0, 4, 0, 0, 0, 0, 1]);
   });
 
+  it('has a rotation of a quaternion that is longer than one, and no repetition time without end', () => {
+    const pixdim = [1, 2, 3, 4, Infinity];
+    const { affine, repetitionTimeMs } = readNifti(
+      nifti({ dims: [3, 1, 2, 2], quaternion: [2, 2, 2, 0, 0, 0], pixdim }),
+    );
+
+    const lengths = [0, 1, 2].map((column) => Math.hypot(...[0, 4, 8].map((row) => affine[row + column] ?? 0)));
+    expect(lengths.map((length) => Math.round(length * 1e5) / 1e5)).to.deep.equal([2, 3, 4]);
+    expect(repetitionTimeMs).to.equal(undefined);
+  });
+
+  it('passes a matrix by whose voxels are larger than any magnet', () => {
+    const sform = [1e30, 0, 0, 0, 0, 1e30, 0, 0, 0, 0, 1e30, 0];
+
+    const { affine } = readNifti(nifti({ sform }));
+
+    expect([affine[0], affine[5], affine[10]]).to.deep.equal([-2, -3, 4]);
+  });
+
   it('is in millimetres and milliseconds whatever its units', () => {
     const metres = readNifti(nifti({ units: 1 + 8, dims: [3, 2, 1, 2], pixdim: [1, 0.002, 0.003, 0.004, 1.5] }));
     const microns = readNifti(nifti({ units: 3 + 16, dims: [3, 2, 1, 2], pixdim: [1, 2000, 3000, 4000, 1500] }));
