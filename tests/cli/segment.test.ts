@@ -60,10 +60,12 @@ describe('hub segment', function () {
 
     expect(code).to.equal(0);
     expect(readdirSync(at('out')).toSorted()).to.deep.equal([
+      'bids',
       'labels.nii.gz',
       'mask.nii.gz',
       'overlay.png',
       'probability.nii.gz',
+      'report.pdf',
       'result.json',
     ]);
     const input = readNifti(readFileSync(at('in', 'scan.nii.gz')));

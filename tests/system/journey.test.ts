@@ -162,7 +162,7 @@ describe('the journey of a study', function () {
     });
 
     it('is every instance and a segmentation, and no identifier in any byte', () => {
-      expect(named(/\.dcm$/)).to.have.length(study.files.length + 1);
+      expect(named(/\.dcm$/)).to.have.length(study.files.length + 2);
       for (const { path, bytes } of files) {
         expect(foundIn(bytes, [...PATIENT_VALUES, ...originalUids(study)]), path).to.deep.equal([]);
         expect(foundIn(path, [...PATIENT_VALUES, ...originalUids(study)]), path).to.deep.equal([]);
@@ -239,14 +239,15 @@ describe('the journey of a study', function () {
     });
     const instances = (await response.json()) as Record<string, { Value?: unknown[] }>[];
 
-    expect(instances).to.have.length(study.files.length + 1);
+    // The Segmentation and the report of its volumes.
+    expect(instances).to.have.length(study.files.length + 2);
     expect(instances.map((each) => each['00080016']?.Value?.[0])).to.include(SEGMENTATION_STORAGE);
     expect(foundIn(JSON.stringify(instances), [...PATIENT_VALUES, ...originalUids(study)])).to.deep.equal([]);
   });
 
   it('is at the C-STORE provider, each instance sent once', async () => {
-    expect(await filesBelow(storescp.dir)).to.have.length(study.files.length + 1);
-    expect(requestsIn(storescp)).to.equal(study.files.length + 1);
+    expect(await filesBelow(storescp.dir)).to.have.length(study.files.length + 2);
+    expect(requestsIn(storescp)).to.equal(study.files.length + 2);
     for (const { bytes } of await filesBelow(storescp.dir)) {
       expect(foundIn(bytes, [...PATIENT_VALUES, ...originalUids(study)])).to.deep.equal([]);
     }
@@ -340,7 +341,7 @@ describe('the journey of a study', function () {
       expect(new Set((await feedOf(hub, token)).map(({ subject }) => subject)).size).to.equal(1);
       const dicom = (await filesBelow(out())).filter(({ path }) => path.endsWith('.dcm'));
       expect(new Set(dicom.map(({ path }) => path.split('/')[0])).size).to.equal(1);
-      expect(dicom).to.have.length(study.files.length + 2);
+      expect(dicom).to.have.length(study.files.length + 3);
     });
   });
 
@@ -361,10 +362,10 @@ describe('the journey of a study', function () {
       }
     });
 
-    it('sends out the slice and a segmentation of the whole series, and no slice again', async () => {
-      expect(requestsIn(storescp) - requestsBefore).to.equal(2);
-      // Late series, forgotten slice, and the segmentations before and after it.
-      expect(await filesBelow(storescp.dir)).to.have.length(study.files.length + 2 + 2);
+    it('sends out the slice, and segmentation and volumes of the whole series, and no slice again', async () => {
+      expect(requestsIn(storescp) - requestsBefore).to.equal(3);
+      // Late series, forgotten slice, and segmentations and reports of volumes before and after it.
+      expect(await filesBelow(storescp.dir)).to.have.length(study.files.length + 2 + 4);
     });
 
     it('gives each slice the name and the bytes it had', async () => {
@@ -372,7 +373,7 @@ describe('the journey of a study', function () {
       const changed = [...digestsBefore].filter(([path, digest]) => now.get(path) !== digest).map(([path]) => path);
 
       expect(changed).to.deep.equal([]);
-      expect(now.size - digestsBefore.size).to.equal(2);
+      expect(now.size - digestsBefore.size).to.equal(3);
     });
   });
 
