@@ -23,7 +23,6 @@ const said = z.object({
   segments: z.array(
     z.object({
       label: z.string(),
-      category: z.string(),
       type: z.string(),
       algorithm: z.string(),
       tracking: z.string(),
@@ -35,7 +34,7 @@ const said = z.object({
     z.array(
       z.object({
         tracking: z.string(),
-        segment: z.union([z.literal(false), z.array(z.tuple([z.string(), z.array(z.number())]))]),
+        segments: z.array(z.tuple([z.string(), z.array(z.number())])),
         measures: z.record(z.string(), z.tuple([z.number(), z.string()])),
         evaluations: z.record(z.string(), z.string()),
       }),
@@ -57,15 +56,16 @@ describe('what others read of results', function () {
     return fileOf;
   }
 
-  async function readByHighdicom(segmentation: string, ...reports: readonly string[]): Promise<Said> {
-    const { code, stdout, stderr } = await run(await highdicom(), [READER, folder.path, segmentation, ...reports]);
+  type Order = readonly [prefix: string, segmentation: string, reports: readonly string[]];
+  async function readByHighdicom(orders: readonly Order[]): Promise<readonly Said[]> {
+    const { code, stdout, stderr } = await run(await highdicom(), [READER, JSON.stringify(orders)]);
     expect(code, stderr).to.equal(0);
-    return said.parse(JSON.parse(stdout));
+    return z.array(said).parse(JSON.parse(stdout));
   }
 
   /** On the grid of the volume, by where each of its voxels lies in the patient. */
-  async function maskOf(volume: Volume, number: number, { shape, affine }: Said['segments'][number]) {
-    const raw = await readFile(join(folder.path, `segment-${String(number)}.raw`));
+  async function maskOf(volume: Volume, prefix: string, number: number, { shape, affine }: Said['segments'][number]) {
+    const raw = await readFile(`${prefix}-${String(number)}.raw`);
     const [nx, ny, nz] = volume.dims;
     const mask = new Uint8Array(nx * ny * nz);
     const at = (matrix: readonly number[], index: readonly number[]) =>
@@ -86,80 +86,101 @@ describe('what others read of results', function () {
     return mask;
   }
 
-  for (const source of [
-    'classic MR',
-    'enhanced MR',
-    'a mosaic',
-    'a ParaVision study',
-  ] as const satisfies (keyof typeof SOURCES)[])
-    it(`are the same masks and numbers to highdicom, made from ${source}`, async () => {
-      const { volume } = await openSource(source);
-      const results = await allResults(volume, ['seg', 'sr']);
-      const fileOf = await write(results, source.replaceAll(' ', '-'));
+  describe('with highdicom', () => {
+    const SERIES = [
+      'classic MR',
+      'enhanced MR',
+      'a mosaic',
+      'a ParaVision study',
+    ] as const satisfies (keyof typeof SOURCES)[];
+    const prefixOf = (name: string) => join(folder.path, `read-${name.replaceAll(' ', '-')}`);
+    const made = new Map<string, { readonly volume: Volume; readonly results: AllResults }>();
+    const read = new Map<string, Said>();
+    let bits: {
+      readonly volume: Volume;
+      readonly mask: Uint8Array;
+      readonly reference: Uint8Array;
+      readonly bytes: Uint8Array;
+    };
 
-      const read = await readByHighdicom(
-        fileOf('Segmentation'),
-        fileOf('report of volumes'),
-        fileOf('report of quality'),
-      );
-
-      const { labels } = results.scan;
-      expect(read.segments.map(({ label, type }) => [label, type])).to.deep.equal([
-        ['Brain', '12738006'],
-        ['Cerebral cortex', '40146001'],
-      ]);
-      for (const [index, segment] of read.segments.entries()) {
-        expect(segment.algorithm).to.equal('rodent-brain');
-        const mask = await maskOf(volume, index + 1, segment);
-        expect(Buffer.compare(mask, labels[index]?.mask ?? Buffer.alloc(0)), segment.label).to.equal(0);
+    before(async () => {
+      const orders: Order[] = [];
+      for (const source of SERIES) {
+        const { volume } = await openSource(source);
+        const results = await allResults(volume, ['seg', 'sr']);
+        const fileOf = await write(results, source.replaceAll(' ', '-'));
+        made.set(source, { volume, results });
+        orders.push([
+          prefixOf(source),
+          fileOf('Segmentation'),
+          [fileOf('report of volumes'), fileOf('report of quality')],
+        ]);
       }
-      const [volumes, quality] = read.reports;
-      expect(volumes?.map(({ tracking }) => tracking)).to.deep.equal(read.segments.map(({ tracking }) => tracking));
-      expect(volumes?.map(({ segment }) => segment)).to.deep.equal([
-        [[results.segmentation.sopInstanceUid, [1]]],
-        [[results.segmentation.sopInstanceUid, [2]]],
-      ]);
-      for (const [index, { measures, evaluations }] of (volumes ?? []).entries()) {
-        expect(measures['118565006']?.[0]).to.be.closeTo(labels[index]?.volumeMm3 ?? NaN, 1e-9);
-        expect(measures['118565006']?.[1]).to.equal('mm3');
-        expect(measures['confidence']).to.deep.equal([0.875, '1']);
-        expect(evaluations).to.include({ reliability: 'unreliable' });
+      bits = await bitsOfReference();
+      const file = join(folder.path, 'bits.dcm');
+      await writeFile(file, bits.bytes);
+      orders.push([prefixOf('bits'), file, []]);
+      const all = await readByHighdicom(orders);
+      for (const [index, name] of [...SERIES, 'bits'].entries()) {
+        const one = all[index];
+        if (one !== undefined) read.set(name, one);
       }
-      const measured = Object.entries(results.measures).filter(([, value]) => value !== null);
-      expect(measured.length).to.be.greaterThan(8);
-      const [group] = quality ?? [];
-      for (const [measure, value] of measured) {
-        const { concept, unit } = conceptOf(measure) ?? {};
-        expect(group?.measures[concept?.value ?? ''], measure).to.deep.equal([value, unit?.value]);
-      }
-      expect(Object.keys(group?.measures ?? {})).to.have.length(measured.length);
-      expect(group?.evaluations['111050']).to.be.oneOf(['pass', 'warn', 'fail', 'no-history']);
     });
 
-  it('are bits that run on over frames of 23 by 38, as dcmqi writes them', async () => {
-    const { volume } = await openPath(join(REFERENCE, 'image'));
-    const { dataSet } = await readDataSet(bytesAsSource(await readFile(join(REFERENCE, 'seg/label.seg'))));
-    const reference = dataSet.element(TAG.PixelData)?.value ?? new Uint8Array(0);
-    const plane = 23 * 38;
-    const mask = new Uint8Array(3 * plane);
-    for (const [index, frame] of dataSet.items('PerFrameFunctionalGroupsSequence').entries()) {
-      const [, , z = NaN] = frame.items('PlanePositionSequence')[0]?.numbers('ImagePositionPatient') ?? [];
-      const slice = [0, 1, 2].find((n) => Math.abs((volume.affine[10] ?? 0) * n + (volume.affine[11] ?? 0) - z) < 1e-3);
-      for (let n = 0; n < plane; n += 1) {
-        const bit = index * plane + n;
-        mask[(slice ?? NaN) * plane + n] = ((reference[bit >> 3] ?? 0) >> (bit & 7)) & 1;
-      }
+    /** @throws {TypeError} when nothing was read */
+    function saidOf(name: string): Said {
+      const one = read.get(name);
+      if (one === undefined) throw new TypeError(`nothing was read of ${name}`);
+      return one;
     }
 
-    const object = segmentationObject(volume, [{ label: model().labels[0], mask }], model(), HUB);
+    for (const source of SERIES)
+      it(`are the same masks and numbers, made from ${source}`, async () => {
+        const { volume, results } = made.get(source) ?? {};
+        if (volume === undefined || results === undefined) throw new TypeError('it was made');
+        const { segments, reports } = saidOf(source);
 
-    const ours = (await readDataSet(bytesAsSource(object.bytes))).dataSet;
-    expect(ours.element(TAG.PixelData)?.value.subarray(0, reference.length)).to.deep.equal(reference);
-    const file = join(folder.path, 'bits.dcm');
-    await writeFile(file, object.bytes);
-    const [segment] = (await readByHighdicom(file)).segments;
-    if (segment === undefined) throw new TypeError('one segment');
-    expect(Buffer.compare(await maskOf(volume, 1, segment), mask)).to.equal(0);
+        const { labels } = results.scan;
+        expect(segments.map(({ label, type }) => [label, type])).to.deep.equal([
+          ['Brain', '12738006'],
+          ['Cerebral cortex', '40146001'],
+        ]);
+        for (const [index, segment] of segments.entries()) {
+          expect(segment.algorithm).to.equal('rodent-brain');
+          const mask = await maskOf(volume, prefixOf(source), index + 1, segment);
+          expect(Buffer.compare(mask, labels[index]?.mask ?? Buffer.alloc(0)), segment.label).to.equal(0);
+        }
+        const [volumes, quality] = reports;
+        expect(volumes?.map(({ tracking }) => tracking)).to.deep.equal(segments.map(({ tracking }) => tracking));
+        expect(volumes?.map((group) => group.segments)).to.deep.equal([
+          [[results.segmentation.sopInstanceUid, [1]]],
+          [[results.segmentation.sopInstanceUid, [2]]],
+        ]);
+        for (const [index, { measures, evaluations }] of (volumes ?? []).entries()) {
+          expect(measures['118565006']?.[0]).to.be.closeTo(labels[index]?.volumeMm3 ?? NaN, 1e-9);
+          expect(measures['118565006']?.[1]).to.equal('mm3');
+          expect(measures['confidence']).to.deep.equal([0.875, '1']);
+          expect(evaluations).to.include({ reliability: 'unreliable' });
+        }
+        const measured = Object.entries(results.measures).filter(([, value]) => value !== null);
+        expect(measured.length).to.be.greaterThan(8);
+        const [group] = quality ?? [];
+        for (const [measure, value] of measured) {
+          const { concept, unit } = conceptOf(measure) ?? {};
+          expect(group?.measures[concept?.value ?? ''], measure).to.deep.equal([value, unit?.value]);
+        }
+        expect(Object.keys(group?.measures ?? {})).to.have.length(measured.length);
+        expect(group?.evaluations['111050']).to.be.oneOf(['pass', 'warn', 'fail', 'no-history']);
+      });
+
+    it('are bits that run on over frames of 23 by 38, as dcmqi writes them', async () => {
+      const ours = (await readDataSet(bytesAsSource(bits.bytes))).dataSet.element(TAG.PixelData)?.value;
+      const [segment] = saidOf('bits').segments;
+      if (segment === undefined) throw new TypeError('one segment');
+
+      expect(ours?.subarray(0, bits.reference.length)).to.deep.equal(bits.reference);
+      expect(Buffer.compare(await maskOf(bits.volume, prefixOf('bits'), 1, segment), bits.mask)).to.equal(0);
+    });
   });
 
   describe('of an enhanced MR', () => {
@@ -255,3 +276,22 @@ describe('what others read of results', function () {
     expect(new Set(codes.map((code) => `${code?.scheme ?? ''} ${code?.value ?? ''}`)).size).to.equal(codes.length);
   });
 });
+
+/** dcmqi's Segmentation of frames whose size is no multiple of eight: its mask, its bits, and ours of the same mask. */
+async function bitsOfReference() {
+  const { volume } = await openPath(join(REFERENCE, 'image'));
+  const { dataSet } = await readDataSet(bytesAsSource(await readFile(join(REFERENCE, 'seg/label.seg'))));
+  const reference = dataSet.element(TAG.PixelData)?.value ?? new Uint8Array(0);
+  const plane = 23 * 38;
+  const mask = new Uint8Array(3 * plane);
+  for (const [index, frame] of dataSet.items('PerFrameFunctionalGroupsSequence').entries()) {
+    const [, , z = NaN] = frame.items('PlanePositionSequence')[0]?.numbers('ImagePositionPatient') ?? [];
+    const slice = [0, 1, 2].find((n) => Math.abs((volume.affine[10] ?? 0) * n + (volume.affine[11] ?? 0) - z) < 1e-3);
+    for (let n = 0; n < plane; n += 1) {
+      const bit = index * plane + n;
+      mask[(slice ?? NaN) * plane + n] = ((reference[bit >> 3] ?? 0) >> (bit & 7)) & 1;
+    }
+  }
+  const { bytes } = segmentationObject(volume, [{ label: model().labels[0], mask }], model(), HUB);
+  return { volume, mask, reference, bytes };
+}

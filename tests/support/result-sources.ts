@@ -69,7 +69,7 @@ export async function openPath(path: string): Promise<ResultSource> {
 }
 
 /** Two labels that do not overlap, on some slices only, none of them symmetric. */
-export function twoLabels(volume: Volume): NewScan {
+function twoLabels(volume: Volume): NewScan {
   const [nx, ny, nz] = volume.dims;
   const size = nx * ny * nz;
   const [first, last] = nz > 3 ? [1, nz - 2] : [0, nz - 1];
