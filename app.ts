@@ -159,6 +159,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ? await openGateway(
           {
             ...{ ledger, log, metrics, clock },
+            hasAccess: (partner) => directory.hasAccess(partner, clock.now()),
             moves,
             digestWorker: DIGEST_WORKER,
             studies: paravisionStudies,

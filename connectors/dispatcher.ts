@@ -6,7 +6,6 @@ import { toHubError } from '../core/errors.ts';
 import { isEventOf, type PositionedEvent } from '../core/events.ts';
 import type { LeasedDelivery, Ledger, NewDelivery } from '../core/ledger.ts';
 import type { DeliveryPriority } from '../core/ledger/deliveries.ts';
-import { withheld } from '../core/partners.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptDelivery, type OpenDestination } from './attempt.ts';
 import { deliveryIdOf } from '../core/delivery-id.ts';
@@ -28,7 +27,7 @@ const MAX_CLAIMED = 64;
 export interface DispatcherPorts {
   readonly bus: EventBus;
   readonly ledger: Ledger;
-  readonly partners: Pick<PartnerDirectory, 'find'>;
+  readonly partners: Pick<PartnerDirectory, 'find' | 'hasAccess'>;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -93,17 +92,12 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
     for (const each of destinations.values()) {
       const { sendWindow, partner } = each.options;
       if (sendWindow !== undefined && !isOpen(sendWindow, now)) continue;
-      if (partner === undefined || (await hasAccess(partner, now))) open.push(each);
+      if (partner === undefined || (await ports.partners.hasAccess(partner, now))) open.push(each);
     }
     return Object.fromEntries([
       ...[...unknown].map((name) => [name, 1] as const),
       ...open.map(({ options: each }) => [each.name, each.concurrency ?? DEFAULT_CONCURRENCY] as const),
     ]);
-  };
-
-  const hasAccess = async (name: string, now: Date): Promise<boolean> => {
-    const partner = await ports.partners.find(name);
-    return partner !== undefined && withheld(partner, {}, now.getTime()) === undefined;
   };
 
   const begin = (delivery: LeasedDelivery, leasedAtMs: number): void => {

@@ -55,6 +55,8 @@ export interface GatewayPorts {
   readonly moves?: MoveOrigins;
   /** Knows a scanner's own study folders in watched folders; absent: there are only files. */
   readonly studies?: StudyReader;
+  /** Whether a partner has access now: asked for each object of a source that is bound to one; absent: it has. */
+  readonly hasAccess?: (partner: string) => Promise<boolean>;
   /** Where what was received is copied to; absent where the spool itself is the store. */
   readonly remote?: RemoteStore;
 }
@@ -335,6 +337,7 @@ class RunningGateway implements Gateway {
     });
     const store = async (reception: Reception, offer: Offer) => {
       try {
+        await this.#requireAccess(reception, offer.provenance.source, ports.hasAccess);
         const ingested = await ingest(reception, offer, hub);
         batches.brought(offer.provenance, ingested.filedStudyInstanceUid);
         return ingested;
@@ -395,6 +398,28 @@ class RunningGateway implements Gateway {
     reportDisk(metrics, spool);
     metrics.spoolPendingBytes.collect(() => metrics.spoolPendingBytes.set({}, inner.pump.pendingBytes));
     metrics.spoolOldestAgeSeconds.collect(() => metrics.spoolOldestAgeSeconds.set({}, inner.pump.oldestAgeSeconds()));
+  }
+
+  /**
+   * By whatever door it comes, on an association that is open too: access ends while it is.
+   *
+   * @throws {HubError} `source.not-allowed`; nothing of the object is kept
+   */
+  async #requireAccess(
+    reception: Reception,
+    source: string,
+    hasAccess: GatewayPorts['hasAccess'] = () => Promise.resolve(true),
+  ): Promise<void> {
+    const partner = this.#options.returned?.partnerOf(source);
+    if (partner === undefined) return;
+    try {
+      if (await hasAccess(partner)) return;
+    } catch (error) {
+      await reception.abandon();
+      throw error;
+    }
+    await reception.abandon();
+    throw new HubError('source.not-allowed', { detail: 'the access of this partner has ended' });
   }
 
   partnerStowRouter(partnerOf: PartnerOf): Router {

@@ -1,6 +1,6 @@
 /** Who the partners are and what they may have now: the configuration, narrowed by what was granted at run time. */
 import type { Ledger } from '../../core/ledger.ts';
-import { narrowed, type Partner, type PartnerGrant, type PartnerSettings } from '../../core/partners.ts';
+import { narrowed, type Partner, type PartnerGrant, type PartnerSettings, withheld } from '../../core/partners.ts';
 
 /** For so long a grant may be unknown to another process. */
 const KNOWN_MS = 1_000;
@@ -9,6 +9,8 @@ export interface PartnerDirectory {
   /** Undefined: the configuration has no such partner (any more), so nothing is its. */
   find(name: string): Promise<Partner | undefined>;
   all(): Promise<readonly Partner[]>;
+  /** Whether it may have or bring anything then. */
+  hasAccess(name: string, at: Date): Promise<boolean>;
   /** What is granted from now on holds here at once. */
   forget(): void;
 }
@@ -30,10 +32,15 @@ export function createPartnerDirectory(
     });
     return asked;
   };
+  const find = async (name: string): Promise<Partner | undefined> => {
+    const found = settings().find((each) => each.name === name);
+    return found === undefined ? undefined : narrowed(found, (await grants()).get(name));
+  };
   return {
-    find: async (name) => {
-      const found = settings().find((each) => each.name === name);
-      return found === undefined ? undefined : narrowed(found, (await grants()).get(name));
+    find,
+    hasAccess: async (name, at) => {
+      const partner = await find(name);
+      return partner !== undefined && withheld(partner, {}, at.getTime()) === undefined;
     },
     all: async () => {
       const granted = await grants();

@@ -62,6 +62,46 @@ describe('the gateway', function () {
     await hub.remove();
   });
 
+  it('takes nothing, and keeps nothing, of a partner whose access has ended, also on an association that is open', async () => {
+    let hasAccess = true;
+    const hub = await startGateway({
+      hasAccess: (partner) => Promise.resolve(partner !== 'kct' || hasAccess),
+      dimse: {
+        sources: [
+          { name: 'pv-7t', aeTitle: 'PV7T', hosts: [] },
+          { name: 'kct-scu', aeTitle: 'KCT', hosts: [], partner: 'kct' },
+        ],
+      },
+      options: {
+        returned: {
+          partnerOf: (source) => (source === 'kct-scu' ? 'kct' : undefined),
+          sourceOf: () => undefined,
+          fileName: (_, uid) => `${uid}.1`,
+        },
+      },
+    });
+    const [partner, scanner] = [
+      await RawPeer.associate(hub.port, { calling: 'KCT' }),
+      await RawPeer.associate(hub.port, { calling: 'PV7T' }),
+    ];
+    const send = async (peer: RawPeer) => {
+      const instance = mrInstance();
+      peer.send(storeRequest(instance, instance.dataSet));
+      return statusOf(await peer.next());
+    };
+
+    const before = await send(partner);
+    hasAccess = false;
+    const after = [await send(partner), await send(scanner)];
+
+    // PS3.7 Section C.5.11: refused, not authorized.
+    expect([before, after]).to.deep.equal([0, [0x0124, 0]]);
+    expect(await hub.ledger.quarantine.list({ limit: 9 })).to.deep.equal([]);
+    partner.destroy();
+    scanner.destroy();
+    await hub.remove();
+  });
+
   it('rejects associations for now while the disk is low, and never also accepts them', async () => {
     const hub = await startGateway({ options: { disk: { minFreeBytes: Number.MAX_SAFE_INTEGER } } });
     const peer = await RawPeer.connect(hub.port);

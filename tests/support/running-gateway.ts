@@ -43,6 +43,7 @@ export interface GatewaySettings {
   readonly ledger?: (real: Ledger) => Ledger;
   /** Knows study folders in watched folders. */
   readonly studies?: NonNullable<GatewayPorts['studies']>;
+  readonly hasAccess?: NonNullable<GatewayPorts['hasAccess']>;
   /** An object store; `options.shipping` goes with it. */
   readonly remote?: NonNullable<GatewayPorts['remote']>;
 }
@@ -66,6 +67,7 @@ export async function startGateway(settings: GatewaySettings = {}): Promise<Runn
       clock,
       files: settings.files?.(real) ?? real,
       ...(settings.remote === undefined ? {} : { remote: settings.remote }),
+      ...(settings.hasAccess === undefined ? {} : { hasAccess: settings.hasAccess }),
       ...(settings.studies === undefined ? {} : { studies: settings.studies }),
     },
     {
