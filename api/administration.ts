@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { HubError } from '../core/errors.ts';
 import { EVENTS, type EventType, isEventOf, STREAMS, toCloudEvent, wireType } from '../core/events.ts';
-import type { TokenRow } from '../core/ledger.ts';
+import type { TokenRow } from '../core/ledger/tokens.ts';
 import { PARTNER_SCOPES, SCOPES_BEFORE_SCOPES } from '../core/partners.ts';
 import { type Operation, operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';

@@ -1,6 +1,6 @@
 /** Storage commitments: what sources asked the hub to be answerable for, what was decided, and whether they were told. */
 import { HubError } from '../core/errors.ts';
-import type { CommitmentRow } from '../core/ledger.ts';
+import type { CommitmentRow } from '../core/ledger/commitments.ts';
 import { type Operation, operation } from './operation.ts';
 import { listPage, pageOf } from './page.ts';
 import type { ApiPorts } from './ports.ts';

@@ -1,7 +1,7 @@
 /** One operation of the API: what it takes, what it answers, who may, and the schemas that both check it and document it. */
 import type { Request, RequestHandler } from 'express';
 import type * as z from 'zod';
-import type { Role } from '../core/ledger.ts';
+import type { Role } from '../core/ledger/tokens.ts';
 import { parseInput } from '../core/parse-input.ts';
 import type { Identity } from '../core/ports.ts';
 

@@ -1,5 +1,5 @@
 /** Pages of lists: what the ledger is asked for, and the cursor of the next page. */
-import type { Page } from '../core/ledger.ts';
+import type { Page } from '../core/ledger/common.ts';
 
 export function pageOf({ limit, before }: { readonly limit: number; readonly before?: string | undefined }): Page {
   return { limit, ...(before === undefined ? {} : { before }) };

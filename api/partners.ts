@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { HubError } from '../core/errors.ts';
 import { EVENTS, type EventType } from '../core/events.ts';
-import type { TokenRow } from '../core/ledger.ts';
+import type { TokenRow } from '../core/ledger/tokens.ts';
 import type { WebhookRow } from '../core/ledger/webhooks.ts';
 import { type Entitlements, narrowed, type PartnerGrant, type PartnerSettings } from '../core/partners.ts';
 import { type Operation, operation } from './operation.ts';

@@ -1,7 +1,8 @@
 /** What the API is handed by the composition root. */
 import type { WaitReason } from '../core/completion.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
-import type { Ledger, RunStep } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { RunStep } from '../core/ledger/runs.ts';
 import type { QcHistoryRow } from '../core/ledger/qc-history.ts';
 import type { PartnerSettings } from '../core/partners.ts';
 import type { Clock, Logger } from '../core/ports.ts';

@@ -1,7 +1,7 @@
 /** Quarantine: what is held, why, and letting it go on. */
 import * as z from 'zod';
 import { HubError } from '../core/errors.ts';
-import type { QuarantineRow } from '../core/ledger.ts';
+import type { QuarantineRow } from '../core/ledger/quarantine.ts';
 import { type Operation, operation } from './operation.ts';
 import { listPage, pageOf } from './page.ts';
 import type { ApiPorts } from './ports.ts';

@@ -1,7 +1,9 @@
 /** Doing a study again: from what was received, or from what was made of it; where its routes say, or to one destination. */
 import { HubError } from '../core/errors.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
-import type { Ledger, RunRow, RunSummary, StudyRow } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { RunRow, RunSummary } from '../core/ledger/runs.ts';
+import type { StudyRow } from '../core/ledger/studies.ts';
 import { deliveryIdOf } from '../core/delivery-id.ts';
 import type { Catalogue } from './ports.ts';
 

@@ -1,6 +1,6 @@
 /** `/partner/v1/report-key`: the public key that proves the hub's de-identification reports, for whoever has a token. */
 import { Router } from 'express';
-import type { Role } from '../core/ledger.ts';
+import type { Role } from '../core/ledger/tokens.ts';
 import type { Access } from './operation.ts';
 
 const ANYBODY: readonly Role[] = ['admin', 'operator', 'auditor', 'partner'];

@@ -1,5 +1,5 @@
 /** Who may read and who may change: the roles of the API's operations. */
-import type { Role } from '../core/ledger.ts';
+import type { Role } from '../core/ledger/tokens.ts';
 
 export const READERS: readonly Role[] = ['admin', 'operator', 'auditor'];
 export const OPERATORS: readonly Role[] = ['admin', 'operator'];

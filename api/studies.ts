@@ -2,7 +2,8 @@
 import * as z from 'zod';
 import { HubError } from '../core/errors.ts';
 import { parseStudyInstanceUid } from '../core/identifiers.ts';
-import type { RunSummary, SeriesRow } from '../core/ledger.ts';
+import type { RunSummary } from '../core/ledger/runs.ts';
+import type { SeriesRow } from '../core/ledger/studies.ts';
 import { type Operation, operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
 import { OPERATORS, READERS } from './roles.ts';

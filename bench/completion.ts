@@ -4,7 +4,7 @@
  * stalled – and replayed on a simulated clock through the hub's own decision; only ratios are printed.
  */
 import { parseSeriesInstanceUid, parseStudyInstanceUid } from '../core/identifiers.ts';
-import type { CompletionFacts, SeriesRow } from '../core/ledger.ts';
+import type { CompletionFacts, SeriesRow } from '../core/ledger/studies.ts';
 import { decide, type StudyRule } from '../gateway/completion/decide.ts';
 import { integer, type Random, seeded } from '../tests/support/seeded.ts';
 

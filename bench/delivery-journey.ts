@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { NewEvent } from '../core/ledger.ts';
+import type { NewEvent } from '../core/ledger/common.ts';
 import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
 import { HubProcess } from '../tests/support/hub-process.ts';
 import { startOrthanc } from '../tests/support/peer-servers.ts';

@@ -19,7 +19,8 @@ import {
   parseStudyInstanceUid,
   parseTransferSyntaxUid,
 } from '../core/identifiers.ts';
-import type { CompletionRule, Ledger, StoredInstance } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { CompletionRule, StoredInstance } from '../core/ledger/instances.ts';
 import { formatBlobRef } from '../core/store.ts';
 import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
 import { openDatabase } from '../platform/ledger/sqlite/driver.ts';

@@ -6,7 +6,7 @@ import { headerAttributes } from '../core/dicom/attributes.ts';
 import { MEDIA_STORAGE_DIRECTORY, type Part10Header, readHeader } from '../core/dicom/part10.ts';
 import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
-import type { Attributes } from '../core/ledger.ts';
+import type { Attributes } from '../core/ledger/common.ts';
 import { type ByteSource, formatBlobRef, type InstanceItem, type ObjectStore, parseBlobRef } from '../core/store.ts';
 import { fileRange, letOthersIn } from '../platform/store/file-range.ts';
 import { commandFailure, sentenceOf } from './failure.ts';

@@ -2,7 +2,7 @@
 import { access, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HubError } from '../core/errors.ts';
-import type { KeptBecause, UsageRow } from '../core/ledger.ts';
+import type { KeptBecause, UsageRow } from '../core/ledger/retention.ts';
 import { type Catalogue, openIfThere, readCatalogue } from '../gateway/spool/catalogue.ts';
 import { exportInstances } from '../gateway/spool/export.ts';
 import { syncFolder } from '../gateway/spool/files.ts';

@@ -1,6 +1,6 @@
 /** Entries of the configuration whose shape a plug-in owns: destinations by `type`, steps by processor. */
 import * as z from 'zod';
-import type { RunStep } from '../core/ledger.ts';
+import type { RunStep } from '../core/ledger/runs.ts';
 import type { DestinationOptions } from '../core/plugins.ts';
 import { suggest } from '../core/suggestion.ts';
 import { findingsOf, messageOf } from './mistakes.ts';

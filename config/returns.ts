@@ -1,5 +1,5 @@
 /** What partners return: the sources it comes from, the routes that may take it, and what about them contradicts itself. */
-import type { RunStep } from '../core/ledger.ts';
+import type { RunStep } from '../core/ledger/runs.ts';
 import type { ProcessorPlugin } from '../core/plugins.ts';
 import { suggest } from '../core/suggestion.ts';
 import { stepOf } from './plugin-entries.ts';

@@ -1,6 +1,7 @@
 /** How an attempt ended: what the ledger, the metrics and the log are told, and when it is tried again. */
 import type { HubError } from '../core/errors.ts';
-import type { DeliveryAttempt, LeasedDelivery, NewEvent } from '../core/ledger.ts';
+import type { NewEvent } from '../core/ledger/common.ts';
+import type { DeliveryAttempt, LeasedDelivery } from '../core/ledger/deliveries.ts';
 import type { FailureNotes } from '../core/ledger/deliveries.ts';
 import type { DestinationOptions } from '../core/plugins.ts';
 import { DEFAULT_BREAKER, DEFAULT_RETRY, nextDelayMs } from '../core/retry.ts';

@@ -1,6 +1,7 @@
 /** One attempt at one delivery: what may go, the connector's work under a lease, and whether the destination really has it. */
 import { HubError, toHubError } from '../core/errors.ts';
-import type { LeasedDelivery, Ledger } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { LeasedDelivery } from '../core/ledger/deliveries.ts';
 import type { Connector, DeliveryOrder, DestinationOptions } from '../core/plugins.ts';
 import { withheld } from '../core/partners.ts';
 import type { Clock, Logger } from '../core/ports.ts';

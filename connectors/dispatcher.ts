@@ -4,7 +4,8 @@
  */
 import { toHubError } from '../core/errors.ts';
 import { isEventOf, type PositionedEvent } from '../core/events.ts';
-import type { LeasedDelivery, Ledger, NewDelivery } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { LeasedDelivery, NewDelivery } from '../core/ledger/deliveries.ts';
 import type { DeliveryPriority } from '../core/ledger/deliveries.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptDelivery, type OpenDestination } from './attempt.ts';

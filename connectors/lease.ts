@@ -1,6 +1,7 @@
 /** The lease of a delivery under way: renewed in time, and given up in time when it cannot be. */
 import { toHubError } from '../core/errors.ts';
-import type { LeasedDelivery, Ledger } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { LeasedDelivery } from '../core/ledger/deliveries.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 
 /** So many renewals a lease: one that is slow or fails does not lose it. */

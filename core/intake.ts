@@ -4,7 +4,7 @@
  */
 import type { HubError } from './errors.ts';
 import type { StudyInstanceUid } from './identifiers.ts';
-import type { Provenance } from './ledger.ts';
+import type { Provenance } from './ledger/instances.ts';
 
 /** What is being fetched, and by whom. */
 export interface Fetching {

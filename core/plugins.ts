@@ -1,7 +1,7 @@
 /** The shapes of the two kinds of plug-in. Adding one is a folder and a line in its stage's registry. */
 import type * as z from 'zod';
 import type { Diagnosis } from './diagnosis.ts';
-import type { NewEvent } from './ledger.ts';
+import type { NewEvent } from './ledger/common.ts';
 import type { CrosswalkLedger, CrosswalkPart } from './ledger/crosswalk.ts';
 import type { PastQuestion, PastScan, QcScan } from './ledger/qc-history.ts';
 import type { BreakerRule, DeliveryPriority } from './ledger/deliveries.ts';

@@ -3,7 +3,7 @@
  * A search is checked where it comes in; the port trusts it.
  */
 import type { SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid } from './identifiers.ts';
-import type { Attributes } from './ledger.ts';
+import type { Attributes } from './ledger/common.ts';
 import type { BlobRef } from './store.ts';
 
 export type SearchLevel = 'study' | 'series' | 'instance';

@@ -1,7 +1,9 @@
 /** How far the studies of a demo have come, asked of the ledger. */
 import { HubError } from '../core/errors.ts';
 import { parseSopInstanceUid, parseStudyInstanceUid } from '../core/identifiers.ts';
-import type { DeliveryRow, Ledger, QuarantineRow } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { DeliveryRow } from '../core/ledger/deliveries.ts';
+import type { QuarantineRow } from '../core/ledger/quarantine.ts';
 
 /** One instance that got a Success. */
 export interface Acknowledged {

@@ -1,6 +1,6 @@
 /** What a door says of an instance it has not read. */
 import type { HubError } from '../core/errors.ts';
-import type { Provenance } from '../core/ledger.ts';
+import type { Provenance } from '../core/ledger/instances.ts';
 
 /** What the sender announced before the bytes came; absent is not announced. */
 export interface Expected {

@@ -4,7 +4,8 @@
  * without its bytes.
  */
 import type { StudyInstanceUid } from '../core/identifiers.ts';
-import type { Expired, Ledger } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { Expired } from '../core/ledger/retention.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import { compactSegment } from './spool/compaction.ts';
 import type { SpoolFiles } from './spool/files.ts';

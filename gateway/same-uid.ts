@@ -1,6 +1,7 @@
 /** What becomes of an instance whose SOP Instance UID is taken by other bytes. */
 import { HubError } from '../core/errors.ts';
-import type { InstanceVersion, Ledger, SameUidRule } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { InstanceVersion, SameUidRule } from '../core/ledger/instances.ts';
 import type { Logger } from '../core/ports.ts';
 import type { BlobRef, ByteSource } from '../core/store.ts';
 import type { Arrival, Conflict } from './arrivals.ts';

@@ -5,7 +5,9 @@
 import type { WaitReason } from '../core/completion.ts';
 import { toHubError } from '../core/errors.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
-import type { CompletionFacts, DueStudy, Ledger, Whose } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { Whose } from '../core/ledger/replicas.ts';
+import type { CompletionFacts, DueStudy } from '../core/ledger/studies.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import { CLOCK_STEP_MS, type Decision, decide } from './completion/decide.ts';
 import type { Rules } from './completion/rules.ts';

@@ -1,7 +1,9 @@
 /** One attempt at one step: works it under its lease and records how it ended. */
 import { randomUUID } from 'node:crypto';
 import { HubError, toHubError } from '../core/errors.ts';
-import type { LeasedJob, Ledger, NewQuarantine, RunStep } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { NewQuarantine } from '../core/ledger/quarantine.ts';
+import type { LeasedJob, RunStep } from '../core/ledger/runs.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
 import { nextDelayMs, recordWhileHeld } from '../core/retry.ts';

@@ -1,5 +1,6 @@
 /** By what the scanner of a study is known, from what was received: a step may see instances that say it no more. */
-import type { Ledger, RunRow } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { RunRow } from '../core/ledger/runs.ts';
 import type { Device } from '../core/plugins.ts';
 
 /** Of the first series that says it; of a study that was removed meanwhile, its source alone. */

@@ -1,6 +1,6 @@
 /** The steps a route may name. A new processor is a folder and a line here. */
 import { HubError } from '../core/errors.ts';
-import type { RunStep } from '../core/ledger.ts';
+import type { RunStep } from '../core/ledger/runs.ts';
 import type { Catalogue, ProcessorPlugin } from '../core/plugins.ts';
 import { deidentify } from './deidentify/index.ts';
 import { reidentify } from './reidentify/index.ts';

@@ -1,6 +1,7 @@
 /** The facts of a step, with the envelope that the plug-in leaves to the runner. */
 import { EVENTS } from '../core/events.ts';
-import type { NewEvent, RunRow } from '../core/ledger.ts';
+import type { NewEvent } from '../core/ledger/common.ts';
+import type { RunRow } from '../core/ledger/runs.ts';
 import type { ResultEvent } from '../core/plugins.ts';
 import type { RunItem } from '../core/store.ts';
 

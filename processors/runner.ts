@@ -4,7 +4,8 @@
  */
 import { toHubError } from '../core/errors.ts';
 import { isEventOf } from '../core/events.ts';
-import type { LeasedJob, Ledger, RunStep } from '../core/ledger.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { LeasedJob, RunStep } from '../core/ledger/runs.ts';
 import type { ProcessorPlugin } from '../core/plugins.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptStep } from './attempt.ts';

@@ -4,7 +4,7 @@
  * series. Judged again as series come, for they may match another route.
  */
 import type { RequiredSeries, RoutePatience } from '../core/completion.ts';
-import type { SeriesRow } from '../core/ledger.ts';
+import type { SeriesRow } from '../core/ledger/studies.ts';
 import { fulfils } from './match.ts';
 import { type RouteCompletion, type Rules, type SeriesFacts, seriesFacts, takenBy } from './route.ts';
 import type { Rule } from './rules.ts';

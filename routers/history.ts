@@ -1,6 +1,6 @@
 /** What a changed configuration would have done with studies already received. Pure: no pixel is read, nothing is written. */
 import { isDeepStrictEqual } from 'node:util';
-import type { RunStep } from '../core/ledger.ts';
+import type { RunStep } from '../core/ledger/runs.ts';
 import { patienceOfFacts } from './completion.ts';
 import { fulfils } from './match.ts';
 import { type Route, type Rules, type SeriesFacts, takenBy } from './route.ts';

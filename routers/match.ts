@@ -2,7 +2,8 @@
  * Does a rule hold for a series, and why. Pure. A study matches when at least one of its series fulfils the whole rule,
  * so a study is never sent on because one series had the modality and another the description.
  */
-import type { Attributes, SeriesRow } from '../core/ledger.ts';
+import type { Attributes } from '../core/ledger/common.ts';
+import type { SeriesRow } from '../core/ledger/studies.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
 import type { AttributeTest, ProvenanceKey, Rule, ValueConditions } from './rules.ts';
 import { comparable, type ValueKind } from './values.ts';

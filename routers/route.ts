@@ -1,5 +1,6 @@
 /** A route, and whether a study takes it. */
-import type { RunStep, SeriesRow } from '../core/ledger.ts';
+import type { RunStep } from '../core/ledger/runs.ts';
+import type { SeriesRow } from '../core/ledger/studies.ts';
 import { type Explanation, type Facts, factsOf, fulfils, match } from './match.ts';
 import type { Rule } from './rules.ts';
 

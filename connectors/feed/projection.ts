@@ -1,7 +1,7 @@
 /** What a partner may know of a fact: its own schema's fields, under the pseudonymous study UID, and nothing around it. */
 import * as z from 'zod';
 import { EVENTS, type HubEvent, type PartnerStream } from '../../core/events.ts';
-import type { NewEvent } from '../../core/ledger.ts';
+import type { NewEvent } from '../../core/ledger/common.ts';
 import { partnerStream } from '../../core/partners.ts';
 
 export type PartnerEvent = NewEvent & { readonly stream: PartnerStream };

@@ -2,7 +2,8 @@
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import { wireType } from '../../core/events.ts';
-import type { Ledger, TokenRow } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { TokenRow } from '../../core/ledger/tokens.ts';
 import type { PartnerDelivery } from '../../core/ledger/partners.ts';
 import { type Partner, type PartnerScope, SCOPES_BEFORE_SCOPES, withheld } from '../../core/partners.ts';
 import type { Clock } from '../../core/ports.ts';

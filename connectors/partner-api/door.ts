@@ -5,7 +5,7 @@
 import type { Request, RequestHandler } from 'express';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { HubError } from '../../core/errors.ts';
-import type { Role } from '../../core/ledger.ts';
+import type { Role } from '../../core/ledger/tokens.ts';
 import { type Partner, type PartnerScope, withheld } from '../../core/partners.ts';
 import type { Clock, Identity } from '../../core/ports.ts';
 import type { PartnerDirectory } from './directory.ts';

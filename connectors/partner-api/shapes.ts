@@ -1,7 +1,7 @@
 /** What the partner API shows: identifiers as released, states, numbers, times. */
 import * as z from 'zod';
 import { EVENTS, type EventType, wireType } from '../../core/events.ts';
-import type { Page } from '../../core/ledger.ts';
+import type { Page } from '../../core/ledger/common.ts';
 import type { WebhookAttempt, WebhookMessage, WebhookRow } from '../../core/ledger/webhooks.ts';
 import { PARTNER_SCOPES } from '../../core/partners.ts';
 import { partnerTypes } from '../feed/router.ts';

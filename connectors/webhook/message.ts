@@ -1,7 +1,8 @@
 /** One attempt at one message of a partner's own webhook, and how its end is recorded. */
 import { HubError, toHubError } from '../../core/errors.ts';
 import { toCloudEvent } from '../../core/events.ts';
-import type { Ledger, NewEvent } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { NewEvent } from '../../core/ledger/common.ts';
 import type { DisabledBecause, LeasedMessage, WebhookAttempt } from '../../core/ledger/webhooks.ts';
 import { type PartnerSettings, withheld } from '../../core/partners.ts';
 import type { Clock, Logger } from '../../core/ports.ts';

@@ -4,7 +4,8 @@
  * asking what another configuration would have done.
  */
 import type { StudyInstanceUid } from '../identifiers.ts';
-import type { Page, SeriesRow } from '../ledger.ts';
+import type { Page } from './common.ts';
+import type { SeriesRow } from './studies.ts';
 
 /** Through what a configuration came into force. `file`: the hub saw that its file had changed. */
 export const ACTIVATION_CAUSES = ['start', 'signal', 'file', 'request', 'rollback'] as const;

@@ -1,14 +1,7 @@
 /** What the ledger knows of deliveries: one row a destination of a run, its attempts, and how the destination does. */
-import type {
-  DeliveryAttempt,
-  DeliveryRow,
-  DeliveryState,
-  InboxEntry,
-  LeasedDelivery,
-  NewDelivery,
-  NewEvent,
-  Page,
-} from '../ledger.ts';
+import type { StudyInstanceUid } from '../identifiers.ts';
+import type { RunItem } from '../store.ts';
+import type { InboxEntry, NewEvent, Page } from './common.ts';
 
 /** Whose turn it is at a destination: all that is `high` and due goes before anything `normal`. */
 export const DELIVERY_PRIORITIES = ['high', 'normal', 'low'] as const;
@@ -137,4 +130,62 @@ export interface DeliveryLedger {
   breakers(now: Date): Promise<readonly BreakerRow[]>;
   /** When the next one is due, or the pause of a breaker is over; with `after`: later than that. */
   nextDue(after?: Date): Promise<Date | undefined>;
+}
+
+export type DeliveryState = 'pending' | 'succeeded' | 'dead' | 'cancelled';
+
+export interface NewDelivery {
+  readonly deliveryId: string;
+  readonly runId: string;
+  readonly destination: string;
+  readonly partner?: string;
+  readonly releasedStudyInstanceUid: string;
+  /** `normal` where it is not said. */
+  readonly priority?: DeliveryPriority;
+}
+
+export interface DeliveryAttempt {
+  readonly attempt: number;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly outcome: 'succeeded' | 'failed';
+  readonly code?: string;
+  readonly retry?: string;
+  /** Never a patient value: an error's own sentence. */
+  readonly detail?: string;
+  /** What was asked last and what the answer was, in a line each: `POST /studies, 10 instances`, `200`. */
+  readonly request?: string;
+  readonly answer?: string;
+  /** Read from the store for it. */
+  readonly sizeBytes?: number;
+}
+
+export interface DeliveryRow extends NewDelivery {
+  readonly priority: DeliveryPriority;
+  readonly state: DeliveryState;
+  readonly studyInstanceUid: StudyInstanceUid;
+  readonly revision: number;
+  readonly route: string;
+  readonly createdAt: string;
+  /** Attempts since creation or the last replay. */
+  readonly attempts: number;
+  readonly dueAt?: string;
+  readonly reason?: string;
+  /** Error code of the last attempt, if that failed. */
+  readonly code?: string;
+  readonly correlationId: string;
+}
+
+export interface LeasedDelivery extends DeliveryRow {
+  /** Of the run whose results it brings. */
+  readonly configVersion?: string;
+  readonly fence: number;
+  readonly attempt: number;
+  readonly items: readonly RunItem[];
+  /** Instances the destination has, from earlier attempts or, unchanged, from an earlier revision: it is not sent them again. */
+  readonly delivered: readonly string[];
+  /** Instances of which the destination may have another content, from another run of this revision or an earlier one. */
+  readonly revised: readonly string[];
+  /** Its destination has failed again and again since then; this one goes to see whether it still does. */
+  readonly breakerOpenedAt?: string;
 }

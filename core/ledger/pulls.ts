@@ -3,7 +3,7 @@
  * found. Of a pull there is one row a study, for good: by it a study is not fetched a second time after it was removed here.
  */
 import type { StudyInstanceUid } from '../identifiers.ts';
-import type { NewEvent, Page } from '../ledger.ts';
+import type { NewEvent, Page } from './common.ts';
 
 export const PULL_RUN_KINDS = ['scheduled', 'manual', 'backfill'] as const;
 export type PullRunKind = (typeof PULL_RUN_KINDS)[number];

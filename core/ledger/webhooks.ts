@@ -1,6 +1,6 @@
 /** Webhooks that partners manage themselves: each one's place in its partner's stream, a row for each message, and what came of it. */
 import type { EventType, PositionedEvent } from '../events.ts';
-import type { NewEvent, Page } from '../ledger.ts';
+import type { NewEvent, Page } from './common.ts';
 
 export type WebhookState = 'enabled' | 'disabled';
 /** `partner`: it said so. `gone`: the endpoint answered 410. `failing`: for too long nothing arrived. */

@@ -5,7 +5,9 @@
  * What is open lives in memory, as the connections do: a crash ends them all, and none of them in good order.
  */
 import type { StudyInstanceUid } from '../../core/identifiers.ts';
-import type { Ledger, Provenance, Release } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { Provenance } from '../../core/ledger/instances.ts';
+import type { Release } from '../../core/ledger/studies.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 
 export interface BatchPorts {

@@ -16,7 +16,7 @@
  * completing the study, and a series that a route requires all but `manual`; nothing but a route's `hold` outlasts `force`.
  */
 import type { CompletionEvidence, CompletionSignal, RequiredSeries, WaitReason } from '../../core/completion.ts';
-import type { CompletionFacts } from '../../core/ledger.ts';
+import type { CompletionFacts } from '../../core/ledger/studies.ts';
 import { type HeaderCounts, headerCounts } from './header-counts.ts';
 
 /** What is in force for one study: of its source, and of the routes that would take what has come. */

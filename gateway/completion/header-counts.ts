@@ -3,7 +3,7 @@
  * Acquisition (0020,1002) – of the series, of one acquisition of several in a series, of one that was split over
  * several series – so a count only counts as met when it divides right, and what cannot be told is left open.
  */
-import type { SeriesRow } from '../../core/ledger.ts';
+import type { SeriesRow } from '../../core/ledger/studies.ts';
 
 export interface HeaderCounts {
   /** `met`: every series states a count and has it. `short`: one certainly lacks instances. */

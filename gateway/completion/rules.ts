@@ -1,6 +1,7 @@
 /** The rule in force for a study: what its source is configured with, stretched by the routes that would take it. */
 import type { RoutePatience } from '../../core/completion.ts';
-import type { CompletionRule, SeriesRow } from '../../core/ledger.ts';
+import type { CompletionRule } from '../../core/ledger/instances.ts';
+import type { SeriesRow } from '../../core/ledger/studies.ts';
 import type { StudyRule } from './decide.ts';
 import type { SourceQuery } from './query.ts';
 

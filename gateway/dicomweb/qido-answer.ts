@@ -11,7 +11,7 @@ import {
   textToJson,
   UTF_8,
 } from '../../core/dicom/json-model.ts';
-import type { Attributes } from '../../core/ledger.ts';
+import type { Attributes } from '../../core/ledger/common.ts';
 import type { Found, SearchLevel } from '../../core/search.ts';
 import { ALWAYS, KEPT, RETURNED } from './qido-attributes.ts';
 

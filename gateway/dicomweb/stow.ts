@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import express, { type Request, type Response, type Router } from 'express';
 import { HubError, toHubError } from '../../core/errors.ts';
 import { isUid } from '../../core/identifiers.ts';
-import type { Provenance } from '../../core/ledger.ts';
+import type { Provenance } from '../../core/ledger/instances.ts';
 import type { Logger } from '../../core/ports.ts';
 import { acceptedRanges, admits } from './accept.ts';
 import { type MediaType, parseMediaType } from '../../peers/dicomweb/media-type.ts';

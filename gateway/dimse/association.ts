@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Provenance } from '../../core/ledger.ts';
+import type { Provenance } from '../../core/ledger/instances.ts';
 import type { Logger } from '../../core/ports.ts';
 import type { RefusedCaller } from '../refusals.ts';
 import { RELEASE_RESPONSE } from './association-answer.ts';

@@ -1,5 +1,6 @@
 /** DIMSE as a whole: its doors, who may come in, and the desk for storage commitments. */
-import type { Ledger, Whose } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { Whose } from '../../core/ledger/replicas.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { RetryPolicy } from '../../core/retry.ts';
 import type { ObjectStore } from '../../core/store.ts';

@@ -2,7 +2,7 @@
  * The messages of one association (PS3.7): values put together to commands and data sets, each handed to the service it
  * is for as its bytes come, and one response to each request, in the order of the requests.
  */
-import type { Provenance } from '../../core/ledger.ts';
+import type { Provenance } from '../../core/ledger/instances.ts';
 import { COMMAND, decodeCommandSet, type CommandSet } from './command-set.ts';
 import { ABORT_REASON, ProtocolError } from './framing.ts';
 import type { NegotiatedContext } from './presentation-contexts.ts';

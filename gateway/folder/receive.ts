@@ -2,7 +2,7 @@
 import { fileMeta } from '../../core/dicom/part10.ts';
 import { HubError } from '../../core/errors.ts';
 import { isUid } from '../../core/identifiers.ts';
-import type { Provenance } from '../../core/ledger.ts';
+import type { Provenance } from '../../core/ledger/instances.ts';
 import type { Offer } from '../offer.ts';
 import type { Reception } from '../spool/reception.ts';
 import { beginningOf, type Beginning } from './beginning.ts';

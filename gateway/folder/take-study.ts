@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { HubError, toHubError } from '../../core/errors.ts';
-import type { Provenance } from '../../core/ledger.ts';
+import type { Provenance } from '../../core/ledger/instances.ts';
 import type { Counter, Logger } from '../../core/ports.ts';
 import { noteLines, removeNote } from './error-note.ts';
 import type { FoundStudy, StudyItem } from './found-study.ts';

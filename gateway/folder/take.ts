@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { open, realpath, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HubError, toHubError } from '../../core/errors.ts';
-import type { Provenance } from '../../core/ledger.ts';
+import type { Provenance } from '../../core/ledger/instances.ts';
 import type { Ingested } from '../ingest.ts';
 import type { Offer } from '../offer.ts';
 import type { Reception } from '../spool/reception.ts';

@@ -15,7 +15,7 @@ import {
   type StudyInstanceUid,
   type TransferSyntaxUid,
 } from '../../core/identifiers.ts';
-import type { Attributes } from '../../core/ledger.ts';
+import type { Attributes } from '../../core/ledger/common.ts';
 import type { ByteSource } from '../../core/store.ts';
 
 export interface Examined {

@@ -3,7 +3,7 @@
  * of all is the caretaker, who does what is to be done once for all of them; each watched folder has one that looks.
  */
 import { HubError } from '../../core/errors.ts';
-import { nodeLease, type Whose } from '../../core/ledger.ts';
+import { nodeLease, type Whose } from '../../core/ledger/replicas.ts';
 import type { Logger } from '../../core/ports.ts';
 import { waited } from '../spool/waited.ts';
 import { HeldLease, type HeldLeasePorts } from '../../core/held-lease.ts';

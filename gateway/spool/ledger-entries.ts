@@ -7,7 +7,9 @@ import {
   parseStudyInstanceUid,
   parseTransferSyntaxUid,
 } from '../../core/identifiers.ts';
-import type { Attributes, NewQuarantine, Provenance, StoredInstance } from '../../core/ledger.ts';
+import type { Attributes } from '../../core/ledger/common.ts';
+import type { Provenance, StoredInstance } from '../../core/ledger/instances.ts';
+import type { NewQuarantine } from '../../core/ledger/quarantine.ts';
 import { quarantineIdOf } from '../quarantine.ts';
 import type { ContentDigests } from './content.ts';
 import type { Description } from './record.ts';

@@ -5,7 +5,9 @@
 import { headerAttributes } from '../../core/dicom/attributes.ts';
 import { readHeader } from '../../core/dicom/part10.ts';
 import { toHubError } from '../../core/errors.ts';
-import type { Attributes, CompletionRule, Ledger, SameUidRule, StoredInstance } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { Attributes } from '../../core/ledger/common.ts';
+import type { CompletionRule, SameUidRule, StoredInstance } from '../../core/ledger/instances.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import { parseBlobRef } from '../../core/store.ts';

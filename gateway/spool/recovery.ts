@@ -4,7 +4,7 @@
  * and it goes. A record that others follow was written once and changed since: it is quarantined, and they stay.
  */
 import { HubError } from '../../core/errors.ts';
-import type { SpoolPosition } from '../../core/ledger.ts';
+import type { SpoolPosition } from '../../core/ledger/instances.ts';
 import type { Logger } from '../../core/ports.ts';
 import { formatBlobRef } from '../../core/store.ts';
 import { damagedDescription } from '../quarantine.ts';

@@ -3,7 +3,7 @@
  * there is no second copy, and the records in it are the outbox the pump works from.
  */
 import type { HubError } from '../../core/errors.ts';
-import type { SpoolPosition } from '../../core/ledger.ts';
+import type { SpoolPosition } from '../../core/ledger/instances.ts';
 import type { Logger } from '../../core/ports.ts';
 import { BlockPool } from './blocks.ts';
 import { DiskGuard, type DiskLimits } from './disk-guard.ts';

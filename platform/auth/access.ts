@@ -1,7 +1,8 @@
 /** Who may do what over HTTP: bearer tokens of the ledger, the hub's own socket, and doors that loopback may use without. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HubError, toHubError } from '../../core/errors.ts';
-import type { Ledger, Role, TokenRow } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { Role, TokenRow } from '../../core/ledger/tokens.ts';
 import { SCOPES_BEFORE_SCOPES } from '../../core/partners.ts';
 import type { Clock, Identity } from '../../core/ports.ts';
 import { createToken, isSameText, parseToken } from './token.ts';

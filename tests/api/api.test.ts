@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto';
 import type { ApiPorts } from '../../api/ports.ts';
 import { createApiRouter } from '../../api/router.ts';
 import { DEFAULT_QUOTAS } from '../../core/partners.ts';
-import type { Ledger, NewRun, Role } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { NewRun } from '../../core/ledger/runs.ts';
+import type { Role } from '../../core/ledger/tokens.ts';
 import { createToken } from '../../platform/auth/token.ts';
 import {
   completeStudy,

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import { createApiRouter } from '../../api/router.ts';
-import type { Ledger, Role } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { Role } from '../../core/ledger/tokens.ts';
 import type { QcScan } from '../../core/ledger/qc-history.ts';
 import { createToken } from '../../platform/auth/token.ts';
 import { completeStudy, startRun, STUDY, TestClock } from '../contracts/ledger-facts.ts';

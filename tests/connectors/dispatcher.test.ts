@@ -6,7 +6,8 @@ import { type Dispatcher, startDispatcher } from '../../connectors/dispatcher.ts
 import { createPartnerDirectory, type PartnerDirectory } from '../../connectors/partner-api/directory.ts';
 import { HubError } from '../../core/errors.ts';
 import type { PositionedEvent } from '../../core/events.ts';
-import type { Ledger, NewRun } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { NewRun } from '../../core/ledger/runs.ts';
 import type { DeliveryOrder } from '../../core/plugins.ts';
 import type { PartnerGrant } from '../../core/partners.ts';
 import type { EventBus } from '../../core/ports.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { PositionedEvent } from '../../core/events.ts';
-import type { NewEvent } from '../../core/ledger.ts';
+import type { NewEvent } from '../../core/ledger/common.ts';
 import type { EventBus, SubscribeOptions } from '../../core/ports.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { audited } from './ledger-facts.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { CommitmentRequest } from '../../core/ledger.ts';
+import type { CommitmentRequest } from '../../core/ledger/commitments.ts';
 import { type LedgerSuite, received, record } from './ledger-facts.ts';
 
 const MR = '1.2.840.10008.5.1.4.1.1.4';

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { parseSeriesInstanceUid, parseSopInstanceUid, parseStudyInstanceUid } from '../../core/identifiers.ts';
-import type { DueStudy, Ledger } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { DueStudy } from '../../core/ledger/studies.ts';
 import { COMPLETION, received, record, STUDY, type LedgerSuite, type TestClock } from './ledger-facts.ts';
 
 const OTHER = parseStudyInstanceUid('1.2.826.2');

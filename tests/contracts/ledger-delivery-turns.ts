@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
-import type { DeliveryAttempt, LeasedDelivery, Ledger, NewDelivery, NewRun } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { DeliveryAttempt, LeasedDelivery, NewDelivery } from '../../core/ledger/deliveries.ts';
+import type { NewRun } from '../../core/ledger/runs.ts';
 import type { BreakerRule, ClaimOptions } from '../../core/ledger/deliveries.ts';
 import {
   completeStudy,

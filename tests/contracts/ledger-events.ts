@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import type { NewEvent, TokenRow } from '../../core/ledger.ts';
+import type { NewEvent } from '../../core/ledger/common.ts';
+import type { TokenRow } from '../../core/ledger/tokens.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { audited, hex, inbox, newRun, processed, received, record, type LedgerSuite } from './ledger-facts.ts';
 

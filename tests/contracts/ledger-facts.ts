@@ -8,7 +8,11 @@ import {
   parseTransferSyntaxUid,
   type StudyInstanceUid,
 } from '../../core/identifiers.ts';
-import type { CompletionRule, Ledger, NewEvent, NewRun, NewQuarantine, StoredInstance } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { NewEvent } from '../../core/ledger/common.ts';
+import type { CompletionRule, StoredInstance } from '../../core/ledger/instances.ts';
+import type { NewQuarantine } from '../../core/ledger/quarantine.ts';
+import type { NewRun } from '../../core/ledger/runs.ts';
 import type { Clock } from '../../core/ports.ts';
 import { formatBlobRef, type InstanceItem } from '../../core/store.ts';
 

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
-import type { Ledger, NewEvent } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { NewEvent } from '../../core/ledger/common.ts';
 import { partnerStream } from '../../core/partners.ts';
 import {
   completeStudy,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { parseStudyInstanceUid } from '../../core/identifiers.ts';
-import type { NewEvent } from '../../core/ledger.ts';
+import type { NewEvent } from '../../core/ledger/common.ts';
 import type { LedgerSuite } from './ledger-facts.ts';
 
 const ONE = parseStudyInstanceUid('1.2.826.1');

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
-import type { NewQuarantine } from '../../core/ledger.ts';
+import type { NewQuarantine } from '../../core/ledger/quarantine.ts';
 import {
   COMPLETION,
   completeStudy,

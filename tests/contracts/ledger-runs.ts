@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import type { LeasedJob, Ledger } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { LeasedJob } from '../../core/ledger/runs.ts';
 import {
   completeStudy,
   eventTypes,

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { parseSeriesInstanceUid, parseStudyInstanceUid } from '../../core/identifiers.ts';
-import type { LeasedDelivery, Ledger, SameUidRule, StoredInstance } from '../../core/ledger.ts';
+import type { Ledger } from '../../core/ledger.ts';
+import type { LeasedDelivery } from '../../core/ledger/deliveries.ts';
+import type { SameUidRule, StoredInstance } from '../../core/ledger/instances.ts';
 import {
   COMPLETION,
   completeStudy,

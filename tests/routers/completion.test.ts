@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { parseSeriesInstanceUid } from '../../core/identifiers.ts';
-import type { SeriesRow } from '../../core/ledger.ts';
+import type { SeriesRow } from '../../core/ledger/studies.ts';
 import { type PatientRoute, patienceOf, shortestQuietMs } from '../../routers/completion.ts';
 import type { RouteCompletion } from '../../routers/route.ts';
 import { ruleSchema } from '../../routers/rules.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { SeriesRow } from '../../core/ledger.ts';
+import type { SeriesRow } from '../../core/ledger/studies.ts';
 import { parseSeriesInstanceUid } from '../../core/identifiers.ts';
 import { type Facts, factsOf, failedKeys, match, redacted } from '../../routers/match.ts';
 import { type Rule, ruleSchema } from '../../routers/rules.ts';

@@ -1,5 +1,5 @@
 import { parseSeriesInstanceUid } from '../../core/identifiers.ts';
-import type { Attributes } from '../../core/ledger.ts';
+import type { Attributes } from '../../core/ledger/common.ts';
 import type { Route, SeriesFacts } from '../../routers/route.ts';
 import { ruleSchema } from '../../routers/rules.ts';
 

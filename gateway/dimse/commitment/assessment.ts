@@ -3,7 +3,9 @@
  * bytes on the disk are those that were received.
  */
 import { createHash } from 'node:crypto';
-import type { CommitmentEvidence, CommitmentRow, Ledger, Whose } from '../../../core/ledger.ts';
+import type { Ledger } from '../../../core/ledger.ts';
+import type { CommitmentEvidence, CommitmentRow } from '../../../core/ledger/commitments.ts';
+import type { Whose } from '../../../core/ledger/replicas.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import type { ObjectStore } from '../../../core/store.ts';
 import { decideCommitment, type CommitmentDecision } from './decision.ts';

@@ -4,7 +4,7 @@ import { TAG } from '../../../core/dicom/tags.ts';
 import { IMPLICIT_VR_LITTLE_ENDIAN } from '../../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../../core/errors.ts';
 import { isUid } from '../../../core/identifiers.ts';
-import type { CommitmentItem, CommitmentReference } from '../../../core/ledger.ts';
+import type { CommitmentItem, CommitmentReference } from '../../../core/ledger/commitments.ts';
 import { encodeElement } from '../../../core/dicom/encode-element.ts';
 import type { EventInformation } from './report-channel.ts';
 

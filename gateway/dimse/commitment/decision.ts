@@ -1,5 +1,5 @@
 /** What a storage commitment comes to: which of the referenced instances the hub is answerable for, and why not. Pure. */
-import type { CommitmentEvidence } from '../../../core/ledger.ts';
+import type { CommitmentEvidence } from '../../../core/ledger/commitments.ts';
 
 /** Failure Reason (0008,1197), PS3.3 Section C.14.1.1. */
 const FAILURE_REASON = {

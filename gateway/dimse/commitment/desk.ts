@@ -3,7 +3,8 @@
  * sources. What is to be done is rows of the ledger: a restart between any two steps goes on with the next one.
  */
 import { v7 as uuidv7 } from 'uuid';
-import type { CommitmentOutcome, CommitmentRow, Provenance } from '../../../core/ledger.ts';
+import type { CommitmentOutcome, CommitmentRow } from '../../../core/ledger/commitments.ts';
+import type { Provenance } from '../../../core/ledger/instances.ts';
 import type { GatewayMetrics } from '../../metrics.ts';
 import { Assessment, type AssessmentPorts } from './assessment.ts';
 import type { CommitmentAsked } from './data-sets.ts';

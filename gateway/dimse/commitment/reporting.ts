@@ -1,6 +1,7 @@
 /** Tells sources what their storage commitments came to: on the association that asked, or on one of the hub's own. */
 import { HubError, toHubError } from '../../../core/errors.ts';
-import type { CommitmentAttempt, CommitmentRow, Ledger, NextOfCommitment } from '../../../core/ledger.ts';
+import type { Ledger } from '../../../core/ledger.ts';
+import type { CommitmentAttempt, CommitmentRow, NextOfCommitment } from '../../../core/ledger/commitments.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import { nextDelayMs, type RetryPolicy } from '../../../core/retry.ts';
 import type { GatewayMetrics } from '../../metrics.ts';

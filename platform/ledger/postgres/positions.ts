@@ -4,7 +4,8 @@
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { HubError } from '../../../core/errors.ts';
-import type { Ledger, SpoolPosition } from '../../../core/ledger.ts';
+import type { Ledger } from '../../../core/ledger.ts';
+import type { SpoolPosition } from '../../../core/ledger/instances.ts';
 
 /** How far behind: nothing that was recorded so shortly before has been removed again by retention. */
 const WRITE_MS = 1_000;

@@ -8,9 +8,9 @@ import type {
   CommitmentRow,
   CommitmentState,
   NextOfCommitment,
-  Page,
-  Whose,
-} from '../../../core/ledger.ts';
+} from '../../../core/ledger/commitments.ts';
+import type { Page } from '../../../core/ledger/common.ts';
+import type { Whose } from '../../../core/ledger/replicas.ts';
 import type { BlobRef } from '../../../core/store.ts';
 import type { Database, Script } from './script.ts';
 import { ofNode, parametersOf } from './nodes.ts';

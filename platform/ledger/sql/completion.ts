@@ -1,15 +1,10 @@
 /** When to judge whether a study is complete, and what is known of it then. */
 import type { CommittedList, SourceAnswer } from '../../../core/completion.ts';
 import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
-import type {
-  Attributes,
-  CompletionFacts,
-  DueStudy,
-  Provenance,
-  Release,
-  SeriesRow,
-  Whose,
-} from '../../../core/ledger.ts';
+import type { Attributes } from '../../../core/ledger/common.ts';
+import type { Provenance } from '../../../core/ledger/instances.ts';
+import type { Whose } from '../../../core/ledger/replicas.ts';
+import type { CompletionFacts, DueStudy, Release, SeriesRow } from '../../../core/ledger/studies.ts';
 import { ofNode, parametersOf } from './nodes.ts';
 import type { Database, Script } from './script.ts';
 

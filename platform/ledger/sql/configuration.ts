@@ -1,7 +1,9 @@
 /** Configurations that were in force, and the past they are tried on. */
 import { v7 as uuidv7 } from 'uuid';
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { Attributes, Page, Provenance, SeriesRow } from '../../../core/ledger.ts';
+import type { Attributes, Page } from '../../../core/ledger/common.ts';
+import type { Provenance } from '../../../core/ledger/instances.ts';
+import type { SeriesRow } from '../../../core/ledger/studies.ts';
 import type {
   ActivationCause,
   ActivationRow,

@@ -1,6 +1,7 @@
 /** Deliveries: one row a destination of a run, and what becomes of it. Leases and fences as for jobs. */
 import { HubError } from '../../../core/errors.ts';
-import type { DeliveryAttempt, InboxEntry, NewDelivery, Page } from '../../../core/ledger.ts';
+import type { InboxEntry, Page } from '../../../core/ledger/common.ts';
+import type { DeliveryAttempt, NewDelivery } from '../../../core/ledger/deliveries.ts';
 import {
   type BulkOutcome,
   DELIVERY_PRIORITIES,

@@ -1,6 +1,7 @@
 /** Deliveries as lists, pages and counts show them. */
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { DeliveryAttempt, DeliveryRow, DeliveryState, Page } from '../../../core/ledger.ts';
+import type { Page } from '../../../core/ledger/common.ts';
+import type { DeliveryAttempt, DeliveryRow, DeliveryState } from '../../../core/ledger/deliveries.ts';
 import { DELIVERY_PRIORITIES, type DeliveryFilter } from '../../../core/ledger/deliveries.ts';
 import { breakerReads } from './delivery-claims.ts';
 import { type Condition, openList } from './page.ts';

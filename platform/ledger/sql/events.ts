@@ -2,7 +2,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { HubError } from '../../../core/errors.ts';
 import { checkEvent, type EventType, type HubEvent, type PositionedEvent, type Stream } from '../../../core/events.ts';
-import type { InboxEntry, NewEvent } from '../../../core/ledger.ts';
+import type { InboxEntry, NewEvent } from '../../../core/ledger/common.ts';
 import type { Database, Script, Statement } from './script.ts';
 
 /** Checked, with its identity, ready to be bound to the INSERT. */

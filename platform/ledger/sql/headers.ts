@@ -1,5 +1,5 @@
 /** What QIDO-RS searches by, taken out of the header of an instance: folded names, dates and times without separators. */
-import type { Attributes } from '../../../core/ledger.ts';
+import type { Attributes } from '../../../core/ledger/common.ts';
 import { nameGroup } from './person-name.ts';
 import type { Database, Parameter, Script } from './script.ts';
 

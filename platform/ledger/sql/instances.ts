@@ -5,7 +5,7 @@ import type {
   StudyInstanceUid,
   TransferSyntaxUid,
 } from '../../../core/identifiers.ts';
-import type { InstanceVersion, RecordOutcome, SpoolPosition } from '../../../core/ledger.ts';
+import type { InstanceVersion, RecordOutcome, SpoolPosition } from '../../../core/ledger/instances.ts';
 import type { BlobRef, InstanceItem } from '../../../core/store.ts';
 import type { Database, Script } from './script.ts';
 import type { Intake, PreparedInstance } from './intake.ts';

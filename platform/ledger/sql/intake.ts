@@ -1,6 +1,6 @@
 /** Taking an instance into its study, or not: its rows, its study's and series' rows, the completion timer, the fact. */
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { CompletionRule, RecordOutcome, SameUidRule, StoredInstance } from '../../../core/ledger.ts';
+import type { CompletionRule, RecordOutcome, SameUidRule, StoredInstance } from '../../../core/ledger/instances.ts';
 
 import { openHeaders } from './headers.ts';
 import { studyLock } from './locks.ts';

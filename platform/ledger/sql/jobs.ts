@@ -3,7 +3,8 @@
  * a higher fence; whatever the first owner still brings back then bears an old fence and is refused.
  */
 import { v7 as uuidv7 } from 'uuid';
-import type { NewQuarantine, RunStep } from '../../../core/ledger.ts';
+import type { NewQuarantine } from '../../../core/ledger/quarantine.ts';
+import type { RunStep } from '../../../core/ledger/runs.ts';
 import type { CrosswalkPart } from '../../../core/ledger/crosswalk.ts';
 import type { QcScan } from '../../../core/ledger/qc-history.ts';
 import { crosswalkWriter } from './crosswalk.ts';

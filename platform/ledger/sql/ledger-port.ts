@@ -1,5 +1,8 @@
 /** The methods of the port, as calls to the writer and queries of the reader; events are checked here, in the thread that made them. */
-import type { Ledger, LeasedDelivery, LeasedJob, NewEvent, RunRow } from '../../../core/ledger.ts';
+import type { Ledger } from '../../../core/ledger.ts';
+import type { NewEvent } from '../../../core/ledger/common.ts';
+import type { LeasedDelivery } from '../../../core/ledger/deliveries.ts';
+import type { LeasedJob, RunRow } from '../../../core/ledger/runs.ts';
 import type { Clock } from '../../../core/ports.ts';
 import type { InstanceItem, RunItem } from '../../../core/store.ts';
 import { Claims } from './claims.ts';

@@ -2,7 +2,7 @@
  * Whose a study or a storage commitment is: that of the replica that received of it last, as long as it has its lease.
  * Only there it is known what waits in its spool, and which associations are open.
  */
-import { nodeLease, type Whose } from '../../../core/ledger.ts';
+import { nodeLease, type Whose } from '../../../core/ledger/replicas.ts';
 import type { Database, Parameter, Script } from './script.ts';
 
 /** The rows of `table` that are meant; `?` four times, for `parametersOf`. */

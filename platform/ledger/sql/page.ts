@@ -1,6 +1,6 @@
 /** Lists go from the newest row back; a page goes on after the row its caller saw last. */
 import { HubError } from '../../../core/errors.ts';
-import type { Page } from '../../../core/ledger.ts';
+import type { Page } from '../../../core/ledger/common.ts';
 import type { Database, Parameter, Script, Statement } from './script.ts';
 
 /** A condition with its parameters; with an undefined parameter it does not apply. */

@@ -1,6 +1,7 @@
 /** Partners: what was granted to them, what was released to them, and the deliveries of it. Every question names its partner. */
 import type { PartnerStream } from '../../../core/events.ts';
-import type { DeliveryAttempt, DeliveryState, InboxEntry, Page } from '../../../core/ledger.ts';
+import type { InboxEntry, Page } from '../../../core/ledger/common.ts';
+import type { DeliveryAttempt, DeliveryState } from '../../../core/ledger/deliveries.ts';
 import type {
   NewPartnerRelease,
   PartnerDelivery,

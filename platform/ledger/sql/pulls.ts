@@ -1,6 +1,6 @@
 /** Pulls: runs, what they ask, and the studies they found. One process at a time has a pull's lease; its fence guards the studies. */
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { Page } from '../../../core/ledger.ts';
+import type { Page } from '../../../core/ledger/common.ts';
 import type {
   ClaimedPullStudy,
   FoundStudy,

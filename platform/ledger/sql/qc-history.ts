@@ -1,6 +1,6 @@
 /** What quality control measured: one row a scan and revision, written with the result of the step that measured it. */
 import { v7 as uuidv7 } from 'uuid';
-import type { Page } from '../../../core/ledger.ts';
+import type { Page } from '../../../core/ledger/common.ts';
 import type { PastQuestion, PastScan, QcHistoryRow, QcScan } from '../../../core/ledger/qc-history.ts';
 import { openList } from './page.ts';
 import type { Database, Script } from './script.ts';

@@ -2,7 +2,9 @@
 import { v7 as uuidv7 } from 'uuid';
 import { ERRORS } from '../../../core/errors.ts';
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { NewQuarantine, Page, Provenance, QuarantineRow } from '../../../core/ledger.ts';
+import type { Page } from '../../../core/ledger/common.ts';
+import type { Provenance } from '../../../core/ledger/instances.ts';
+import type { NewQuarantine, QuarantineRow } from '../../../core/ledger/quarantine.ts';
 import type { BlobRef } from '../../../core/store.ts';
 import type { Database, Script } from './script.ts';
 import type { EventLog } from './events.ts';

@@ -1,6 +1,6 @@
 /** Searches as SQL: conditions that indexes serve, a page of keys, and what is told of the rows behind them. */
 import type { SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { Attributes } from '../../../core/ledger.ts';
+import type { Attributes } from '../../../core/ledger/common.ts';
 import {
   type Condition,
   type Found,

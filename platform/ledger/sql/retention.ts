@@ -1,6 +1,7 @@
 /** What may be removed, and why other things may not. */
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { Expired, KeptBecause, RetentionRules, SpoolPosition, UsageRow } from '../../../core/ledger.ts';
+import type { SpoolPosition } from '../../../core/ledger/instances.ts';
+import type { Expired, KeptBecause, RetentionRules, UsageRow } from '../../../core/ledger/retention.ts';
 import { type BlobRef, parseBlobRef } from '../../../core/store.ts';
 import type { Dialect } from './dialect.ts';
 import { KEEP_FURTHEST } from './instances.ts';

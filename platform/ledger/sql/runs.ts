@@ -2,7 +2,8 @@
 import { v7 as uuidv7 } from 'uuid';
 import { HubError } from '../../../core/errors.ts';
 import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { InboxEntry, NewRun, RunRow, RunState, RunStep, RunSummary } from '../../../core/ledger.ts';
+import type { InboxEntry } from '../../../core/ledger/common.ts';
+import type { NewRun, RunRow, RunState, RunStep, RunSummary } from '../../../core/ledger/runs.ts';
 import type { InstanceItem, RunItem } from '../../../core/store.ts';
 import type { Database, Script } from './script.ts';
 import type { EventLog, SealedEvent } from './events.ts';

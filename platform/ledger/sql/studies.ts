@@ -1,7 +1,9 @@
 /** Studies: when one is complete, and what is known of it. */
 import { HubError } from '../../../core/errors.ts';
 import type { SeriesInstanceUid, StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { Attributes, DueStudy, Page, Provenance, SeriesRow, StudyRow } from '../../../core/ledger.ts';
+import type { Attributes, Page } from '../../../core/ledger/common.ts';
+import type { Provenance } from '../../../core/ledger/instances.ts';
+import type { DueStudy, SeriesRow, StudyRow } from '../../../core/ledger/studies.ts';
 import type { Database, Script } from './script.ts';
 import type { EventLog } from './events.ts';
 import { studyLock } from './locks.ts';

@@ -1,6 +1,6 @@
 /** The history of one study, put together from everything that bears its UID. */
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { TimelineEntry } from '../../../core/ledger.ts';
+import type { TimelineEntry } from '../../../core/ledger/studies.ts';
 import type { Database, Script } from './script.ts';
 
 interface TimelineRow {

@@ -1,5 +1,5 @@
 /** Bearer tokens: only digests of them are kept. */
-import type { Role, TokenRow } from '../../../core/ledger.ts';
+import type { Role, TokenRow } from '../../../core/ledger/tokens.ts';
 import type { PartnerScope } from '../../../core/partners.ts';
 import type { Database, Script } from './script.ts';
 

@@ -1,5 +1,5 @@
 /** Webhooks as their partners manage them: every statement asks for partner and id together, so another's is as good as none. */
-import type { Page } from '../../../core/ledger.ts';
+import type { Page } from '../../../core/ledger/common.ts';
 import type {
   DisabledBecause,
   MessageState,

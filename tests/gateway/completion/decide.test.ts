@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { CompletionFacts, SeriesRow } from '../../../core/ledger.ts';
+import type { CompletionFacts, SeriesRow } from '../../../core/ledger/studies.ts';
 import { parseSeriesInstanceUid, parseStudyInstanceUid } from '../../../core/identifiers.ts';
 import { type Decision, decide, type Moment, type StudyRule } from '../../../gateway/completion/decide.ts';
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { type Ledger, nodeLease } from '../../../core/ledger.ts';
+import type { Ledger } from '../../../core/ledger.ts';
+import { nodeLease } from '../../../core/ledger/replicas.ts';
 import type { PostgresServer } from '../../../platform/ledger/postgres/connection.ts';
 import { COMPLETION, received, record, STUDY } from '../../contracts/ledger-facts.ts';
 import { postgres } from '../../support/postgres.ts';

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { parseSeriesInstanceUid, parseSopInstanceUid, parseStudyInstanceUid } from '../../../core/identifiers.ts';
-import type { Attributes, StoredInstance } from '../../../core/ledger.ts';
+import type { Attributes } from '../../../core/ledger/common.ts';
+import type { StoredInstance } from '../../../core/ledger/instances.ts';
 import type { Condition, Search, SearchLevel, StudySearch } from '../../../core/search.ts';
 import { openPostgresSearch } from '../../../platform/ledger/postgres/reader.ts';
 import { openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';

@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import type { Condition, Search, SearchLevel } from '../../../core/search.ts';
-import type { StoredInstance } from '../../../core/ledger.ts';
+import type { StoredInstance } from '../../../core/ledger/instances.ts';
 import { openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
 import { SQLITE } from '../../../platform/ledger/sql/dialect.ts';
 import { openDatabase } from '../../../platform/ledger/sqlite/driver.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { parseSopInstanceUid, parseStudyInstanceUid } from '../../../../core/identifiers.ts';
-import type { CommitmentRow } from '../../../../core/ledger.ts';
+import type { CommitmentRow } from '../../../../core/ledger/commitments.ts';
 import { freePort } from '../../../support/child-process.ts';
 import {
   startCommitmentScu,

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type PositionedEvent, type Stream } from '../../../../core/events.ts';
-import type { Ledger, NewEvent } from '../../../../core/ledger.ts';
+import type { Ledger } from '../../../../core/ledger.ts';
+import type { NewEvent } from '../../../../core/ledger/common.ts';
 import { openKafkaBus } from '../../../../platform/bus/kafka/bus.ts';
 import { audited } from '../../../contracts/ledger-facts.ts';
 import { type KafkaPeer, startKafka } from '../../../support/kafka.ts';

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import type { KafkaPartner } from '../../../../config/bus.ts';
 import { aclArguments } from '../../../../cli/partners-acls.ts';
-import type { Ledger, NewEvent } from '../../../../core/ledger.ts';
+import type { Ledger } from '../../../../core/ledger.ts';
+import type { NewEvent } from '../../../../core/ledger/common.ts';
 import { openKafkaBus } from '../../../../platform/bus/kafka/bus.ts';
 import { audited } from '../../../contracts/ledger-facts.ts';
 import { clientOf, type KafkaPeer, startKafka } from '../../../support/kafka.ts';

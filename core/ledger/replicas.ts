@@ -1,0 +1,33 @@
+/** What may have one owner among several hubs on one ledger, and what they must have alike. */
+
+/**
+ * Whose studies and commitments are meant: those of this replica, and with `abandonedAt` also those of replicas that had
+ * no lease at that time.
+ */
+export interface Whose {
+  readonly abandonedAt?: Date;
+}
+
+/** Held by a replica that receives: while it is, nobody else judges what it received. */
+export function nodeLease(node: string): string {
+  return `node/${node}`;
+}
+
+/** What may have one owner among replicas of the hub. A fence only grows: whoever has an old one has lost the lease. */
+export interface LeasesLedger {
+  /** The fence; undefined while another owner has it. Who has it already gets a new lease, and its earlier one ends. */
+  acquire(name: string, owner: string, leaseMs: number, now: Date): Promise<number | undefined>;
+  /** False: lost; stop what it was for. */
+  renew(name: string, fence: number, leaseMs: number, now: Date): Promise<boolean>;
+  /** Lets the next one have it at once. False: it was lost before. */
+  release(name: string, fence: number): Promise<boolean>;
+}
+
+export interface KeysLedger {
+  /**
+   * Whether the replicas of the hub have the same key for a purpose; the first one to ask says which.
+   *
+   * @param fingerprint - by which the key is known and cannot be found out
+   */
+  agree(purpose: string, fingerprint: string): Promise<boolean>;
+}
