@@ -28,6 +28,25 @@ describe('crossCheck', () => {
     ],
     ['a route without partner', withRoute({ process: ['qc'], deliver: ['ours'] })],
     [
+      "a partner's files below another's, unless the layout keeps them apart",
+      {
+        partners: PARTNERS,
+        destinations: [
+          { name: 'a', type: 's3', bucket: 'b', prefix: 'x/', partner: 'kct' },
+          { name: 'b', type: 's3', bucket: 'b', prefix: 'x/y', partner: 'uef' },
+          { name: 'c', type: 's3', bucket: 'b', prefix: 'xy', partner: 'uef' },
+          { name: 'd', type: 's3', bucket: 'b', prefix: 'x', partner: 'uef', layout: '{partner}/{study}/{instance}' },
+          { name: 'e', type: 's3', bucket: 'b', prefix: 'x', partner: 'kct' },
+          { name: 'f', type: 'sftp', host: 'h', path: '/in', partner: 'kct' },
+          { name: 'g', type: 'sftp', host: 'h', path: '/in/', partner: 'uef' },
+          { name: 'h', type: 'sftp', host: 'h', port: 2222, path: '/in', partner: 'uef' },
+        ],
+      },
+      '/destinations/1/prefix: the same place as a, which belongs to another',
+      '/destinations/4/prefix: the same place as b, which belongs to another',
+      '/destinations/6/path: the same place as f, which belongs to another',
+    ],
+    [
       'names taken twice',
       {
         partners: [{ name: 'a' }, { name: 'a' }],

@@ -6,8 +6,9 @@ import { contextOf, MemoryStore, mrImage, orderOf } from '../support/outgoing.ts
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { thrownBy } from '../support/thrown.ts';
 
-function open(store: MemoryStore, path: string) {
-  return plugin.open(plugin.options.parse({ name: 'kct-archive', type: 'folder', path }), contextOf(store));
+function open(store: MemoryStore, path: string, changes: Readonly<Record<string, unknown>> = {}) {
+  const options = plugin.options.parse({ name: 'kct-archive', type: 'folder', path, ...changes });
+  return plugin.open(options, contextOf(store));
 }
 
 async function tree(path: string): Promise<readonly string[]> {
@@ -65,6 +66,27 @@ describe('the folder connector', () => {
     });
     expect(delivered).to.deep.equal(['2.25.7000.1.1.1']);
     expect(store.openSources).to.equal(0);
+  });
+
+  it('lays them out as it is told, each study with a manifest of its own', async () => {
+    const out = join(temporary.path, 'laid-out');
+    const store = new MemoryStore();
+    const order = orderOf([await store.instance(mrImage(1)), store.artefact('qc/report.json', '{}')], {
+      ...{ deliveryId: 'd-1', partner: 'kct', revision: 2 },
+    });
+    const connector = open(store, out, {
+      partner: 'kct',
+      layout: '{partner}/{study}/r{revision}/{series}-{instance}.dcm',
+    });
+
+    await connector.deliver(order, () => undefined);
+
+    expect(await tree(out)).to.deep.equal([
+      'kct/2.25.7000/manifest.json',
+      'kct/2.25.7000/r2/2.25.7000.1-2.25.7000.1.1.1.dcm',
+      'kct/2.25.7000/results/r2-d-1/qc/report.json',
+    ]);
+    expect((await connector.reconcile?.(order))?.missing).to.deep.equal([]);
   });
 
   it('leaves a file alone that is there with the same bytes, and mends one that is damaged', async () => {
