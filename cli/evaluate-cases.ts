@@ -138,7 +138,7 @@ async function openCase(
     affine: volume.affine,
   };
   const voxels = grid.dims[0] * grid.dims[1] * grid.dims[2];
-  const { masks, notes, sha256 } = await readReference(referenceAt, grid, model.manifest.labels);
+  const { masks, notes, sha256 } = await readReference(referenceAt, grid, volume.data, model.manifest.labels);
   const { header } = volume;
   const isDicom = volume.slices.length > 0;
   return {
@@ -171,6 +171,7 @@ async function volumeBelow(path: string, { manifest }: Model, signal: AbortSigna
 async function readReference(
   path: string,
   grid: Grid,
+  scan: Float32Array,
   labels: readonly EvaluatedLabel[],
 ): Promise<ReferenceMasks & { readonly sha256: string }> {
   if (!NIFTI.test(path)) return readSegments(path, grid, labels);
@@ -187,6 +188,8 @@ async function readReference(
     throw unusable(
       `its reference lies on another grid (${from.dims.join(' × ')}; the scan ${grid.dims.join(' × ')}): it is not resampled`,
     );
+  // Somebody named the folder of scans twice: whole numbers would pass for labels.
+  if (values.every((value, n) => value === scan[n])) throw unusable('its reference is the scan itself');
   const masks = masksOfLabelMap(values, labels);
   if (masks === undefined) throw unusable('its reference holds values that are no whole numbers: it is no mask');
   return { ...masks, sha256: createHash('sha256').update(bytes).digest('hex') };

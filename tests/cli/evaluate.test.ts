@@ -64,6 +64,16 @@ describe('hub evaluate', function () {
       'soft_mask',
       madeVolume(DIMS, (x) => x / 40),
     );
+    await write(
+      'cases',
+      'itself',
+      madeVolume(DIMS, (x) => x),
+    );
+    await write(
+      'references',
+      'itself',
+      madeVolume(DIMS, (x) => x),
+    );
     await pair('shifted', 5);
     const shifted = madeVolume(DIMS, (x) => (x > 9 ? 1 : 0));
     const moved = shifted.affine.map((value, n) => (n === 3 ? value + 0.25 : value));
@@ -77,7 +87,7 @@ describe('hub evaluate', function () {
   before(async () => {
     const terminal = captureTerminal();
     expect(await evaluate(['--model', model('model'), ...folders(), '--out', at('first')], terminal)).to.equal(0);
-    expect(terminal.lines[0]).to.equal('tried 1: 9 cases of 8 subjects, 2 failures, 3 left out');
+    expect(terminal.lines[0]).to.equal('tried 1: 9 cases of 8 subjects, 2 failures, 4 left out');
   });
 
   /** One that is found, one the model fails on. */
@@ -117,11 +127,12 @@ describe('hub evaluate', function () {
     expect(made.summary.labels[0]?.measures.dice?.intervals).to.equal(undefined);
     expect(made.summary.labels[0]?.agreement?.cases).to.equal(7);
     expect(made.leftOut.map(({ name, reason }) => `${name}: ${reason}`)).to.deep.equal([
+      'itself: Data set cannot be read: its reference is the scan itself',
       'shifted: Data set cannot be read: its reference lies on another grid (20 × 18 × 6; the scan 20 × 18 × 6): it is not resampled',
       'soft: Data set cannot be read: its reference holds values that are no whole numbers: it is no mask',
       'undrawn: Data set cannot be read: it has no reference',
     ]);
-    expect(made.caveats.join(' ')).to.include('8 of at least 10 subjects').and.include('3 of 12 cases were left out');
+    expect(made.caveats.join(' ')).to.include('8 of at least 10 subjects').and.include('4 of 13 cases were left out');
     const peak = resultOf(made, 'sub-01_T2w')?.peakRssMb ?? 0;
     expect(peak).to.be.greaterThan(30).and.lessThan(1024);
   });
