@@ -37,8 +37,8 @@ const WIDTH = A4.width - 2 * MARGIN;
 const HEAD = 70;
 const FOOT = A4.height - 52;
 const COLUMN = 150;
-/** Of one scan's picture. */
-const MAX_PICTURE = 290;
+/** Of a scan's picture: two stand on a page, one alone may have most of it. */
+const PICTURE_HEIGHT = { several: 290, single: 560 } as const;
 /** A study of hundreds of scans is read in its report in JSON. */
 const MAX_SCANS = 60;
 const MAX_ROWS = 40;
@@ -75,7 +75,8 @@ export async function reportPdf(report: ReportPages): Promise<Uint8Array> {
   document.registerFont('bold', fontFile('bold'));
   begin(document, report.title);
   facts(document, report.facts);
-  for (const scan of report.scans.slice(0, MAX_SCANS)) section(document, scan, report.title);
+  for (const scan of report.scans.slice(0, MAX_SCANS))
+    section(document, scan, report.title, report.scans.length === 1 ? 'single' : 'several');
   const left = report.scans.length - MAX_SCANS;
   if (left > 0) paragraph(document, `${String(left)} more scans are in the report in JSON.`, report.title);
   number(document);
@@ -123,8 +124,8 @@ function row(document: Document, name: string, value: string, colour: string): v
   document.y = Math.max(left, document.y) + 1.5;
 }
 
-function section(document: Document, scan: ReportScan, title: string): void {
-  const size = pictureSize(scan.picture);
+function section(document: Document, scan: ReportScan, title: string, among: keyof typeof PICTURE_HEIGHT): void {
+  const size = pictureSize(scan.picture, PICTURE_HEIGHT[among]);
   const rows = Math.min(scan.rows.length, MAX_ROWS);
   const remarks = Math.min(scan.remarks.length, MAX_REMARKS);
   // A scan stands on one page where it fits on one; a title alone at the foot helps nobody.
@@ -163,9 +164,12 @@ function paragraph(document: Document, text: string, title: string): void {
   document.y += 2;
 }
 
-function pictureSize(picture: ReportPicture | undefined): { readonly width: number; readonly height: number } {
+function pictureSize(
+  picture: ReportPicture | undefined,
+  height: number,
+): { readonly width: number; readonly height: number } {
   if (picture === undefined) return { width: 0, height: 0 };
-  const scale = Math.min(WIDTH / picture.width, MAX_PICTURE / picture.height);
+  const scale = Math.min(WIDTH / picture.width, height / picture.height);
   return { width: picture.width * scale, height: picture.height * scale };
 }
 

@@ -55,7 +55,7 @@ export interface StudyResults {
 /** Of one study and one release. */
 export class SegmentResults {
   readonly #order: SegmentOrder;
-  #scans: SegmentedScan[] = [];
+  readonly #scans: SegmentedScan[] = [];
   readonly #told: ReportScan[] = [];
   readonly #heads: Pick<Volume, 'header' | 'slices'>[] = [];
   #run = 0;

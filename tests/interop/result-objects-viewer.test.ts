@@ -79,7 +79,9 @@ describe('a Segmentation in a web viewer', function () {
       segments: labels.map(({ label }) => label.name),
       overlap: false,
       voxels: Array.from({ length: nz }, (_, z) =>
-        Object.fromEntries(labels.map(({ mask }, n) => [n + 1, countOf(mask, z)]).filter(([, voxels]) => voxels !== 0)),
+        Object.fromEntries<number>(
+          labels.map(({ mask }, n) => [n + 1, countOf(mask, z)] as const).filter(([, voxels]) => voxels !== 0),
+        ),
       ),
     });
     const { data, width, channels } = decode(screenshot);

@@ -49,7 +49,9 @@ describe('results as DICOM objects', function () {
       expect(other.objects[kind]?.sopInstanceUid, kind).to.equal(sopInstanceUid);
       expect(Buffer.compare(bytes, other.objects[kind]?.bytes ?? Buffer.alloc(0)), kind).to.equal(0);
     }
-    expect(one.files.map(({ path }) => path)).to.include('report.pdf');
+    const pdf = Buffer.from(one.files.find(({ path }) => path === 'report.pdf')?.bytes ?? []).toString('latin1');
+    expect(pdf.startsWith('%PDF-1.7'), 'a PDF').to.equal(true);
+    expect(pdf.match(/\/FontFile2/g), 'both typefaces lie within').to.have.length(2);
     for (const [index, { path, bytes }] of one.files.entries())
       expect(Buffer.compare(bytes, other.files[index]?.bytes ?? Buffer.alloc(0)), path).to.equal(0);
   });
