@@ -22,6 +22,8 @@ const CHARSET_VRS = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT', 'UN']);
 const BYTE_VRS = new Set(['OB', 'OW', 'UN']);
 /** Two letters may be a code of the standard there; so may they in what the policy keeps by name. */
 const CODE_VRS = new Set(['CS', 'DA', 'DT', 'TM', 'AS']);
+/** Digits of the shortest number that is looked at as an identifier. */
+const SHORTEST_IDENTIFYING = 6;
 /** A stretch of letters in a value of numbers: somebody wrote a text with the wrong VR. */
 const LETTERS_IN_NUMBERS = 4;
 /** Larger values are images and tables of numbers: they are searched as they are, not unpacked. */
@@ -66,7 +68,7 @@ export class Haystack {
   }
 
   search(): readonly Element[] {
-    const search = new PatternSearch(this.#known.patterns);
+    const search = new PatternSearch(this.#known.patterns, this.#known.memory.patterns);
     search.run(this.#bytes.subarray(0, this.#length), (offset, kind) => {
       const element = this.#elementAt(offset);
       if (element !== undefined && isMeant(element.vr, kind)) this.#hits.add(element);
@@ -87,16 +89,16 @@ export class Haystack {
   /** A number that is, as a whole, an identifier or a date; within other numbers anything can be found. */
   #addNumbers(element: Element): void {
     const text = latin1(element.value);
-    for (const one of text.split('\\')) if (this.#isIdentifier(one.trim())) this.#hits.add(element);
+    // Most numbers of a header are too short for either.
+    if (element.value.length >= SHORTEST_IDENTIFYING)
+      for (const one of text.split('\\')) if (this.#isIdentifier(one.trim())) this.#hits.add(element);
     if (/[a-df-zA-DF-Z]|[eE]{2}/.test(text)) this.#append(element, lowerCase(element.value));
   }
 
   #isIdentifier(number: string): boolean {
-    if (!/^\d+$/.test(number)) return false;
+    if (number.length < SHORTEST_IDENTIFYING || !/^\d+$/.test(number)) return false;
     const kind = this.#known.patterns.get(number.replace(/^0+/, '')) ?? this.#known.patterns.get(number);
-    return (
-      ((kind === 'number' || kind === 'anywhere') && number.length >= 6) || (kind === 'digits' && number.length === 8)
-    );
+    return kind === 'number' || kind === 'anywhere' || (kind === 'digits' && number.length === 8);
   }
 
   /** Class UIDs too, which the walk lets stand: a sender may have put an instance's into one. */
@@ -119,7 +121,7 @@ export class Haystack {
       this.#appendText(element, Buffer.from(value).toString('utf8'));
       this.#appendText(element, latin1(value));
     }
-    for (const layer of layersOfText(text)) this.#appendText(element, layer);
+    for (const layer of this.#known.memory.layersOf(text)) this.#appendText(element, layer);
     if (this.#known.shortValues.size > 0 && !CODE_VRS.has(vr) && this.#plan.action(element.tag) === undefined)
       for (const one of text.split('\\'))
         if (this.#known.shortValues.has(normalised(withoutPadding(one)))) this.#hits.add(element);

@@ -3,6 +3,7 @@ import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import { isDummy } from './dummies.ts';
 import { isSafeText, isSafeWords } from './safe-words.ts';
+import type { StudyMemory } from './study-memory.ts';
 import { codesIn, pairsOfName, spellingsOfDate, spellingsOfIdentifier, spellingsOfTime } from './spellings.ts';
 
 /**
@@ -51,12 +52,14 @@ export class KnownValues {
   /** More than can be searched for: the instance cannot be proven clean. */
   isOverflown = false;
   readonly #seen = new Set<string>();
+  /** Shared by the instances of a study. */
+  readonly memory: StudyMemory;
   readonly #remembered: SpelledValues;
   #spelled: Spelled[] = [];
 
-  /** @param remembered - shared by the instances of a study */
-  constructor(remembered: SpelledValues = new Map()) {
-    this.#remembered = remembered;
+  constructor(memory: StudyMemory) {
+    this.memory = memory;
+    this.#remembered = memory.spelled;
   }
 
   /** @param vr - decides how the value is split and searched; numbers are too common to search for */

@@ -14,12 +14,12 @@ import { Decider } from './decision.ts';
 import { hexOf } from './scope.ts';
 import type { Decision, ElementPath, Scope } from './scope.ts';
 import { KnownValues } from './known-values.ts';
-import type { SpelledValues } from './known-values.ts';
 import type { Mapped } from './mapped.ts';
 import { existingCodes, MARKER_TAGS, methodBytes, temporalInformation, writeMethodCodes } from './markers.ts';
 import type { AttributeChange } from './pixels/cleaning.ts';
 import { keptPrivate } from './private-elements.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
+import { memoryOf } from './study-memory.ts';
 import { Tally } from './tally.ts';
 import { isInstanceUid, uidValues } from './value-rules.ts';
 
@@ -78,7 +78,7 @@ class Rewriter {
     this.#writer = new ByteWriter(header.end);
     this.#mapped = plan.keepsUids ? pseudonyms.mapped : undefined;
     this.#decider = new Decider(header, plan, pseudonyms, blanked);
-    this.#known = new KnownValues(spelledBy(pseudonyms));
+    this.#known = new KnownValues(memoryOf(pseudonyms));
   }
 
   run(): Rewritten {
@@ -268,15 +268,6 @@ class Rewriter {
 /** What stays leads back, too: to itself. */
 function noteKept(element: Element, mapped: Mapped): void {
   for (const uid of uidValues(element.value)) if (isInstanceUid(element.tag, uid)) mapped.uid(uid, uid);
-}
-
-/** As long as the pseudonyms of a study, and no longer. */
-const spelled = new WeakMap<Pseudonyms, SpelledValues>();
-
-function spelledBy(pseudonyms: Pseudonyms): SpelledValues {
-  const known = spelled.get(pseudonyms) ?? new Map<string, never>();
-  spelled.set(pseudonyms, known);
-  return known;
 }
 
 /** The VR a replaced value is written with: what was sent as UN is written as what it is. */

@@ -8,21 +8,36 @@ interface Needle {
   readonly kind: PatternKind;
 }
 
+interface Encoded {
+  readonly bytes: Uint8Array;
+  /** Of the first four bytes; −1 for fewer. */
+  readonly hash: number;
+}
+
+/** Patterns as bytes: the instances of a study are searched for the same ones, a thousand times over. */
+export type EncodedPatterns = Map<string, Encoded>;
+
+/** No study has so many. */
+const REMEMBERED_PATTERNS = 50_000;
+
 export class PatternSearch {
   readonly #table = new Uint8Array(1 << TABLE_BITS);
   /** By hash of the first four bytes; patterns of fewer bytes by themselves. */
   readonly #needles = new Map<number, Needle[]>();
   readonly #short: Needle[] = [];
 
-  /** @param patterns - as `normalised` makes them */
-  constructor(patterns: ReadonlyMap<string, PatternKind>) {
+  /**
+   * @param patterns - as `normalised` makes them
+   * @param encoded - shared by the instances of a study
+   */
+  constructor(patterns: ReadonlyMap<string, PatternKind>, encoded: EncodedPatterns = new Map()) {
     for (const [pattern, kind] of patterns) {
-      const needle = { bytes: Buffer.from(pattern, 'utf8'), kind };
-      if (needle.bytes.length < 4) {
+      const { bytes, hash } = encoded.get(pattern) ?? remembered(pattern, encoded);
+      const needle = { bytes, kind };
+      if (hash < 0) {
         this.#short.push(needle);
         continue;
       }
-      const hash = hashAt(needle.bytes, 0);
       this.#table[hash] = 1;
       const bucket = this.#needles.get(hash);
       if (bucket === undefined) this.#needles.set(hash, [needle]);
@@ -53,6 +68,14 @@ export class PatternSearch {
     for (let i = 0; i < bytes.length; i++) if (text[offset + i] !== bytes[i]) return;
     if (stands(kind, text, offset, end)) onHit(offset, kind);
   }
+}
+
+function remembered(pattern: string, encoded: EncodedPatterns): Encoded {
+  const bytes = Buffer.from(pattern, 'utf8');
+  const one = { bytes, hash: bytes.length < 4 ? -1 : hashAt(bytes, 0) };
+  if (encoded.size >= REMEMBERED_PATTERNS) encoded.clear();
+  encoded.set(pattern, one);
+  return one;
 }
 
 /** Whether the neighbours let it stand for itself. */
