@@ -28,13 +28,13 @@ export function chartsOf(volume: Volume, measured: Measured): readonly ScanChart
 }
 
 /** Power's threshold for people, else half a voxel in the plane: what the count of moved repetitions goes by. */
-export function displacementThresholdMm({ measures }: Pick<Measured, 'measures'>): number {
+function displacementThresholdMm({ measures }: Pick<Measured, 'measures'>): number {
   const { fd_radius_mm: radius, voxel_x_mm: x, voxel_y_mm: y } = measures;
   return (radius ?? 0) >= 50 ? 0.2 : 0.5 * Math.min(x ?? Number.NaN, y ?? Number.NaN);
 }
 
 /** As a box plot has it, which FSL's outlier detection goes by. */
-export function upperFence(values: readonly number[]): number {
+function upperFence(values: readonly number[]): number {
   const [q1, q3] = [quantile(Float64Array.from(values), 0.25), quantile(Float64Array.from(values), 0.75)];
   return q3 + 1.5 * (q3 - q1);
 }
@@ -150,12 +150,16 @@ function sliceSignal(volume: Volume, measured: Measured): Chart | undefined {
     const course = courses?.[slice];
     return course === undefined ? mean(planeOf(first, slice).pixels) : median(Float64Array.from(course));
   });
-  const lows = courses?.map((course) => course.reduce((a, b) => Math.min(a, b))) ?? [];
+  // Where the weighting changes, the lowest is the strongest weighting.
+  const isSteady = kind !== 'diffusion' && kind !== 'mapping';
+  const lows = (isSteady ? courses : undefined)?.map((course) => course.reduce((a, b) => Math.min(a, b))) ?? [];
   const dropped = LIVING.has(kind) ? measured.droppedSlices : [];
   const at = (values: readonly number[]) => values.map((value, slice) => [slice + 1, value] as const);
   const marks = dropped.map((slice) => [slice, lows[slice - 1] ?? usual[slice - 1] ?? 0] as const);
   const title =
-    courses === undefined ? 'Mean signal of each slice' : 'Mean signal of each slice: median over time; thin: lowest';
+    courses === undefined
+      ? 'Mean signal of each slice'
+      : `Mean signal of each slice: median over time${isSteady ? '; thin: lowest' : ''}`;
   return {
     width: WIDTH,
     rowHeight: ROW + 12,

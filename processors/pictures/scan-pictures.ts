@@ -22,7 +22,7 @@ export interface PictureSize {
   readonly maxPixels: number;
 }
 
-export const ARTEFACT_SIZE: PictureSize = { maxPixels: 1_000_000 };
+const ARTEFACT_SIZE: PictureSize = { maxPixels: 1_000_000 };
 const LIVING: ReadonlySet<VolumeKind> = new Set(['anatomical', 'diffusion', 'functional']);
 /** Slices of the smaller pictures. */
 const FEW_SLICES = 24;
@@ -71,7 +71,7 @@ export function rastersOf(
     maps === undefined ? undefined : background(volume, maps.air, window, small),
     maps?.tsnr === undefined ? undefined : heatMap('tsnr', maps.tsnr, small),
     maps?.relaxationMs === undefined ? undefined : heatMap('relaxation', maps.relaxationMs, small),
-    slicesOverTime(measured),
+    slicesOverTime(volume.kind, measured),
   ].filter((picture) => picture !== undefined);
 }
 
@@ -152,8 +152,11 @@ const DEVIATION = 0.2;
 const CARPET_WIDTH = 720;
 
 /** Mean of each slice in each repetition against its own median: a dark dash is a slice that lost signal. */
-function slicesOverTime(measured: Measured | undefined): ScanPicture | undefined {
-  const courses = measured?.curves.sliceSignal ?? [];
+function slicesOverTime(kind: VolumeKind, measured: Measured | undefined): ScanPicture | undefined {
+  const stored = measured?.curves.sliceSignal ?? [];
+  // Where the weighting changes, each slice is seen against the repetition it is part of.
+  const isWeighted = kind === 'diffusion' || kind === 'mapping';
+  const courses = isWeighted ? overTheirRepetition(stored) : stored;
   const repetitions = courses[0]?.length ?? 0;
   if (courses.length < 2 || repetitions < MIN_COURSE) return undefined;
   const width = Math.max(repetitions, CARPET_WIDTH);
@@ -175,8 +178,18 @@ function slicesOverTime(measured: Measured | undefined): ScanPicture | undefined
   return {
     name: 'slices',
     raster: withScale(raster, '-20 %', '20 %'),
-    caption: `Signal of each slice (downwards, 1 to ${courses.length}) in each repetition (to the right, 1 to ${repetitions}) against the slice's own median, −20 % to +20 %.`,
+    caption: `Signal of each slice (downwards, 1 to ${courses.length}) in each repetition (to the right, 1 to ${repetitions}) against the ${isWeighted ? "repetition's level and the " : ''}slice's own median, −20 % to +20 %.`,
   };
+}
+
+function overTheirRepetition(courses: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  const levelsOf = (courses[0] ?? []).map((_, t) =>
+    quantile(
+      Float64Array.from(courses, (course) => course[t] ?? 0),
+      0.5,
+    ),
+  );
+  return courses.map((course) => course.map((value, t) => value / (levelsOf[t] ?? Number.NaN)));
 }
 
 function firstOf({ data, dims: [nx, ny, nz] }: Volume): Float32Array {

@@ -143,7 +143,7 @@ function definitions(scans: readonly ReportedScan[]): Markup {
 }
 
 /** Names this table of measures: two reports with the same one compute alike. */
-export function measuresEdition(): string {
+function measuresEdition(): string {
   return createHash('sha256')
     .update(JSON.stringify([...MEASURES]))
     .digest('hex')

@@ -11,7 +11,7 @@ const WITHOUT_PICTURES = 60_000;
 const BYTES_A_PIXEL = 1.2;
 
 /** Of the largest picture of each scan in the page. */
-export function pictureSizeFor(scans: number): PictureSize {
+function pictureSizeFor(scans: number): PictureSize {
   const share = (ROOM / Math.max(1, scans) - WITHOUT_PICTURES) / BYTES_A_PIXEL;
   return { maxPixels: Math.round(Math.max(60_000, Math.min(500_000, share))) };
 }

@@ -112,6 +112,21 @@ describe('the pictures of a scan', () => {
     expect([...places]).to.deep.equal(['6 15']);
   });
 
+  it('show lost slices of a diffusion scan, and not how it was weighted', () => {
+    const repetitions = Array.from({ length: 12 }, (_, t) => {
+      const { data, dims } = t === 7 ? dropped(head(), [6], 0.7) : head();
+      return noisy({ dims, data: data.map((value) => value * (t % 2 === 0 ? 1 : 0.4)) }, 3, t + 1);
+    });
+    const series = volumeOf(repetitions, 'diffusion');
+
+    const { raster, caption } = named(rastersOf(series, measure(series), SIZE), 'slices');
+
+    const inner = raster.pixels.subarray(0, raster.width * (raster.height - 16));
+    const darkest = inner.filter((code) => code === GREYS).length;
+    expect(darkest).to.equal(inner.length / (12 * 16));
+    expect(caption).to.include("the repetition's level");
+  });
+
   it('are PNG files of a bounded size, the same as RGB', () => {
     const many = volumeOf(
       [noisy(head({ columns: 128, rows: 100, slices: 90, spacingMm: [0.18, 0.12, 0.18] }), 10)],
