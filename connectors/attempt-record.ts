@@ -1,13 +1,12 @@
 /** How an attempt ended: what the ledger, the metrics and the log are told, and when it is tried again. */
 import type { HubError } from '../core/errors.ts';
 import type { NewEvent } from '../core/ledger/common.ts';
-import type { DeliveryAttempt, LeasedDelivery } from '../core/ledger/deliveries.ts';
-import type { FailureNotes } from '../core/ledger/deliveries.ts';
+import type { DeliveryAttempt, FailureNotes, LeasedDelivery } from '../core/ledger/deliveries.ts';
 import type { DestinationOptions } from '../core/plugins.ts';
 import { DEFAULT_BREAKER, DEFAULT_RETRY, nextDelayMs } from '../core/retry.ts';
 import type { RunItem } from '../core/store.ts';
 import type { AttemptNotes } from './attempt-notes.ts';
-import type { AttemptPorts } from './attempt.ts';
+import type { AttemptPorts } from './attempt-ports.ts';
 
 interface AttemptEnd {
   readonly delivery: LeasedDelivery;

@@ -1,32 +1,20 @@
 /** One attempt at one delivery: what may go, the connector's work under a lease, and whether the destination really has it. */
 import { HubError, toHubError } from '../core/errors.ts';
-import type { Ledger } from '../core/ledger.ts';
 import type { LeasedDelivery } from '../core/ledger/deliveries.ts';
 import type { Connector, DeliveryOrder, DestinationOptions } from '../core/plugins.ts';
 import { withheld } from '../core/partners.ts';
-import type { Clock, Logger } from '../core/ports.ts';
 import { recordWhileHeld } from '../core/retry.ts';
 import type { RunItem } from '../core/store.ts';
 import { AttemptNotes, noting } from './attempt-notes.ts';
+import type { AttemptPorts } from './attempt-ports.ts';
 import { recordEnd } from './attempt-record.ts';
 import { keepLease } from './lease.ts';
-import type { DeliveryMetrics } from './metrics.ts';
-import type { PartnerDirectory } from './partner-api/directory.ts';
 import { releasedItems } from './release.ts';
 
 /** A destination of the configuration with its connector, opened. */
 export interface OpenDestination {
   readonly options: DestinationOptions;
   readonly connector: Connector;
-}
-
-export interface AttemptPorts {
-  readonly ledger: Pick<Ledger, 'deliveries'>;
-  readonly partners: Pick<PartnerDirectory, 'find'>;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Logger;
-  readonly metrics: DeliveryMetrics;
 }
 
 interface AttemptOptions {

@@ -1,6 +1,5 @@
 /** The gateway stage: its doors, the spool behind them, the pump to the ledger and the watcher of quiet studies. */
 import { join } from 'node:path';
-import type { Router } from 'express';
 import { HubError } from '../core/errors.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Intake, MoveOrigins } from '../core/intake.ts';
@@ -111,7 +110,7 @@ export interface Gateway {
   /** The way in for what the hub fetches itself. */
   readonly intake: Intake;
   /** STOW-RS for partners, to be mounted at /partner/v1. @param partnerOf - of a request; throws what refuses it */
-  partnerStowRouter(partnerOf: PartnerOf): Router;
+  partnerStowRouter(partnerOf: PartnerOf): ReturnType<typeof partnerStowRouter>;
   /** Why it takes nothing right now, for a readiness probe; resolves when it does. @throws {HubError} `gateway.stopping`, `store.full` */
   check(): Promise<void>;
   /** The configured sources, and when each was last seen since the start. */
@@ -423,7 +422,7 @@ class RunningGateway implements Gateway {
     throw new HubError('source.not-allowed', { detail: 'the access of this partner has ended' });
   }
 
-  partnerStowRouter(partnerOf: PartnerOf): Router {
+  partnerStowRouter(partnerOf: PartnerOf): ReturnType<typeof partnerStowRouter> {
     return this.#partnerStow(partnerOf);
   }
 

@@ -4,19 +4,9 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNote } from './error-note.ts';
 import { isDenied, isVanished } from './file-errors.ts';
+import type { FoundFile } from './found.ts';
 import { foundStudy, studyFingerprint, type StudyReader } from './found-study.ts';
 import type { IsIgnored } from './ignore.ts';
-
-/** A regular file as it was when it was looked at. */
-export interface FoundFile {
-  readonly path: string;
-  /** Relative to the watched folder, with forward slashes. It may name a patient: never in a log. */
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly mtimeMs: number;
-  /** The same as long as nobody wrote to the file or changed its rights. */
-  readonly fingerprint: string;
-}
 
 export interface Walk {
   readonly root: string;

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { HubError } from '../../core/errors.ts';
 import type { ByteSource } from '../../core/store.ts';
-import type { FoundFile } from './found-file.ts';
+import type { FoundFile } from './found.ts';
 
 /** What knows the study folders of a scanner's software. */
 export interface StudyReader {

@@ -7,7 +7,8 @@ import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isVanished } from './file-errors.ts';
-import { type FoundFile, lookAt } from './found-file.ts';
+import { lookAt } from './found-file.ts';
+import type { FoundFile } from './found.ts';
 import { type FoundStudy, isStudy } from './found-study.ts';
 
 export type WhenTaken =

@@ -1,7 +1,7 @@
 /** The notes of one refusal: beside the file, or beside a study folder and beside each of its scans that was not taken. */
 import { join } from 'node:path';
 import { writeNote } from './error-note.ts';
-import type { FoundFile } from './found-file.ts';
+import type { FoundFile } from './found.ts';
 import { isStudy } from './found-study.ts';
 import type { Outcome } from './take.ts';
 

@@ -11,7 +11,8 @@ import type { Reception } from '../spool/reception.ts';
 import { archiveEntries, type ArchiveEntry, type ArchiveLimits } from './archive.ts';
 import { noteLines } from './error-note.ts';
 import { isDenied, isOfTheSystem, isVanished } from './file-errors.ts';
-import { fingerprintOf, type FoundFile } from './found-file.ts';
+import { fingerprintOf } from './found-file.ts';
+import type { FoundFile } from './found.ts';
 import type { IsIgnored } from './ignore.ts';
 import { receive, type Received } from './receive.ts';
 

@@ -9,7 +9,8 @@ import {
   parseSopInstanceUid,
   parseStudyInstanceUid,
 } from '../../../core/identifiers.ts';
-import { lookAt, type FoundFile } from '../../../gateway/folder/found-file.ts';
+import { lookAt } from '../../../gateway/folder/found-file.ts';
+import type { FoundFile } from '../../../gateway/folder/found.ts';
 import { take, type Outcome, type TakePorts } from '../../../gateway/folder/take.ts';
 import { openSpoolFolder } from '../../../gateway/spool/files.ts';
 import { openSpool, type Spool } from '../../../gateway/spool/spool.ts';
