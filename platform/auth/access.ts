@@ -123,10 +123,14 @@ const unauthenticated = (detail: string): HubError => new HubError('request.unau
 
 const PROXY_HEADER = /^(x-forwarded-.*|forwarded|via|x-real-ip)$/;
 
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
+
 /** The socket's own address: a header such as X-Forwarded-For is the caller's word and not asked. */
 function isLoopback(request: IncomingMessage): boolean {
   // A proxy on this machine would make all its callers look local; most say so by one of these headers.
   if (Object.keys(request.headers).some((name) => PROXY_HEADER.test(name))) return false;
+  // A page of anybody's, open in a browser here, may come under a name of its own that it lets lead to this machine.
+  if (!LOOPBACK_HOST.test(request.headers.host ?? '')) return false;
   const address = request.socket.remoteAddress ?? '';
   return address === '::1' || /^(::ffff:)?127\./.test(address);
 }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { Router } from 'express';
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import type { Ledger } from '../../../core/ledger.ts';
 import { ensureFirstToken } from '../../../platform/auth/access.ts';
 import { createToken, isSameText, parseToken } from '../../../platform/auth/token.ts';
@@ -134,6 +135,22 @@ describe('access over HTTP', () => {
     );
 
     expect(statuses).to.deep.equal(headers.map(() => 401));
+  });
+
+  it('takes a page that leads a name of its own to this machine for a stranger', async () => {
+    const port = Number(new URL(http.url).port);
+    const statusWith = async (host: string) => {
+      const sent = request({ host: '127.0.0.1', port, path: '/local', headers: { Host: host } }).end();
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+      answer.resume();
+      return answer.statusCode;
+    };
+
+    const own = [`localhost:${String(port)}`, '127.0.0.1', '127.0.1.1:80', `[::1]:${String(port)}`];
+    const others = ['evil.example', `evil.example:${String(port)}`, 'localhost.evil.example', '127.0.0.1.evil.example'];
+
+    expect(await Promise.all(own.map(statusWith))).to.deep.equal(own.map(() => 200));
+    expect(await Promise.all(others.map(statusWith))).to.deep.equal(others.map(() => 401));
   });
 
   it('takes no token from the address or from a cookie, where logs and other pages would see it', async () => {
