@@ -132,12 +132,12 @@ function row({ title, report }: ReportedScan, index: number): Markup {
 
 function definitions(scans: readonly ReportedScan[]): Markup {
   const used = [...MEASURES].filter(([name]) => scans.some(({ report }) => typeof report.measures[name] === 'number'));
-  const good = { high: 'high is good', low: 'low is good', same: 'as before is good', note: 'only describes' };
+  const good = { high: 'high', low: 'low', same: 'as before', note: '–' };
   return markup`<section>
 <h2>Definitions</h2>
 <p class="small">Verdicts: ${Object.values(VERDICTS).map(({ word, meaning }) => markup`<strong>${word}</strong> ${meaning} `)}</p>
 <p class="small">z: distance from the median of the accepted scans of the same scanner and protocol, in robust standard deviations (1.4826 × median absolute deviation).</p>
-<table><thead><tr><th>Measure</th><th>How it is computed</th><th>After</th><th></th></tr></thead>
+<table class="definitions"><thead><tr><th>Measure</th><th>How it is computed</th><th>After</th><th>Good</th></tr></thead>
 <tbody>${used.map(([name, { name: title, unit, formula, source, better }]) => markup`<tr><td>${title}${unit === '' ? '' : ` (${unit})`}<br><code>${name}</code></td><td>${formula}</td><td>${source}</td><td>${good[better]}</td></tr>`)}</tbody></table>
 </section>`;
 }

@@ -30,6 +30,7 @@ figure img { background: #000 }
 .wide img { width: 100% }
 .pair { display: flex; flex-wrap: wrap; gap: 3mm } .pair figure { flex: 1 1 80mm; max-width: 120mm } .pair figure img { width: 100% }
 .numbers table { font-size: 8.2pt; line-height: 1.25 } .numbers th:first-child { width: 44% }
+.definitions { font-size: 8.2pt; line-height: 1.25 } .definitions th:first-child { width: 30% } .definitions th:last-child { width: 17mm }
 .charts { display: grid; grid-template-columns: 1fr 1fr; gap: 1mm 3mm }
 a { color: #0b4f8a }
 @media print { body { margin: 0; padding: 0; max-width: none } a { color: inherit; text-decoration: none } section.scan { break-before: page } }
