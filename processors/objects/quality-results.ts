@@ -1,6 +1,7 @@
 /** Everything quality control is given out as, scan by scan and then for the study. Which of it, a step's `outputs` say. */
 import { encode } from 'fast-png';
 import { MEASURES } from '../qc/measures.ts';
+import type { QualityOutput } from '../qc/outputs.ts';
 import type { Verdict } from '../qc/verdict.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { encapsulatedPdf } from './encapsulated-pdf.ts';
@@ -12,10 +13,6 @@ import { reportPdf, type ReportScan } from './report-pages.ts';
 import type { HubIdentity, ResultObject } from './result-object.ts';
 import { scanTitle, studyDate, VERDICT_MARKS } from './scan-title.ts';
 import { secondaryCapture } from './secondary-capture.ts';
-
-/** `sr`: measures as a structured report, `sc`: a page of pixels a scan, `pdf`: a report. */
-export const QUALITY_OUTPUTS = ['sr', 'sc', 'pdf'] as const;
-export type QualityOutput = (typeof QUALITY_OUTPUTS)[number];
 
 export interface QualityOrder {
   readonly hub: HubIdentity;

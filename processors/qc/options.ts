@@ -2,8 +2,8 @@
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import type { VolumeKind } from '../volumes/volume.ts';
-import { QUALITY_OUTPUTS } from '../objects/quality-results.ts';
 import { MEASURES } from './measures.ts';
+import { QUALITY_OUTPUTS } from './outputs.ts';
 import { PARAMETERS } from './protocol.ts';
 
 const KINDS = ['anatomical', 'diffusion', 'functional', 'mapping', 'phantom', 'unknown', 'any'] as const;

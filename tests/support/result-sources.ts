@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path';
 import { openLocalFiles } from '../../cli/local-files.ts';
 import { phantomStudy } from '../../demo/phantom/study.ts';
 import { HUB } from '../../processors/objects/hub.ts';
-import { QUALITY_OUTPUTS, QualityResults } from '../../processors/objects/quality-results.ts';
+import { QualityResults } from '../../processors/objects/quality-results.ts';
+import { QUALITY_OUTPUTS } from '../../processors/qc/outputs.ts';
 import type { ResultObject } from '../../processors/objects/result-object.ts';
 import type { SegmentationObject } from '../../processors/objects/segmentation.ts';
 import {
@@ -47,7 +48,8 @@ export async function openSource(name: keyof typeof SOURCES): Promise<ResultSour
   if (path !== '') return await openPath(path);
   const folder = await mkdtemp(join(tmpdir(), 'hub-source-'));
   try {
-    for (const [index, { bytes }] of phantomStudy(SMALL).entries()) await writeFile(join(folder, `${index}.dcm`), bytes);
+    for (const [index, { bytes }] of phantomStudy(SMALL).entries())
+      await writeFile(join(folder, `${index}.dcm`), bytes);
     return await openPath(folder);
   } finally {
     await rm(folder, { recursive: true });
