@@ -39,6 +39,7 @@ export async function routes(argv: readonly string[]): Promise<number> {
       const commands = await import('./routes-history.ts');
       return commands[command](rest, terminal);
     }
+    case undefined:
     default: {
       const { HISTORY_OPTIONS } = await import('./routes-history.ts');
       readArguments(argv, { ...HISTORY_OPTIONS, ...EXPLAIN_OPTIONS, ...DIFF_OPTIONS });

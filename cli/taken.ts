@@ -50,6 +50,6 @@ export function differenceLines(differences: readonly Difference[]): readonly st
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? '';
+  const text = JSON.stringify(value);
   return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN - 1)}…`;
 }

@@ -115,7 +115,10 @@ class Tally {
   readonly #names: readonly string[];
   readonly #routes: Map<string, { route: string; before: number; after: number }>;
   readonly #destinations: Map<string, { before: number; after: number }>;
-  readonly #steps = new Map<string, { routes: Set<string>; destinations: Set<string>; studies: number }>();
+  readonly #steps = new Map<
+    string,
+    { routes: Set<string>; destinations: Set<string>; studies: number; last: number }
+  >();
   readonly #changes: StudyChange[] = [];
   readonly #meanings = new Map<RoutingView, Map<RunStep, string>>();
   readonly #rules: Map<Rules, number>;
@@ -251,12 +254,14 @@ class Tally {
     const step = typeof argument === 'string' ? `${processor}: ${argument}` : processor;
     let noted = this.#steps.get(step);
     if (noted === undefined) {
-      noted = { routes: new Set(), destinations: new Set(), studies: 0 };
+      noted = { routes: new Set(), destinations: new Set(), studies: 0, last: 0 };
       this.#steps.set(step, noted);
     }
     noted.routes.add(route.name);
     for (const name of route.deliver) noted.destinations.add(name);
-    noted.studies += 1;
+    // By several routes it is one study.
+    if (noted.last !== this.#totals.studies) noted.studies += 1;
+    noted.last = this.#totals.studies;
   }
 
   #countOf(destination: string): { before: number; after: number } {

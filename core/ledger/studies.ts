@@ -116,6 +116,4 @@ export interface StudiesLedger {
   list(page: Page & { readonly state?: StudyRow['state'] }): Promise<readonly StudyRow[]>;
   /** Every event, run, job, delivery and quarantine entry of a study in the order it happened. */
   timeline(study: StudyInstanceUid): Promise<readonly TimelineEntry[]>;
-  /** Series of studies completed since, for `hub routes diff`. */
-  completedSince(since: Date, page: Page): Promise<readonly StudyRow[]>;
 }

@@ -40,7 +40,7 @@ export interface Rules {
   of(source: string, series: readonly SeriesRow[]): StudyRule;
 }
 
-export function completionRules(options: CompletionOptions): Rules {
+function completionRules(options: CompletionOptions): Rules {
   const settingsOf = (source: string): CompletionSettings => ({ ...options, ...options.sources?.[source] });
   return {
     configVersion: options.configVersion,

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
+import { parseStudyInstanceUid } from '../../core/identifiers.ts';
 import type { NewActivation } from '../../core/ledger/configuration.ts';
-import { completeStudy, type LedgerSuite, STUDY } from './ledger-facts.ts';
+import { completeStudy, type LedgerSuite, received, startRun, STUDY } from './ledger-facts.ts';
 
 const FIRST: NewActivation = {
   version: 'aaaa00000001',
@@ -85,5 +87,28 @@ export const describeConfiguration: LedgerSuite = (subject) => {
     expect(rest).to.deep.equal({ studies: [] });
     const later = new Date(Date.parse(study?.completedAt ?? '') + 1);
     expect(await ledger.configuration.history(later, { limit: 5 })).to.deep.equal({ studies: [] });
+  });
+
+  it('knows how often what is now a study was given away and came back', async () => {
+    const { ledger, clock } = subject();
+    await completeStudy(ledger, clock);
+    const run = await startRun(ledger);
+    const back = parseStudyInstanceUid('1.2.826.77');
+    const deliver = async (destination: string, releasedStudyInstanceUid: string) => {
+      const deliveryId = randomUUID();
+      const delivery = { deliveryId, runId: run.runId, destination, releasedStudyInstanceUid };
+      await ledger.deliveries.open({ group: 'connectors', eventId: deliveryId }, [delivery]);
+    };
+    await deliver('one', back);
+    await deliver('two', back);
+    // As it came: the same instances again are the same study, and no generation of it.
+    await deliver('archive', STUDY);
+    await completeStudy(ledger, clock, received(9, { studyInstanceUid: back }));
+
+    expect(await ledger.configuration.generationOf(back, 4)).to.equal(1);
+    expect(await ledger.configuration.generationOf(back, 0)).to.equal(0);
+    expect(await ledger.configuration.generationOf(STUDY, 4)).to.equal(0);
+    expect(await ledger.configuration.generationOf(parseStudyInstanceUid('1.9'), 4)).to.equal(0);
+    expect(await ledger.configuration.lastOf('b')).to.equal(undefined);
   });
 };

@@ -283,8 +283,8 @@ export const describeInstances: LedgerSuite = (subject) => {
     const first = await ledger.studies.list({ limit: 3 });
     const second = await ledger.studies.list({ limit: 3, before: first.at(-1)?.studyInstanceUid ?? '' });
     const receiving = await ledger.studies.list({ limit: 10, state: 'receiving' });
-    const completed = await ledger.studies.completedSince(clock.now(), { limit: 10 });
-    const later = await ledger.studies.completedSince(clock.advance(1), { limit: 10 });
+    const { studies: completed } = await ledger.configuration.history(clock.now(), { limit: 10 });
+    const { studies: later } = await ledger.configuration.history(clock.advance(1), { limit: 10 });
 
     expect([...first, ...second].map(({ studyInstanceUid }) => studyInstanceUid)).to.deep.equal(uids.toReversed());
     expect(receiving).to.have.length(3);

@@ -125,6 +125,7 @@ describe('the runner', () => {
       revision: 1,
       runId,
       route: 'rat-brain',
+      configVersion: 'v1',
       partner: 'kct',
       releasedStudyInstanceUid: '2.25.7',
       instances: 2,

@@ -112,12 +112,15 @@ describe('diffRoutes', () => {
     const destinations = [{ name: 'a', partner: 'kct' }, { name: 'b' }];
     const after = view([route], { destinations, meaningOf: (step) => `${JSON.stringify(step)} made stricter` });
 
-    const diff = await diffRoutes(view([route], { destinations }), after, [BRAIN, KNEE, CT]);
+    const twice = { ...route, name: 'again', deliver: ['a'] };
+    const both = [route, twice];
+
+    const diff = await diffRoutes(view(both, { destinations }), { ...after, routes: both }, [BRAIN, KNEE, CT]);
 
     expect(diff.changes.map(({ routes }) => routes[0]?.why)).to.deep.equal([['policy-or-model'], ['policy-or-model']]);
     expect(diff.steps).to.deep.equal([
-      { step: 'deidentify: kct', routes: ['mr'], destinations: ['a', 'b'], partners: ['kct'], studies: 2 },
-      { step: 'qc', routes: ['mr'], destinations: ['a', 'b'], partners: ['kct'], studies: 2 },
+      { step: 'deidentify: kct', routes: ['mr', 'again'], destinations: ['a', 'b'], partners: ['kct'], studies: 2 },
+      { step: 'qc', routes: ['mr', 'again'], destinations: ['a', 'b'], partners: ['kct'], studies: 2 },
     ]);
   });
 

@@ -147,7 +147,7 @@ async function outcomeOf(hub: HubProcess, sent: ReadonlyMap<string, readonly str
     return runs(routed).join(' ') !== runs(delivered).join(' ');
   });
   const named = facts.flatMap(({ data }) =>
-    data['configVersion'] === undefined ? [] : [String(data['configVersion'])],
+    data['configVersion'] === undefined ? [] : [JSON.stringify(data['configVersion']).slice(1, -1)],
   );
   const caused = facts.filter(({ type }) => CAUSED.includes(type));
   return {

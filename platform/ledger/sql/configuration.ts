@@ -90,14 +90,15 @@ export function configurationReads(db: Database) {
     'SELECT version FROM configuration_versions WHERE substr(version, 1, length(CAST(? AS TEXT))) = ? LIMIT 2',
   );
   // Back along what was delivered under a UID of the hub's own to the study it was made of; UNION, for it went to several.
-  const generation = db.query<{ readonly generation: number }>(
-    `WITH RECURSIVE back (uid, generation) AS (
-       SELECT CAST(? AS TEXT), 0
+  const generation = db.query<{ readonly generation: number | null }>(
+    `WITH RECURSIVE back (study, generation) AS (
+       SELECT study, 0 FROM studies WHERE study_instance_uid = ?
        UNION
-       SELECT s.study_instance_uid, back.generation + 1
-       FROM back JOIN deliveries d ON d.released_study_instance_uid = back.uid
-       JOIN runs r ON r.run = d.run JOIN studies s ON s.study = r.study
-       WHERE s.study_instance_uid <> back.uid AND back.generation < CAST(? AS INTEGER))
+       SELECT r.study, back.generation + 1
+       FROM back JOIN studies own ON own.study = back.study
+       JOIN deliveries d ON d.released_study_instance_uid = own.study_instance_uid
+       JOIN runs r ON r.run = d.run
+       WHERE r.study <> back.study AND back.generation < CAST(? AS INTEGER))
      SELECT max(generation) AS generation FROM back`,
   );
   // One statement for a page of studies with their series: a hundred thousand studies are some hundreds of these.

@@ -127,7 +127,6 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       series: (study, revision) => read(() => reads.studies.series(study, revision)),
       list: (page) => read(() => reads.studies.list(page)),
       timeline: (study) => read(() => reads.studies.timeline(study)),
-      completedSince: (since, page) => read(() => reads.studies.completedSince(since, page)),
     },
     runs: {
       open: async (inbox, study, runs, events) =>

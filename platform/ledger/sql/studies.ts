@@ -147,9 +147,6 @@ export function studyReads(db: Database) {
     *list(page: Page & { readonly state?: StudyRow['state'] }): Script<readonly StudyRow[]> {
       return (yield* list(page, ['state = ?', page.state])).map(toStudy);
     },
-    *completedSince(since: Date, page: Page): Script<readonly StudyRow[]> {
-      return (yield* list(page, ['completed_at >= ?', since.getTime()])).map(toStudy);
-    },
   };
 }
 
