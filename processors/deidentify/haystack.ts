@@ -12,6 +12,7 @@ import type { KnownValues, PatternKind } from './known-values.ts';
 import { isMethodCode, methodBefore } from './markers.ts';
 import { keptPrivate } from './private-elements.ts';
 import { PatternSearch } from './search.ts';
+import type { StudyMemory } from './study-memory.ts';
 import { uidValues } from './value-rules.ts';
 
 /** Searched as text. Dates and times are among them: what is kept of them may be no date. */
@@ -33,13 +34,15 @@ export class Haystack {
   readonly faults: string[] = [];
   readonly #known: KnownValues;
   readonly #plan: CompiledPlan;
+  readonly #memory: StudyMemory;
   #bytes: Uint8Array;
   #length = 0;
   readonly #starts: number[] = [];
   readonly #elements: Element[] = [];
   readonly #hits = new Set<Element>();
 
-  constructor(capacity: number, known: KnownValues, plan: CompiledPlan) {
+  constructor(capacity: number, known: KnownValues, plan: CompiledPlan, memory: StudyMemory) {
+    this.#memory = memory;
     this.#bytes = new Uint8Array(capacity + 1024);
     this.#known = known;
     this.#plan = plan;
@@ -68,7 +71,7 @@ export class Haystack {
   }
 
   search(): readonly Element[] {
-    const search = new PatternSearch(this.#known.patterns, this.#known.memory.patterns);
+    const search = new PatternSearch(this.#known.patterns, this.#memory.patterns);
     search.run(this.#bytes.subarray(0, this.#length), (offset, kind) => {
       const element = this.#elementAt(offset);
       if (element !== undefined && isMeant(element.vr, kind)) this.#hits.add(element);
@@ -121,7 +124,7 @@ export class Haystack {
       this.#appendText(element, Buffer.from(value).toString('utf8'));
       this.#appendText(element, latin1(value));
     }
-    for (const layer of this.#known.memory.layersOf(text)) this.#appendText(element, layer);
+    for (const layer of this.#memory.layersOf(text)) this.#appendText(element, layer);
     if (this.#known.shortValues.size > 0 && !CODE_VRS.has(vr) && this.#plan.action(element.tag) === undefined)
       for (const one of text.split('\\'))
         if (this.#known.shortValues.has(normalised(withoutPadding(one)))) this.#hits.add(element);

@@ -22,6 +22,7 @@ import type { Pseudonyms } from './pseudonyms.ts';
 import { rewriteHeader } from './rewrite.ts';
 import type { Rewritten } from './rewrite.ts';
 import { tokensOf } from './safe-words.ts';
+import { memoryOf } from './study-memory.ts';
 import type { Tally } from './tally.ts';
 import { verifyOutput } from './verify.ts';
 
@@ -130,10 +131,11 @@ function rewriteAndVerify(
   changes: readonly AttributeChange[],
 ): (Rewritten & { readonly searchedBytes: number }) | string {
   const encoding = encodingOf(requireTransferSyntax(header.transferSyntaxUid));
+  const memory = memoryOf(pseudonyms);
   const blanked = new Set<ElementPath>();
   for (let round = 0; round < VERIFICATION_ROUNDS; round++) {
     const rewritten = rewriteHeader(header, plan, pseudonyms, blanked, changes);
-    const { findings, faults, searchedBytes } = verifyOutput(rewritten.bytes, encoding, rewritten.known, plan);
+    const { findings, faults, searchedBytes } = verifyOutput(rewritten.bytes, encoding, rewritten.known, plan, memory);
     const [fault] = faults;
     if (fault !== undefined) return `the output has a fault: ${fault}`;
     if (findings.length === 0) return { ...rewritten, searchedBytes };

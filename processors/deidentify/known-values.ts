@@ -3,7 +3,6 @@ import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import { isDummy } from './dummies.ts';
 import { isSafeText, isSafeWords } from './safe-words.ts';
-import type { StudyMemory } from './study-memory.ts';
 import { codesIn, pairsOfName, spellingsOfDate, spellingsOfIdentifier, spellingsOfTime } from './spellings.ts';
 
 /**
@@ -52,14 +51,12 @@ export class KnownValues {
   /** More than can be searched for: the instance cannot be proven clean. */
   isOverflown = false;
   readonly #seen = new Set<string>();
-  /** Shared by the instances of a study. */
-  readonly memory: StudyMemory;
   readonly #remembered: SpelledValues;
   #spelled: Spelled[] = [];
 
-  constructor(memory: StudyMemory) {
-    this.memory = memory;
-    this.#remembered = memory.spelled;
+  /** @param remembered - shared by the instances of a study */
+  constructor(remembered: SpelledValues) {
+    this.#remembered = remembered;
   }
 
   /** @param vr - decides how the value is split and searched; numbers are too common to search for */

@@ -78,7 +78,7 @@ class Rewriter {
     this.#writer = new ByteWriter(header.end);
     this.#mapped = plan.keepsUids ? pseudonyms.mapped : undefined;
     this.#decider = new Decider(header, plan, pseudonyms, blanked);
-    this.#known = new KnownValues(memoryOf(pseudonyms));
+    this.#known = new KnownValues(memoryOf(pseudonyms).spelled);
   }
 
   run(): Rewritten {

@@ -14,6 +14,7 @@ import { Haystack } from './haystack.ts';
 import type { KnownValues } from './known-values.ts';
 import { methodCodes, temporalInformation, existingCodes } from './markers.ts';
 import type { ElementPath } from './scope.ts';
+import type { StudyMemory } from './study-memory.ts';
 
 export interface Finding {
   readonly path: ElementPath;
@@ -30,15 +31,19 @@ export interface Verification {
   readonly searchedBytes: number;
 }
 
-/** @param dataSet - the rewritten data set up to the pixel data */
+/**
+ * @param dataSet - the rewritten data set up to the pixel data
+ * @param memory - shared by the instances of a study
+ */
 export function verifyOutput(
   dataSet: Uint8Array,
   encoding: Encoding,
   known: KnownValues,
   plan: CompiledPlan,
+  memory: StudyMemory,
 ): Verification {
   const { root, end } = walk(dataSet, encoding);
-  const haystack = new Haystack(dataSet.length, known, plan);
+  const haystack = new Haystack(dataSet.length, known, plan, memory);
   haystack.addItem(root, []);
   const faults = [...haystack.faults, ...markerFaults(root, plan)];
   if (end !== dataSet.length) faults.push('bytes behind the last element');

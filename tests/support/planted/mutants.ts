@@ -115,7 +115,7 @@ const PROOF: readonly Mutant[] = [
     'this.#appendText(element, latin1(value))',
   ),
   haystack("toString('utf8'));\n      this.#appendText(element, latin1(value))", "toString('utf8'))"),
-  haystack('for (const layer of this.#known.memory.layersOf(text)) this.#appendText(element, layer)', ''),
+  haystack('for (const layer of this.#memory.layersOf(text)) this.#appendText(element, layer)', ''),
   haystack('for (const layer of layersOfBytes(value)) this.#appendText(element, layer)', ''),
   haystack('if (lower.includes(0))', 'if (false)'),
   haystack('Buffer.from(latin1(value).toLowerCase(), ', 'Buffer.from(latin1(value), '),
