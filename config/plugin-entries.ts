@@ -5,10 +5,6 @@ import type { DestinationOptions } from '../core/plugins.ts';
 import { suggest } from '../core/suggestion.ts';
 import { findingsOf, messageOf } from './mistakes.ts';
 import { keysAt } from './schema-walk.ts';
-import { NOT_AVAILABLE } from './unavailable.ts';
-
-/** Types of the design; those no connector is registered for are refused by name. */
-const DESTINATION_TYPES = ['c-store', 'stow-rs', 'webhook', 'kafka-topic', 'folder', 's3', 'sftp'];
 
 /** One entry of `destinations`: `type` decides which connector reads it. */
 export function destinationSchema<Destination extends DestinationOptions>(
@@ -42,9 +38,7 @@ function typeMessage(type: unknown, types: readonly string[]): string {
   const choices = `one of ${types.join(', ')}`;
   if (type === undefined) return `missing: type, ${choices}`;
   if (typeof type !== 'string') return `not ${choices}`;
-  return DESTINATION_TYPES.includes(type)
-    ? `${type} is ${NOT_AVAILABLE}; ${choices}`
-    : `no such type, ${choices}${suggest(type, types)}`;
+  return `no such type, ${choices}${suggest(type, types)}`;
 }
 
 /** One step of a route: `qc`, or with what it works by: `{ deidentify: kct }`. */

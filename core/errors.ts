@@ -352,7 +352,8 @@ export const ERRORS = {
     http: 409,
     retry: 'permanent',
     title: 'Another configuration is in force than the file says',
-    remedy: '`hub reload` takes what the file says; `hub routes show VERSION` prints what is in force, to be written there.',
+    remedy:
+      '`hub reload` takes what the file says; `hub routes show VERSION` prints what is in force, to be written there.',
   },
   'command.usage': {
     dimse: 0x0110,

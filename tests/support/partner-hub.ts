@@ -195,6 +195,9 @@ export async function startPartnerHub(
     },
   };
   const names = settings.map(({ name }) => ({ name: `${name}-pacs`, partner: name }));
-  await startFeedProjector({ bus, ledger, directory, clock, log: silentLog }, () => [...names, { name: 'own-archive' }]);
+  await startFeedProjector({ bus, ledger, directory, clock, log: silentLog }, () => [
+    ...names,
+    { name: 'own-archive' },
+  ]);
   return hub;
 }

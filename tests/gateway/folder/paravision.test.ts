@@ -97,9 +97,7 @@ describe('a ParaVision study in a watched folder', function () {
     expect(summary).to.contain('objects of this study that are in the hub: 2').and.to.contain('scan 18\nscan 20');
     expect([await scans('converted'), await scans('refused')]).to.deep.equal(['2', '4']);
     const told = hub.lines.filter(({ message }) => message.startsWith('scan not taken'));
-    expect(told.map(({ fields }) => fields['scan'])).to.deep.equal([
-      ...['2/pdata/1', '3/pdata/1', '18/pdata/1', '20'],
-    ]);
+    expect(told.map(({ fields }) => fields['scan'])).to.deep.equal([...['2/pdata/1', '3/pdata/1', '18/pdata/1', '20']]);
     expect(JSON.stringify(hub.lines) + summary).not.to.contain('Fruits');
   });
 
