@@ -252,11 +252,6 @@ describe('loadConfig', () => {
       'hub.yaml:1 /gateway/dimse/sources/0/query/dicomweb/url: not a URL',
     ],
     [
-      'a destination of a later version',
-      changed(['type: folder', 'type: s3']),
-      'hub.yaml:12 /destinations/0/type: s3 is not available in this version; one of folder, stow-rs',
-    ],
-    [
       'a destination nobody heard of',
       changed(['type: folder', 'type: foldr']),
       'hub.yaml:12 /destinations/0/type: no such type, one of folder, stow-rs; did you mean folder?',

@@ -93,10 +93,8 @@ describe('hub store backup', function () {
 
     expect(restored.code, restored.stderr).to.equal(0);
     const stored = await waitFor('all instances to be there', async () => {
-      const found = (await listed<SeenStudy>(hub, 'studies')).find(
-        ({ studyInstanceUid }) => studyInstanceUid === study,
-      );
-      return found?.instances === 12 ? found : undefined;
+      const found = (await (await hub.get(`/api/v1/studies/${study}`)).json()) as SeenStudy;
+      return found.instances === 12 ? found : undefined;
     });
     expect(stored.revision).to.equal(1);
     for (const { sopInstanceUid } of kept) {

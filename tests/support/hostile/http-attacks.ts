@@ -148,7 +148,7 @@ interface Head {
 function head({ path = '/dicom-web/studies', type, encoding, length, isChunked = false }: Head, more?: string): Buffer {
   const lines = [
     `POST ${path} HTTP/1.1`,
-    'Host: hub',
+    'Host: 127.0.0.1',
     `Content-Type: ${type ?? 'multipart/related; type="application/dicom"; boundary=b'}`,
     'Connection: close',
     ...(encoding === undefined ? [] : [`Content-Encoding: ${encoding}`]),
