@@ -22,8 +22,14 @@ given = json.loads(sys.stdin.readline())
 done = threading.Event()
 
 
+saying = threading.Lock()
+
+
 def say(what):
-    print(json.dumps(what), flush=True)
+    # Results come in threads of their own: two lines must not run into one another.
+    with saying:
+        sys.stdout.write(json.dumps(what) + "\n")
+        sys.stdout.flush()
 
 
 def secure(side):

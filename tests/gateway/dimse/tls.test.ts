@@ -264,7 +264,7 @@ describe('the DIMSE door over TLS', function () {
     const { port } = await start({
       tls: tls(),
       sources: [
-        { name: 'pv-7t', aeTitle: 'PV7T', hosts: [], storageCommitment: { address, triesSameAssociation: true } },
+        { name: 'pv-7t', aeTitle: 'PV7T', hosts: [], storageCommitment: { address, triesSameAssociation: false } },
       ],
     });
     const transaction = newUid();
