@@ -5,7 +5,7 @@ The first line of standard input says what to do:
  "transaction": UID, "tls": {"certificate": FILE, "key": FILE, "ca": FILE}}
 
 With "items" it sends one N-ACTION and prints {"action": STATUS}. Then, with "wait": "same", it keeps the association open
-until the result has come; with "listen" it takes results on associations of the hub's. Each result is one line:
+until the result has come, and {"released": true} is printed when it is gone; with "listen" it takes results on associations of the hub's. Each result is one line:
 {"event": TYPE, "transaction": UID, "committed": [instance, …], "failed": [[instance, reason], …], "by": AE title}.
 It ends after the first result, or when its standard input is closed.
 """
@@ -102,6 +102,7 @@ if "items" in given:
     if given.get("wait") == "same":
         done.wait(20)
     assoc.release()
+    say({"released": True})
 
 if "listen" in given:
     threading.Thread(target=lambda: (sys.stdin.read(), done.set()), daemon=True).start()

@@ -38,6 +38,8 @@ export interface CommitmentResult {
 export interface CommitmentScu {
   /** Status of the N-ACTION-RSP, or why there is none. */
   action(): Promise<unknown>;
+  /** Resolves when the association that asked is gone. */
+  released(): Promise<void>;
   /** The first `count` results. */
   results(count?: number, deadlineMs?: number): Promise<readonly CommitmentResult[]>;
   readonly seen: readonly CommitmentResult[];
@@ -69,6 +71,9 @@ export async function startCommitmentScu(options: CommitmentRequestOptions): Pro
   if (options.listen !== undefined) await first('listening');
   return {
     action: async () => (await first('action'))['action'],
+    released: async () => {
+      await first('released');
+    },
     results: async (count = 1, deadlineMs = 20_000) =>
       waitFor(`${count} results`, () => (results.length >= count ? results : undefined), deadlineMs),
     seen: results,

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Ledger } from '../../../../core/ledger.ts';
 import { parseSopInstanceUid, parseStudyInstanceUid } from '../../../../core/identifiers.ts';
 import type { CommitmentRow } from '../../../../core/ledger/commitments.ts';
 import { freePort } from '../../../support/child-process.ts';
@@ -94,12 +95,17 @@ describe('storage commitment with pynetdicom', function () {
   it('tells the result on an association of its own when the one that asked is gone', async () => {
     const listen = await freePort();
     const address = { host: '127.0.0.1', port: listen, tls: false };
+    const { held, release } = heldRecords();
     const { port } = await start({
       dimse: { sources: [{ ...PV7T, storageCommitment: { address, triesSameAssociation: true } }] },
+      ledger: held,
     });
-    const items = await store(port, 2);
+    // Until they are in the ledger the hub cannot decide, and tell the one that asked.
+    const items = await store(port, 2, false);
 
     const scu = await ask({ port, items, transaction: newUid(), listen });
+    await scu.released();
+    release();
 
     const [result] = await scu.results();
     expect(result).to.deep.include({ event: 1, by: 'HUB', committed: items.map(([, instance]) => instance) });
@@ -126,7 +132,7 @@ describe('storage commitment with pynetdicom', function () {
     const sources = [
       {
         ...PV7T,
-        storageCommitment: { address: { host: '127.0.0.1', port: listen, tls: false }, triesSameAssociation: true },
+        storageCommitment: { address: { host: '127.0.0.1', port: listen, tls: false }, triesSameAssociation: false },
       },
     ];
     const settings = { dimse: { sources, commitment: { retry: { ...FAST, attempts: 1000 } } } };
@@ -191,28 +197,13 @@ describe('storage commitment with pynetdicom', function () {
   });
 
   it('waits for what the pump has not told the ledger yet, and no longer than it may', async () => {
-    let isHeld = true;
-    let release: () => void = () => undefined;
-    const opened = new Promise<void>((open) => (release = open));
-    const { port } = await start({
-      dimse: { sources: [PV7T], commitment: { waitMs: 20_000 } },
-      ledger: (real) => ({
-        ...real,
-        instances: {
-          ...real.instances,
-          record: async (...args) => {
-            if (isHeld) await opened;
-            return real.instances.record(...args);
-          },
-        },
-      }),
-    });
+    const { held, release } = heldRecords();
+    const { port } = await start({ dimse: { sources: [PV7T], commitment: { waitMs: 20_000 } }, ledger: held });
     const items = await store(port, 2, false);
     const scu = await ask({ port, items, transaction: newUid(), wait: 'same' });
     expect(await scu.action()).to.equal(0);
     expect((await onlyRow(hub))?.state).to.equal('deciding');
 
-    isHeld = false;
     release();
 
     expect((await scu.results())[0]).to.deep.include({ event: 1, committed: items.map(([, instance]) => instance) });
@@ -317,6 +308,25 @@ async function send(port: number, instances: readonly MrInstance[]): Promise<rea
   }
   peer.destroy();
   return statuses;
+}
+
+/** A ledger that hears of no instance before `release`. */
+function heldRecords(): { readonly held: (real: Ledger) => Ledger; readonly release: () => void } {
+  let release: () => void = () => undefined;
+  const opened = new Promise<void>((open) => (release = open));
+  return {
+    held: (real) => ({
+      ...real,
+      instances: {
+        ...real.instances,
+        record: async (...args) => {
+          await opened;
+          return real.instances.record(...args);
+        },
+      },
+    }),
+    release: () => release(),
+  };
 }
 
 async function recorded(hub: RunningGateway | undefined, instances: readonly MrInstance[]): Promise<void> {
