@@ -163,7 +163,7 @@ describe('storage commitment with pynetdicom', function () {
     const address = { host: '127.0.0.1', port: listen, tls: false };
     const { port } = await start({
       dimse: {
-        sources: [{ ...PV7T, storageCommitment: { address, triesSameAssociation: true } }],
+        sources: [{ ...PV7T, storageCommitment: { address, triesSameAssociation: false } }],
         commitment: { retry: { ...FAST, attempts: 3 } },
       },
     });
