@@ -2,7 +2,7 @@
 import { HubError } from '../../core/errors.ts';
 import { Connection, type Peer, type Timeouts } from '../../peers/dimse/connection.ts';
 import { type Negotiated, type ProposedContext, requestAssociation } from '../../peers/dimse/negotiation.ts';
-import { dataHeader, dataValues, PDU, RELEASE_REQUEST } from '../../peers/dimse/pdu.ts';
+import { dataHeader, dataValues, PDU } from '../../peers/dimse/pdu.ts';
 import { echoRequest, parseResponse, storeRequest, type CommandResponse } from './command.ts';
 
 /** The bytes of one data set in the encoding of its presentation context. */
@@ -30,7 +30,6 @@ export interface Association extends Pick<Negotiated, 'contextIdOf' | 'resultOf'
   abort(): void;
 }
 
-const RELEASE_TIMEOUT_MS = 5_000;
 /** Sent at once, at most: DCMTK's own limit. A peer's "any length" is not taken at its word. */
 const MAX_DATA_BYTES = 131_072;
 const MAX_MESSAGE_ID = 0xffff;
@@ -101,18 +100,7 @@ function useAssociation(connection: Connection, negotiated: Negotiated, timeouts
       }
     },
     isUsable: () => connection.failure === undefined && !connection.socket.destroyed,
-    release: async () => {
-      try {
-        connection.socket.write(RELEASE_REQUEST);
-        const answer = await connection.next(RELEASE_TIMEOUT_MS, 'no answer to the release');
-        if (answer.type !== PDU.releaseResponse) connection.abort();
-        else connection.socket.end();
-      } catch {
-        // Everything was confirmed before; a peer that just hangs up does no harm.
-      } finally {
-        connection.destroy();
-      }
-    },
+    release: () => connection.release(),
     abort: () => connection.abort(),
   };
 }

@@ -1,5 +1,6 @@
-/** The command sets of a C-STORE and a C-ECHO requester (PS3.7 Section 9.3): implicit VR little endian, by hand. */
+/** The command sets of a C-STORE and a C-ECHO requester (PS3.7 Section 9.3): what is asked, and what the answer says. */
 import { TAG } from '../../core/dicom/tags.ts';
+import { commandSet, number, uid } from '../../peers/dimse/command-elements.ts';
 
 /** PS3.7 Annex E.1 */
 const COMMAND_FIELD = {
@@ -101,29 +102,4 @@ export function parseResponse(bytes: Buffer, kind: 'storeResponse' | 'echoRespon
     .replace(/[^\x20-\x7e]/g, '')
     .trim();
   return { messageId, status, comment: comment === '' ? undefined : comment?.slice(0, MAX_COMMENT_LENGTH) };
-}
-
-function commandSet(elements: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(elements);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(body.byteLength);
-  return Buffer.concat([element(TAG.CommandGroupLength, length), body]);
-}
-
-function element(tag: number, value: Buffer): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt16LE(tag >>> 16, 0);
-  header.writeUInt16LE(tag & 0xffff, 2);
-  header.writeUInt32LE(value.byteLength, 4);
-  return Buffer.concat([header, value]);
-}
-
-/** PS3.5 Section 9.4: padded with NUL to even length. */
-const uid = (tag: number, text: string): Buffer =>
-  element(tag, Buffer.from(text.length % 2 === 0 ? text : `${text}\0`, 'latin1'));
-
-function number(tag: number, value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16LE(value);
-  return element(tag, bytes);
 }

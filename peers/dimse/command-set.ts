@@ -2,6 +2,7 @@
 import { TAG } from '../../core/dicom/tags.ts';
 import { HubError } from '../../core/errors.ts';
 import { withoutTrailingPadding } from '../../core/padding.ts';
+import { commandSet, number, title, uid } from './command-elements.ts';
 
 /** PS3.7 Table E.1-1 */
 export const COMMAND_FIELD = {
@@ -132,34 +133,6 @@ function queryElements({ sopClassUid, messageId, priority }: Query, field: numbe
     number(TAG.Priority, PRIORITY[priority]),
     number(TAG.CommandDataSetType, DATA_SET.present),
   ] as const;
-}
-
-function commandSet(elements: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(elements);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(body.byteLength);
-  return Buffer.concat([element(TAG.CommandGroupLength, length), body]);
-}
-
-function element(tag: number, value: Buffer): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt16LE(tag >>> 16, 0);
-  header.writeUInt16LE(tag & 0xffff, 2);
-  header.writeUInt32LE(value.byteLength, 4);
-  return Buffer.concat([header, value]);
-}
-
-/** PS3.5 Section 9.4: padded with NUL to even length. */
-const uid = (tag: number, text: string): Buffer =>
-  element(tag, Buffer.from(text.length % 2 === 0 ? text : `${text}\0`, 'latin1'));
-
-const title = (tag: number, text: string): Buffer =>
-  element(tag, Buffer.from(text.length % 2 === 0 ? text : `${text} `, 'latin1'));
-
-function number(tag: number, value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16LE(value);
-  return element(tag, bytes);
 }
 
 const unreadable = () => new HubError('partner.refused', { detail: 'a command set that cannot be read' });

@@ -2,7 +2,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { HubError } from '../../core/errors.ts';
-import { ABORT, PDU, type Pdu, PduReader } from './pdu.ts';
+import { ABORT, PDU, type Pdu, PduReader, RELEASE_REQUEST } from './pdu.ts';
 
 export interface Peer {
   readonly host: string;
@@ -21,6 +21,7 @@ export interface Timeouts {
   readonly responseMs: number;
 }
 
+const RELEASE_TIMEOUT_MS = 5_000;
 /** What may wait to be taken: a peer that sends faster than we store is held back. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
@@ -61,6 +62,20 @@ export class Connection {
   async connected(timeoutMs: number): Promise<void> {
     const late = () => new HubError('partner.unreachable', { detail: 'no connection in time' });
     await this.#until(() => this.#isConnected || undefined, timeoutMs, late);
+  }
+
+  /** Ends the association in good order, or at least within a few seconds. */
+  async release(): Promise<void> {
+    try {
+      this.socket.write(RELEASE_REQUEST);
+      const answer = await this.next(RELEASE_TIMEOUT_MS, 'no answer to the release');
+      if (answer.type !== PDU.releaseResponse) this.abort();
+      else this.socket.end();
+    } catch {
+      // Everything was answered before; a peer that just hangs up does no harm.
+    } finally {
+      this.destroy();
+    }
   }
 
   /** The next PDU. An abort or release by the peer is a failure. */

@@ -3,7 +3,7 @@ import { HubError } from '../../core/errors.ts';
 import { type Command, decodeCommand } from './command-set.ts';
 import { Connection, type Peer } from './connection.ts';
 import { type Negotiated, type ProposedContext, requestAssociation } from './negotiation.ts';
-import { dataHeader, dataValues, PDU, RELEASE_REQUEST } from './pdu.ts';
+import { dataHeader, dataValues, PDU } from './pdu.ts';
 
 export interface Message {
   readonly contextId: number;
@@ -24,7 +24,6 @@ export interface MessageAssociation extends Pick<Negotiated, 'contextIdOf' | 're
   abort(): void;
 }
 
-const RELEASE_TIMEOUT_MS = 5_000;
 const MAX_COMMAND_BYTES = 64 * 1024;
 const MAX_FRAGMENT_BYTES = 131_072;
 
@@ -74,18 +73,7 @@ function over(connection: Connection, negotiated: Negotiated, responseMs: number
       const command = decodeCommand(bytes);
       return { contextId, command, dataSet: command.hasDataSet ? dataFrom(values, contextId, responseMs) : NOTHING };
     },
-    release: async () => {
-      try {
-        connection.socket.write(RELEASE_REQUEST);
-        const answer = await connection.next(RELEASE_TIMEOUT_MS, 'no answer to the release');
-        if (answer.type !== PDU.releaseResponse) connection.abort();
-        else connection.socket.end();
-      } catch {
-        // Everything was answered before; a peer that just hangs up does no harm.
-      } finally {
-        connection.destroy();
-      }
-    },
+    release: () => connection.release(),
     giveUp: (contextId, cancel) => {
       // Not `send`: somebody waits for the next message, and of waits there can be one.
       connection.socket.write(
