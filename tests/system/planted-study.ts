@@ -81,13 +81,18 @@ export interface FoundFile {
   readonly bytes: Buffer;
 }
 
-/** Every file below a folder; none when there is no such folder yet. */
+/** Every file below a folder in use: none when there is no such folder yet, and none that gets its final name meanwhile. */
 export async function filesBelow(folder: string): Promise<readonly FoundFile[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(gone);
   const files: FoundFile[] = [];
-  for (const entry of entries.filter((each) => each.isFile())) {
+  for (const entry of entries?.filter((each) => each.isFile()) ?? []) {
     const path = join(entry.parentPath, entry.name);
-    files.push({ path: path.slice(folder.length + 1), bytes: await readFile(path) });
+    const bytes = await readFile(path).catch(gone);
+    if (bytes !== undefined) files.push({ path: path.slice(folder.length + 1), bytes });
   }
   return files;
+}
+
+function gone(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
 }

@@ -11,6 +11,12 @@ export interface LaneAnswer {
 }
 
 /**
+ * So many files that failed beside others are run once more, alone: a busy machine can be too slow for a patient test.
+ * Each is named at the end, whatever it comes to. When more failed, it was not the machine.
+ */
+const MOST_RUN_AGAIN = 3;
+
+/**
  * Runs files in several processes side by side: most tests wait for a peer, not for the processor. What a file prints
  * comes in one piece, when it has ended.
  *
@@ -23,19 +29,14 @@ export async function runInLanes(
   options: FileOptions,
   write: (line: string) => void,
 ): Promise<Counts> {
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-  const waiting = [...files];
-  const failedIn: string[] = [];
+  const outcomes = new Map<string, Counts>();
   const add = (what: string, startMs: number, { lines, counts }: LaneAnswer) => {
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     if (lines.length > 0) write(`\n── ${what} (${seconds} s)`);
     lines.forEach(write);
-    if (counts.failed > 0) failedIn.push(what);
-    total.passed += counts.passed;
-    total.failed += counts.failed;
-    total.skipped += counts.skipped;
+    outcomes.set(what, counts);
   };
-  const lane = async (): Promise<void> => {
+  const lane = async (name: string, waiting: string[]): Promise<void> => {
     let worker: ChildProcess | undefined;
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       worker ??= fork(join(import.meta.dirname, 'lane-worker.ts'), { execArgv: process.execArgv });
@@ -43,13 +44,39 @@ export async function runInLanes(
       const answer = await ask(worker, { file, options });
       add(file, startMs, answer ?? DIED);
       if (answer === undefined) worker = undefined;
-      if (options.bail === true && total.failed > 0) waiting.length = 0;
+      if (options.bail === true && outcomes.get(file)?.failed !== 0) waiting.length = 0;
     }
     const startMs = performance.now();
-    if (worker !== undefined) add('after the tests', startMs, (await ask(worker, { isEnd: true })) ?? DIED);
+    if (worker !== undefined) add(`${name}, after its tests`, startMs, (await ask(worker, { isEnd: true })) ?? DIED);
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  if (failedIn.length > 0) write(`\nfailed in:\n${failedIn.map((what) => `  ${what}`).join('\n')}`);
+  const failed = () => [...outcomes].filter(([, counts]) => counts.failed > 0).map(([what]) => what);
+
+  const waiting = [...files];
+  await Promise.all(Array.from({ length: lanes }, (_, n) => lane(`lane ${n + 1}`, waiting)));
+  const again = failed().filter((what) => files.includes(what));
+  if (lanes > 1 && options.bail !== true && again.length <= MOST_RUN_AGAIN) {
+    for (const file of again) await lane(`${file}, alone`, [file]);
+    writeList(
+      'passed only alone, in a second run: find out why',
+      again.filter((file) => !failed().includes(file)),
+      write,
+    );
+  }
+  writeList('failed in', failed(), write);
+  return sumOf([...outcomes.values()]);
+}
+
+function writeList(title: string, names: readonly string[], write: (line: string) => void): void {
+  if (names.length > 0) write(`\n${title}:\n${names.map((name) => `  ${name}`).join('\n')}`);
+}
+
+function sumOf(all: readonly Counts[]): Counts {
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const counts of all) {
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    total.skipped += counts.skipped;
+  }
   return total;
 }
 
