@@ -23,7 +23,7 @@ import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
-import { gatewayOptions, returnedOptions } from './gateway-options.ts';
+import { gatewayOptions, metricsDoor, returnedOptions } from './gateway-options.ts';
 import { openHubStore, removeAbandoned, removeResults } from './hub-store.ts';
 import { ledgerPlace } from './ledger-place.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
@@ -69,6 +69,8 @@ export interface Hub {
   readonly store: ObjectStore;
   readonly dimsePort: number | undefined;
   readonly httpPort: number | undefined;
+  /** Where metrics have a port of their own. */
+  readonly metricsPort: number | undefined;
   /** Of the first start: to be shown once. */
   readonly firstToken: string | undefined;
   /** The configuration in force, and how to change it; undefined without a source. */
@@ -197,6 +199,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const http = createHttpServer({
       listen: { host: config.gateway.http.host, port: config.gateway.http.port },
       ownSocketPath: ownSocketPath(dataFolder.path),
+      metricsDoor: metricsDoor(config, env),
       routers: [
         ...(gateway === undefined
           ? []
@@ -272,7 +275,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       renderMetrics: async () => metrics.render(thread === undefined ? [] : [await thread.values()]),
       log,
     });
-    const { port: httpPort } = await http.start();
+    const { port: httpPort, metricsPort } = await http.start();
     undo.push(() => http.stop(stopGraceMs));
     // Before the server: an open stream would keep it waiting for the whole grace.
     undo.push(() => {
@@ -291,7 +294,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       undo.push(() => running.stop());
       parts.pulls = running;
     }
-    return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, firstToken, live, stop };
+    return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, metricsPort, firstToken, live, stop };
   } catch (error) {
     await undoAll();
     throw error;

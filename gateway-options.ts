@@ -9,6 +9,7 @@ import type { DimseSource } from './gateway/dimse/association-policy.ts';
 import type { DimseOptions } from './gateway/dimse/dimse.ts';
 import type { GatewayOptions } from './gateway/gateway.ts';
 import { authorizationOf, moversOf, pullQueries } from './pull-options.ts';
+import type { MetricsDoor } from './platform/http/metrics-door.ts';
 import { patienceOf, shortestQuietMs } from './routers/completion.ts';
 import type { Config } from './shapes.ts';
 
@@ -146,4 +147,13 @@ async function addressesOf(host: string): Promise<readonly string[]> {
       error,
     );
   }
+}
+
+/** Where metrics are shown, and to whom. @throws {HubError} `config.invalid` when the secret cannot be had */
+export function metricsDoor({ gateway }: Config, env: Environment): MetricsDoor {
+  const { token, host, port } = gateway.http.metrics;
+  return {
+    ...(token === undefined ? {} : { token: readSecret(token, env) }),
+    ...(port === undefined ? {} : { listen: { host, port } }),
+  };
 }

@@ -52,6 +52,7 @@ export async function start(argv: readonly string[]): Promise<number> {
     configVersion: config.version,
     dimsePort: hub.dimsePort,
     httpPort: hub.httpPort,
+    metricsPort: hub.metricsPort,
     stages: [...stages],
   });
   const stopReloading = reloadWhenTold(hub, log);

@@ -10,6 +10,7 @@ import { suggest } from '../core/suggestion.ts';
 import { reportKafkaPartners } from './bus-checks.ts';
 import { reportDimse } from './dimse-checks.ts';
 import { reportWatchedFolders } from './folder-checks.ts';
+import { reportMetricsPort } from './http.ts';
 import type { Finding } from './mistakes.ts';
 import { reportEntitlements } from './partners.ts';
 import { reportPlaces } from './place-checks.ts';
@@ -32,6 +33,7 @@ export function crossCheck<W, P extends PolicyEntry, D extends DestinationOption
   reportRepeats(raw, ['gateway', 'dimse', 'sources'], 'name', report);
   reportRepeats(raw, ['gateway', 'folders'], 'name', report);
   reportDimse(raw, report);
+  reportMetricsPort(raw, report);
   reportFolders(raw, report);
   reportPlaces(raw, report);
   reportWatchedFolders(raw, report);

@@ -1,8 +1,10 @@
 /** The HTTP port: where it listens, who may use it without a token, and which pages elsewhere may. */
 import { z } from 'zod';
 import { port, singleHost } from './entries.ts';
+import { type Report, valueAt } from './raw-values.ts';
 
 const MAX_ORIGINS = 32;
+const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
 
 const origin = z
   .string()
@@ -16,4 +18,26 @@ export const http = z.strictObject({
   port: port.default(8080),
   anonymousLoopback: z.boolean().default(false),
   cors: z.array(origin).max(MAX_ORIGINS).default([]),
+  metrics: z
+    .strictObject({
+      token: secret.optional(),
+      host: singleHost.default('127.0.0.1'),
+      port: port.optional(),
+    })
+    .prefault({}),
 });
+
+export function reportMetricsPort(raw: unknown, report: Report): void {
+  const own = valueAt(raw, ['gateway', 'http', 'metrics', 'port']);
+  const others = [
+    valueAt(raw, ['gateway', 'http', 'port']) ?? 8080,
+    valueAt(raw, ['gateway', 'dimse', 'port']) ?? 11_112,
+    valueAt(raw, ['gateway', 'dimse', 'tls', 'port']),
+  ];
+  // 0 is any free port.
+  if (own === undefined || own === 0 || !others.includes(own)) return;
+  report(
+    ['gateway', 'http', 'metrics', 'port'],
+    'metrics need a port of their own; without this key they are at gateway.http.port',
+  );
+}

@@ -18,6 +18,8 @@ export function warningsOf<W, P extends PolicyEntry, D extends DestinationOption
     ...missingFolders(config),
     ...missingLists(config),
     ...stepsBeforeRelease(config, shapes),
+    ...openMetrics(config),
+    ...missingSecrets(config.gateway.http.metrics, ['gateway', 'http', 'metrics'], env),
     ...config.destinations.flatMap((destination, index) => missingSecrets(destination, ['destinations', index], env)),
     ...config.pulls.flatMap(({ from }, index) => missingSecrets(from, ['pulls', index, 'from'], env)),
     ...config.gateway.dimse.sources.flatMap(({ query }, index) =>
@@ -80,6 +82,20 @@ function missingFolders(config: HubConfig): readonly Finding[] {
     if (isUsable(path, constants.R_OK | constants.W_OK | constants.X_OK)) return [];
     return [{ path: at, message: 'cannot be read and written here: nothing would be taken' }];
   });
+}
+
+/** Whoever reaches the port reads who the partners are, and how much each gets. */
+function openMetrics({ gateway: { http }, partners }: HubConfig): readonly Finding[] {
+  const isLocal = (host: string) => host === 'localhost' || host === '::1' || host.startsWith('127.');
+  const { token, host, port } = http.metrics;
+  if (partners.length === 0 || token !== undefined || isLocal(port === undefined ? http.host : host)) return [];
+  return [
+    {
+      path: ['gateway', 'http', 'metrics'],
+      message:
+        '/metrics names partners and destinations, and asks nobody for a token: give it one, or a port of its own on this machine',
+    },
+  ];
 }
 
 /** It may be put there later: each run reads it anew. */

@@ -31,6 +31,9 @@ const throughOwnSocket = new WeakSet<IncomingMessage>();
 export function markOwnSocket(request: IncomingMessage): void {
   throughOwnSocket.add(request);
 }
+export function isThroughOwnSocket(request: IncomingMessage): boolean {
+  return throughOwnSocket.has(request);
+}
 
 export function createAccess(ports: AccessPorts): Access {
   const identities = new WeakMap<IncomingMessage, Identity>();
@@ -93,7 +96,7 @@ const LOOPBACK: Identity = { actor: 'loopback', role: 'operator' };
 
 async function identify(request: IncomingMessage, { ledger, clock }: AccessPorts): Promise<Identity> {
   // Who shows a token there wants to be known by it: the socket says only whose machine it is.
-  if (throughOwnSocket.has(request) && request.headers.authorization === undefined) return LOCAL;
+  if (isThroughOwnSocket(request) && request.headers.authorization === undefined) return LOCAL;
   const [scheme, text, ...more] = (request.headers.authorization ?? '').trim().split(/ +/);
   if (scheme?.toLowerCase() !== 'bearer' || text === undefined || more.length > 0)
     throw unauthenticated('no bearer token');

@@ -6,6 +6,7 @@ import { HubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
 import { markOwnSocket } from '../auth/access.ts';
 import { healthRouter, type ReadinessCheck } from './health.ts';
+import { metricsApp, type MetricsDoor, mountMetrics, type RenderMetrics } from './metrics-door.ts';
 import { listenOnOwnSocket } from './own-socket.ts';
 import { problemHandler } from './problem.ts';
 import { requestIds } from './request-id.ts';
@@ -26,7 +27,9 @@ export interface HttpServerOptions {
   readonly checks: readonly ReadinessCheck[];
   /** For the liveness probe. */
   readonly alive?: readonly ReadinessCheck[];
-  readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly renderMetrics: RenderMetrics;
+  /** Absent: on the same port, shown to whoever asks. */
+  readonly metricsDoor?: MetricsDoor;
   /** How fast a body has to come. */
   readonly bodyProgress?: BodyProgress;
   readonly log: Logger;
@@ -34,7 +37,7 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   /** Resolves when the doors are open, with the port that was given when 0 was asked for. */
-  start(): Promise<{ readonly port: number | undefined }>;
+  start(): Promise<{ readonly port: number | undefined; readonly metricsPort?: number }>;
   /** Closes the doors, lets requests under way end within `graceMs`, then cuts them. Harmless twice. */
   stop(graceMs: number): Promise<void>;
 }
@@ -49,7 +52,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
           markOwnSocket(request);
           app(request, response);
         });
-  const servers = [onNetwork, onOwnSocket].filter((server) => server !== undefined);
+  const { renderMetrics, metricsDoor = {}, log } = options;
+  const ofMetrics =
+    metricsDoor.listen === undefined
+      ? undefined
+      : createServer(SERVER_OPTIONS, metricsApp(renderMetrics, metricsDoor, log));
+  const servers = [onNetwork, onOwnSocket, ofMetrics].filter((server) => server !== undefined);
   for (const server of servers) {
     // A STOW-RS upload may rightly take hours; what does not move is cut by the idle time-out, what creeps by the guard.
     server.requestTimeout = 0;
@@ -64,9 +72,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       }
       if (onNetwork === undefined || options.listen === undefined) return { port: undefined };
       try {
-        return { port: await listen(onNetwork, options.listen) };
+        const port = await listen(onNetwork, options.listen);
+        if (ofMetrics === undefined || metricsDoor.listen === undefined) return { port };
+        return { port, metricsPort: await listen(ofMetrics, metricsDoor.listen) };
       } catch (error) {
-        onOwnSocket?.close();
+        // Those that are open: nobody is told of them any more.
+        for (const server of servers) server.close();
         throw error;
       }
     },
@@ -85,11 +96,7 @@ function createApp(options: HttpServerOptions): Express {
   app.set('etag', false);
   app.use(requestIds, helmet(HELMET_OPTIONS));
   app.use('/health', healthRouter(options.checks, options.log, options.alive));
-  app.get('/metrics', async (_request, response) => {
-    const { contentType, body } = await options.renderMetrics();
-    response.setHeader('Content-Type', contentType);
-    response.end(body);
-  });
+  mountMetrics(app, options.renderMetrics, options.metricsDoor ?? {});
   app.use('/schemas', schemaRouter());
   for (const { path, router } of options.routers) app.use(path, router);
   app.use(() => {

@@ -143,6 +143,11 @@ describe('crossCheck', () => {
       { gateway: { dimse: { port: 8080 } } },
       '/gateway/dimse/port: DIMSE and HTTP cannot share a port',
     ],
+    [
+      'metrics on the port of everything else',
+      { gateway: { http: { port: 9, metrics: { port: 9 } } } },
+      '/gateway/http/metrics/port: metrics need a port of their own; without this key they are at gateway.http.port',
+    ],
     ['any free port, twice', { gateway: { dimse: { port: 0 }, http: { port: 0 } } }],
     [
       'folders inside and around the data folder',

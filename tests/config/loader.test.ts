@@ -50,7 +50,7 @@ describe('loadConfig', () => {
     expect(warnings).to.deep.equal([]);
     expect(config['gateway']).to.deep.include({
       completion: { quietMs: 60_000, forceMs: 5_400_000 },
-      http: { host: '127.0.0.1', port: 8080, anonymousLoopback: false, cors: [] },
+      http: { host: '127.0.0.1', port: 8080, anonymousLoopback: false, cors: [], metrics: { host: '127.0.0.1' } },
       dimse: {
         host: '0.0.0.0',
         port: 11_112,
@@ -352,6 +352,11 @@ describe('loadConfig', () => {
         'of a source that only a required series asks for',
         changed(['    process', '    completion: { requiredSeries: [{ source: pv-9t }] }\n    process']),
         'hub.yaml:17 /routes/0/completion/requiredSeries/0: asks for the source pv-9t, which is not under gateway.dimse.sources, gateway.folders or pulls',
+      ],
+      [
+        'of metrics that name partners to whoever reaches the port',
+        changed(['http: { port: 8080 }', 'http: { port: 8080, host: 0.0.0.0 }']),
+        'hub.yaml:7 /gateway/http/metrics: /metrics names partners and destinations, and asks nobody for a token: give it one, or a port of its own on this machine',
       ],
       [
         'of a secret file that is not there',

@@ -13,6 +13,8 @@ import { silentLog } from './silent-log.ts';
 
 export interface RunningHttp {
   readonly url: string;
+  /** Where metrics have a port of their own. */
+  readonly metricsPort: number | undefined;
   readonly socketPath: string;
   readonly access: Access;
   readonly server: HttpServer;
@@ -44,9 +46,10 @@ export async function startHttp(
     log: silentLog,
     ...options,
   });
-  const { port } = await server.start();
+  const { port, metricsPort } = await server.start();
   return {
     url: `http://127.0.0.1:${String(port)}`,
+    metricsPort,
     socketPath,
     access,
     server,

@@ -205,6 +205,44 @@ describe('the HTTP server', () => {
     expect((counts as Record<string, unknown>)['counts']).to.have.property('additionalProperties');
   });
 
+  it('shows metrics to whoever has their token alone, and to who is on this machine and the hub’s own user', async () => {
+    http = await startHttp(ledger, () => [], { metricsDoor: { token: 'a-secret-for-Prometheus' } });
+    const { url, socketPath, as } = http;
+    const asked = async (authorization?: string) =>
+      await fetch(`${url}/metrics`, authorization === undefined ? {} : { headers: { Authorization: authorization } });
+
+    const refused = await Promise.all(
+      [undefined, 'a-secret-for-Prometheus', 'Bearer wrong', 'Bearer ', (await as('admin')).Authorization].map(asked),
+    );
+    const shown = await asked('Bearer a-secret-for-Prometheus');
+    const own = await run('curl', ['-s', '--unix-socket', socketPath, 'http://hub/metrics']);
+
+    for (const answer of refused) {
+      expect(answer.status).to.equal(401);
+      expect(await answer.text()).not.to.contain('hub_up');
+    }
+    expect([shown.status, own.stdout]).to.deep.equal([200, 'hub_up 1\n']);
+  });
+
+  it('shows them on a port of their own alone, where that is asked, and nothing else there', async () => {
+    http = await startHttp(ledger, () => [], {
+      metricsDoor: { token: 'secret', listen: { host: '127.0.0.1', port: 0 } },
+    });
+    const own = `http://127.0.0.1:${String(http.metricsPort)}`;
+    const headers = { Authorization: 'Bearer secret' };
+
+    const statuses = await Promise.all(
+      [
+        fetch(`${http.url}/metrics`, { headers }),
+        fetch(`${own}/metrics`),
+        fetch(`${own}/health/ready`, { headers }),
+        fetch(`${own}/metrics`, { headers }),
+      ].map(async (answer) => (await answer).status),
+    );
+
+    expect(statuses).to.deep.equal([404, 401, 404, 200]);
+  });
+
   it('has a socket that nobody else can open from the moment that it is there', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'hub-socket-'));
     const server = createServer();
