@@ -1,9 +1,10 @@
 /** What is configured, who has tokens, and who did what. */
 import * as z from 'zod';
 import { HubError } from '../core/errors.ts';
-import { EVENTS, type EventType, isEventOf, STREAMS, toCloudEvent, wireType } from '../core/events.ts';
+import { EVENTS, type EventType, isEventOf, toCloudEvent, wireType } from '../core/events.ts';
 import type { TokenRow } from '../core/ledger/tokens.ts';
 import { PARTNER_SCOPES, SCOPES_BEFORE_SCOPES } from '../core/partners.ts';
+import { type HubStream, STREAMS } from '../core/streams.ts';
 import { type Operation, operation } from './operation.ts';
 import type { ApiPorts } from './ports.ts';
 import { ADMINS, READERS } from './roles.ts';
@@ -132,7 +133,7 @@ function showToken({ scopes, ...row }: TokenRow): z.input<typeof shapes.token> {
 
 async function readEvents(
   { ledger }: ApiPorts,
-  streams: typeof STREAMS,
+  streams: readonly HubStream[],
   { after, limit }: { readonly after: number; readonly limit: number },
   types?: readonly EventType[],
 ) {

@@ -2,7 +2,8 @@
  * What a partner was granted, and the one function that says whether it may have something. The configuration is the
  * ceiling: what is granted at run time can only narrow it, so that no call opens what the file does not.
  */
-import type { EventType, PartnerStream } from './events.ts';
+import type { EventType } from './events.ts';
+import type { PartnerStream } from './streams.ts';
 
 /** What a partner's token may be used for. */
 export const PARTNER_SCOPES = [

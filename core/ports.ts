@@ -1,7 +1,8 @@
 /** The small ports every stage is handed: log, metrics, clock, bus. The ledger has a file of its own. */
-import type { HubStream, PositionedEvent, Stream } from './events.ts';
+import type { PositionedEvent } from './events.ts';
 import type { Role } from './ledger/tokens.ts';
 import type { PartnerScope } from './partners.ts';
+import type { HubStream, Stream } from './streams.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 

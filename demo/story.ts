@@ -1,7 +1,8 @@
 /** What happens to a study, in sentences for a person who sees it for the first time. */
 import { count } from '../core/count.ts';
-import type { HubStream, PositionedEvent } from '../core/events.ts';
+import type { PositionedEvent } from '../core/events.ts';
 import { isEventOf } from '../core/events.ts';
+import type { HubStream } from '../core/streams.ts';
 
 export interface StoryLine {
   readonly step: string;

@@ -4,8 +4,9 @@
  */
 import { stringify } from 'yaml';
 import * as z from 'zod';
-import { EVENTS, type EventType, STREAMS, wireType } from '../core/events.ts';
+import { EVENTS, type EventType, wireType } from '../core/events.ts';
 import { jsonSchemaOf } from '../core/openapi.ts';
+import { STREAMS } from '../core/streams.ts';
 import { TEST_EVENT } from '../connectors/webhook/test-event.ts';
 
 const VERSION = '1.0.0';

@@ -1,8 +1,9 @@
 /** What a partner may know of a fact: its own schema's fields, under the pseudonymous study UID, and nothing around it. */
 import * as z from 'zod';
-import { EVENTS, type HubEvent, type PartnerStream } from '../../core/events.ts';
+import { EVENTS, type HubEvent } from '../../core/events.ts';
 import type { NewEvent } from '../../core/ledger/common.ts';
 import { partnerStream } from '../../core/partners.ts';
+import type { PartnerStream } from '../../core/streams.ts';
 
 export type PartnerEvent = NewEvent & { readonly stream: PartnerStream };
 

@@ -1,5 +1,6 @@
 /** The log of events, and how far each group of readers is in it. */
-import type { EventType, PositionedEvent, Stream } from '../events.ts';
+import type { EventType, PositionedEvent } from '../events.ts';
+import type { Stream } from '../streams.ts';
 import type { InboxEntry, NewEvent } from './common.ts';
 
 export interface EventsLedger {

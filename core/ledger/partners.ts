@@ -1,8 +1,8 @@
 /** What the ledger knows of partners: what was granted at run time, what was released to whom, and what went to them. */
-import type { PartnerStream } from '../events.ts';
 import type { InboxEntry, NewEvent, Page } from './common.ts';
 import type { DeliveryAttempt, DeliveryState } from './deliveries.ts';
 import type { PartnerGrant } from '../partners.ts';
+import type { PartnerStream } from '../streams.ts';
 
 export interface PartnerGrantRow {
   readonly partner: string;

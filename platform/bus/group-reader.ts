@@ -1,9 +1,10 @@
 /** One group's way through the log: pages in order, one handler at a time, failing keys set aside. */
 import { toHubError } from '../../core/errors.ts';
-import type { HubStream, PositionedEvent } from '../../core/events.ts';
+import type { PositionedEvent } from '../../core/events.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
+import type { HubStream } from '../../core/streams.ts';
 import { type Handled, ParkedKeys, type ParkedRetry, unparkFrom } from './parked-keys.ts';
 
 export type EventHandler = (event: PositionedEvent, context: { readonly signal: AbortSignal }) => Promise<void>;

@@ -3,10 +3,11 @@
  * The ledger has them; this is what is known of it here, so that the next event of a key is held back at once.
  */
 import { toHubError } from '../../core/errors.ts';
-import type { HubStream, PositionedEvent } from '../../core/events.ts';
+import type { PositionedEvent } from '../../core/events.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock } from '../../core/ports.ts';
 import { nextDelayMs, type RetryPolicy } from '../../core/retry.ts';
+import type { HubStream } from '../../core/streams.ts';
 
 /** For events whose handler failed. It never gives up: a fact stays a fact. */
 export type ParkedRetry = Pick<RetryPolicy, 'firstDelayMs' | 'maxDelayMs'>;

@@ -1,6 +1,6 @@
 /** Where in the log a time is. */
-import { STREAMS } from '../../core/events.ts';
 import type { Ledger } from '../../core/ledger.ts';
+import { STREAMS } from '../../core/streams.ts';
 
 /**
  * The position itself, or the first one whose event is not older than the time. The log is in the order of time but

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
-import { STREAMS } from '../../core/events.ts';
+import { STREAMS } from '../../core/streams.ts';
 import { STAGES } from '../../shapes.ts';
 import { run } from '../support/child-process.ts';
 import { mavenLibraries } from '../support/maven-libraries.ts';

@@ -5,9 +5,9 @@
  */
 import type { ISocketFactory } from 'kafkajs';
 import type { HubError } from '../../../core/errors.ts';
-import { type HubStream, type PartnerStream, type Stream, STREAMS } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, EventBus, Logger } from '../../../core/ports.ts';
+import { type HubStream, type PartnerStream, type Stream, STREAMS } from '../../../core/streams.ts';
 import { type ParkedRetry, unparkFrom } from '../parked-keys.ts';
 import { positionAt } from '../position-at.ts';
 import { type KafkaConnection, openKafka } from './client.ts';

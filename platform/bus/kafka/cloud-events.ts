@@ -3,14 +3,8 @@
  * is the value, the key is the event's own key (not an attribute: deriving it from `partitionkey` is opt-in there).
  */
 import type { IHeaders, KafkaMessage } from 'kafkajs';
-import {
-  EVENTS,
-  type EventType,
-  type PositionedEvent,
-  type Stream,
-  toCloudEvent,
-  wireType,
-} from '../../../core/events.ts';
+import { EVENTS, type EventType, type PositionedEvent, toCloudEvent, wireType } from '../../../core/events.ts';
+import type { Stream } from '../../../core/streams.ts';
 
 /** What the relay hands to the producer. */
 export interface OutgoingMessage {

@@ -1,9 +1,9 @@
 /** What a consumer group of the hub is told. */
 import type { Kafka } from 'kafkajs';
 import type { HubError } from '../../../core/errors.ts';
-import type { HubStream } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
+import type { HubStream } from '../../../core/streams.ts';
 import type { ParkedRetry } from '../parked-keys.ts';
 import type { Offsets } from './offsets.ts';
 

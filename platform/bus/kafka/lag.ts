@@ -1,7 +1,8 @@
 /** How far a group is behind: what is not in Kafka yet, what the group has not taken from it, and what it set aside. */
-import type { HubStream, PositionedEvent } from '../../../core/events.ts';
+import type { PositionedEvent } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { BusLag, Clock } from '../../../core/ports.ts';
+import type { HubStream } from '../../../core/streams.ts';
 import { placesOf } from './lanes.ts';
 import type { Offsets, PartitionOffsets } from './offsets.ts';
 import { partitionOf } from './partitions.ts';

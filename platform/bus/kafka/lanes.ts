@@ -4,10 +4,11 @@
  * or parked. What Kafka brings below it is a repeat; what Kafka lost the ledger still has.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HubStream, PositionedEvent } from '../../../core/events.ts';
+import type { PositionedEvent } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import { nextDelayMs } from '../../../core/retry.ts';
+import type { HubStream } from '../../../core/streams.ts';
 import type { EventHandler } from '../group-reader.ts';
 import { type Handled, ParkedKeys, type ParkedRetry } from '../parked-keys.ts';
 import { partitionOf } from './partitions.ts';

@@ -4,7 +4,8 @@
  */
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { HubError } from '../../../core/errors.ts';
-import type { HubStream, PositionedEvent } from '../../../core/events.ts';
+import type { PositionedEvent } from '../../../core/events.ts';
+import type { HubStream } from '../../../core/streams.ts';
 import { parseMessage } from './cloud-events.ts';
 import type { GroupOptions } from './group-options.ts';
 import type { Lanes } from './lanes.ts';

@@ -5,10 +5,11 @@
  */
 import { type Kafka, Partitioners, type Producer } from 'kafkajs';
 import { HubError } from '../../../core/errors.ts';
-import type { PositionedEvent, Stream } from '../../../core/events.ts';
+import type { PositionedEvent } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import { nextDelayMs } from '../../../core/retry.ts';
+import type { Stream } from '../../../core/streams.ts';
 import { IMPATIENT, METADATA_MAX_AGE_MS, REQUEST_MS } from './client.ts';
 import { type OutgoingMessage, toMessage } from './cloud-events.ts';
 import { toBusError } from './failures.ts';

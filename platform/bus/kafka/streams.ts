@@ -1,7 +1,7 @@
 /** The topics the bus needs: created where they are missing and that is allowed, looked at in any case. */
 import type { Kafka } from 'kafkajs';
 import { HubError } from '../../../core/errors.ts';
-import type { HubStream, Stream } from '../../../core/events.ts';
+import type { HubStream, Stream } from '../../../core/streams.ts';
 import { IMPATIENT } from './client.ts';
 import { toBusError } from './failures.ts';
 

@@ -1,8 +1,9 @@
 /** The log of facts and the inboxes of its readers. */
 import { v7 as uuidv7 } from 'uuid';
 import { HubError } from '../../../core/errors.ts';
-import { checkEvent, type EventType, type HubEvent, type PositionedEvent, type Stream } from '../../../core/events.ts';
+import { checkEvent, type EventType, type HubEvent, type PositionedEvent } from '../../../core/events.ts';
 import type { InboxEntry, NewEvent } from '../../../core/ledger/common.ts';
+import type { Stream } from '../../../core/streams.ts';
 import type { Database, Script, Statement } from './script.ts';
 
 /** Checked, with its identity, ready to be bound to the INSERT. */

@@ -1,5 +1,5 @@
 /** Where each group of the embedded bus stands, and the events it could not handle yet. */
-import type { Stream } from '../../../core/events.ts';
+import type { Stream } from '../../../core/streams.ts';
 import type { Database, Script } from './script.ts';
 
 export function groupWrites(db: Database) {

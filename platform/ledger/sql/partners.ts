@@ -1,5 +1,4 @@
 /** Partners: what was granted to them, what was released to them, and the deliveries of it. Every question names its partner. */
-import type { PartnerStream } from '../../../core/events.ts';
 import type { InboxEntry, Page } from '../../../core/ledger/common.ts';
 import type { DeliveryAttempt, DeliveryState } from '../../../core/ledger/deliveries.ts';
 import type {
@@ -9,6 +8,7 @@ import type {
   PartnerRelease,
 } from '../../../core/ledger/partners.ts';
 import type { PartnerGrant } from '../../../core/partners.ts';
+import type { PartnerStream } from '../../../core/streams.ts';
 import type { EventLog, SealedEvent } from './events.ts';
 import type { Database, Parameter, Script, Statement } from './script.ts';
 

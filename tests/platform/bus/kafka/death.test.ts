@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type PositionedEvent, type Stream } from '../../../../core/events.ts';
+import type { PositionedEvent } from '../../../../core/events.ts';
 import type { Ledger } from '../../../../core/ledger.ts';
 import type { NewEvent } from '../../../../core/ledger/common.ts';
+import type { Stream } from '../../../../core/streams.ts';
 import { openKafkaBus } from '../../../../platform/bus/kafka/bus.ts';
 import { audited } from '../../../contracts/ledger-facts.ts';
 import { type KafkaPeer, startKafka } from '../../../support/kafka.ts';

@@ -6,8 +6,8 @@ import { createServer as createTlsServer } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import kafkajs from 'kafkajs';
 import type { ErrorCode } from '../../../../core/errors.ts';
-import { STREAMS } from '../../../../core/events.ts';
 import type { Ledger } from '../../../../core/ledger.ts';
+import { STREAMS } from '../../../../core/streams.ts';
 import {
   type BusProblem,
   type KafkaBus,

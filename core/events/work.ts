@@ -1,0 +1,44 @@
+/** What is to be done with a study, and what cannot be. Stream `hub.work.v1`. */
+import * as z from 'zod';
+import type { EventEntry } from './entry.ts';
+import { count, name, run, uid } from './fields.ts';
+
+export const WORK_EVENTS = {
+  'study.routed': {
+    stream: 'hub.work.v1',
+    about: 'A route matched; one event a matching route (and, with perSeries, one for the matching series together).',
+    data: z.strictObject({
+      ...run,
+      instances: z.int().min(1),
+      series: z.array(uid),
+      processors: z.array(name),
+      destinations: z.array(name),
+      configVersion: z.string(),
+    }),
+  },
+  'study.unrouted': {
+    stream: 'hub.work.v1',
+    about: 'No route matched; the study stands in the list of unrouted studies.',
+    data: z.strictObject({
+      studyInstanceUid: uid,
+      revision: z.int().min(1),
+      instances: z.int().min(1),
+      routesTried: count,
+      configVersion: z.string(),
+    }),
+  },
+  'study.quarantined': {
+    stream: 'hub.work.v1',
+    about: 'Content that cannot be trusted or processed is held with its bytes, the reason and a way to replay.',
+    data: z.strictObject({
+      studyInstanceUid: uid.optional(),
+      quarantineId: z.uuid(),
+      stage: z.string(),
+      reason: z.string(),
+      instances: count,
+      runId: z.uuid().optional(),
+      /** Of the run. */
+      configVersion: z.string().optional(),
+    }),
+  },
+} as const satisfies Record<string, EventEntry>;
