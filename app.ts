@@ -152,7 +152,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const directory = createPartnerDirectory(ledger, () => current().partners);
     const { publicKeyPem } = createReportSigner(await dataFolder.secret(SIGNING_PURPOSE));
 
-    const thread = await startBackstage(options, current, dataFolder, opened, metrics);
+    const thread = await startBackstage(options, current, { ...dataFolder, identity }, opened, metrics);
     if (thread !== undefined) undo.push(() => thread.stop(stopGraceMs));
     parts.thread = thread;
 
@@ -331,7 +331,7 @@ async function meetLater(
 async function startBackstage(
   { env, log, stages }: HubOptions,
   current: () => Config,
-  dataFolder: DataFolder,
+  { path: dataDir, identity }: Pick<DataFolder, 'path'> & { readonly identity: string },
   opened: OpenedLedger,
   metrics: Metrics,
 ): Promise<StageThread | undefined> {
@@ -345,7 +345,7 @@ async function startBackstage(
     onEnded: () => ended.increment({ thread: 'backstage' }),
     tell: () => {
       const ledgerPort = opened.connect();
-      const data: BackstageOrder = { config: current(), env, stages: behind, dataDir: dataFolder.path, ledgerPort };
+      const data: BackstageOrder = { config: current(), env, stages: behind, dataDir, identity, ledgerPort };
       return { data, transfer: ledgerPort === undefined ? [] : [ledgerPort] };
     },
   });

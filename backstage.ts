@@ -40,6 +40,8 @@ export interface BackstageOrder {
   readonly env: Environment;
   readonly stages: readonly Stage[];
   readonly dataDir: string;
+  /** Of the data folder: no other replica has it. */
+  readonly identity: string;
   /** Where the ledger is a file: its writer is in the main thread. */
   readonly ledgerPort: MessagePort | undefined;
 }
@@ -93,7 +95,7 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
     onFailure: (error) => fail(error),
   });
   const metrics = createMetrics({ log, withProcess: false });
-  const opened = await openBus(busChoice(told.config, told.env), { ledger, log, clock, metrics });
+  const opened = await openBus(busChoice(told.config, told.env, told.identity), { ledger, log, clock, metrics });
   const { bus } = opened;
   const owner = `${hostname()}:${String(process.pid)}:${randomUUID()}`;
   let current = told.config;

@@ -4,9 +4,13 @@ import { type Environment, readSecret } from './config/environment.ts';
 import type { BusChoice } from './platform/bus/open.ts';
 import type { Config } from './shapes.ts';
 
-/** @throws {HubError} `config.invalid` when a secret cannot be had */
-export function busChoice({ bus, hub, partners }: Config, env: Environment): BusChoice {
-  if (bus.kind === 'embedded') return bus;
+/**
+ * @param identity - of the data folder: no other replica has it
+ * @throws {HubError} `config.invalid` when a secret cannot be had
+ */
+export function busChoice({ bus, hub, ledger, partners }: Config, env: Environment, identity: string): BusChoice {
+  // A ledger in a file has one hub, which waits for nobody's lease.
+  if (bus.kind === 'embedded') return ledger.kind === 'sqlite' ? bus : { ...bus, replica: { owner: identity } };
   const { brokers, tls, sasl, partitions, replication, createTopics } = bus;
   const read = (reference: { readonly env: string } | { readonly file: string } | undefined) =>
     reference === undefined ? undefined : readSecret(reference, env);

@@ -12,6 +12,8 @@ export interface HeldLeaseOptions {
   readonly name: string;
   readonly owner: string;
   readonly leaseMs: number;
+  /** Called with each fence that it gets. */
+  readonly onAcquired?: () => void;
 }
 
 /** Attempts in the time of one lease: one that fails, and the one after it, leave it held. */
@@ -52,12 +54,12 @@ export class HeldLease {
 
   /** One attempt. @returns whether it is held @throws {HubError} what the ledger says */
   async attempt(): Promise<boolean> {
-    const { name, owner, leaseMs } = this.#options;
+    const { name, owner, leaseMs, onAcquired } = this.#options;
     const { ledger, clock } = this.#ports;
     const atMs = performance.now();
+    let isRenewed = false;
     try {
-      const isRenewed =
-        this.#fence !== undefined && (await ledger.leases.renew(name, this.#fence, leaseMs, clock.now()));
+      isRenewed = this.#fence !== undefined && (await ledger.leases.renew(name, this.#fence, leaseMs, clock.now()));
       if (!isRenewed) {
         this.#steadySinceMs = Infinity;
         this.#fence = await ledger.leases.acquire(name, owner, leaseMs, clock.now());
@@ -69,6 +71,7 @@ export class HeldLease {
     if (this.#fence === undefined) return false;
     this.#heldUntilMs = atMs + leaseMs;
     this.#steadySinceMs = Math.min(this.#steadySinceMs, atMs);
+    if (!isRenewed) onAcquired?.();
     return true;
   }
 

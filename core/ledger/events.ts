@@ -16,13 +16,27 @@ export interface EventsLedger {
   head(): Promise<number>;
 }
 
-/** The embedded bus's own book-keeping. */
+/**
+ * The embedded bus's own book-keeping. Where replicas take turns to read for a group, who writes names the fence of its
+ * lease (`groupLease`): with an earlier one nothing happens, and the answer is `false`.
+ */
 export interface GroupsLedger {
   open(group: string, from: 'earliest' | 'latest'): Promise<number>;
-  commit(group: string, position: number): Promise<void>;
+  commit(group: string, position: number, fence?: number): Promise<boolean>;
   /** `attempts`: how often the handler failed on this event; 0 while it only waits behind another of its key. */
-  park(group: string, event: PositionedEvent, dueAt: Date, reason: string, attempts: number): Promise<void>;
-  unpark(group: string, position: number): Promise<void>;
+  park(
+    group: string,
+    event: PositionedEvent,
+    dueAt: Date,
+    reason: string,
+    attempts: number,
+    fence?: number,
+  ): Promise<boolean>;
+  unpark(group: string, position: number, fence?: number): Promise<boolean>;
+  /** Back, or on, to just before a position. Whoever reads has lost its fence by it; what was parked from there on is not any more. */
+  rewind(group: string, position: number): Promise<void>;
+  /** Whether nobody has taken the lease of the group since. */
+  holds(group: string, fence: number): Promise<boolean>;
   parked(group: string): Promise<
     readonly {
       readonly position: number;

@@ -13,6 +13,11 @@ export function nodeLease(node: string): string {
   return `node/${node}`;
 }
 
+/** Held by the replica that reads for a group of the embedded bus. */
+export function groupLease(group: string): string {
+  return `group/${group}`;
+}
+
 /** What may have one owner among replicas of the hub. A fence only grows: whoever has an old one has lost the lease. */
 export interface LeasesLedger {
   /** The fence; undefined while another owner has it. Who has it already gets a new lease, and its earlier one ends. */

@@ -1,11 +1,14 @@
 /**
  * The bus of a hub without a broker: the ledger's log is the topic, a group is a position in it. Commits wake the
- * groups, a slow timer wakes them too, for what a lost wake-up or another clock leaves behind.
+ * groups, a slow timer wakes them too, for what a lost wake-up or another clock leaves behind. Of several replicas on
+ * one ledger one at a time reads for a group: whoever has its lease.
  */
+import { HeldLease } from '../../core/held-lease.ts';
 import type { Ledger } from '../../core/ledger.ts';
+import { groupLease } from '../../core/ledger/replicas.ts';
 import type { BusLag, Clock, EventBus, Logger } from '../../core/ports.ts';
 import { GroupReader } from './group-reader.ts';
-import { type ParkedRetry, unparkFrom } from './parked-keys.ts';
+import type { ParkedRetry } from './parked-keys.ts';
 import { positionAt } from './position-at.ts';
 
 export interface EmbeddedBusOptions {
@@ -13,12 +16,28 @@ export interface EmbeddedBusOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly retry?: ParkedRetry;
+  /** Absent: nobody else reads from this ledger. */
+  readonly replica?: BusReplica;
 }
 
+export interface BusReplica {
+  /** Of this replica; the same after a restart, and no other has it. */
+  readonly owner: string;
+  /** As long as the groups of a replica that died wait for another one; 15 seconds unless given. */
+  readonly leaseMs?: number;
+}
+
+const LEASE_MS = 15_000;
 const RETRY = { firstDelayMs: 1_000, maxDelayMs: 60_000 };
 
 export function openEmbeddedBus(options: EmbeddedBusOptions): EventBus {
-  const { ledger, log, clock = { now: () => new Date() }, retry = RETRY } = options;
+  const { ledger, log, clock = { now: () => new Date() }, retry = RETRY, replica } = options;
+  const leaseOf = (group: string): HeldLease | undefined => {
+    if (replica === undefined) return undefined;
+    const { owner, leaseMs = LEASE_MS } = replica;
+    const onAcquired = () => readers.get(group)?.wake();
+    return new HeldLease({ ledger, clock }, { name: groupLease(group), owner, leaseMs, onAcquired });
+  };
   const readers = new Map<string, GroupReader>();
   const wakeAll = () => {
     for (const reader of readers.values()) reader.wake();
@@ -31,7 +50,14 @@ export function openEmbeddedBus(options: EmbeddedBusOptions): EventBus {
       if (stopped) throw new TypeError('the bus has stopped');
       // Order holds within one reader; a second one of the same group would overtake it.
       if (readers.has(group)) throw new TypeError(`group ${group} is subscribed already`);
-      const reader = new GroupReader({ group, streams, ledger, log: log.child({ group }), clock, retry }, handler);
+      const lease = leaseOf(group);
+      const reader = new GroupReader(
+        {
+          ...{ group, streams, ledger, log: log.child({ group }), clock, retry },
+          ...(lease === undefined ? {} : { lease }),
+        },
+        handler,
+      );
       readers.set(group, reader);
       try {
         await reader.start(from);
@@ -49,9 +75,9 @@ export function openEmbeddedBus(options: EmbeddedBusOptions): EventBus {
     async seek(group, to) {
       const position = await positionAt(ledger, to);
       const reader = readers.get(group);
-      if (reader !== undefined) return reader.seek(position);
-      await ledger.groups.commit(group, position - 1);
-      await unparkFrom(ledger, group, position);
+      // Whoever reads, here or elsewhere, finds that its fence has ended, and what the ledger says of the group then.
+      if (reader === undefined || replica !== undefined) await ledger.groups.rewind(group, position);
+      else await reader.seek(position);
     },
     lag: (): Promise<readonly BusLag[]> =>
       ledger.groups.lag([...readers.values()].map(({ group, streams }) => ({ group, streams }))),

@@ -1,12 +1,12 @@
 /** The bus of the configuration. */
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../../core/ports.ts';
-import { openEmbeddedBus } from './embedded.ts';
+import { type BusReplica, openEmbeddedBus } from './embedded.ts';
 import type { BusProblem, KafkaBusOptions } from './kafka/bus.ts';
 import { busMetrics, kafkaMetrics } from './metrics.ts';
 
 export type BusChoice =
-  | { readonly kind: 'embedded' }
+  | { readonly kind: 'embedded'; readonly replica?: BusReplica }
   | ({ readonly kind: 'kafka' } & Omit<KafkaBusOptions, 'ledger' | 'log' | 'clock' | 'counts'>);
 
 export interface BusPorts {
@@ -25,7 +25,8 @@ export interface OpenedBus {
 export async function openBus(choice: BusChoice, { ledger, log, clock, metrics }: BusPorts): Promise<OpenedBus> {
   switch (choice.kind) {
     case 'embedded': {
-      const bus = openEmbeddedBus({ ledger, log, clock });
+      const { kind: _, ...options } = choice;
+      const bus = openEmbeddedBus({ ...options, ledger, log, clock });
       busMetrics(metrics, bus);
       return { bus, problems: () => [] };
     }

@@ -18,7 +18,12 @@ export interface ParkedKeysOptions {
   readonly ledger: Pick<Ledger, 'events' | 'groups'>;
   readonly clock: Clock;
   readonly retry: ParkedRetry;
+  /** Of the group's lease, where replicas take turns to read. */
+  readonly fence?: () => number | undefined;
 }
+
+/** Another replica reads for the group: what is known of it here does not hold any more. */
+export class TurnLost extends Error {}
 
 /** How a handler ended: `cut` by a stop, so that the event has to be seen again. */
 export type Handled = 'done' | 'cut' | { readonly failedWith: unknown };
@@ -97,7 +102,7 @@ export class ParkedKeys {
     key: string,
     handle: (event: PositionedEvent, failedAttempts: number) => Promise<Handled>,
   ): Promise<'nothing due' | 'waits' | 'through'> {
-    const { ledger, group, streams, clock } = this.#options;
+    const { ledger, group, streams, clock, fence } = this.#options;
     const queue = this.#queues.get(key);
     const first = queue?.[0];
     if (queue === undefined || first === undefined) return 'nothing due';
@@ -112,14 +117,14 @@ export class ParkedKeys {
         return 'waits';
       }
     }
-    await ledger.groups.unpark(group, first.position);
+    if (!(await ledger.groups.unpark(group, first.position, fence?.()))) throw new TurnLost();
     queue.shift();
     if (queue.length === 0) this.#queues.delete(key);
     return 'through';
   }
 
   async #park(event: PositionedEvent, attempts: number, reason: string): Promise<void> {
-    const { ledger, group, clock, retry } = this.#options;
+    const { ledger, group, clock, retry, fence } = this.#options;
     const delayMs = attempts === 0 ? 0 : (nextDelayMs({ attempts: Infinity, ...retry }, attempts, Math.random()) ?? 0);
     const dueAt = new Date(clock.now().getTime() + delayMs);
     const parked: Parked = { position: event.position, attempts, dueAtMs: dueAt.getTime() };
@@ -129,7 +134,7 @@ export class ParkedKeys {
     if (known === -1) queue.push(parked);
     else queue[known] = parked;
     this.#queues.set(event.key, queue);
-    await ledger.groups.park(group, event, dueAt, reason, attempts);
+    if (!(await ledger.groups.park(group, event, dueAt, reason, attempts, fence?.()))) throw new TurnLost();
   }
 }
 

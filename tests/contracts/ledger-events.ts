@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { NewEvent } from '../../core/ledger/common.ts';
+import { groupLease } from '../../core/ledger/replicas.ts';
 import type { TokenRow } from '../../core/ledger/tokens.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { audited, hex, inbox, newRun, processed, received, record, type LedgerSuite } from './ledger-facts.ts';
@@ -141,6 +142,54 @@ export const describeEvents: LedgerSuite = (subject) => {
       { position: 3, key: 'a', attempts: 2, dueAt: clock.now() },
     ]);
     expect(await again.groups.parked('late')).to.deep.equal([]);
+  });
+
+  it('writes nothing of a group for whoever has lost its lease', async () => {
+    const { ledger, clock } = subject();
+    await ledger.events.append([audited('a'), audited('b')]);
+    const [first] = await ledger.events.read({ streams: ['hub.audit.v1'], after: 0, limit: 1 });
+    const event = first ?? fail();
+    await ledger.groups.open('router', 'earliest');
+    const old = (await ledger.leases.acquire(groupLease('router'), 'one', 1_000, clock.now())) ?? fail();
+    const kept = [
+      await ledger.groups.holds('router', old),
+      await ledger.groups.commit('router', 1, old),
+      await ledger.groups.park('router', event, clock.now(), 'partner.busy', 1, old),
+    ];
+    clock.advance(1_001);
+    const fence = (await ledger.leases.acquire(groupLease('router'), 'other', 1_000, clock.now())) ?? fail();
+
+    const lost = [
+      await ledger.groups.holds('router', old),
+      await ledger.groups.commit('router', 2, old),
+      await ledger.groups.park('router', event, clock.now(), 'partner.busy', 9, old),
+      await ledger.groups.unpark('router', 1, old),
+    ];
+
+    expect([kept, lost]).to.deep.equal([
+      [true, true, true],
+      [false, false, false, false],
+    ]);
+    expect(await ledger.groups.open('router', 'earliest')).to.equal(1);
+    expect((await ledger.groups.parked('router')).map(({ attempts }) => attempts)).to.deep.equal([1]);
+    expect(await ledger.groups.unpark('router', 1, fence)).to.equal(true);
+  });
+
+  it('moves a group, what it parked from there on, and ends the fence of whoever reads', async () => {
+    const { ledger, clock } = subject();
+    await ledger.events.append([audited('a'), audited('b'), audited('c')]);
+    const events = await ledger.events.read({ streams: ['hub.audit.v1'], after: 0, limit: 3 });
+    const fence = (await ledger.leases.acquire(groupLease('router'), 'one', 1_000, clock.now())) ?? fail();
+    await ledger.groups.commit('router', 3, fence);
+    for (const event of events) await ledger.groups.park('router', event, clock.now(), 'partner.busy', 1, fence);
+
+    await ledger.groups.rewind('router', 2);
+
+    expect(await ledger.groups.open('router', 'earliest')).to.equal(1);
+    expect((await ledger.groups.parked('router')).map(({ position }) => position)).to.deep.equal([1]);
+    expect(await ledger.groups.holds('router', fence)).to.equal(false);
+    expect(await ledger.leases.renew(groupLease('router'), fence, 1_000, clock.now())).to.equal(false);
+    expect(await ledger.leases.acquire(groupLease('router'), 'one', 1_000, clock.now())).to.be.greaterThan(fence);
   });
 
   it('counts what a group has not handled, parked or ahead, and how old it is', async () => {

@@ -1,4 +1,5 @@
 /** Where each group of the embedded bus stands, and the events it could not handle yet. */
+import { groupLease } from '../../../core/ledger/replicas.ts';
 import type { Stream } from '../../../core/streams.ts';
 import type { Database, Script } from './script.ts';
 
@@ -16,20 +17,48 @@ export function groupWrites(db: Database) {
      ON CONFLICT (group_name, position) DO UPDATE SET due_at = excluded.due_at, reason = excluded.reason, attempts = excluded.attempts`,
   );
   const unpark = db.query('DELETE FROM parked_events WHERE group_name = ? AND position = ?');
+  const unparkFrom = db.query('DELETE FROM parked_events WHERE group_name = ? AND position >= ?');
+  const fenceOff = db.query('UPDATE leases SET fence = fence + 1 WHERE name = ?');
+  // Locked: who takes the lease meanwhile waits for what is written here, and then finds it.
+  const held = db.query<{ fence: number }>(
+    `SELECT fence FROM leases WHERE name = ? AND fence = ?${db.dialect.forUpdate}`,
+  );
+  /** Does it while the fence is the group's. @returns whether it was */
+  const fenced = function* (group: string, fence: number | undefined, write: () => Script<void>): Script<boolean> {
+    if (fence !== undefined && (yield* held.get(groupLease(group), fence)) === undefined) return false;
+    yield* write();
+    return true;
+  };
 
   return {
     *open(_now: Date, group: string, from: 'earliest' | 'latest'): Script<number> {
       yield* open.send(group, from);
       return (yield* position.get(group))?.position ?? 0;
     },
-    *commit(_now: Date, group: string, to: number): Script<void> {
-      yield* commit.send(group, to);
-    },
-    *park(_now: Date, group: string, at: number, dueAt: Date, reason: string, attempts: number): Script<void> {
-      yield* park.send(group, at, dueAt.getTime(), reason, attempts);
-    },
-    *unpark(_now: Date, group: string, at: number): Script<void> {
-      yield* unpark.send(group, at);
+    commit: (_now: Date, group: string, to: number, fence?: number): Script<boolean> =>
+      fenced(group, fence, function* () {
+        yield* commit.send(group, to);
+      }),
+    park: (
+      _now: Date,
+      group: string,
+      at: number,
+      dueAt: Date,
+      reason: string,
+      attempts: number,
+      fence?: number,
+    ): Script<boolean> =>
+      fenced(group, fence, function* () {
+        yield* park.send(group, at, dueAt.getTime(), reason, attempts);
+      }),
+    unpark: (_now: Date, group: string, at: number, fence?: number): Script<boolean> =>
+      fenced(group, fence, function* () {
+        yield* unpark.send(group, at);
+      }),
+    *rewind(_now: Date, group: string, to: number): Script<void> {
+      yield* fenceOff.send(groupLease(group));
+      yield* commit.send(group, to - 1);
+      yield* unparkFrom.send(group, to);
     },
   };
 }
@@ -66,6 +95,7 @@ export function groupReads(db: Database) {
      WHERE p.group_name = ? AND e.stream = ?`,
   );
   const timeOf = db.query<{ time: string }>('SELECT time FROM events WHERE position = ?');
+  const held = db.query<{ fence: number }>('SELECT fence FROM leases WHERE name = ? AND fence = ?');
 
   return {
     *parked(group: string): Script<readonly ParkedEvent[]> {
@@ -75,6 +105,9 @@ export function groupReads(db: Database) {
         attempts: row.attempts,
         dueAt: new Date(row.due_at),
       }));
+    },
+    *holds(group: string, fence: number): Script<boolean> {
+      return (yield* held.get(groupLease(group), fence)) !== undefined;
     },
     *lag(
       now: Date,

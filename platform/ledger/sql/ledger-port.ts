@@ -213,10 +213,12 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     },
     groups: {
       open: (group, from) => write('groups', 'open', group, from),
-      commit: (group, position) => write('groups', 'commit', group, position),
-      park: (group, event, dueAt, reason, attempts) =>
-        write('groups', 'park', group, event.position, dueAt, reason, attempts),
-      unpark: (group, position) => write('groups', 'unpark', group, position),
+      commit: (group, position, fence) => write('groups', 'commit', group, position, fence),
+      park: (group, event, dueAt, reason, attempts, fence) =>
+        write('groups', 'park', group, event.position, dueAt, reason, attempts, fence),
+      unpark: (group, position, fence) => write('groups', 'unpark', group, position, fence),
+      rewind: (group, position) => write('groups', 'rewind', group, position),
+      holds: (group, fence) => read(() => reads.groups.holds(group, fence)),
       parked: (group) => read(() => reads.groups.parked(group)),
       lag: (groups) => read(() => reads.groups.lag(clock.now(), groups)),
     },

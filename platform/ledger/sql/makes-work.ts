@@ -27,6 +27,7 @@ const MAKES_WORK: ReadonlySet<string> = new Set([
   'quarantine.hold',
   'quarantine.release',
   'events.append',
+  'groups.rewind',
   'partners.project',
   'webhooks.create',
   'webhooks.change',

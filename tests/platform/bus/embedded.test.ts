@@ -9,6 +9,7 @@ import { openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
 import { describeEventBus } from '../../contracts/event-bus.ts';
 import { audited } from '../../contracts/ledger-facts.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { mortal } from './mortal-ledger.ts';
 
 const RETRY = { firstDelayMs: 20, maxDelayMs: 100 };
 const silent: Logger = {
@@ -68,7 +69,7 @@ describe('the embedded bus', () => {
       commit: async (group, position) => {
         failures -= 1;
         if (failures >= 0) throw new Error('the disk is full');
-        await ledger.groups.commit(group, position);
+        return ledger.groups.commit(group, position);
       },
     };
     const bus = openEmbeddedBus({ ledger: { ...ledger, groups }, log: silent, retry: RETRY });
@@ -90,7 +91,7 @@ describe('the embedded bus', () => {
       ...ledger.groups,
       park: async (group, event, dueAt, reason, attempts) => {
         waits.push(dueAt.getTime() - now);
-        await ledger.groups.park(group, event, dueAt, reason, attempts);
+        return ledger.groups.park(group, event, dueAt, reason, attempts);
       },
     };
     let now = Date.parse('2026-03-01T08:00:00Z');
@@ -118,16 +119,3 @@ describe('the embedded bus', () => {
     }
   });
 });
-
-function mortal(ledger: Ledger, isAlive: () => boolean): Ledger {
-  const groups = { ...ledger.groups };
-  return {
-    ...ledger,
-    groups: {
-      ...groups,
-      commit: async (group, position) => (isAlive() ? groups.commit(group, position) : undefined),
-      park: async (...args) => (isAlive() ? groups.park(...args) : undefined),
-      unpark: async (group, position) => (isAlive() ? groups.unpark(group, position) : undefined),
-    },
-  };
-}

@@ -9,6 +9,7 @@ import { openSqliteLedger } from '../../../../platform/ledger/sqlite/client.ts';
 import type { BusUnderTest } from '../../../contracts/event-bus.ts';
 import { adminOf } from '../../../support/kafka.ts';
 import { silentLog } from '../../../support/silent-log.ts';
+import { mortal } from '../mortal-ledger.ts';
 
 const RETRY = { firstDelayMs: 20, maxDelayMs: 100 };
 /** A member that is gone is missed in a second, not in half a minute. */
@@ -125,23 +126,4 @@ class Wires {
     this.#isCut = true;
     for (const socket of this.#sockets) socket.destroy();
   }
-}
-
-/** Once dead, nothing of the old bus reaches the ledger any more, as after a crash. */
-function mortal(ledger: Ledger, isAlive: () => boolean): Ledger {
-  const { groups, leases } = ledger;
-  return {
-    ...ledger,
-    groups: {
-      ...groups,
-      commit: async (group, position) => (isAlive() ? groups.commit(group, position) : undefined),
-      park: async (...args) => (isAlive() ? groups.park(...args) : undefined),
-      unpark: async (group, position) => (isAlive() ? groups.unpark(group, position) : undefined),
-    },
-    leases: {
-      acquire: async (...args) => (isAlive() ? leases.acquire(...args) : undefined),
-      renew: async (...args) => isAlive() && leases.renew(...args),
-      release: async (...args) => isAlive() && leases.release(...args),
-    },
-  };
 }
