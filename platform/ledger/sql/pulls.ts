@@ -1,23 +1,7 @@
-/** Pulls: runs, what they ask, and the studies they found. One process at a time has a pull's lease; its fence guards the studies. */
-import type { StudyInstanceUid } from '../../../core/identifiers.ts';
-import type { Page } from '../../../core/ledger/common.ts';
-import type {
-  ClaimedPullStudy,
-  FoundStudy,
-  NewPullRun,
-  PullFailure,
-  PullOutcome,
-  PullQuestion,
-  PullRange,
-  PullRunKind,
-  PullRunRow,
-  PullRunState,
-  PullState,
-  PullStudyRow,
-  PullStudyState,
-} from '../../../core/ledger/pulls.ts';
-import type { EventLog, SealedEvent } from './events.ts';
-import { openList } from './page.ts';
+/** Pulls: their schedules, runs, what these ask, and the studies they found. One process at a time has a pull's lease. */
+import type { FoundStudy, NewPullRun, PullRange, PullRunKind, PullStudyState } from '../../../core/ledger/pulls.ts';
+import type { EventLog } from './events.ts';
+import { pullFetchWrites } from './pull-fetches.ts';
 import type { Database, Script } from './script.ts';
 
 /** What waits behind everything else. */
@@ -78,40 +62,6 @@ export function pullWrites(db: Database, log: EventLog) {
   const known = db.query<{ state: PullStudyState; verified: number | null }>(
     'SELECT state, verified FROM pull_studies WHERE pull = ? AND study_instance_uid = ?',
   );
-  const takeOver = db.query(
-    `UPDATE pull_studies SET state = 'found', updated_at = ? WHERE pull = ? AND state = 'fetching' AND fence <> ?`,
-  );
-  const due = db.query<{ entry: number }>(
-    `SELECT entry FROM pull_studies WHERE pull = ? AND state = 'found' AND due_at <= ?
-     ORDER BY rank, due_at, entry LIMIT ?${db.dialect.skipLocked}`,
-  );
-  const take = db.query<{
-    study_instance_uid: StudyInstanceUid;
-    attempts: number;
-    instances: number | null;
-    verified: number | null;
-  }>(
-    `UPDATE pull_studies SET state = 'fetching', attempts = attempts + 1, fence = ?, updated_at = ? WHERE entry = ?
-     RETURNING study_instance_uid, attempts, instances, verified`,
-  );
-  const fetched = db.query<{ entry: number; pull_run: number }>(
-    `SELECT entry, pull_run FROM pull_studies
-     WHERE pull = ? AND study_instance_uid = ? AND state = 'fetching' AND fence = ?${forUpdate}`,
-  );
-  const done = db.query(
-    `UPDATE pull_studies SET state = 'done', held = ?, verified = ?, updated_at = ?, code = NULL, reason = NULL
-     WHERE entry = ?`,
-  );
-  const failed = db.query(
-    'UPDATE pull_studies SET state = ?, due_at = ?, held = ?, updated_at = ?, code = ?, reason = ? WHERE entry = ?',
-  );
-  const back = db.query(
-    `UPDATE pull_studies SET state = 'found', attempts = attempts - 1, due_at = ?, updated_at = ? WHERE entry = ?`,
-  );
-  const countDone = db.query(
-    'UPDATE pull_runs SET fetched = fetched + ?, skipped = skipped + ?, instances = instances + ? WHERE pull_run = ?',
-  );
-  const countFailed = db.query('UPDATE pull_runs SET failed = failed + 1 WHERE pull_run = ?');
   const end = db.query(
     `UPDATE pull_runs SET state = CASE WHEN failed + unanswered > 0 THEN 'incomplete' ELSE 'done' END, ended_at = ?
      WHERE pull_run = ? AND state = 'active'
@@ -134,6 +84,7 @@ export function pullWrites(db: Database, log: EventLog) {
   };
 
   return {
+    ...pullFetchWrites(db, log, end),
     *schedule(_now: Date, pull: string, schedule: string, nextAt: Date | undefined): Script<void> {
       yield* setSchedule.send(pull, schedule, nextAt?.getTime());
     },
@@ -190,240 +141,10 @@ export function pullWrites(db: Database, log: EventLog) {
       yield* end.send(now.toISOString(), from.pull_run);
       return true;
     },
-    *takeOver(now: Date, pull: string, fence: number): Script<number> {
-      return yield* takeOver.run(now.toISOString(), pull, fence);
-    },
-    *claim(_now: Date, pull: string, fence: number, at: Date, limit: number): Script<readonly ClaimedPullStudy[]> {
-      const claimed: ClaimedPullStudy[] = [];
-      for (const { entry } of yield* due.all(pull, at.getTime(), limit)) {
-        const row = yield* take.get(fence, at.toISOString(), entry);
-        if (row === undefined) continue;
-        claimed.push({
-          studyInstanceUid: row.study_instance_uid,
-          fence,
-          attempt: row.attempts,
-          ...(row.instances === null ? {} : { instances: row.instances }),
-          ...(row.verified === null ? {} : { verified: row.verified }),
-        });
-      }
-      return claimed;
-    },
-    *finish(
-      now: Date,
-      pull: string,
-      study: StudyInstanceUid,
-      fence: number,
-      { held, verified, how }: PullOutcome,
-      events: readonly SealedEvent[],
-    ): Script<boolean> {
-      const row = yield* fetched.get(pull, study, fence);
-      if (row === undefined) return false;
-      const isFetched = how === 'fetched';
-      yield* done.send(held, verified, now.toISOString(), row.entry);
-      yield* countDone.send(isFetched ? 1 : 0, isFetched ? 0 : 1, isFetched ? held : 0, row.pull_run);
-      yield* end.send(now.toISOString(), row.pull_run);
-      yield* log.append(events);
-      return true;
-    },
-    *fail(
-      now: Date,
-      pull: string,
-      study: StudyInstanceUid,
-      fence: number,
-      { code, reason, held }: PullFailure,
-      retryAt: Date | undefined,
-      events: readonly SealedEvent[],
-    ): Script<boolean> {
-      const row = yield* fetched.get(pull, study, fence);
-      if (row === undefined) return false;
-      const state = retryAt === undefined ? 'failed' : 'found';
-      yield* failed.send(state, (retryAt ?? now).getTime(), held, now.toISOString(), code, reason, row.entry);
-      if (retryAt === undefined) {
-        yield* countFailed.send(row.pull_run);
-        yield* end.send(now.toISOString(), row.pull_run);
-      }
-      yield* log.append(events);
-      return true;
-    },
-    *giveBack(now: Date, pull: string, study: StudyInstanceUid, fence: number, dueAt: Date): Script<boolean> {
-      const row = yield* fetched.get(pull, study, fence);
-      if (row === undefined) return false;
-      yield* back.send(dueAt.getTime(), now.toISOString(), row.entry);
-      return true;
-    },
     *cancel(now: Date, pull: string): Script<number> {
       yield* cancelQuestions.send(pull);
       yield* cancelStudies.send(now.toISOString(), pull);
       return yield* cancelRuns.run(now.toISOString(), pull);
     },
   };
-}
-
-interface RunTableRow {
-  readonly run_id: string;
-  readonly pull: string;
-  readonly kind: PullRunKind;
-  readonly state: PullRunState;
-  readonly day_from: string | null;
-  readonly day_to: string | null;
-  readonly requested_at: string;
-  readonly ended_at: string | null;
-  readonly reason: string | null;
-  readonly questions: number;
-  readonly answered: number;
-  readonly unanswered: number;
-  readonly found: number;
-  readonly fetched: number;
-  readonly skipped: number;
-  readonly failed: number;
-  readonly instances: number;
-}
-
-interface StudyTableRow {
-  readonly entry: number;
-  readonly pull: string;
-  readonly study_instance_uid: StudyInstanceUid;
-  readonly run_id: string;
-  readonly state: PullStudyState;
-  readonly attempts: number;
-  readonly due_at: number;
-  readonly instances: number | null;
-  readonly held: number | null;
-  readonly verified: number | null;
-  readonly found_at: string;
-  readonly updated_at: string;
-  readonly code: string | null;
-  readonly reason: string | null;
-}
-
-export function pullReads(db: Database) {
-  const state = db.query<{ paused: 0 | 1; schedule: string | null; next_at: number | null }>(
-    'SELECT paused, schedule, next_at FROM pull_states WHERE pull = ?',
-  );
-  const requested = db.query<RunTableRow>(
-    `SELECT * FROM pull_runs WHERE pull = ? AND state = 'requested' ORDER BY pull_run`,
-  );
-  const questions = db.query<{
-    question: number;
-    run_id: string;
-    attempts: number;
-    day_from: string | null;
-    day_to: string | null;
-    time_from: string | null;
-    time_to: string | null;
-    accession_number: string | null;
-  }>(
-    `SELECT q.*, r.run_id FROM pull_questions q JOIN pull_runs r USING (pull_run)
-     WHERE q.pull = ? AND q.state = 'waiting' AND q.due_at <= ? ORDER BY q.rank, q.due_at, q.question LIMIT ?`,
-  );
-  const wanted = db.query<{ entry: number }>(
-    `SELECT entry FROM pull_studies WHERE pull = ? AND study_instance_uid = ? AND state = 'fetching' AND fence = ?`,
-  );
-  const nextQuestion = db.query<{ at: number | null }>(
-    `SELECT min(due_at) AS at FROM pull_questions WHERE pull = ? AND state = 'waiting'`,
-  );
-  const nextStudy = db.query<{ at: number | null }>(
-    `SELECT min(due_at) AS at FROM pull_studies WHERE pull = ? AND state = 'found'`,
-  );
-  const runs = openList<RunTableRow>(db, {
-    select: 'SELECT * FROM pull_runs',
-    key: 'pull_run',
-    find: 'SELECT pull_run AS key FROM pull_runs WHERE run_id = ?',
-  });
-  const backlog = db.query<{ pull: string; state: PullStudyState; studies: number }>(
-    'SELECT pull, state, count(*) AS studies FROM pull_studies GROUP BY pull, state',
-  );
-  const studies = openList<StudyTableRow>(db, {
-    select: 'SELECT s.*, r.run_id FROM pull_studies s JOIN pull_runs r USING (pull_run)',
-    key: 's.entry',
-    // A study is a row of each pull that found it: a page goes on after a row, not after a study.
-    find: 'SELECT entry AS key FROM pull_studies WHERE entry = CAST(? AS BIGINT)',
-  });
-
-  return {
-    *state(pull: string): Script<PullState> {
-      const row = yield* state.get(pull);
-      const nextAt = row?.next_at ?? null;
-      const schedule = row?.schedule ?? null;
-      return {
-        isPaused: row?.paused === 1,
-        ...(nextAt === null ? {} : { nextAt: new Date(nextAt) }),
-        ...(schedule === null ? {} : { schedule }),
-      };
-    },
-    *requested(pull: string): Script<readonly PullRunRow[]> {
-      return (yield* requested.all(pull)).map(toRun);
-    },
-    *questions(pull: string, now: Date, limit: number): Script<readonly PullQuestion[]> {
-      return (yield* questions.all(pull, now.getTime(), limit)).map((row) => ({
-        question: row.question,
-        runId: row.run_id,
-        attempts: row.attempts,
-        ...present({
-          from: row.day_from,
-          to: row.day_to,
-          timeFrom: row.time_from,
-          timeTo: row.time_to,
-          accessionNumber: row.accession_number,
-        }),
-      }));
-    },
-    *isWanted(pull: string, study: StudyInstanceUid, fence: number): Script<boolean> {
-      return (yield* wanted.get(pull, study, fence)) !== undefined;
-    },
-    *nextDue(pull: string): Script<Date | undefined> {
-      const at = [(yield* nextQuestion.get(pull))?.at, (yield* nextStudy.get(pull))?.at];
-      const times = at.filter((each) => each !== null && each !== undefined);
-      return times.length === 0 ? undefined : new Date(Math.min(...times));
-    },
-    *runs({ pull, ...page }: Page & { readonly pull: string }): Script<readonly PullRunRow[]> {
-      return (yield* runs(page, ['pull = ?', pull])).map(toRun);
-    },
-    *studies({
-      pull,
-      state: only,
-      ...page
-    }: Page & { readonly pull: string; readonly state?: PullStudyState }): Script<readonly PullStudyRow[]> {
-      return (yield* studies(page, ['s.pull = ?', pull], ['s.state = ?', only])).map(toStudy);
-    },
-    *backlog(): Script<readonly { readonly pull: string; readonly state: PullStudyState; readonly studies: number }[]> {
-      return (yield* backlog.all()).map((row) => ({ ...row }));
-    },
-  };
-}
-
-function toRun(row: RunTableRow): PullRunRow {
-  const { questions, answered, unanswered, found, fetched, skipped, failed, instances } = row;
-  return {
-    runId: row.run_id,
-    pull: row.pull,
-    kind: row.kind,
-    state: row.state,
-    requestedAt: row.requested_at,
-    ...present({ from: row.day_from, to: row.day_to, endedAt: row.ended_at, reason: row.reason }),
-    ...{ questions, answered, unanswered, found, fetched, skipped, failed, instances },
-  };
-}
-
-function toStudy(row: StudyTableRow): PullStudyRow {
-  return {
-    entryId: String(row.entry),
-    pull: row.pull,
-    studyInstanceUid: row.study_instance_uid,
-    runId: row.run_id,
-    state: row.state,
-    attempts: row.attempts,
-    foundAt: row.found_at,
-    updatedAt: row.updated_at,
-    ...(row.state === 'found' ? { dueAt: new Date(row.due_at).toISOString() } : {}),
-    ...present({ code: row.code, reason: row.reason }),
-    ...(row.instances === null ? {} : { instances: row.instances }),
-    ...(row.held === null ? {} : { held: row.held }),
-    ...(row.verified === null ? {} : { verified: row.verified }),
-  };
-}
-
-/** What a row has, without what it has not. */
-function present<Key extends string>(texts: Readonly<Record<Key, string | null>>): Partial<Record<Key, string>> {
-  return Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== null)) as Partial<Record<Key, string>>;
 }
