@@ -44,7 +44,12 @@ const geometry = z.strictObject({
   size_policy: z.literal('pad-crop-center').default('pad-crop-center'),
   window: z
     .discriminatedUnion('mode', [
-      z.strictObject({ mode: z.literal('whole'), passes: z.int().min(1).max(2).default(1) }),
+      z.strictObject({
+        mode: z.literal('whole'),
+        passes: z.int().min(1).max(2).default(1),
+        /** Of the grid: the second pass is so near, or so far, that what the first found fills this share of it. */
+        fill: z.number().gt(0).lt(1).optional(),
+      }),
       z.strictObject({ mode: z.literal('sliding'), overlap: z.number().min(0).max(0.9).default(0.5) }),
     ])
     .optional(),
@@ -75,6 +80,12 @@ const output = z.strictObject({
   activation: z.enum(['softmax', 'sigmoid', 'none']),
   decode,
   threshold: z.number().gt(0).lt(1).default(0.5),
+  /** Axes of the grid: the last pass is asked again for each combination of them turned round, and its answers averaged. */
+  flips: z
+    .array(z.enum(['x', 'y', 'z']))
+    .max(3)
+    .refine((axes) => new Set(axes).size === axes.length, 'each axis once')
+    .default([]),
   postprocess: z.array(postprocess).max(8).default([]),
 });
 
@@ -195,6 +206,11 @@ function crossCheck(manifest: Unchecked, context: z.RefinementCtx): void {
         ['network_data_format', side, name, 'spatial_shape'],
         `the layout ${given.layout} has ${String(letters)} spatial axes`,
       );
+  if (given.window?.mode === 'whole' && given.window.fill !== undefined) {
+    if (given.window.passes < 2) report(['geometry', 'window', 'fill'], 'needs passes: 2');
+    if (given.spacing_policy !== 'resample')
+      report(['geometry', 'window', 'fill'], `needs spacing_policy resample, not ${given.spacing_policy}`);
+  }
   if (given.spacing_policy !== 'native' && given.spacing_mm === undefined)
     report(['geometry', 'spacing_mm'], `needed for spacing_policy ${given.spacing_policy}`);
   const indices = labels.map(({ index }) => index);

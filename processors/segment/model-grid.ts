@@ -43,6 +43,7 @@ export function centreOf({ dims: [nx, ny, nz] }: Volume): Triple {
  *
  * @param species - decides the spacing where the manifest has one for each
  * @param centre - in voxels of the scan: what lies in the middle where the grid is smaller or larger than the scan
+ * @param zoom - the grid's voxels are so much larger than the manifest says; below 1 smaller
  * @throws {HubError} `dataset.unreadable` without a usable geometry, or when there are too many voxels
  */
 export function gridFor(
@@ -50,6 +51,7 @@ export function gridFor(
   manifest: ModelManifest,
   species: string | undefined,
   centre: Triple = centreOf(volume),
+  zoom = 1,
 ): ModelGrid {
   const { geometry } = manifest;
   const spacing = spacingOf(volume.affine);
@@ -64,7 +66,7 @@ export function gridFor(
   const axis = (model: Axis): GridAxis => {
     const { source, sign } = sources[model];
     const count = volume.dims[source];
-    const ratio = isResampled ? wanted[model] / spacing[source] : 1;
+    const ratio = isResampled ? (zoom * wanted[model]) / spacing[source] : 1;
     const natural = isResampled ? Math.max(1, Math.round(count / ratio)) : count;
     const rule = rules[model];
     const fitted = rule === undefined ? natural : fitSize(rule, natural);

@@ -2,20 +2,11 @@
 import { HubError } from '../../core/errors.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { activate, decode, type DecodedLabel, foreground } from './decode.ts';
+import { combinationsOf, flipped } from './flips.ts';
 import { applyIntensity } from './intensity.ts';
 import { parseLayout } from './layout.ts';
 import { type ModelManifest, tensorsOf } from './manifest.ts';
-import {
-  centreOf,
-  fromGrid,
-  gridFor,
-  type ModelGrid,
-  scanFor,
-  seenPart,
-  toGrid,
-  type Triple,
-  windowMode,
-} from './model-grid.ts';
+import { fromGrid, gridFor, type ModelGrid, scanFor, seenPart, toGrid, type Triple, windowMode } from './model-grid.ts';
 import type { Network } from './network.ts';
 import { judge, type Reliability } from './reliability.ts';
 import { brainRange, couldBe, speciesOf } from './species.ts';
@@ -43,7 +34,8 @@ export interface SegmentedVolume {
 /** Answers a volume may take at most: a network is opened for so many. */
 export function answersFor(volume: Volume, manifest: ModelManifest): number {
   const mode = windowMode(manifest);
-  const passes = mode.mode === 'whole' ? mode.passes : 1;
+  const before = mode.mode === 'whole' ? mode.passes - 1 : 0;
+  const passes = before + combinationsOf(manifest.output.flips).length;
   const windows = candidatesFor(volume, manifest).map((species) => {
     const { axes, window } = gridFor(volume, manifest, species);
     return windowsOf([axes[0].size, axes[1].size, axes[2].size], window, overlapOf(manifest)).length;
@@ -96,11 +88,13 @@ async function segmentAs(
   network: Pick<Network, 'run'>,
 ): Promise<SegmentedVolume> {
   const mode = windowMode(manifest);
-  const scan = scanFor(volume, gridFor(volume, manifest, species));
-  const look = (centre: Triple): Promise<Look> => lookAt(scan, volume, species, manifest, network, centre);
-  const first = await look(centreOf(volume));
-  const found = mode.mode === 'whole' && mode.passes > 1 ? centreOfMass(first, manifest) : undefined;
-  const last = found === undefined ? first : await look(found);
+  const isTwice = mode.mode === 'whole' && mode.passes > 1;
+  const { flips } = manifest.output;
+  const look = (at: ModelGrid, turned: typeof flips): Promise<Look> => lookAt(volume, at, manifest, network, turned);
+  const first = await look(gridFor(volume, manifest, species), isTwice ? [] : flips);
+  const found = isTwice ? focusOn(first, manifest, mode.fill) : undefined;
+  const last =
+    found === undefined ? first : await look(gridFor(volume, manifest, species, found.centre, found.zoom), flips);
   const decoded = decode(last.channels, last.grid, volume, manifest);
   const firstLook =
     found === undefined ? undefined : fromGrid(foreground(first.channels, manifest), first.grid, volume);
@@ -130,30 +124,50 @@ interface Look {
   readonly runtime: string;
 }
 
-/** One pass over a grid whose middle is `centre`, in voxels of the scan. */
+/** One pass over a grid, or as many as there are ways to turn it round. */
 async function lookAt(
-  scan: Float32Array,
   volume: Volume,
-  species: string | undefined,
+  grid: ModelGrid,
   manifest: ModelManifest,
   network: Pick<Network, 'run'>,
-  centre: Triple,
+  flips: ModelManifest['output']['flips'],
 ): Promise<Look> {
   const layout = parseLayout(manifest.geometry.layout);
   if (layout === undefined) throw new TypeError('a manifest that was read has a layout');
-  const grid = gridFor(volume, manifest, species, centre);
   const size: Triple = [grid.axes[0].size, grid.axes[1].size, grid.axes[2].size];
-  const values = toGrid(scan, volume, grid);
+  const values = toGrid(scanFor(volume, grid), volume, grid);
   applyIntensity(values, size, seenPart(grid, volume), manifest.intensity);
-  const { channels, seconds, runtime } = await throughWindows(
-    values,
-    { size, window: grid.window, overlap: overlapOf(manifest) },
-    layout,
-    tensorsOf(manifest).output.num_channels,
-    (input, shape, answer) => network.run(input, shape, answer),
-  );
-  activate(channels, manifest);
-  return { grid, channels, seconds, runtime };
+  const turns = combinationsOf(flips);
+  let sums: readonly Float32Array[] = [];
+  let seconds = 0;
+  let runtime = '';
+  for (const turn of turns) {
+    const answer = await throughWindows(
+      flipped(values, size, turn),
+      { size, window: grid.window, overlap: overlapOf(manifest) },
+      layout,
+      tensorsOf(manifest).output.num_channels,
+      (input, shape, wanted) => network.run(input, shape, wanted),
+    );
+    activate(answer.channels, manifest);
+    const channels = answer.channels.map((channel) => flipped(channel, size, turn));
+    if (sums.length === 0) sums = channels;
+    else sums.forEach((sum, c) => addTo(sum, channels[c]));
+    seconds += answer.seconds;
+    runtime = answer.runtime;
+  }
+  if (turns.length > 1)
+    for (const sum of sums) for (let n = 0; n < sum.length; n += 1) sum[n] = at(sum, n) / turns.length;
+  return { grid, channels: sums, seconds, runtime };
+}
+
+function addTo(sum: Float32Array, more: Float32Array | undefined): void {
+  if (more !== undefined) for (let n = 0; n < sum.length; n += 1) sum[n] = at(sum, n) + at(more, n);
+}
+
+/** An index that the loop bounds keep inside; typed arrays have no holes. */
+function at(array: Float32Array, index: number): number {
+  return array[index] ?? 0;
 }
 
 function overlapOf(manifest: ModelManifest): number {
@@ -161,11 +175,19 @@ function overlapOf(manifest: ModelManifest): number {
   return mode.mode === 'sliding' ? mode.overlap : 0;
 }
 
-/** Where what was found lies, in voxels of the scan; undefined when nothing was. */
-function centreOfMass({ grid: { axes }, channels }: Look, manifest: ModelManifest): Triple | undefined {
+/** A first look may have found half of a brain, or a brain and more: the second does not trust it further than this. */
+const ZOOM: readonly [number, number] = [0.7, 1.25];
+
+/** Where what was found lies, in voxels of the scan, and how near to look at it; undefined when nothing was. */
+function focusOn(
+  { grid: { axes }, channels }: Look,
+  manifest: ModelManifest,
+  fill: number | undefined,
+): { readonly centre: Triple; readonly zoom: number } | undefined {
   const values = foreground(channels, manifest);
   const sums = [0, 0, 0];
   let total = 0;
+  let voxels = 0;
   let n = 0;
   for (let z = 0; z < axes[2].size; z += 1)
     for (let y = 0; y < axes[1].size; y += 1)
@@ -173,6 +195,7 @@ function centreOfMass({ grid: { axes }, channels }: Look, manifest: ModelManifes
         const weight = values[n] ?? 0;
         if (weight < manifest.output.threshold) continue;
         total += weight;
+        voxels += 1;
         [x, y, z].forEach((place, axis) => (sums[axis] = (sums[axis] ?? 0) + weight * place));
       }
   if (total === 0) return undefined;
@@ -180,7 +203,8 @@ function centreOfMass({ grid: { axes }, channels }: Look, manifest: ModelManifes
   axes.forEach(({ source, origin, step }, axis) => {
     centre[source] = origin + ((sums[axis] ?? 0) / total) * step;
   });
-  return centre;
+  const zoom = fill === undefined ? 1 : Math.cbrt(voxels / (fill * values.length));
+  return { centre, zoom: Math.min(ZOOM[1], Math.max(ZOOM[0], zoom)) };
 }
 
 function unionOf(labels: readonly DecodedLabel[]): Uint8Array {
