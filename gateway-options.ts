@@ -7,7 +7,7 @@ import { returnedUids } from './core/returned-uids.ts';
 import type { SourceQuery } from './gateway/completion/query.ts';
 import type { DimseSource } from './gateway/dimse/association-policy.ts';
 import type { DimseOptions } from './gateway/dimse/dimse.ts';
-import type { GatewayOptions } from './gateway/gateway.ts';
+import type { GatewayOptions } from './gateway/options.ts';
 import { authorizationOf, moversOf, pullQueries } from './pull-options.ts';
 import type { MetricsDoor } from './platform/http/metrics-door.ts';
 import { patienceOf, shortestQuietMs } from './routers/completion.ts';

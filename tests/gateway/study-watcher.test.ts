@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { HubEvent } from '../../core/events.ts';
 import { parseStudyInstanceUid } from '../../core/identifiers.ts';
-import type { GatewayOptions } from '../../gateway/gateway.ts';
+import type { GatewayOptions } from '../../gateway/options.ts';
 import { mrInstance, newUid, type MrInstance } from '../support/mr-instance.ts';
 import { RawPeer, statusOf, storeRequest } from '../support/raw-association.ts';
 import { startGateway, type RunningGateway } from '../support/running-gateway.ts';
