@@ -11,7 +11,8 @@ import { busChoice } from './bus-choice.ts';
 import { type Environment, readSecret } from './config/environment.ts';
 import { startDispatcher } from './connectors/dispatcher.ts';
 import { startFeedProjector } from './connectors/feed/projector.ts';
-import { createPartnerDirectory } from './connectors/partner-api/directory.ts';
+import { topicPassage } from './connectors/feed/topic-passage.ts';
+import { createPartnerDirectory, type PartnerDirectory } from './connectors/partner-api/directory.ts';
 import type { OpenDestination } from './connectors/attempt.ts';
 import { type Destination, openDestination } from './connectors/registry.ts';
 import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
@@ -56,7 +57,7 @@ interface Ports {
 
 interface RunningStage {
   /** Absent: it asks for the configuration whenever it needs it. */
-  readonly prepare?: (next: Config) => PreparedChange;
+  readonly prepare?: (next: Config) => Promise<PreparedChange>;
   readonly stop: (graceMs: number) => Promise<void>;
 }
 
@@ -64,6 +65,7 @@ interface RunningStage {
 interface StageOrder extends BackstageOrder {
   /** Of the configuration in force; `config` is the one of the start. */
   readonly current: () => Config;
+  readonly directory: PartnerDirectory;
   readonly owner: string;
 }
 
@@ -95,11 +97,19 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
     onFailure: (error) => fail(error),
   });
   const metrics = createMetrics({ log, withProcess: false });
-  const opened = await openBus(busChoice(told.config, told.env, told.identity), { ledger, log, clock, metrics });
-  const { bus } = opened;
   const owner = `${hostname()}:${String(process.pid)}:${randomUUID()}`;
   let current = told.config;
-  const stageOrder: StageOrder = { ...told, current: () => current, owner };
+  const directory = createPartnerDirectory(ledger, () => current.partners);
+  const passage = topicPassage(directory, clock);
+  const opened = await openBus(busChoice(told.config, told.env, told.identity), {
+    ledger,
+    log,
+    clock,
+    metrics,
+    passage,
+  });
+  const { bus } = opened;
+  const stageOrder: StageOrder = { ...told, current: () => current, directory, owner };
   const running = new Set<RunningStage>();
   /** Undone from the last to the first, whether the hub stops or the start fails halfway. */
   const undo: ((graceMs: number) => Promise<void>)[] = [() => ledger.close(), () => bus.stop()];
@@ -159,10 +169,14 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
 }
 
 /** Of all stages or of none: who prepared before one failed forgets it. */
-function prepareAll(running: ReadonlySet<RunningStage>, next: Config, take: (next: Config) => void): PreparedChange {
+async function prepareAll(
+  running: ReadonlySet<RunningStage>,
+  next: Config,
+  take: (next: Config) => void,
+): Promise<PreparedChange> {
   const prepared: PreparedChange[] = [];
   try {
-    for (const { prepare } of running) if (prepare !== undefined) prepared.push(prepare(next));
+    for (const { prepare } of running) if (prepare !== undefined) prepared.push(await prepare(next));
   } catch (error) {
     for (const each of prepared) each.discard();
     throw error;
@@ -193,10 +207,13 @@ function conditionsOf(problems: ReturnType<OpenedBus['problems']>): readonly Sta
   return problems.map(({ severity, error }) => ({ name: 'bus', severity: SEVERITY[severity], error }));
 }
 
-async function startConnectors(ports: Ports, { current, env, dataDir, owner }: StageOrder): Promise<RunningStage> {
+async function startConnectors(
+  ports: Ports,
+  { current, directory, env, dataDir, owner }: StageOrder,
+): Promise<RunningStage> {
   const store = await openHubStore(current().store, env, dataDir);
   const decoded = openDecodedInstances(ports.log.child({ stage: 'connectors' }));
-  const open = (destination: Destination, hubName: string): OpenDestination =>
+  const open = (destination: Destination, hubName: string): Promise<OpenDestination> =>
     openDestination(destination, {
       store: store.objects,
       hubName,
@@ -209,8 +226,9 @@ async function startConnectors(ports: Ports, { current, env, dataDir, owner }: S
         return openTopicWriter(brokers, ports.log.child({ stage: 'connectors', destination: destination.name }));
       },
     });
-  let destinations = current().destinations.map((written) => ({ written, opened: open(written, current().hub.name) }));
-  const directory = createPartnerDirectory(ports.ledger, () => current().partners);
+  let destinations = await Promise.all(
+    current().destinations.map(async (written) => ({ written, opened: await open(written, current().hub.name) })),
+  );
   const dispatcher = await startDispatcher(
     { ...ports, partners: directory, random: Math.random },
     {
@@ -234,18 +252,18 @@ async function startConnectors(ports: Ports, { current, env, dataDir, owner }: S
     leaving.add(left);
   };
   return {
-    prepare: (config) => {
+    prepare: async (config) => {
       const made: OpenDestination[] = [];
       const discard = () => void closeAll(made);
       try {
-        const next = config.destinations.map((written) => {
+        const next: typeof destinations = [];
+        for (const written of config.destinations) {
           // One that is as it was keeps its connections.
           const same = destinations.find((each) => isDeepStrictEqual(each.written, written));
-          if (same !== undefined) return same;
-          const opened = open(written, config.hub.name);
-          made.push(opened);
-          return { written, opened };
-        });
+          const opened = same?.opened ?? (await open(written, config.hub.name));
+          if (same === undefined) made.push(opened);
+          next.push(same ?? { written, opened });
+        }
         return { commit: () => exchange(next, config), discard };
       } catch (error) {
         discard();
@@ -273,12 +291,13 @@ function prioritiesOf({ routes }: Config): ReadonlyMap<string, DeliveryPriority>
 }
 
 async function startProcessors(ports: Ports, { current, dataDir, owner }: StageOrder): Promise<RunningStage> {
-  const { processors: settings, store } = current();
+  const { processors: settings, store, hub } = current();
+  const ledgerId = await ports.ledger.keys.identity();
   const runner = await startRunner(ports, {
     plugins: processors,
     // When a step begins: what its name stands for then, so that a policy that was made stricter holds for all that is left.
     resolve: (step) => resolveStep(step, { policies: current().policies, models: current().models }),
-    worker: { url: WORKER, data: { dataDir, store } satisfies WorkerOrder },
+    worker: { url: WORKER, data: { dataDir, store, ledgerId, node: hub.node } satisfies WorkerOrder },
     workers: settings.workers,
     timeLimitMs: (processor) => {
       const { timeLimitsMs, timeLimitMs } = current().processors;

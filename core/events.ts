@@ -38,6 +38,11 @@ export interface HubEvent<T extends EventType = EventType> {
   readonly correlationId?: string;
   readonly causationId?: string;
   readonly replayOf?: string;
+  /**
+   * Only on a partner's stream: the route whose results it tells of. What its partner may read of it is decided by this
+   * whenever it is read; it never leaves the hub.
+   */
+  readonly route?: string;
   readonly data: EventData<T>;
 }
 

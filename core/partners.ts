@@ -2,7 +2,7 @@
  * What a partner was granted, and the one function that says whether it may have something. The configuration is the
  * ceiling: what is granted at run time can only narrow it, so that no call opens what the file does not.
  */
-import type { EventType } from './events.ts';
+import type { EventType, HubEvent } from './events.ts';
 import type { PartnerStream } from './streams.ts';
 
 /** What a partner's token may be used for. */
@@ -117,6 +117,17 @@ export function withheld(partner: Partner, wanted: Wanted, nowMs: number): Withh
   if (atMs !== undefined && entitlements.fromMs !== undefined && atMs < entitlements.fromMs) return 'before';
   return undefined;
 }
+
+/**
+ * What is wanted when an event of the partner's stream is read or sent. Of some that were written before the stream kept
+ * their routes, nobody knows the route: they are for those partners alone that may have every route.
+ */
+export function wantedOf({ type, time, route }: Pick<HubEvent, 'type' | 'time' | 'route'>): Wanted {
+  return { type, atMs: Date.parse(time), route: route ?? NO_ROUTE };
+}
+
+/** No name of a route. */
+const NO_ROUTE = '';
 
 /** Those of the types asked for that the partner may have; undefined: all there are. */
 export function entitledTypes(

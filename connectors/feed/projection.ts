@@ -14,6 +14,7 @@ const released = z.looseObject({
   partner: z.string(),
   studyInstanceUid: z.string(),
   releasedStudyInstanceUid: z.string(),
+  route: z.string(),
 });
 
 /**
@@ -33,7 +34,7 @@ export function projectForPartner(
     const own = account.safeParse(event.data);
     if (!own.success) return undefined;
     const { partner } = own.data;
-    return parsePartnerEvent(event, partnerStream(partner), event.key, pick(entry.partner, own.data));
+    return parsePartnerEvent(event, partnerStream(partner), event.key, undefined, pick(entry.partner, own.data));
   }
   const { partner, studyInstanceUid: original, releasedStudyInstanceUid } = fact.data;
   const { destinations, ...fields } = fact.data;
@@ -54,7 +55,7 @@ export function projectForPartner(
   if (original !== releasedStudyInstanceUid && JSON.stringify(data).includes(original)) {
     throw new TypeError(`${event.type} would carry the original study UID to a partner`);
   }
-  return parsePartnerEvent(event, partnerStream(partner), releasedStudyInstanceUid, data);
+  return parsePartnerEvent(event, partnerStream(partner), releasedStudyInstanceUid, fact.data.route, data);
 }
 
 /** The fields of the partner's schema, and no others. */
@@ -64,7 +65,13 @@ function pick(schema: z.ZodObject, known: Readonly<Record<string, unknown>>): un
 }
 
 /** No correlation, causation or original event ID: they lead back into the hub. */
-function parsePartnerEvent(event: HubEvent, stream: PartnerStream, key: string, data: unknown): PartnerEvent {
+function parsePartnerEvent(
+  event: HubEvent,
+  stream: PartnerStream,
+  key: string,
+  route: string | undefined,
+  data: unknown,
+): PartnerEvent {
   // On a partner's stream the data has the partner's schema, which `parse` has just proven; the type has only the hub's.
-  return { type: event.type, stream, key, data } as PartnerEvent;
+  return { type: event.type, stream, key, ...(route === undefined ? {} : { route }), data } as PartnerEvent;
 }

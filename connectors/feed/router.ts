@@ -6,7 +6,7 @@ import { EVENTS, type EventType, type PositionedEvent, toCloudEvent, wireType } 
 import type { Ledger } from '../../core/ledger.ts';
 import type { DescribedOperation } from '../../core/openapi.ts';
 import { parseInput } from '../../core/parse-input.ts';
-import { entitledTypes, type Partner, partnerStream, withheld } from '../../core/partners.ts';
+import { entitledTypes, type Partner, partnerStream, wantedOf, withheld } from '../../core/partners.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { PartnerDoor } from '../partner-api/door.ts';
 import type { Places } from './places.ts';
@@ -162,8 +162,8 @@ export function createFeed(ports: FeedPorts, options: FeedOptions): Feed {
   return { router, stop: () => streams.stop() };
 
   /** Asked of each event that is about to leave, whatever was asked of the ledger. */
-  function mayHave(partner: Partner, { type, time }: PositionedEvent): boolean {
-    return withheld(partner, { type, atMs: Date.parse(time) }, clock.now().getTime()) === undefined;
+  function mayHave(partner: Partner, event: PositionedEvent): boolean {
+    return withheld(partner, wantedOf(event), clock.now().getTime()) === undefined;
   }
 }
 

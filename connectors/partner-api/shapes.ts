@@ -205,7 +205,7 @@ export function showWebhook(row: WebhookRow): z.input<typeof webhook> {
 export function showMessage(
   row: WebhookMessage & { readonly history?: readonly WebhookAttempt[] },
 ): z.input<typeof message> & { history: WebhookAttempt[] } {
-  const { key, type, history = [], ...rest } = row;
+  const { key, type, history = [], fact: _fact, ...rest } = row;
   return { ...rest, subject: key, type: isEventType(type) ? wireType(type) : type, history: [...history] };
 }
 

@@ -4,7 +4,8 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import type { Ledger } from '../../core/ledger.ts';
-import type { Partner } from '../../core/partners.ts';
+import type { WebhookMessage } from '../../core/ledger/webhooks.ts';
+import { type Partner, wantedOf, withheld } from '../../core/partners.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Places } from '../feed/places.ts';
 import { createAddressGuard } from '../webhook/address-guard.ts';
@@ -26,6 +27,14 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
   const get = async (partner: string, webhookId: string) => {
     const row = await ports.ledger.webhooks.get(partner, webhookId);
     if (row === undefined) throw new HubError('resource.not-found');
+    return row;
+  };
+  const mayHave = (partner: Partner, { fact }: WebhookMessage): boolean =>
+    fact === undefined || withheld(partner, wantedOf(fact), ports.clock.now().getTime()) === undefined;
+  /** What its partner may have no more is as good as none. */
+  const messageOf = async (partner: Partner, webhookId: string, messageId: string) => {
+    const row = await ports.ledger.webhooks.message(partner.name, webhookId, messageId);
+    if (row === undefined || !mayHave(partner, row)) throw new HubError('resource.not-found');
     return row;
   };
   const orNotFound = (found: boolean): void => {
@@ -149,7 +158,12 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
           ...(before === undefined ? {} : { before }),
           ...(state === undefined ? {} : { state }),
         });
-        return shapes.pageOf(rows, { limit }, ({ messageId }) => messageId, shapes.showMessage);
+        return shapes.pageOf(
+          rows,
+          { limit },
+          ({ messageId }) => messageId,
+          (row) => (mayHave(partner, row) ? shapes.showMessage(row) : undefined),
+        );
       },
     }),
     partnerOperation({
@@ -158,9 +172,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       params: shapes.messageParams,
       answer: shapes.messageWithAttempts,
       handle: async ({ params: { webhookId, messageId }, caller: { partner } }) => {
-        const row = await ports.ledger.webhooks.message(partner.name, webhookId, messageId);
-        if (row === undefined) throw new HubError('resource.not-found');
-        return shapes.showMessage(row);
+        return shapes.showMessage(await messageOf(partner, webhookId, messageId));
       },
     }),
     partnerOperation({
@@ -171,6 +183,7 @@ export function webhookOperations(ports: WebhookPorts): readonly PartnerOperatio
       params: shapes.messageParams,
       answer: z.object({ messageId: z.uuid() }),
       handle: async ({ params: { webhookId, messageId }, caller: { partner } }) => {
+        await messageOf(partner, webhookId, messageId);
         orNotFound(await ports.ledger.webhooks.redeliver(partner.name, webhookId, messageId));
         return { messageId };
       },

@@ -4,7 +4,7 @@ import { toCloudEvent } from '../../core/events.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { NewEvent } from '../../core/ledger/common.ts';
 import type { DisabledBecause, LeasedMessage, WebhookAttempt } from '../../core/ledger/webhooks.ts';
-import { type PartnerSettings, withheld } from '../../core/partners.ts';
+import { type PartnerSettings, wantedOf, withheld } from '../../core/partners.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { parseRetryAfter } from '../exchange.ts';
 import type { PartnerDirectory } from '../partner-api/directory.ts';
@@ -44,7 +44,7 @@ export async function sendMessage(ports: MessagePorts, leased: LeasedMessage, op
   const { webhookId, partner: name } = webhook;
   const log = ports.log.child({ partner: name, webhookId, messageId, attempt });
   const partner = await ports.directory.find(name);
-  const wanted = event === undefined ? {} : { type: event.type, atMs: Date.parse(event.time) };
+  const wanted = event === undefined ? {} : wantedOf(event);
   const why = partner === undefined ? 'suspended' : withheld(partner, wanted, clock.now().getTime());
   if (partner === undefined || why === 'suspended' || why === 'expired') {
     // Ended since it was claimed. It waits: what is granted again goes on.

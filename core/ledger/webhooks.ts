@@ -1,5 +1,5 @@
 /** Webhooks that partners manage themselves: each one's place in its partner's stream, a row for each message, and what came of it. */
-import type { EventType, PositionedEvent } from '../events.ts';
+import type { EventType, HubEvent, PositionedEvent } from '../events.ts';
 import type { NewEvent, Page } from './common.ts';
 
 export type WebhookState = 'enabled' | 'disabled';
@@ -71,6 +71,8 @@ export interface WebhookMessage {
   readonly dueAt?: string;
   /** The partner's answer to the last attempt. */
   readonly lastStatus?: number;
+  /** What it tells of, as far as it says whether the partner may still have it; absent: a test, in no stream. */
+  readonly fact?: Pick<HubEvent, 'type' | 'time' | 'route'>;
 }
 
 export interface WebhookAttempt {

@@ -7,13 +7,15 @@ import { busMetrics, kafkaMetrics } from './metrics.ts';
 
 export type BusChoice =
   | { readonly kind: 'embedded'; readonly replica?: BusReplica }
-  | ({ readonly kind: 'kafka' } & Omit<KafkaBusOptions, 'ledger' | 'log' | 'clock' | 'counts'>);
+  | ({ readonly kind: 'kafka' } & Omit<KafkaBusOptions, 'ledger' | 'log' | 'clock' | 'counts' | 'passage'>);
 
 export interface BusPorts {
   readonly ledger: Ledger;
   readonly log: Logger;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** What of a partner's stream may leave on a topic of its own. */
+  readonly passage: NonNullable<KafkaBusOptions['passage']>;
 }
 
 /** A bus, and what is wrong with it: nothing ever is with one that is part of the ledger. */
@@ -22,7 +24,10 @@ export interface OpenedBus {
   problems(): readonly BusProblem[];
 }
 
-export async function openBus(choice: BusChoice, { ledger, log, clock, metrics }: BusPorts): Promise<OpenedBus> {
+export async function openBus(
+  choice: BusChoice,
+  { ledger, log, clock, metrics, passage }: BusPorts,
+): Promise<OpenedBus> {
   switch (choice.kind) {
     case 'embedded': {
       const { kind: _, ...options } = choice;
@@ -35,7 +40,14 @@ export async function openBus(choice: BusChoice, { ledger, log, clock, metrics }
       // Some megabytes of each thread that a hub on one machine need not spend.
       const { openKafkaBus } = await import('./kafka/bus.ts');
       const kafka = kafkaMetrics(metrics);
-      const bus = openKafkaBus({ ...options, ledger, log: log.child({ bus: 'kafka' }), clock, counts: kafka.counts });
+      const bus = openKafkaBus({
+        ...options,
+        passage,
+        ledger,
+        log: log.child({ bus: 'kafka' }),
+        clock,
+        counts: kafka.counts,
+      });
       kafka.observe(bus);
       busMetrics(metrics, bus);
       return { bus, problems: () => bus.problems() };

@@ -5,6 +5,7 @@
  */
 import type { ISocketFactory } from 'kafkajs';
 import type { HubError } from '../../../core/errors.ts';
+import type { PositionedEvent } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, EventBus, Logger } from '../../../core/ports.ts';
 import { type HubStream, type PartnerStream, type Stream, STREAMS } from '../../../core/streams.ts';
@@ -17,7 +18,7 @@ import { type KnownOffsets, lagOf } from './lag.ts';
 import { moveGroup } from './lanes.ts';
 import { Offsets } from './offsets.ts';
 import { whyNotKafka } from './probe.ts';
-import { Relay } from './relay.ts';
+import { type Passage, Relay, type RelayOptions } from './relay.ts';
 import { ensureStreams, type TopicRules } from './streams.ts';
 
 export interface KafkaBusOptions {
@@ -33,6 +34,8 @@ export interface KafkaBusOptions {
   readonly groupPrefix: string;
   /** Partners that read from Kafka. */
   readonly partners: readonly string[];
+  /** What of a partner's stream may go to its topic, asked when it is about to; absent: all of it. */
+  readonly passage?: ((partner: string, event: PositionedEvent) => Promise<Passage>) | undefined;
   readonly retry?: ParkedRetry | undefined;
   readonly relayRetry?: ParkedRetry | undefined;
   readonly timings?: GroupTimings | undefined;
@@ -71,7 +74,6 @@ export function openKafkaBus(options: KafkaBusOptions): KafkaBus {
   const known: KnownOffsets = new Map();
   const groups = new Map<string, KafkaGroup>();
   const verifyHub = shared(() => ensureStreams(kafka, STREAMS, topics));
-  const partnerStreams = options.partners.map((name): PartnerStream => `partner.${name}.v1`);
   const diagnose = async (error: HubError) => {
     if (error.code !== 'bus.unreachable' && error.code !== 'bus.failed') return error;
     const brokers = connection.brokers.slice(0, PROBED_BROKERS);
@@ -79,11 +81,17 @@ export function openKafkaBus(options: KafkaBusOptions): KafkaBus {
     return reasons.find((reason) => reason !== undefined) ?? error;
   };
   const identity = identityOf(ledger);
-  const relayOf = (name: string, streams: readonly Stream[], verify: () => Promise<void>) =>
+  const relayOf = (
+    name: string,
+    streams: readonly Stream[],
+    verify: () => Promise<void>,
+    passage?: RelayOptions['passage'],
+  ) =>
     new Relay({
       name: `kafka/${name}`,
       streams,
       verify,
+      passage,
       diagnose,
       ledger,
       kafka,
@@ -100,7 +108,11 @@ export function openKafkaBus(options: KafkaBusOptions): KafkaBus {
   // One for each: a topic that one partner lost must keep nobody else waiting.
   const relays = [
     hubRelay,
-    ...partnerStreams.map((stream) => relayOf(stream, [stream], () => ensureStreams(kafka, [stream], topics))),
+    ...options.partners.map((partner) => {
+      const stream: PartnerStream = `partner.${partner}.v1`;
+      const passage = (event: PositionedEvent) => options.passage?.(partner, event) ?? Promise.resolve('pass' as const);
+      return relayOf(stream, [stream], () => ensureStreams(kafka, [stream], topics), passage);
+    }),
   ];
   const forget = ledger.onCommit(() => relays.forEach((relay) => relay.wake()));
   for (const relay of relays) relay.start();

@@ -36,7 +36,17 @@ export interface RelayOptions {
   readonly log: Logger;
   readonly clock: Clock;
   readonly onSent: (stream: Stream, events: number) => void;
+  /** Asked of each event that is about to leave; absent: all pass. */
+  readonly passage?: ((event: PositionedEvent) => Promise<Passage>) | undefined;
   readonly retry?: { readonly firstDelayMs: number; readonly maxDelayMs: number } | undefined;
+}
+
+/** What becomes of an event now: `skip` it for good, or `hold` it, and what is behind it, until that is over. */
+export type Passage = 'pass' | 'skip' | 'hold';
+
+interface BatchEntry {
+  readonly event: PositionedEvent;
+  readonly message: OutgoingMessage | undefined;
 }
 
 const RETRY = { firstDelayMs: 1_000, maxDelayMs: 60_000 };
@@ -158,7 +168,7 @@ export class Relay {
     if (performance.now() > this.#verifyAtMs) await verify();
     if (performance.now() > this.#verifyAtMs) this.#verifyAtMs = performance.now() + VERIFY_EVERY_MS;
     const page = await ledger.events.read({ streams: this.streams, after: this.#position, limit: PAGE });
-    const batch = page.length === 0 ? [] : this.#batchOf(page, await identity());
+    const batch = page.length === 0 ? [] : await this.#batchOf(page, await identity());
     const last = batch.at(-1)?.event.position;
     if (last === undefined) {
       // Nothing to send shows nothing: the circuit closes when Kafka has taken something, or answers at all.
@@ -173,18 +183,22 @@ export class Relay {
       await ledger.groups.commit(this.name, last);
       this.#position = last;
     });
-    for (const { event } of batch) onSent(event.stream, 1);
+    for (const { event, message } of batch) if (message !== undefined) onSent(event.stream, 1);
     this.#recovered(batch.length);
     return batch.length;
   }
 
-  #batchOf(
-    page: readonly PositionedEvent[],
-    ledgerId: string,
-  ): readonly { event: PositionedEvent; message: OutgoingMessage }[] {
-    const batch: { event: PositionedEvent; message: OutgoingMessage }[] = [];
+  /** Without a message: it is skipped. */
+  async #batchOf(page: readonly PositionedEvent[], ledgerId: string): Promise<readonly BatchEntry[]> {
+    const batch: BatchEntry[] = [];
     let bytes = 0;
     for (const event of page) {
+      const passage = (await this.#options.passage?.(event)) ?? 'pass';
+      if (passage === 'hold') break;
+      if (passage === 'skip') {
+        batch.push({ event, message: undefined });
+        continue;
+      }
       const message = toMessage(event, { hubName: this.#options.hubName, ledgerId });
       bytes += Buffer.byteLength(message.value) + 512;
       if (batch.length > 0 && bytes > this.#batchBytes) break;
@@ -193,14 +207,16 @@ export class Relay {
     return batch;
   }
 
-  async #send(batch: readonly { event: PositionedEvent; message: OutgoingMessage }[]): Promise<void> {
+  async #send(batch: readonly BatchEntry[]): Promise<void> {
     const topics = new Map<Stream, (OutgoingMessage & { readonly partition: number })[]>();
     for (const { event, message } of batch) {
+      if (message === undefined) continue;
       const messages = topics.get(event.stream) ?? [];
       // Said and not left to the client: the lanes go by the configured number, whatever the topic has become.
       messages.push({ ...message, partition: partitionOf(event.key, this.#options.partitions) });
       topics.set(event.stream, messages);
     }
+    if (topics.size === 0) return;
     const topicMessages = [...topics].map(([topic, messages]) => ({ topic, messages }));
     try {
       const producer = await this.#connected();

@@ -16,6 +16,7 @@ export interface SealedEvent {
   readonly correlationId: string | undefined;
   readonly causationId: string | undefined;
   readonly replayOf: string | undefined;
+  readonly route: string | undefined;
   readonly data: string;
 }
 
@@ -48,6 +49,7 @@ export function sealEvent(event: NewEvent, now: Date): SealedEvent {
     correlationId: event.correlationId,
     causationId: event.causationId,
     replayOf: event.replayOf,
+    route: event.route,
     data,
   };
 }
@@ -64,8 +66,8 @@ export interface EventLog {
 export function openEventLog(db: Database): EventLog {
   // The same event again (a caller that repeats after a crash) is the same fact.
   const insert = db.appending(
-    `INSERT INTO events (id, type, stream, key, time, correlation_id, causation_id, replay_of, data)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    `INSERT INTO events (id, type, stream, key, time, correlation_id, causation_id, replay_of, route, data)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
   );
   const enter = db.query(
     'INSERT INTO inbox (group_name, event_id, recorded_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
@@ -81,6 +83,7 @@ export function openEventLog(db: Database): EventLog {
         event.correlationId,
         event.causationId,
         event.replayOf,
+        event.route,
         event.data,
       );
     }
@@ -147,6 +150,7 @@ export interface EventRow {
   readonly correlation_id: string | null;
   readonly causation_id: string | null;
   readonly replay_of: string | null;
+  readonly route: string | null;
   readonly data: string;
 }
 
@@ -161,6 +165,7 @@ export function toEvent(row: EventRow): PositionedEvent {
     ...(row.correlation_id === null ? {} : { correlationId: row.correlation_id }),
     ...(row.causation_id === null ? {} : { causationId: row.causation_id }),
     ...(row.replay_of === null ? {} : { replayOf: row.replay_of }),
+    ...(row.route === null ? {} : { route: row.route }),
     // Checked when it was appended.
     data: JSON.parse(row.data) as HubEvent['data'],
   };

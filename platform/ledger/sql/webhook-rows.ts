@@ -79,7 +79,14 @@ function toSecret(row: SecretTableRow): WebhookSecret {
   };
 }
 
-export function toMessage(row: MessageTableRow): WebhookMessage {
+/** With what its event says of itself. */
+export interface ListedMessageRow extends MessageTableRow {
+  readonly event_type: EventType | null;
+  readonly event_time: string | null;
+  readonly event_route: string | null;
+}
+
+export function toMessage(row: ListedMessageRow): WebhookMessage {
   return {
     messageId: row.message_id,
     type: row.type,
@@ -89,5 +96,14 @@ export function toMessage(row: MessageTableRow): WebhookMessage {
     attempts: row.attempts,
     ...(row.state === 'pending' && row.leased === 0 ? { dueAt: new Date(row.ready_at).toISOString() } : {}),
     ...(row.last_status === null ? {} : { lastStatus: row.last_status }),
+    ...(row.event_type === null || row.event_time === null
+      ? {}
+      : {
+          fact: {
+            type: row.event_type,
+            time: row.event_time,
+            ...(row.event_route === null ? {} : { route: row.event_route }),
+          },
+        }),
   };
 }

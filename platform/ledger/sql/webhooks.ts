@@ -13,7 +13,7 @@ import type {
 import type { EventLog, SealedEvent } from './events.ts';
 import type { Database, Parameter, Script, Statement } from './script.ts';
 import {
-  type MessageTableRow,
+  type ListedMessageRow,
   type SecretTableRow,
   toMessage,
   toWebhook,
@@ -193,13 +193,16 @@ export function webhookWrites(db: Database, log: EventLog) {
   };
 }
 
+const SELECT_MESSAGE = `SELECT m.*, e.type AS event_type, e.time AS event_time, e.route AS event_route
+  FROM webhook_messages m LEFT JOIN events e ON e.position = m.position WHERE m.webhook = ?`;
+
 export function webhookReads(db: Database) {
   const one = db.query<WebhookTableRow>('SELECT * FROM webhooks WHERE partner = ? AND webhook_id = ?');
   const all = db.query<WebhookTableRow>('SELECT * FROM webhooks WHERE partner = ? ORDER BY webhook');
   const secrets = db.query<SecretTableRow>(
     `SELECT * FROM webhook_secrets WHERE webhook = ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY secret DESC`,
   );
-  const message = db.query<MessageTableRow>('SELECT * FROM webhook_messages WHERE webhook = ? AND message_id = ?');
+  const message = db.query<ListedMessageRow>(`${SELECT_MESSAGE} AND m.message_id = ?`);
   const history = db.query<{
     readonly attempt: number;
     readonly started_at: string;
@@ -209,7 +212,7 @@ export function webhookReads(db: Database) {
     readonly code: string | null;
     readonly detail: string | null;
   }>('SELECT * FROM webhook_attempts WHERE message = ? ORDER BY entry');
-  const lists = new Map<string, Statement<MessageTableRow>>();
+  const lists = new Map<string, Statement<ListedMessageRow>>();
 
   const withSecrets = function* (now: Date, row: WebhookTableRow): Script<WebhookRow> {
     return toWebhook(row, yield* secrets.all(row.webhook, now.getTime()));
@@ -238,10 +241,10 @@ export function webhookReads(db: Database) {
       const parameters: Parameter[] = [hook.webhook];
       if (state !== undefined) parameters.push(state);
       if (last !== undefined) parameters.push(last.message);
-      const sql = `SELECT * FROM webhook_messages WHERE webhook = ?${state === undefined ? '' : ' AND state = ?'}${
-        last === undefined ? '' : ' AND message < ?'
-      } ORDER BY message DESC LIMIT ?`;
-      const statement = lists.get(sql) ?? db.query<MessageTableRow>(sql);
+      const sql = `${SELECT_MESSAGE}${state === undefined ? '' : ' AND m.state = ?'}${
+        last === undefined ? '' : ' AND m.message < ?'
+      } ORDER BY m.message DESC LIMIT ?`;
+      const statement = lists.get(sql) ?? db.query<ListedMessageRow>(sql);
       lists.set(sql, statement);
       return (yield* statement.all(...parameters, limit)).map(toMessage);
     },

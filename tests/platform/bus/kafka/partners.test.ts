@@ -1,8 +1,10 @@
 import { expect } from 'chai';
 import type { KafkaPartner } from '../../../../config/bus.ts';
 import { aclArguments } from '../../../../cli/partners-acls.ts';
+import { topicPassage } from '../../../../connectors/feed/topic-passage.ts';
 import type { Ledger } from '../../../../core/ledger.ts';
 import type { NewEvent } from '../../../../core/ledger/common.ts';
+import { DEFAULT_QUOTAS, narrowed, type PartnerGrant, type PartnerSettings } from '../../../../core/partners.ts';
 import { openKafkaBus } from '../../../../platform/bus/kafka/bus.ts';
 import { audited } from '../../../contracts/ledger-facts.ts';
 import { clientOf, type KafkaPeer, startKafka } from '../../../support/kafka.ts';
@@ -11,6 +13,14 @@ import { waitFor } from '../../../support/wait-for.ts';
 import { busOptions } from './bus-on-kafka.ts';
 
 const USERS = { admin: 'admin-secret', ann: 'ann-secret', bob: 'bob-secret' };
+const CLOCK = { now: () => new Date() };
+const grants = new Map<string, PartnerGrant>();
+const settings = (name: string): PartnerSettings => ({
+  name,
+  entitlements: {},
+  quotas: DEFAULT_QUOTAS,
+  webhookHosts: [],
+});
 const partner = (name: string): KafkaPartner => ({
   partner: name,
   topic: `partner.${name}.v1`,
@@ -33,7 +43,12 @@ describe('partners on Kafka, with the rules that hub partners acls prints', () =
       brokers: [kafka.broker],
       sasl: { mechanism: 'scram-sha-512', username: 'admin', password: USERS.admin } as const,
     };
-    const bus = openKafkaBus(busOptions(ledger, kafka.broker, { connection, partners: ['ann', 'bob'] }));
+    const bus = openKafkaBus(
+      busOptions(ledger, kafka.broker, {
+        ...{ connection, partners: ['ann', 'bob', 'cat'] },
+        passage: topicPassage({ find: (name) => Promise.resolve(narrowed(settings(name), grants.get(name))) }, CLOCK),
+      }),
+    );
     stop = () => bus.stop();
     await ledger.events.append([delivered('ann'), delivered('bob'), audited('somebody')]);
     await waitFor('the events', async () => (await bus.waiting()).every(({ events }) => events === 0));
@@ -72,6 +87,46 @@ describe('partners on Kafka, with the rules that hub partners acls prints', () =
       expect(outcome?.stdout).to.not.contain('studyInstanceUid');
     });
   }
+
+  it('gets in its topic what it is entitled to when it goes there: the rest never, or when access is granted again', async () => {
+    const admin = clientOf(kafka?.broker ?? '', { username: 'admin', password: USERS.admin });
+    const read: string[] = [];
+    grants.set('cat', { suspended: true, routes: ['rat-brain'] });
+    await ledger.events.append([
+      delivered('cat', 'rat-brain'),
+      delivered('cat', 'mouse'),
+      delivered('cat', 'rat-brain'),
+    ]);
+    const offsets = admin.admin();
+    await offsets.connect();
+    const inTopic = async () =>
+      (await offsets.fetchTopicOffsets('partner.cat.v1')).reduce((sum, { offset }) => sum + Number(offset), 0);
+    // It is there from the start, and stays empty: a later event of another partner has long arrived.
+    await ledger.events.append([delivered('ann', 'rat-brain')]);
+    await waitFor('what is the other one’s', async () => {
+      const of = await offsets.fetchTopicOffsets('partner.ann.v1');
+      return of.reduce((sum, { offset }) => sum + Number(offset), 0) === 2;
+    });
+    const whileSuspended = await inTopic();
+
+    grants.set('cat', { routes: ['rat-brain'] });
+    await waitFor('what is let through', async () => (await inTopic()) === 2);
+    await ledger.events.append([delivered('cat', 'rat-brain', 'last')]);
+    const consumer = admin.consumer({ groupId: 'cat.test' });
+    await consumer.connect();
+    await consumer.subscribe({ topics: ['partner.cat.v1'], fromBeginning: true });
+    await consumer.run({
+      eachMessage: ({ message }) => {
+        read.push((JSON.parse(String(message.value)) as { destination: string }).destination);
+        return Promise.resolve();
+      },
+    });
+    await waitFor('all of it', () => Promise.resolve(read.includes('last')));
+
+    expect([whileSuspended, read]).to.deep.equal([0, ['of rat-brain', 'of rat-brain', 'last']]);
+    await consumer.disconnect();
+    await offsets.disconnect();
+  });
 
   it('is refused to write its own topic', async () => {
     const producer = clientOf(kafka?.broker ?? '', { username: 'ann', password: USERS.ann }).producer();
@@ -126,16 +181,17 @@ function typesIn(error: unknown): readonly unknown[] {
   return [...type, ...(error.cause === undefined ? [] : typesIn(error.cause))];
 }
 
-function delivered(name: string): NewEvent {
+function delivered(name: string, route = 'rat-brain', destination = `of ${route}`): NewEvent {
   return {
     type: 'delivery.succeeded',
     stream: `partner.${name}.v1`,
     key: '2.25.1',
+    route,
     data: {
       studyInstanceUid: '2.25.1',
       revision: 1,
       deliveryId: '5dd7dd7f-1083-8068-a03f-a276163c72b2',
-      destination: 'archive',
+      destination,
       instances: 3,
       attempts: 1,
     },
