@@ -8,7 +8,7 @@ import { HubError } from '../core/errors.ts';
 import { codestreamSize } from './codestream.ts';
 import { codecOf, type Codec } from './decodable.ts';
 import { damaged, isSubsampled, nativeFrameBytes, type PixelDescription } from './description.ts';
-import { forgetNativeCodecs, nativeCodecs } from './native-codecs.ts';
+import { codecContext, forgetNativeCodecs, nativeCodecs } from './native-codecs.ts';
 import { decodeRle } from './rle.ts';
 
 export interface DecodedFrame {
@@ -106,17 +106,7 @@ async function decodeWith(
   description: PixelDescription,
 ): Promise<Uint8Array> {
   const codecs = await nativeCodecs();
-  const context = new codecs.Context({
-    width: description.columns,
-    height: description.rows,
-    bitsAllocated: description.bitsAllocated,
-    bitsStored: description.bitsStored,
-    samplesPerPixel: description.samplesPerPixel,
-    pixelRepresentation: description.isSigned ? 1 : 0,
-    planarConfiguration: 0,
-    photometricInterpretation: description.photometricInterpretation,
-    encodedBuffer: stored,
-  });
+  const context = codecContext(codecs, description, { encodedBuffer: stored });
   let decoded: Uint8Array | undefined;
   try {
     decoded = DECODERS[codec](codecs.NativeCodecs, context).getDecodedBuffer();

@@ -7,7 +7,7 @@ import { HubError } from '../core/errors.ts';
 import { decodeFrame } from './decode.ts';
 import { codecOf, type Codec } from './decodable.ts';
 import type { PixelDescription } from './description.ts';
-import { forgetNativeCodecs, nativeCodecs } from './native-codecs.ts';
+import { codecContext, forgetNativeCodecs, nativeCodecs } from './native-codecs.ts';
 import { encodeRle } from './rle-encode.ts';
 
 export const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1';
@@ -70,18 +70,7 @@ async function encode(
   if (description.bitsAllocated !== 8 && description.bitsAllocated !== 16) return undefined;
   if (codec === 'rle') return encodeRle(samples, description);
   const codecs = await nativeCodecs();
-  const context = new codecs.Context({
-    width: description.columns,
-    height: description.rows,
-    bitsAllocated: description.bitsAllocated,
-    bitsStored: description.bitsStored,
-    samplesPerPixel: description.samplesPerPixel,
-    pixelRepresentation: description.isSigned ? 1 : 0,
-    planarConfiguration: 0,
-    photometricInterpretation: description.photometricInterpretation,
-    // The codec may work in place.
-    decodedBuffer: Uint8Array.from(samples),
-  });
+  const context = codecContext(codecs, description, { decodedBuffer: Uint8Array.from(samples) });
   try {
     const encoded = ENCODERS[codec](codecs.NativeCodecs, context).getEncodedBuffer();
     // A view into the encoder's own memory would change with the next frame.

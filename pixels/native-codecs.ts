@@ -1,5 +1,7 @@
 /** The codecs' WebAssembly, loaded when the first compressed frame of a thread comes: native ones do without. */
 import { createRequire } from 'node:module';
+import type { Context } from 'dcmjs-codecs';
+import type { PixelDescription } from './description.ts';
 
 type Library = typeof import('dcmjs-codecs');
 
@@ -16,6 +18,25 @@ export async function forgetNativeCodecs(): Promise<void> {
   const library = await loaded;
   loaded = undefined;
   library?.NativeCodecs.release();
+}
+
+/** What a codec works on: a frame of this description. @param bytes - decoded ones are the codec's own from now on: it may work in place */
+export function codecContext(
+  codecs: Library,
+  description: PixelDescription,
+  bytes: { readonly encodedBuffer: Uint8Array } | { readonly decodedBuffer: Uint8Array },
+): Context {
+  return new codecs.Context({
+    width: description.columns,
+    height: description.rows,
+    bitsAllocated: description.bitsAllocated,
+    bitsStored: description.bitsStored,
+    samplesPerPixel: description.samplesPerPixel,
+    pixelRepresentation: description.isSigned ? 1 : 0,
+    planarConfiguration: 0,
+    photometricInterpretation: description.photometricInterpretation,
+    ...bytes,
+  });
 }
 
 async function load(): Promise<Library> {

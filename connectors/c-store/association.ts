@@ -1,7 +1,8 @@
 /** One association to a C-STORE provider: opened, used for one instance after the other, released or thrown away. */
 import { HubError } from '../../core/errors.ts';
-import { Connection, type Peer, type Timeouts } from '../../peers/dimse/connection.ts';
-import { type Negotiated, type ProposedContext, requestAssociation } from '../../peers/dimse/negotiation.ts';
+import type { Connection, Peer, Timeouts } from '../../peers/dimse/connection.ts';
+import { type NegotiatedConnection, openNegotiated } from '../../peers/dimse/negotiated-connection.ts';
+import type { Negotiated, ProposedContext } from '../../peers/dimse/negotiation.ts';
 import { dataHeader, dataValues, PDU } from '../../peers/dimse/pdu.ts';
 import { echoRequest, parseResponse, storeRequest, type CommandResponse } from './command.ts';
 
@@ -30,8 +31,6 @@ export interface Association extends Pick<Negotiated, 'contextIdOf' | 'resultOf'
   abort(): void;
 }
 
-/** Sent at once, at most: DCMTK's own limit. A peer's "any length" is not taken at its word. */
-const MAX_DATA_BYTES = 131_072;
 const MAX_MESSAGE_ID = 0xffff;
 
 /** @throws {HubError} `partner.unreachable`, `partner.timeout`, `partner.busy` or `partner.refused` */
@@ -40,24 +39,13 @@ export async function openAssociation(
   contexts: readonly ProposedContext[],
   signal: AbortSignal,
 ): Promise<Association> {
-  signal.throwIfAborted();
-  const connection = new Connection(peer, signal);
-  try {
-    await connection.connected(peer.timeouts.connectMs);
-    const negotiation = requestAssociation(connection.socket, peer, contexts);
-    const answer = await connection.next(peer.timeouts.associationMs, 'no answer to the association request');
-    return useAssociation(connection, await negotiation.accept(answer), peer.timeouts);
-  } catch (error) {
-    connection.destroy();
-    throw error;
-  }
+  return useAssociation(await openNegotiated(peer, contexts, signal), peer.timeouts);
 }
 
-function useAssociation(connection: Connection, negotiated: Negotiated, timeouts: Timeouts): Association {
-  const { maxPduBytes } = negotiated;
-  // The six bytes before the value count; the length stays even.
-  const limit = maxPduBytes === 0 ? MAX_DATA_BYTES : Math.min(maxPduBytes, MAX_DATA_BYTES);
-  const fragmentBytes = Math.max(2, (limit - 6) & ~1);
+function useAssociation(
+  { connection, negotiated, fragmentBytes }: NegotiatedConnection,
+  timeouts: Timeouts,
+): Association {
   let messageId = 0;
 
   return {

@@ -1,8 +1,9 @@
 /** An association over which the hub asks and is answered in messages (PS3.7 Section 6.3), data sets read as they come. */
 import { HubError } from '../../core/errors.ts';
 import { type Command, decodeCommand } from './command-set.ts';
-import { Connection, type Peer } from './connection.ts';
-import { type Negotiated, type ProposedContext, requestAssociation } from './negotiation.ts';
+import type { Connection, Peer } from './connection.ts';
+import { type NegotiatedConnection, openNegotiated } from './negotiated-connection.ts';
+import type { Negotiated, ProposedContext } from './negotiation.ts';
 import { dataHeader, dataValues, PDU } from './pdu.ts';
 
 export interface Message {
@@ -25,7 +26,6 @@ export interface MessageAssociation extends Pick<Negotiated, 'contextIdOf' | 're
 }
 
 const MAX_COMMAND_BYTES = 64 * 1024;
-const MAX_FRAGMENT_BYTES = 131_072;
 
 type DataValue = ReturnType<typeof dataValues> extends Generator<infer Value> ? Value : never;
 
@@ -35,24 +35,11 @@ export async function openMessages(
   contexts: readonly ProposedContext[],
   signal: AbortSignal,
 ): Promise<MessageAssociation> {
-  signal.throwIfAborted();
-  const connection = new Connection(peer, signal);
-  try {
-    await connection.connected(peer.timeouts.connectMs);
-    const negotiation = requestAssociation(connection.socket, peer, contexts);
-    const answer = await connection.next(peer.timeouts.associationMs, 'no answer to the association request');
-    return over(connection, await negotiation.accept(answer), peer.timeouts.responseMs);
-  } catch (error) {
-    connection.destroy();
-    throw error;
-  }
+  return over(await openNegotiated(peer, contexts, signal), peer.timeouts.responseMs);
 }
 
-function over(connection: Connection, negotiated: Negotiated, responseMs: number): MessageAssociation {
+function over({ connection, negotiated, fragmentBytes }: NegotiatedConnection, responseMs: number): MessageAssociation {
   const values = new Values(connection);
-  const limit =
-    negotiated.maxPduBytes === 0 ? MAX_FRAGMENT_BYTES : Math.min(negotiated.maxPduBytes, MAX_FRAGMENT_BYTES);
-  const fragmentBytes = Math.max(2, (limit - 6) & ~1);
 
   return {
     contextIdOf: (context) => negotiated.contextIdOf(context),
