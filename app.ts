@@ -24,7 +24,7 @@ import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
 import { gatewayOptions, metricsDoor, returnedOptions } from './gateway-options.ts';
-import { openHubStore, removeAbandoned, removeResults } from './hub-store.ts';
+import { openHubStore, removeAbandoned, removeResults, requireOwnStore } from './hub-store.ts';
 import { ledgerPlace } from './ledger-place.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
@@ -113,8 +113,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await undoAll();
   };
   try {
-    const stored = await openHubStore(config.store, env, dataFolder.path);
+    const claimant = { ledgerId: once(() => ledger.keys.identity()), node: config.hub.node };
+    const stored = await openHubStore(config.store, env, dataFolder.path, { claimant });
     undo.push(() => stored.close());
+    if (opened.isUp()) await requireOwnStore(stored);
     const store = stored.objects;
     // A ledger that is unreachable is asked at the next start: packs that nothing refers to harm nobody.
     const orphans = opened.isUp() ? await removeAbandoned(stored, ledger) : 0;
@@ -145,7 +147,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (opened.isUp()) firstToken = await meet();
     else void meetLater(opened, meet, options, stopping.signal);
     ledgerMetrics(metrics, opened);
-    const watch = stored.uploads === undefined ? undefined : watchStore({ shelf: stored.shelf, log }, stored.results);
+    const watch = stored.uploads === undefined ? undefined : watchStore({ ...stored, log });
     if (watch !== undefined) storeMetrics(metrics, watch);
     // At once, so that a wrong password is in the log of the start; nobody waits for it.
     void watch?.check().catch(() => undefined);
@@ -299,6 +301,18 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await undoAll();
     throw error;
   }
+}
+
+/** Asks until there is an answer, and keeps it. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= ask().catch((error: unknown) => {
+      answer = undefined;
+      throw error;
+    });
+    return answer;
+  };
 }
 
 /** What needs the ledger, once it is there: keys that differ end the process, a first token is shown. */

@@ -1,8 +1,8 @@
 /** The object store of the configuration, secrets read, and what its packs of results are removed by. */
 import { type Environment, readSecret } from './config/environment.ts';
+import { toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
-import type { AccessMode } from './platform/store/file-range.ts';
-import { type OpenStore, openStore } from './platform/store/open.ts';
+import { type OpenStore, openStore, type StoreAccess } from './platform/store/open.ts';
 import { removeResultPacks } from './platform/store/sweeps.ts';
 import { packNameOf, packOriginOf } from './processors/pack-name.ts';
 import type { Config } from './shapes.ts';
@@ -14,21 +14,40 @@ export type StorePlace = Config['store'];
 export interface WorkerOrder {
   readonly dataDir: string;
   readonly store: StorePlace;
+  /** Of the ledger that its results are told to. */
+  readonly ledgerId: string;
+  readonly node: string;
 }
 
+/** For an answer of the store at the start: the doors do not wait longer for it. */
+const PATIENCE_MS = 3_000;
 const DAY_MS = 86_400_000;
 /** Twice the longest that a step may take, and a day at least: what is older belongs to no attempt under way. */
 const STEPS = 2;
 const EVER = new Date(8.64e15);
 
-/** For a thread of its own: no state is shared. Asks nobody. @param mode - of local files */
+/** For a thread of its own: no state is shared. Asks nobody. */
 export async function openHubStore(
   place: StorePlace,
   env: Environment,
   dataDir: string,
-  mode?: AccessMode,
+  access: StoreAccess = {},
 ): Promise<OpenStore> {
-  return openStore(place, dataDir, (reference) => readSecret(reference, env), mode);
+  return openStore(place, dataDir, (reference) => readSecret(reference, env), access);
+}
+
+/**
+ * Takes the store for the ledger, or finds that it has it. One that does not answer is asked again before anything is
+ * written there.
+ *
+ * @throws {HubError} `store.foreign`
+ */
+export async function requireOwnStore({ ownership }: Pick<OpenStore, 'ownership'>): Promise<void> {
+  try {
+    await ownership?.check(AbortSignal.timeout(PATIENCE_MS));
+  } catch (error) {
+    if (toHubError(error).code === 'store.foreign') throw error;
+  }
 }
 
 /**

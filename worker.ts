@@ -12,11 +12,12 @@ const NICENESS = 10;
 
 if (parentPort === null) throw new TypeError('worker.ts is the entry of a worker thread');
 yieldToReceiving(NICENESS);
-const { dataDir, store } = workerData as WorkerOrder;
+const { dataDir, store, ledgerId, node } = workerData as WorkerOrder;
+const claimant = { ledgerId: () => Promise.resolve(ledgerId), node };
 const dataFolder = await openDataFolder(dataDir, processEnvironment());
 work(parentPort, {
   plugins: processors,
   // One step at a time is all that this thread does: nobody waits for it while it reads.
-  store: (await openHubStore(store, processEnvironment(), dataFolder.path, 'at-once')).objects,
+  store: (await openHubStore(store, processEnvironment(), dataFolder.path, { mode: 'at-once', claimant })).objects,
   secret: (purpose) => dataFolder.secret(purpose),
 });

@@ -128,6 +128,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
       'export OUT [--study UID]',
       'verify',
       'rebuild [--route]',
+      'disown',
       'backup DIR [--keep N] [--without-keys]',
       'restore BACKUP',
     ],

@@ -6,6 +6,7 @@ import { HubError } from '../core/errors.ts';
 import { openSpoolFolder } from '../gateway/spool/files.ts';
 import { packSegments, type ReadSegments, withLocal } from '../gateway/spool/pack-segments.ts';
 import { openHubStore } from '../hub-store.ts';
+import type { StoreOwner } from '../platform/store/owner.ts';
 import type { Config } from '../shapes.ts';
 
 export interface ReceivedSegments {
@@ -13,6 +14,8 @@ export interface ReceivedSegments {
   readonly all: ReadSegments;
   /** Only what is in the store for good. */
   readonly stored: ReadSegments;
+  /** Makes the store nobody's, for the hub that starts next to take. @returns whose it was; undefined where it is nobody's, or this machine's */
+  giveUp(): Promise<StoreOwner | undefined>;
   /** Packs of results and their sizes. */
   results(): Promise<readonly { readonly name: string; readonly bytes: number }[]>;
   close(): Promise<void>;
@@ -42,6 +45,7 @@ export async function openReceivedSegments(config: Config): Promise<ReceivedSegm
       }
       return found;
     },
+    giveUp: () => store.ownership?.giveUp() ?? Promise.resolve(undefined),
     close: () => store.close(),
   };
 }

@@ -1,4 +1,4 @@
-/** `hub store usage | export | verify | rebuild | backup | restore`: what the data folder holds, for whoever looks after it. */
+/** `hub store usage | export | verify | rebuild | disown | backup | restore`: what the data folder holds, for whoever looks after it. */
 import { access, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HubError } from '../core/errors.ts';
@@ -19,7 +19,7 @@ import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { progressBar } from './progress.ts';
-import { openReceivedSegments } from './received-segments.ts';
+import { openReceivedSegments, type ReceivedSegments } from './received-segments.ts';
 import { interruptible } from './signals.ts';
 import { backup, restore, type Said } from './store-backup.ts';
 import { bytesText, columns, json, type Terminal, terminal } from './terminal.ts';
@@ -83,14 +83,16 @@ async function perform(verb: string | undefined, config: Config, wanted: Wanted)
     case 'verify':
       return await lookThrough(config, (files) => verify(files, config));
     case 'rebuild':
-      return await lookThrough(config, (files) => rebuild(files, config, wanted.isRouted), true);
+      return await lookThrough(config, (files, received) => rebuild(files, received, config, wanted.isRouted), true);
+    case 'disown':
+      return await disown(config);
     case 'backup':
       return await backup(config, { ...wanted, target: wanted.out });
     case 'restore':
       return await restore(config, wanted.out);
     default:
       throw new HubError('command.usage', {
-        detail: `no ${verb ?? 'command'}: usage, export, verify, rebuild, backup, restore`,
+        detail: `no ${verb ?? 'command'}: usage, export, verify, rebuild, disown, backup, restore`,
       });
   }
 }
@@ -98,12 +100,12 @@ async function perform(verb: string | undefined, config: Config, wanted: Wanted)
 /** Looks through what was received. @param isStoredOnly - not at what only this machine's disk has */
 async function lookThrough<T>(
   config: Config,
-  look: (files: ReadSegments) => Promise<T>,
+  look: (files: ReadSegments, received: ReceivedSegments) => Promise<T>,
   isStoredOnly = false,
 ): Promise<T> {
   const received = await openReceivedSegments(config);
   try {
-    return await look(isStoredOnly ? received.stored : received.all);
+    return await look(isStoredOnly ? received.stored : received.all, received);
   } finally {
     await received.close();
   }
@@ -244,7 +246,27 @@ const LOST = [
   'events and timelines, tokens, what was released from quarantine, accepted patients.',
 ];
 
-async function rebuild(files: ReadSegments, config: Config, isRouted: boolean): Promise<Said> {
+async function disown(config: Config): Promise<Said> {
+  if (config.store.kind !== 's3')
+    throw new HubError('command.usage', { detail: 'the store is this data folder: nobody else can have it' });
+  const was = await lookThrough(config, (_, received) => received.giveUp());
+  if (was === undefined) return { answer: {}, lines: ["the bucket is nobody's: the hub that starts next takes it"] };
+  return {
+    answer: { was },
+    lines: [
+      `the bucket was that of ledger ${was.ledger}, taken by ${was.node} at ${was.since}: it is nobody's now`,
+      'the hub that starts next takes it, and removes nothing of what lies there',
+      'a hub of the ledger before that still runs would take it back: stop it first',
+    ],
+  };
+}
+
+async function rebuild(
+  files: ReadSegments,
+  received: ReceivedSegments,
+  config: Config,
+  isRouted: boolean,
+): Promise<Said> {
   const folder = config.hub.data;
   if (config.ledger.kind !== 'sqlite') {
     const detail = 'rebuild makes a ledger in a file; put a database back from its own backup';
@@ -277,6 +299,8 @@ async function rebuild(files: ReadSegments, config: Config, isRouted: boolean): 
       await ledger.close();
     });
     const aside = await exchange(folder, file, fresh);
+    // It was that of the ledger that is lost; the new one takes it at the start.
+    await received.giveUp();
     const lines = [
       `${String(built.instances)} instances of ${String(built.studies)} studies are in a new ledger, ${String(built.quarantined)} in quarantine as they were refused, ${String(built.damaged)} damaged`,
       ...(aside === undefined ? [] : [`the ledger that was there is kept as ${aside}`]),

@@ -83,6 +83,14 @@ export const STORAGE_ERRORS = {
     title: 'Bytes changed on their way to the object store',
     remedy: 'The hub sends them again by itself. If it goes on, look at the network and the memory of this machine.',
   },
+  'store.foreign': {
+    dimse: 0xa700,
+    http: 503,
+    retry: 'transient',
+    title: 'The bucket belongs to another ledger',
+    remedy:
+      'Give this hub a bucket or a store.prefix of its own. If the ledger that has it is lost for good, stop every hub that uses it, run hub store disown, and start again: the next hub takes it, and what lies there stays.',
+  },
   'gateway.stopping': {
     dimse: 0xa700,
     http: 503,

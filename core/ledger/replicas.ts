@@ -29,6 +29,8 @@ export interface LeasesLedger {
 }
 
 export interface KeysLedger {
+  /** Of this ledger and of no other, for good; it goes where the ledger is moved to, and comes back with its backup. */
+  identity(): Promise<string>;
   /**
    * Whether the replicas of the hub have the same key for a purpose; the first one to ask says which.
    *

@@ -1,7 +1,7 @@
 /** Whether the object store answers: for probes and for whoever watches. Nothing that is received waits for it. */
 import { HubError, toHubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
-import type { PackShelf } from '../../core/store.ts';
+import type { OpenStore } from './open.ts';
 
 export interface StoreWatch {
   /** Resolves while the store answers and lets the hub in. @throws {HubError} `store.…` */
@@ -12,11 +12,16 @@ export interface StoreWatch {
 const FRESH_MS = 10_000;
 const PATIENCE_MS = 2_500;
 
-/** @param prefix - of packs; one page of them is asked for, which needs the same rights as the hub's own sweeps */
-export function watchStore(
-  { shelf, log }: { readonly shelf: Pick<PackShelf, 'list'>; readonly log: Logger },
-  prefix: string,
-): StoreWatch {
+/** One page of packs is asked for, which needs the same rights as the hub's own sweeps. And whose it is: that may change. */
+export function watchStore({
+  shelf,
+  ownership,
+  results,
+  log,
+}: Pick<OpenStore, 'ownership' | 'results'> & {
+  readonly shelf: Pick<OpenStore['shelf'], 'list'>;
+  readonly log: Logger;
+}): StoreWatch {
   let problem: HubError | undefined;
   let askedMs = -Infinity;
   let asking: Promise<void> | undefined;
@@ -24,7 +29,8 @@ export function watchStore(
   const ask = async () => {
     const before = problem?.code;
     problem = await inTime(async () => {
-      for await (const _ of shelf.list(prefix)) return;
+      for await (const _ of shelf.list(results)) break;
+      await ownership?.check();
     });
     askedMs = performance.now();
     if (problem?.code === before) return;

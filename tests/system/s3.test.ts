@@ -72,6 +72,7 @@ describe('the hub on S3', function () {
     );
     return send(hub.dimsePort, files, { timeoutMs: 60_000 });
   };
+  const packs = async () => (await bucket.keys()).filter(({ key }) => !key.endsWith('/owner.json'));
   const segments = async () => (await readdir(join(hub.dataFolder, 'spool'))).filter((name) => name.endsWith('.seg'));
   const delivered = async () => {
     const files = await filesBelow(join(hub.folder, 'archive'));
@@ -212,13 +213,33 @@ describe('the hub on S3', function () {
     ]);
   });
 
+  it('keeps receiving on a bucket that turns out to be another ledger’s, and leaves it alone', async () => {
+    await proxy.down();
+    await hub.start();
+    const study = studyOf(4);
+    const mark = { Bucket: bucket.options.bucket, Key: `${bucket.options.prefix}owner.json` };
+    const Body = JSON.stringify({ ledger: 'another', node: 'hub-0', since: '2026-01-01T00:00:00.000Z' });
+    await bucket.client.send(new PutObjectCommand({ ...mark, Body }));
+
+    await proxy.restore();
+    const sent = await sendAll(study);
+    await waitFor('the log', () => /"code":"store.foreign"/.test(hub.log()), 30_000);
+    const keys = (await bucket.keys()).map(({ key }) => key);
+    await hub.command('store', 'disown');
+    await ended(hub, study[0]?.studyInstanceUid ?? '', 'archive', { deadlineMs: 60_000 });
+
+    expect(sent.accepted).to.have.length(4);
+    expect(keys).to.deep.equal([mark.Key]);
+    await expectDelivered(study);
+  });
+
   it('removes from the bucket what was delivered and is old enough, and nothing that another ledger knew', async () => {
     const [first, kept] = [studyOf(6), studyOf(6)];
     await configure({}, { received: '1s', results: '1s', every: '1s' });
     await hub.start();
     await sendAll(first);
     await ended(hub, first[0]?.studyInstanceUid ?? '', 'archive');
-    await waitFor('the bucket to be empty', async () => (await bucket.keys()).length === 0, 60_000);
+    await waitFor('the bucket to be empty', async () => (await packs()).length === 0, 60_000);
     await hub.stop();
     await configure({}, { received: '365d', results: '365d', every: '1s' });
     await hub.start();
@@ -227,12 +248,15 @@ describe('the hub on S3', function () {
     await hub.stop();
     await hub.start();
     await waitFor('all segments to leave the disk', async () => (await segments()).length === 0);
-    const before = await bucket.keys();
+    const before = await packs();
     await hub.stop();
     for (const name of await readdir(hub.dataFolder)) {
       if (name.startsWith('ledger.db')) await rm(join(hub.dataFolder, name));
     }
 
+    hub.launch();
+    const refused = await hub.ready().catch(String);
+    const disowned = await hub.command('store', 'disown');
     await hub.start();
     const another = studyOf(2);
     await sendAll(another);
@@ -243,8 +267,10 @@ describe('the hub on S3', function () {
     );
     await new Promise((resolve) => setTimeout(resolve, 3_000)); // Looks that must find nothing: there is no event to wait for.
 
+    expect(refused).to.contain('The bucket belongs to another ledger').and.to.contain('hub store disown');
+    expect(disowned.stdout).to.match(/^the bucket was that of ledger [0-9a-f-]{36}, taken by hub-0 at /m);
     expect(before.length).to.be.greaterThan(1);
-    expect(await bucket.keys()).to.include.deep.members([...before]);
+    expect(await packs()).to.include.deep.members([...before]);
   });
 
   it('goes on from a hub that kept everything on its disk: what was received before is read from there', async () => {

@@ -1,4 +1,5 @@
 /** The methods of the port, as calls to the writer and queries of the reader; events are checked here, in the thread that made them. */
+import { randomUUID } from 'node:crypto';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { NewEvent } from '../../../core/ledger/common.ts';
 import type { LeasedDelivery } from '../../../core/ledger/deliveries.ts';
@@ -282,7 +283,10 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       expiredRuns: (runIds) => read(() => reads.retention.expiredRuns(runIds)),
       usage: () => read(() => reads.retention.usage()),
     },
-    keys: { agree: (purpose, fingerprint) => write('keys', 'agree', purpose, fingerprint) },
+    keys: {
+      identity: () => write('keys', 'identity', randomUUID()),
+      agree: (purpose, fingerprint) => write('keys', 'agree', purpose, fingerprint),
+    },
     partners: {
       grants: () => read(() => reads.partners.grants()),
       setGrant: (partner, grant) => write('partners', 'setGrant', partner, grant),

@@ -17,12 +17,19 @@ export function parametersOf({ node }: Pick<Database, 'node'>, whose: Whose | un
   return [whose === undefined ? 1 : 0, node, abandonedAtMs, abandonedAtMs];
 }
 
+/** Not of a key, but what the ledger itself is known by: the first to ask says it. */
+const LEDGER = 'ledger';
+
 export function keyWrites(db: Database) {
   const insert = db.query(
     'INSERT INTO key_fingerprints (purpose, fingerprint) VALUES (?, ?) ON CONFLICT (purpose) DO NOTHING',
   );
   const find = db.query<{ fingerprint: string }>('SELECT fingerprint FROM key_fingerprints WHERE purpose = ?');
   return {
+    *identity(_now: Date, proposed: string): Script<string> {
+      yield* insert.send(LEDGER, proposed);
+      return (yield* find.get(LEDGER))?.fingerprint ?? proposed;
+    },
     *agree(_now: Date, purpose: string, fingerprint: string): Script<boolean> {
       yield* insert.send(purpose, fingerprint);
       return (yield* find.get(purpose))?.fingerprint === fingerprint;

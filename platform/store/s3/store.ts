@@ -23,7 +23,9 @@ import {
   parseBlobRef,
   type StoredBlob,
 } from '../../../core/store.ts';
+import type { StoreClaimant, StoreOwnership } from '../owner.ts';
 import { type Bucket, openBucket, type S3Options } from './client.ts';
+import { openOwnership } from './owner.ts';
 import { openS3Blob } from './reading.ts';
 import { mayBeThereAlready, refusal } from './refusal.ts';
 import { PART_BYTES, S3Upload } from './upload.ts';
@@ -35,27 +37,44 @@ const PACK_NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
 const WHOLE_BYTES = 2 * PART_BYTES + 1024 * 1024;
 
 export interface S3Store extends ObjectStore, PackShelf, PackUploads {
+  readonly ownership: StoreOwnership;
   /** Lets go of its connections. */
   close(): Promise<void>;
 }
 
-/** @param local - where references of before the bucket are read */
+/**
+ * @param local - where references of before the bucket are read
+ * @param claimant - whose the bucket must be before anything is written or removed; absent: it is not asked
+ */
 export function openS3Store(
   options: S3Options,
   local: Pick<ObjectStore, 'open'>,
   secret: (reference: SecretReference) => string,
+  claimant?: StoreClaimant,
 ): S3Store {
   const bucket = openBucket(options, secret);
+  const ownership = openOwnership(bucket, claimant);
   return {
+    ownership,
     open: async (ref) => (isLocal(ref) ? local.open(ref) : openS3Blob(bucket, ref)),
-    createPack: (name) =>
-      PACK_NAME.test(name)
-        ? Promise.resolve(new S3Pack(bucket, `${RESULTS}${name}.pack`))
-        : Promise.reject(new HubError('store.failed', { detail: 'not a name for a pack' })),
+    createPack: async (name) => {
+      if (!PACK_NAME.test(name)) throw new HubError('store.failed', { detail: 'not a name for a pack' });
+      await ownership.require();
+      return new S3Pack(bucket, `${RESULTS}${name}.pack`);
+    },
     list: (prefix) => listPacks(bucket, prefix),
-    remove: (pack) => removePack(bucket, pack),
-    removeUnfinished: (before) => removeUnfinished(bucket, before),
-    upload: (pack, sizeBytes, body, signal) => upload(bucket, pack, sizeBytes, body, signal),
+    remove: async (pack) => {
+      await ownership.require();
+      await removePack(bucket, pack);
+    },
+    removeUnfinished: async (before) => {
+      await ownership.require();
+      return removeUnfinished(bucket, before);
+    },
+    upload: async (pack, sizeBytes, body, signal) => {
+      await ownership.require();
+      await upload(bucket, pack, sizeBytes, body, signal);
+    },
     close: () => {
       bucket.client.destroy();
       return Promise.resolve();

@@ -19,7 +19,7 @@ describe('the watch over an object store', () => {
         throw new HubError('store.credentials', { reason: 'InvalidAccessKeyId' });
       },
     };
-    const watch = watchStore({ shelf, log }, 'results/');
+    const watch = watchStore({ shelf, results: 'results/', log });
     const metrics = createMetrics({ withProcess: false });
     storeMetrics(metrics, watch);
 
