@@ -1,12 +1,13 @@
 /** Instances as DICOM files, a folder a series: those of a DICOM folder as they are, those made of other formats as they were made. */
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { commandFailure, sentenceOf } from './failure.ts';
 import { fileNames } from './file-names.ts';
 import { type LocalFiles, seriesName } from './local-files.ts';
+import { makeFolder } from './out-folder.ts';
 import { progressBar } from './progress.ts';
 
 /** What became of one series or file. */
@@ -37,7 +38,7 @@ export async function toDicom(files: LocalFiles, out: string, signal: AbortSigna
       const folder = join(out, nameFor(name));
       const written: string[] = [];
       try {
-        await mkdir(folder, { recursive: true });
+        await makeFolder(folder);
         for (const [index, { blob }] of instances.entries()) {
           signal.throwIfAborted();
           const file = join(folder, `${String(index + 1).padStart(5, '0')}.dcm`);

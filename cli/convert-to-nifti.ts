@@ -1,11 +1,10 @@
 /** Series and NIfTI files as `.nii.gz` with a BIDS sidecar, and `.bval` and `.bvec` where they are diffusion-weighted. */
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createGzip } from 'node:zlib';
 import { HubError } from '../core/errors.ts';
 import { SOFTWARE } from '../core/software.ts';
 import { distinctFindings, imagesBySeries } from '../processors/volumes/assemble.ts';
-import { readNifti } from '../processors/volumes/nifti.ts';
 import { planSeries, type VolumePlan } from '../processors/volumes/series.ts';
 import { planToNifti, volumeToNifti } from '../processors/volumes/to-nifti.ts';
 import { FINDINGS } from '../processors/volumes/volume.ts';
@@ -13,11 +12,8 @@ import { type Conversion, writeWhole } from './convert-to-dicom.ts';
 import { commandFailure, sentenceOf } from './failure.ts';
 import { fileNames } from './file-names.ts';
 import { type LocalFiles, seriesName } from './local-files.ts';
+import { readNiftiFile, stemOf } from './nifti-files.ts';
 import { progressBar } from './progress.ts';
-
-const NIFTI = /\.nii(\.gz)?$/i;
-/** What a file in memory may be: beyond it nothing of 256 million voxels is left. */
-const MAX_FILE_BYTES = 2 ** 31;
 
 export async function toNifti(files: LocalFiles, out: string, signal: AbortSignal): Promise<readonly Conversion[]> {
   const conversions: Conversion[] = [];
@@ -48,7 +44,7 @@ export async function toNifti(files: LocalFiles, out: string, signal: AbortSigna
     for (const [index, file] of files.niftiFiles.entries()) {
       signal.throwIfAborted();
       const name = basename(file);
-      conversions.push(await rewrite(file, join(out, nameFor(name.replace(NIFTI, ''))), signal));
+      conversions.push(await rewrite(file, join(out, nameFor(stemOf(name))), signal));
       bar.update(index + 1);
     }
   } finally {
@@ -104,11 +100,13 @@ async function writeVolume(
 async function rewrite(file: string, target: string, signal: AbortSignal): Promise<Conversion> {
   const name = basename(file);
   try {
-    const { size } = await stat(file);
-    if (size > MAX_FILE_BYTES) throw new HubError('dataset.unreadable', { reason: 'it is larger than 2 GiB' });
-    const volume = readNifti(await readFile(file));
+    const { volume, findings } = await readNiftiFile(file);
+    const unsized = findings.find(({ code }) => code === 'spacing-unknown');
+    // Written with a size it would look as if somebody had known it.
+    if (unsized !== undefined) throw new HubError('dataset.unreadable', { detail: unsized.message });
     await writeWhole(`${target}.nii.gz`, volumeToNifti(volume), signal, createGzip());
-    return { name, dims: volume.dims, files: [`${target}.nii.gz`] };
+    const sentences = findings.map(({ message }) => message);
+    return { name, dims: volume.dims, files: [`${target}.nii.gz`], findings: sentences };
   } catch (thrown) {
     return { name, error: failed(thrown, signal) };
   }

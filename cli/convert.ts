@@ -1,5 +1,4 @@
 /** `hub convert PATH --out DIR [--to nifti|dicom]`: series as the files that other programs read; nothing is measured, nothing is sent. */
-import { mkdir } from 'node:fs/promises';
 import { HubError } from '../core/errors.ts';
 import { suggest } from '../core/suggestion.ts';
 import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
@@ -7,6 +6,7 @@ import { type Conversion, toDicom } from './convert-to-dicom.ts';
 import { toNifti } from './convert-to-nifti.ts';
 import { EXIT } from './exit-codes.ts';
 import { leftOutLines, type LocalFiles, openLocalFiles } from './local-files.ts';
+import { makeFolder } from './out-folder.ts';
 import { interruptible } from './signals.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
 
@@ -35,7 +35,7 @@ export async function convert(argv: readonly string[], to: Terminal = terminal):
 
   const files = await openLocalFiles(path);
   for (const line of leftOutLines(files)) to.err(line);
-  await mkdir(out, { recursive: true });
+  await makeFolder(out);
   const series = await interruptible((signal) => target(files, out, signal));
 
   if (values.json === true) to.out(json({ to: format, series }));

@@ -3,7 +3,7 @@
  * the whole tree and written whole or not at all; output is named by new UIDs, because file names carry identifiers too.
  */
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { processEnvironment } from '../config/environment.ts';
 import { parseYaml } from '../config/yaml.ts';
@@ -25,6 +25,7 @@ import { invalidConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { sentenceOf } from './failure.ts';
 import { type LocalFiles, openFile, openLocalFiles } from './local-files.ts';
+import { makeFolder } from './out-folder.ts';
 import { progressBar } from './progress.ts';
 import { interruptible } from './signals.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
@@ -67,7 +68,7 @@ export async function deidentify(argv: readonly string[], to: Terminal = termina
   const secret = await keyFor('deidentify', values.data);
 
   const { studies, results: damaged } = groupByStudy(files);
-  await mkdir(output, { recursive: true });
+  await makeFolder(output);
   const released = await interruptible((signal) => releaseStudies(studies, { plan, secret, input, output, signal }));
   const results = [...damaged, ...released];
   // A volume without a header has nothing to de-identify by: it is left behind as any other file.

@@ -4,10 +4,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join, relative, resolve, sep } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import { type CaseRow, parseCasesTable, type Strata, subjectOf } from '../evaluation/cases-table.ts';
-import { type Grid, inOrderOf } from '../evaluation/grid.ts';
+import { type Grid, inOrderOf } from '../pixels/voxel-grid.ts';
 import { type EvaluatedLabel, masksOfLabelMap, masksOfSegments, type ReferenceMasks } from '../evaluation/labels.ts';
 import type { CaseEntry, OpenedCase } from '../evaluation/run.ts';
-import { readSegmentation, SEGMENTATION_STORAGE } from '../evaluation/segmentation-reader.ts';
+import { readSegmentation, SEGMENTATION_STORAGE } from '../pixels/segmentation-reader.ts';
 import { contrastsOf, fitOf } from '../processors/segment/fit.ts';
 import type { Model } from '../processors/segment/model.ts';
 import { speciesOf } from '../processors/segment/species.ts';
@@ -16,6 +16,7 @@ import { readNifti } from '../processors/volumes/nifti.ts';
 import type { Volume } from '../processors/volumes/volume.ts';
 import { commandFailure } from './failure.ts';
 import { openFile, openLocalFiles } from './local-files.ts';
+import { readNiftiFile } from './nifti-files.ts';
 
 export interface CaseFolders {
   readonly cases: string;
@@ -131,7 +132,9 @@ async function openCase(
   model: Model,
   signal: AbortSignal,
 ): Promise<OpenedCase<Volume>> {
-  const volume = NIFTI.test(path) ? readNifti(await fileBytes(path)) : await volumeBelow(path, model, signal);
+  const { volume, findings } = NIFTI.test(path)
+    ? await niftiCase(path)
+    : { volume: await volumeBelow(path, model, signal), findings: [] };
   const grid: Grid = {
     dims: [volume.dims[0], volume.dims[1], volume.dims[2]],
     spacingMm: volume.spacingMm,
@@ -152,8 +155,16 @@ async function openCase(
     reference: new Map(model.manifest.labels.map(({ index }, n) => [index, masks[n] ?? new Uint8Array(voxels)])),
     strata: strataOf(volume),
     ...(isDicom ? { isMarkedDeidentified: header.string('PatientIdentityRemoved') === 'YES' } : {}),
-    notes,
+    notes: [...findings, ...notes],
   };
+}
+
+/** @throws {HubError} `dataset.unreadable` too where nothing says how large a voxel is: scores are in millimetres */
+async function niftiCase(path: string): Promise<{ readonly volume: Volume; readonly findings: readonly string[] }> {
+  const { volume, findings } = await readNiftiFile(path);
+  const unsized = findings.find(({ code }) => code === 'spacing-unknown');
+  if (unsized !== undefined) throw unusable(unsized.message);
+  return { volume, findings: findings.map(({ message }) => message) };
 }
 
 async function volumeBelow(path: string, { manifest }: Model, signal: AbortSignal): Promise<Volume> {

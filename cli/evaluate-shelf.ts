@@ -1,5 +1,5 @@
 /** Where `hub evaluate` keeps each case as soon as it is scored, so that a run that was cut off goes on. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import { caseResultSchema } from '../evaluation/case-result.ts';
@@ -8,6 +8,7 @@ import type { CaseShelf } from '../evaluation/run.ts';
 import { maskNifti } from '../processors/segment/mask-nifti.ts';
 import type { Volume } from '../processors/volumes/volume.ts';
 import { comparisonPicture } from './evaluate-pictures.ts';
+import { makeFolder } from './out-folder.ts';
 import { json } from './terminal.ts';
 
 /** A folder for each case: `result.json`, `prediction.nii.gz` (values as the references have them), `overlay.png`. */
@@ -19,7 +20,7 @@ export function caseShelf(folder: string): CaseShelf<Volume> {
     },
     keep: async (result, { scan, reference }, masks) => {
       const place = join(folder, result.name);
-      await mkdir(place, { recursive: true });
+      await makeFolder(place);
       const picture = comparisonPicture(scan, [...reference.values()], masks ?? []);
       await writeFile(join(place, 'overlay.png'), picture);
       if (masks !== undefined) {
@@ -42,7 +43,7 @@ export function caseShelf(folder: string): CaseShelf<Volume> {
  * @throws {HubError} `command.usage` when the folder holds an evaluation of another model
  */
 export async function register(folder: string, wanted: Registration): Promise<Registration> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const file = join(folder, 'registration.json');
   const known = registrationSchema.safeParse(await readJson(file));
   if (!known.success) {

@@ -11,9 +11,9 @@ import { type ByteSource, formatBlobRef, type InstanceItem, type ObjectStore, pa
 import { fileRange, letOthersIn } from '../platform/store/file-range.ts';
 import { commandFailure, sentenceOf } from './failure.ts';
 import { localStudies } from './local-studies.ts';
+import { niftiAmong } from './nifti-files.ts';
 import { progressBar } from './progress.ts';
 
-const NIFTI = /\.nii(\.gz)?$/i;
 /** How many files a command names before it only counts them. */
 const MOST_NAMED = 5;
 
@@ -63,7 +63,7 @@ export async function openLocalFiles(root: string, showing = progressBar): Promi
     throw commandFailure(error);
   });
   const paths = all.filter((path) => studies.isApart(path));
-  const dicomFiles = paths.filter((path) => !NIFTI.test(path));
+  const { nifti: niftiFiles, others: dicomFiles } = await niftiAmong(paths);
   const candidates: readonly Candidate[] = [
     ...dicomFiles.map((path) => ({ path, open: () => openFile(path) })),
     ...studies.made,
@@ -92,7 +92,6 @@ export async function openLocalFiles(root: string, showing = progressBar): Promi
     bar.stop();
   }
   damaged.push(...studies.broken.map(({ path, error }) => ({ path, name: nameOf(path), error })));
-  const niftiFiles = paths.filter((path) => NIFTI.test(path));
   const remarks = studies.remarks.map(({ path, text }) => `${nameOf(path)}: ${text}`);
   const store = readOnlyStore(candidates);
   return { instances, store, series: [...series.values()], niftiFiles, damaged, remarks, otherFiles };

@@ -1,10 +1,12 @@
 /** What lies beside a NIfTI file and belongs to it: a mask of the brain, gradients, and what its name says it is. */
 import { access, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { maskOf } from '../processors/qc/brain-masks.ts';
-import type { Triple, Volume, VolumeKind } from '../processors/volumes/volume.ts';
+import { maskOfNifti } from '../processors/qc/brain-masks.ts';
+import { fitMask, type FittedMask } from '../processors/qc/mask-fit.ts';
+import { finding, type Triple, type Volume, type VolumeKind } from '../processors/volumes/volume.ts';
+import { commandFailure, sentenceOf } from './failure.ts';
+import { stemOf } from './nifti-files.ts';
 
-const EXTENSION = /\.nii(\.gz)?$/i;
 /** A mask or a parcellation is an answer, not a scan: it is not measured. */
 const DERIVED = /_(?:mask|label|labels|dseg|dparc|probseg)\.nii(\.gz)?$/i;
 /** BIDS suffixes, and what people call such files where they do not follow it. */
@@ -27,20 +29,27 @@ export async function withCompanions(file: string, volume: Volume): Promise<Volu
 }
 
 /** `sub-1_mask.nii.gz` beside `sub-1_T2w.nii.gz`. */
-export async function maskBeside(file: string): Promise<Uint8Array | undefined> {
-  const stem = file.replace(EXTENSION, '');
+export async function maskBeside(file: string, volume: Volume): Promise<FittedMask | undefined> {
+  const stem = stemOf(file);
   const candidates = [stem, stem.replace(/_[^_/]*$/, '')].flatMap((start) => [
     `${start}_mask.nii.gz`,
     `${start}_mask.nii`,
     `${start}_desc-brain_mask.nii.gz`,
   ]);
-  for (const candidate of candidates) if (await isThere(candidate)) return maskOf(await readFile(candidate));
+  for (const candidate of candidates)
+    if (await isThere(candidate))
+      try {
+        return fitMask(maskOfNifti(await readFile(candidate)), volume);
+      } catch (error) {
+        const why = `${basename(candidate)}: ${sentenceOf(commandFailure(error))}; it is not used`;
+        return { finding: finding('mask-unfit', volume.seriesInstanceUid, why) };
+      }
   return undefined;
 }
 
 /** FSL's `.bval` and `.bvec`: directions along the axes of the file, the first one turned round where that is right-handed. */
 async function diffusionBeside(file: string, { affine, dims }: Volume): Promise<Volume['diffusion']> {
-  const stem = file.replace(EXTENSION, '');
+  const stem = stemOf(file);
   if (!(await isThere(`${stem}.bval`))) return undefined;
   const rows = async (path: string) =>
     (await readFile(path, 'utf8'))

@@ -1,5 +1,5 @@
 /** `hub segment PATH --out DIR [--model NAME|DIR]`: the segment processor on files, without a hub; the same code, the same objects. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import { pseudonymOf } from '../processors/objects/bids.ts';
@@ -13,7 +13,6 @@ import { SEGMENT_OUTPUTS, SegmentResults } from '../processors/objects/segment-r
 import type { SegmentedVolume } from '../processors/segment/segment-volume.ts';
 import { segmentVolumes, type VolumeOutcome } from '../processors/segment/segment-volumes.ts';
 import { assembleVolumes } from '../processors/volumes/assemble.ts';
-import { readNifti } from '../processors/volumes/nifti.ts';
 import type { Volume } from '../processors/volumes/volume.ts';
 import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
 import { CONFIG_OPTION } from './configuration.ts';
@@ -21,6 +20,8 @@ import { configuredModels } from './configured-models.ts';
 import { EXIT } from './exit-codes.ts';
 import { commandFailure, sentenceOf } from './failure.ts';
 import { leftOutLines, type LocalFiles, openLocalFiles, seriesName } from './local-files.ts';
+import { readNiftiFile } from './nifti-files.ts';
+import { makeFolder } from './out-folder.ts';
 import { progressBar } from './progress.ts';
 import { interruptible } from './signals.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
@@ -44,6 +45,8 @@ const OPTIONS = {
 /** What became of one series, as `result.json` says it. */
 interface NamedResult extends SeriesResult {
   readonly name: string;
+  /** What is worth knowing of a series that was segmented nevertheless. */
+  readonly findings?: readonly string[];
   readonly files?: readonly string[];
 }
 
@@ -54,7 +57,7 @@ export async function segment(argv: readonly string[], to: Terminal = terminal):
   const { out } = values;
   if (out === undefined) throw new HubError('command.usage', { detail: 'where do the results go? --out DIR' });
   const model = openModelOrFolder(values.model ?? DEFAULT_MODEL, { models: configuredModels(values.config) });
-  await mkdir(out, { recursive: true });
+  await makeFolder(out);
 
   const files = await openLocalFiles(path);
   for (const line of leftOutLines(files)) to.err(line);
@@ -73,23 +76,38 @@ export async function segment(argv: readonly string[], to: Terminal = terminal):
 }
 
 interface Volumes {
-  readonly volumes: readonly { readonly name: string; readonly volume: Volume }[];
+  readonly volumes: readonly {
+    readonly name: string;
+    readonly volume: Volume;
+    readonly findings: readonly string[];
+  }[];
   /** What could not be made a volume, and why. */
   readonly unusable: readonly NamedResult[];
 }
 
 async function readVolumes(files: LocalFiles, signal: AbortSignal): Promise<Volumes> {
   const assembled = await assembleVolumes(files.instances, files.store, signal);
-  const volumes = assembled.volumes.map((volume) => ({ name: seriesName(files, volume.seriesInstanceUid), volume }));
-  const unusable: NamedResult[] = assembled.findings.map(({ seriesInstanceUid, message }) => ({
-    name: seriesName(files, seriesInstanceUid),
-    finding: message,
+  const messagesOf = (uid: string) =>
+    assembled.findings.flatMap(({ seriesInstanceUid, message }) => (seriesInstanceUid === uid ? [message] : []));
+  const volumes = assembled.volumes.map((volume) => ({
+    name: seriesName(files, volume.seriesInstanceUid),
+    volume,
+    findings: messagesOf(volume.seriesInstanceUid),
   }));
+  const whole = new Set(assembled.volumes.map(({ seriesInstanceUid }) => seriesInstanceUid));
+  const unusable: NamedResult[] = assembled.findings
+    .filter(({ seriesInstanceUid }) => !whole.has(seriesInstanceUid))
+    .map(({ seriesInstanceUid, message }) => ({ name: seriesName(files, seriesInstanceUid), finding: message }));
   for (const file of files.niftiFiles) {
+    const name = basename(file);
     try {
-      volumes.push({ name: basename(file), volume: readNifti(await readFile(file)) });
+      const { volume, findings } = await readNiftiFile(file);
+      const unsized = findings.find(({ code }) => code === 'spacing-unknown');
+      // A mask of a scan of no size has a volume that somebody would believe.
+      if (unsized !== undefined) unusable.push({ name, finding: unsized.message });
+      else volumes.push({ name, volume, findings: findings.map(({ message }) => message) });
     } catch (error) {
-      unusable.push({ name: basename(file), finding: sentenceOf(commandFailure(error)) });
+      unusable.push({ name, finding: sentenceOf(commandFailure(error)) });
     }
   }
   return { volumes, unusable };
@@ -111,17 +129,18 @@ async function segmentAll({ volumes, unusable }: Volumes, order: Order, signal: 
     const all = volumes.map(({ volume }) => volume);
     for await (const outcome of segmentVolumes(all, model, signal)) {
       const index = all.indexOf(outcome.volume);
-      const name = volumes[index]?.name ?? '';
+      const { name = '', findings = [] } = volumes[index] ?? {};
+      const known = findings.length === 0 ? { name } : { name, findings };
       bar.update(index + 1);
       head.add(outcome);
       if (!hasMask(outcome)) {
-        series.push({ name, ...seriesResult(outcome) });
+        series.push({ ...known, ...seriesResult(outcome) });
         continue;
       }
       // One series: the plain names; several: a folder each, numbered, because names of series are free text.
       const folder = volumes.length === 1 ? out : join(out, `series-${String(index + 1)}`);
       const files = await writeScan(outcome, folder, studies.of(outcome.volume), order);
-      series.push({ name, ...seriesResult(outcome), files });
+      series.push({ ...known, ...seriesResult(outcome), files });
     }
   } finally {
     bar.stop();
@@ -212,17 +231,19 @@ async function writeAll(
 
 async function write(folder: string, name: string, bytes: Uint8Array): Promise<string> {
   const path = join(folder, name);
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   await writeFile(path, bytes);
   return path;
 }
 
-function sentence({ name, finding, labels = [], confidence, reliability, files }: NamedResult): string {
-  if (finding !== undefined) return `${name}: ${finding}`;
+function sentence({ name, finding, findings = [], labels = [], confidence, reliability, files }: NamedResult): string {
+  const remarks = findings.map((each) => `  ! ${each}`);
+  if (finding !== undefined) return [`${name}: ${finding}`, ...remarks].join('\n');
   const found = labels.map((each) => `${each.name} ${each.volumeMm3.toFixed(1)} mm³ (${String(each.voxels)} voxels)`);
   const doubts = reliability?.verdict === 'unreliable' ? reliability.reasons : [];
   return [
     `${name}: ${found.join(', ')}, confidence ${(confidence ?? 0).toFixed(2)}`,
+    ...remarks,
     ...doubts.map((reason) => `  mask unreliable: ${reason}`),
     ...(files ?? []).map((file) => `  ${file}`),
   ].join('\n');

@@ -1,5 +1,5 @@
 /** What every figure of a report means, in the words the report itself uses. */
-import { AFFINE_TOLERANCE } from './grid.ts';
+import { AFFINE_TOLERANCE } from '../pixels/voxel-grid.ts';
 import { DRAWS, MIN_SUBJECTS, SEED } from './statistics.ts';
 
 export interface Definition {

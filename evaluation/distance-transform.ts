@@ -2,7 +2,7 @@
  * Exact Euclidean distance to the nearest marked voxel, in millimetres, of voxels that are no cubes: one axis after the
  * other, along two of them the lower envelope of parabolas (Felzenszwalb and Huttenlocher, doi 10.4086/toc.2012.v008a019).
  */
-import type { Triple } from './grid.ts';
+import type { Triple } from '../pixels/voxel-grid.ts';
 
 /** @returns squared distances; infinite throughout when nothing is marked */
 export function squaredDistances(marked: Uint8Array, [nx, ny, nz]: Triple, [sx, sy, sz]: Triple): Float64Array {

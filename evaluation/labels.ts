@@ -1,4 +1,5 @@
 /** What a reference says of each label of a model: by value in a label map, by code or name in a DICOM Segmentation. */
+import type { Segment } from '../pixels/segmentation-reader.ts';
 
 /** As a model's manifest describes it. */
 export interface EvaluatedLabel {
@@ -40,13 +41,6 @@ export function masksOfLabelMap(values: Float32Array, labels: readonly Evaluated
     masks: labels.map(({ index }) => Uint8Array.from(values, (value) => (Math.round(value) === index ? 1 : 0))),
     notes: strange.length === 0 ? [] : [`the reference holds ${listed(strange)}, which no label of the model has`],
   };
-}
-
-export interface Segment {
-  readonly number: number;
-  readonly name: string;
-  readonly type: { readonly scheme: string; readonly code: string } | undefined;
-  readonly mask: Uint8Array;
 }
 
 /** Segments by the code of their type, else by their name; a single segment is a single label. */

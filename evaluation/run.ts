@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { HubError, toHubError } from '../core/errors.ts';
 import type { CaseResult, LeftOut, Scores } from './case-result.ts';
 import type { Strata } from './cases-table.ts';
-import { diagonalMm, type Grid, voxelMm3 } from './grid.ts';
+import { diagonalMm, type Grid, voxelMm3 } from '../pixels/voxel-grid.ts';
 import type { EvaluatedLabel } from './labels.ts';
 import { DEFINITIONS, scoreMasks, toleranceMm, worstScores } from './scores.ts';
 

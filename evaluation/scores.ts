@@ -3,7 +3,7 @@
  * side by side only while nothing here changes, so a change is a new `DEFINITIONS`.
  */
 import { squaredDistances } from './distance-transform.ts';
-import { diagonalMm, type Grid, inPlaneMm, type Triple, voxelMm3 } from './grid.ts';
+import { diagonalMm, type Grid, inPlaneMm, type Triple, voxelMm3 } from '../pixels/voxel-grid.ts';
 import { quantile } from './statistics.ts';
 
 export const DEFINITIONS = 'hub.evaluation/1';

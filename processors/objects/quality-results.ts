@@ -35,6 +35,7 @@ const MAX_MEASURES = 24;
 /** Of one study and one release. */
 export class QualityResults {
   readonly #order: QualityOrder;
+  /** From DICOM; objects refer to instances, which other scans do not have. */
   readonly #scans: JudgedScan[] = [];
   readonly #told: ReportScan[] = [];
 
@@ -46,13 +47,14 @@ export class QualityResults {
   add(volume: Volume, report: JudgedScan['report']): ResultObject | undefined {
     const { hub, outputs } = this.#order;
     const { header, slices, dims } = volume;
+    const isDicom = slices.length > 0;
     // Without its voxels: a study of many must not stand in memory as a whole.
-    this.#scans.push({ volume: { header, slices, dims }, report });
+    if (isDicom) this.#scans.push({ volume: { header, slices, dims }, report });
     if (!outputs.includes('pdf') && !outputs.includes('sc')) return undefined;
     const sheet = outlined(volume, []);
     if (outputs.includes('pdf'))
       this.#told.push({ ...this.#tell(volume, report), picture: { ...sheet, png: encode({ ...sheet, channels: 3 }) } });
-    if (!outputs.includes('sc')) return undefined;
+    if (!isDicom || !outputs.includes('sc')) return undefined;
     const verdict = VERDICT_MARKS[report.verdict].text;
     const page = overviewPage(sheet, {
       title: `${TITLE}: ${verdict}. ${scanTitle(volume)}`,
@@ -76,9 +78,9 @@ export class QualityResults {
   async finish(verdict: Verdict, findings: readonly string[]): Promise<QualityStudyResults> {
     const { hub, outputs } = this.#order;
     const [first, ...others] = this.#scans;
-    if (first === undefined) return {};
+    const pdf = outputs.includes('pdf') && this.#told.length > 0 ? await this.#pdf(verdict, findings) : undefined;
+    if (first === undefined) return pdf === undefined ? {} : { pdf };
     const report = outputs.includes('sr') ? qualityReport([first, ...others], hub) : undefined;
-    const pdf = outputs.includes('pdf') ? await this.#pdf(verdict, findings) : undefined;
     if (pdf === undefined) return report === undefined ? {} : { report };
     const document = encapsulatedPdf(
       {
@@ -95,11 +97,12 @@ export class QualityResults {
   async #pdf(verdict: Verdict, findings: readonly string[]): Promise<Uint8Array> {
     const { hub, volumes } = this.#order;
     const header = this.#scans[0]?.volume.header;
+    const study = header?.string('StudyInstanceUID');
     return await reportPdf({
       title: TITLE,
       date: studyDate(header),
       facts: [
-        ['Study Instance UID', header?.string('StudyInstanceUID') ?? ''],
+        ...(study === undefined ? [] : [['Study Instance UID', study] as const]),
         ['Verdict', VERDICT_MARKS[verdict].text],
         ...findings.map((finding) => ['Found', finding] as const),
         ...(volumes === undefined ? [] : [['Volumes by', `${volumes.model} ${volumes.modelVersion}`] as const]),

@@ -23,25 +23,35 @@ const MOST_AIR = 300_000;
  * @returns `undefined` below 1,000 voxels of air
  */
 export function airDistribution({ airValues }: Regions): number | undefined {
-  const positive = sorted(airValues.filter((value) => value > 0));
+  const positive = sorted(positiveOf(airValues));
   if (positive.length < MIN_AIR) return undefined;
   const step = Math.max(1, positive.length / MOST_AIR);
   const scale = 100 / quantileOf(positive, 0.99);
-  const values = Float64Array.from(
-    { length: Math.floor(positive.length / step) },
-    (_, i) => (positive[Math.floor(i * step)] ?? 0) * scale,
-  );
+  const values = new Float64Array(Math.floor(positive.length / step));
+  for (let i = 0; i < values.length; i++) values[i] = (positive[Math.floor(i * step)] ?? 0) * scale;
   const high = values.at(-1) ?? 100;
+  const falling = quantileOf(values, 0.95);
   const points = Float64Array.from({ length: GRID_POINTS }, (_, i) => (i * high) / (GRID_POINTS - 1));
   const density = kernelDensity(values, points, BANDWIDTH);
   const half = Math.max(...density) / 2;
   let from = GRID_POINTS - 1;
   while (from > 0 && !((density[from] ?? 0) > half)) from--;
-  const fit = fitChiSquare(values.filter((value) => value < quantileOf(values, 0.95)));
+  const end = values.findIndex((value) => !(value < falling));
+  const fit = fitChiSquare(end < 0 ? values : values.subarray(0, end));
   let sum = 0;
   const fitted = chiSquare(fit);
   for (let i = from; i < GRID_POINTS; i++) sum += Math.abs((density[i] ?? 0) - fitted(points[i] ?? 0));
   return sum / (GRID_POINTS - from);
+}
+
+function positiveOf(values: Float32Array): Float32Array {
+  const some = new Float32Array(values.length);
+  let count = 0;
+  for (let i = 0; i < values.length; i++) {
+    some[count] = values[i] ?? 0;
+    count += Number((values[i] ?? 0) > 0);
+  }
+  return some.subarray(0, count);
 }
 
 /** Gaussian kernels; bins far finer than the bandwidth stand for the values. */
@@ -182,13 +192,14 @@ export function interference({ data, dims: [nx, ny, nz] }: Grid, { air }: Region
     for (let j = 0; j < ny; j++) {
       let rowSum = rowSums[j] ?? 0;
       let rowCount = rowCounts[j] ?? 0;
+      // What is no air adds 0: cheaper than to ask, for its edge is ragged where there are zeros.
       for (let i = 0; i < nx; i++, voxel++) {
-        if (air[voxel] !== 1) continue;
-        const value = data[voxel] ?? 0;
+        const isAir = air[voxel] ?? 0;
+        const value = (data[voxel] ?? 0) * isAir;
         columnSums[i] = (columnSums[i] ?? 0) + value;
-        columnCounts[i] = (columnCounts[i] ?? 0) + 1;
+        columnCounts[i] = (columnCounts[i] ?? 0) + isAir;
         rowSum += value;
-        rowCount++;
+        rowCount += isAir;
       }
       rowSums[j] = rowSum;
       rowCounts[j] = rowCount;

@@ -2,6 +2,7 @@
 import type { PastQuestion, PastScan, QcScan } from '../../core/ledger/qc-history.ts';
 import type { Device } from '../../core/plugins.ts';
 import type { Finding, Volume, VolumeKind } from '../volumes/volume.ts';
+import type { BrainOf } from './brain-masks.ts';
 import { keysOf, type ScanKeys } from './keys.ts';
 import { measure, type Measured } from './measure.ts';
 import { isMatch, type QcOptions } from './options.ts';
@@ -49,8 +50,7 @@ export interface Examination {
   readonly findings: readonly Finding[];
   readonly options: QcOptions;
   readonly history?: History;
-  /** 1 in the brain, for a volume of which there is a mask on the same grid. */
-  readonly brainOf?: (volume: Volume) => Uint8Array | undefined;
+  readonly brainOf?: BrainOf;
 }
 
 /** One report for each volume of a series (echoes, components), or one that says why there is none. */
@@ -63,9 +63,10 @@ export async function examine(examination: Examination): Promise<readonly Examin
   }
   const examined: Examined[] = [];
   for (const [place, volume] of volumes.entries()) {
+    const fitted = await examination.brainOf?.(volume);
     const measured = measure(volume, {
       mode: options.mode,
-      brain: examination.brainOf?.(volume),
+      brain: fitted?.brain,
       fdRadiusMm: options.fdRadiusMm,
       siblings: siblingsOf(volume, volumes),
     });
@@ -84,7 +85,7 @@ export async function examine(examination: Examination): Promise<readonly Examin
       {
         kind: volume.kind,
         measured,
-        found: findings,
+        found: fitted?.finding === undefined ? findings : [...findings, fitted.finding],
         parameters,
         past,
         ...(reference === undefined ? {} : { reference }),

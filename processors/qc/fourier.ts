@@ -23,7 +23,8 @@ export function spectrum(pixels: Float32Array, columns: number, rows: number): S
     }
   const [acrossTurns, downTurns] = [turnsOf(width), turnsOf(height)];
   for (let y = 0; y < height; y++) transform(real, imaginary, y * width, 1, acrossTurns);
-  for (let x = 0; x < width; x++) transform(real, imaginary, x, width, downTurns);
+  // All columns at once: one after the other, each step of one would touch as many cache lines as there are rows.
+  transform(real, imaginary, 0, width, downTurns);
   return {
     magnitude: (at) => Math.hypot(real[at] ?? 0, imaginary[at] ?? 0),
     columns: width,
@@ -59,7 +60,11 @@ function turnsOf(size: number): Turns {
   return { size, cosines, sines };
 }
 
-/** In place, as many values as there are turns for, from `start` on, `stride` apart (Cooley and Tukey). */
+/**
+ * In place, as many values as there are turns for, from `start` on (Cooley and Tukey).
+ *
+ * @param stride - from one to the next; as many transforms side by side are worked
+ */
 function transform(
   real: Float64Array,
   imaginary: Float64Array,
@@ -72,32 +77,36 @@ function transform(
     for (; (j & bit) !== 0; bit >>= 1) j ^= bit;
     j ^= bit;
     if (i >= j) continue;
-    swap(real, start + i * stride, start + j * stride);
-    swap(imaginary, start + i * stride, start + j * stride);
+    swap(real, start + i * stride, start + j * stride, stride);
+    swap(imaginary, start + i * stride, start + j * stride, stride);
   }
   for (let half = 1; half < size; half *= 2)
-    for (let offset = 0; offset < half; offset++) {
-      const c = cosines[half + offset] ?? 0;
-      const s = sines[half + offset] ?? 0;
-      for (let i = offset; i < size; i += 2 * half) {
-        const a = start + i * stride;
-        const b = a + half * stride;
-        const realA = real[a] ?? 0;
-        const realB = real[b] ?? 0;
-        const imaginaryA = imaginary[a] ?? 0;
-        const imaginaryB = imaginary[b] ?? 0;
-        const re = realB * c - imaginaryB * s;
-        const im = realB * s + imaginaryB * c;
-        real[b] = realA - re;
-        imaginary[b] = imaginaryA - im;
-        real[a] = realA + re;
-        imaginary[a] = imaginaryA + im;
+    for (let from = 0; from < size; from += 2 * half)
+      for (let offset = 0; offset < half; offset++) {
+        const c = cosines[half + offset] ?? 0;
+        const s = sines[half + offset] ?? 0;
+        const by = half * stride;
+        const first = start + (from + offset) * stride;
+        for (let a = first; a < first + stride; a++) {
+          const b = a + by;
+          const realA = real[a] ?? 0;
+          const realB = real[b] ?? 0;
+          const imaginaryA = imaginary[a] ?? 0;
+          const imaginaryB = imaginary[b] ?? 0;
+          const re = realB * c - imaginaryB * s;
+          const im = realB * s + imaginaryB * c;
+          real[b] = realA - re;
+          imaginary[b] = imaginaryA - im;
+          real[a] = realA + re;
+          imaginary[a] = imaginaryA + im;
+        }
       }
-    }
 }
 
-function swap(values: Float64Array, a: number, b: number): void {
-  const held = values[a] ?? 0;
-  values[a] = values[b] ?? 0;
-  values[b] = held;
+function swap(values: Float64Array, a: number, b: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const held = values[a + i] ?? 0;
+    values[a + i] = values[b + i] ?? 0;
+    values[b + i] = held;
+  }
 }

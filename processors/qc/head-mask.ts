@@ -1,6 +1,7 @@
 /** Where the object is and where there is only air, cheaply: a threshold and a little morphology, no model. */
 import type { Grid } from './grid.ts';
-import { closed, countOf, dilated, type Dims, eroded, filledBySlice, largestPiece, countOpened } from './morphology.ts';
+import { closed, countOf, dilated, eroded, filledBySlice, largestPiece, countOpened } from './morphology.ts';
+import { type Dims, type Runs, runsOf } from './runs.ts';
 import { median, quantile, robustDeviation } from './statistics.ts';
 
 export interface Regions {
@@ -11,6 +12,7 @@ export interface Regions {
   readonly head: Uint8Array;
   /** 1 in the air around it: clear of the object, and not where a reconstruction filled up with zeros. */
   readonly air: Uint8Array;
+  readonly maskRuns: Runs;
   readonly maskVoxels: number;
   readonly airVoxels: number;
   /** What the grid has there, as `inside` gives it: most measures ask for one of both. Not to be changed. */
@@ -24,52 +26,58 @@ const MARGIN = 3;
 
 /** @param brain - a mask of the brain on the same grid, if there is one */
 export function regionsOf(grid: Grid, brain?: Uint8Array): Regions {
-  const head = headOf(grid);
-  const clear = clearOf(brain === undefined ? head : united(head, brain), grid.dims);
-  const air = new Uint8Array(clear.length);
+  const { data, dims } = grid;
+  const { head, coarse } = headOf(grid);
+  // Where it is 0 there is air, unless a reconstruction filled up with zeros: made to be that in place, a large grid is as large as that.
+  const air = brain === undefined ? clearOf(head, dims, coarse) : clearOf(united(head, brain), dims);
   let airVoxels = 0;
-  for (let voxel = 0; voxel < air.length; voxel++)
-    if (clear[voxel] === 0 && grid.data[voxel] !== 0) {
-      air[voxel] = 1;
-      airVoxels++;
-    }
+  for (let voxel = 0; voxel < air.length; voxel++) {
+    const isAir = ((air[voxel] ?? 0) ^ 1) & Number((data[voxel] ?? 0) !== 0);
+    air[voxel] = isAir;
+    airVoxels += isAir;
+  }
   const mask = brain ?? head;
-  const maskVoxels = countOf(mask);
+  const maskRuns = runsOf(mask, dims);
+  const maskVoxels = voxelsOf(maskRuns);
   return {
     mask,
     maskKind: brain === undefined ? 'head' : 'brain',
     head,
     air,
+    maskRuns,
     maskVoxels,
     airVoxels,
-    maskValues: inside(grid.data, mask, maskVoxels),
-    airValues: inside(grid.data, air, airVoxels),
+    maskValues: insideRuns(data, maskRuns, maskVoxels),
+    airValues: inside(data, air, airVoxels),
   };
 }
 
 /** Voxels from which on the object is looked for on a coarser grid: to a pixel or two it is the same. */
 const COARSE_FROM = 2_000_000;
 
-function headOf(grid: Grid): Uint8Array {
-  const factor = factorOf(grid.dims);
-  if (factor === 1) return headMask(grid);
-  const coarse = reduced(grid, factor);
-  return enlarged(headMask(coarse), coarse.dims, grid.dims, factor);
+interface Coarse {
+  readonly mask: Uint8Array;
+  readonly dims: Dims;
 }
 
-function clearOf(mask: Uint8Array, dims: Dims): Uint8Array {
+/** @returns with the head the same on the coarser grid, where it was looked for there */
+function headOf(grid: Grid): { readonly head: Uint8Array; readonly coarse?: Coarse } {
+  const factor = factorOf(grid.dims);
+  if (factor === 1) return { head: headMask(grid) };
+  const { data, dims } = reduced(grid, factor);
+  const mask = headMask({ data, dims });
+  return { head: enlarged(mask, dims, grid.dims, factor), coarse: { mask, dims } };
+}
+
+function clearOf(mask: Uint8Array, dims: Dims, known?: Coarse): Uint8Array {
   const factor = factorOf(dims);
   if (factor === 1) return dilated(mask, dims, MARGIN);
-  const coarse = touched(mask, dims, factor);
+  const coarse = known ?? touched(mask, dims, factor);
   return enlarged(dilated(coarse.mask, coarse.dims, Math.ceil(MARGIN / factor)), coarse.dims, dims, factor);
 }
 
 /** Blocks in the plane of the slices that hold a voxel of the mask. */
-function touched(
-  mask: Uint8Array,
-  [nx, ny, nz]: Dims,
-  factor: number,
-): { readonly mask: Uint8Array; readonly dims: Dims } {
+function touched(mask: Uint8Array, [nx, ny, nz]: Dims, factor: number): Coarse {
   const dims = [Math.floor(nx / factor), Math.floor(ny / factor), nz] as const;
   const result = new Uint8Array(dims[0] * dims[1] * nz);
   for (let k = 0; k < nz; k++)
@@ -91,9 +99,10 @@ function reduced({ data, dims: [nx, ny, nz] }: Grid, factor: number): Grid {
   for (let k = 0, voxel = 0; k < nz; k++)
     for (let j = 0; j < dims[1]; j++)
       for (let i = 0; i < dims[0]; i++, voxel++) {
+        const start = i * factor + nx * (j * factor + ny * k);
         let sum = 0;
-        for (let y = 0; y < factor; y++)
-          for (let x = 0; x < factor; x++) sum += data[i * factor + x + nx * (j * factor + y + ny * k)] ?? 0;
+        for (let y = 0, row = start; y < factor; y++, row += nx)
+          for (let x = row; x < row + factor; x++) sum += data[x] ?? 0;
         result[voxel] = sum / (factor * factor);
       }
   return { data: result, dims };
@@ -148,8 +157,8 @@ function headThreshold(data: Float32Array): number {
   const high = Math.sqrt(Math.max(0, quantile(data, 0.995)));
   if (high === 0) return 0;
   const histogram = new Float64Array(BINS);
-  for (const value of data) {
-    const bin = Math.min(BINS - 1, Math.floor((Math.sqrt(Math.max(0, value)) / high) * BINS));
+  for (let voxel = 0; voxel < data.length; voxel++) {
+    const bin = Math.min(BINS - 1, Math.floor((Math.sqrt(Math.max(0, data[voxel] ?? 0)) / high) * BINS));
     histogram[bin] = (histogram[bin] ?? 0) + 1;
   }
   return ((high * otsu(histogram)) / BINS) ** 2;
@@ -197,6 +206,43 @@ export function inside(data: Float32Array, mask: Uint8Array, voxels = countOf(ma
     next = n * step;
   }
   return values;
+}
+
+/** The same of a mask that is known by its runs. */
+export function insideRuns(
+  data: Float32Array,
+  { count, from, to }: Runs,
+  voxels: number,
+  value: 0 | 1 = 1,
+): Float32Array {
+  const step = Math.max(1, voxels / INSIDE_AT_MOST);
+  const values = new Float32Array(Math.floor(voxels / step));
+  let n = 0;
+  let seen = 0;
+  const take = (start: number, end: number): void => {
+    const behind = seen + end - start;
+    for (; n < values.length; n++) {
+      const next = Math.ceil(n * step);
+      if (next >= behind) break;
+      values[n] = data[start + next - seen] ?? 0;
+    }
+    seen = behind;
+  };
+  let gap = 0;
+  for (let run = 0; run < count; run++) {
+    const [start, end] = [from[run] ?? 0, to[run] ?? 0];
+    if (value === 1) take(start, end);
+    else take(gap, start);
+    gap = end;
+  }
+  if (value === 0) take(gap, data.length);
+  return values;
+}
+
+function voxelsOf({ count, from, to }: Runs): number {
+  let voxels = 0;
+  for (let run = 0; run < count; run++) voxels += (to[run] ?? 0) - (from[run] ?? 0);
+  return voxels;
 }
 
 /** Brighter than the air's middle by so many robust deviations, and more than single voxels: an artefact (Mortamet et al. 2009). */

@@ -36,7 +36,7 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
   const { items, store, pack, signal, options } = context;
   const instances = items.filter((item): item is InstanceItem => item.kind === 'instance');
   const history = await historyOf(context);
-  const masks = brainMasks(items, store);
+  const brainOf = brainMasks(items, store);
   const reports: (ScanReport & { readonly curves?: unknown })[] = [];
   const scans: QcScan[] = [];
   const facts: ScanFacts[] = [];
@@ -53,13 +53,12 @@ async function run(context: ProcessorContext<QcOptions>): Promise<ProcessorResul
     const seriesInstanceUid = images[0]?.seriesInstanceUid ?? '';
     // One series at a time: a study of many must not stand in memory as a whole.
     const { volumes, findings } = await assembleVolumes(images, store, signal);
-    const brain = await masks.of(seriesInstanceUid);
     const examined = await examine({
       seriesInstanceUid,
       volumes,
       findings,
       options,
-      brainOf: () => brain,
+      brainOf,
       ...(history === undefined ? {} : { history }),
     });
     signal.throwIfAborted();

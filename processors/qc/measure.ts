@@ -171,7 +171,7 @@ function withNumbersOnly(volume: Volume): { readonly volume: Volume; readonly no
   const given = volume.data;
   let count = 0;
   for (let i = 0; i < given.length; i++) if (!Number.isFinite(given[i])) count++;
-  if (count === 0) return { volume, nonFinite: 0 };
+  if (count === 0) return { volume, nonFinite: (volume.zeroed ?? 0) / given.length };
   const data = given.map((value) => (Number.isFinite(value) ? value : 0));
   return { volume: { ...volume, data }, nonFinite: count / data.length };
 }

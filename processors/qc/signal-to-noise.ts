@@ -122,7 +122,7 @@ export function inSphere({ data, dims: [nx, ny, nz] }: Grid, [cx, cy, cz]: Tripl
 }
 
 /** Eight blocks of 15 % of each side. */
-function corners({ data, dims: [nx, ny, nz] }: Grid): number[] {
+function corners({ data, dims: [nx, ny, nz] }: Grid): Float64Array {
   const ends = (size: number): number[] => {
     const block = Math.ceil(0.15 * size);
     return [
@@ -130,9 +130,10 @@ function corners({ data, dims: [nx, ny, nz] }: Grid): number[] {
       ...Array.from({ length: block }, (_, i) => size - block + i),
     ];
   };
-  const values: number[] = [];
-  const [xs, ys] = [ends(nx), ends(ny)];
-  for (const k of ends(nz)) for (const j of ys) for (const i of xs) values.push(data[i + nx * (j + ny * k)] ?? 0);
+  const [xs, ys, zs] = [ends(nx), ends(ny), ends(nz)];
+  const values = new Float64Array(xs.length * ys.length * zs.length);
+  let n = 0;
+  for (const k of zs) for (const j of ys) for (const i of xs) values[n++] = data[i + nx * (j + ny * k)] ?? 0;
   return values;
 }
 

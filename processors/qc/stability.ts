@@ -2,7 +2,7 @@
 import type { Volume } from '../volumes/volume.ts';
 import { decibels, type Grid, planeMeans } from './grid.ts';
 import { firstSteady } from './mutual-information.ts';
-import { centreOfMass, extent, inSphere } from './signal-to-noise.ts';
+import { centreOfMass, inSphere } from './signal-to-noise.ts';
 import { mean, median } from './statistics.ts';
 
 /** In dB after AIDAqc: mean of a sphere at the centre of mass; `undefined` with one voxel in it that never changes. */
@@ -72,10 +72,17 @@ export function dropOut(volume: Volume): DropOut {
 
 /** Share of voxels that have exactly the highest value: more than a few means that the receiver or the export clipped. */
 export function clippedFraction({ data }: Grid): number {
-  const { high, low } = extent(data);
-  if (high === low) return 1;
+  let high = -Infinity;
+  let low = Infinity;
   let count = 0;
-  for (let i = 0; i < data.length; i++) if (data[i] === high) count++;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] ?? 0;
+    if (value < low) low = value;
+    if (value < high) continue;
+    count = value === high ? count + 1 : 1;
+    high = value;
+  }
+  if (high === low) return 1;
   return count <= 1 ? 0 : count / data.length;
 }
 
@@ -84,29 +91,31 @@ export function clippedFraction({ data }: Grid): number {
  * as ghosts and motion spread it.
  */
 export function entropyFocusCriterion({ data }: Grid): number | undefined {
+  const counts = countsOf(data);
   let squares = 0;
-  for (let i = 0; i < data.length; i++) squares += (data[i] ?? 0) ** 2;
+  if (counts === undefined) for (let i = 0; i < data.length; i++) squares += (data[i] ?? 0) ** 2;
+  else counts.forEach((count, value) => (squares += count * value ** 2));
   const energy = Math.sqrt(squares);
   if (energy === 0) return undefined;
   const highest = Math.sqrt(data.length) * Math.log(1 / Math.sqrt(data.length));
   const term = (value: number): number => (value / energy) * Math.log((value + 1e-16) / energy);
-  // A logarithm a voxel is most of the work, and stored values are few: each is asked once.
-  const known = new Float64Array(KNOWN_TERMS).fill(Number.NaN);
   let sum = 0;
-  for (let i = 0; i < data.length; i++) {
-    const value = data[i] ?? 0;
-    if (!(value > 0)) continue;
-    const stored = value | 0;
-    if (stored !== value || stored >= KNOWN_TERMS) {
-      sum += term(value);
-      continue;
-    }
-    let one = known[stored] ?? 0;
-    if (Number.isNaN(one)) known[stored] = one = term(value);
-    sum += one;
-  }
+  if (counts === undefined) for (const value of data) sum += value > 0 ? term(value) : 0;
+  else counts.forEach((count, value) => (sum += count > 0 && value > 0 ? count * term(value) : 0));
   return sum / highest;
 }
 
-/** Of whole numbers: what 16 bits hold, and no more than a cache does. */
-const KNOWN_TERMS = 65_536;
+/** What 16 bits hold, and no more than a cache does. */
+const COUNTED_VALUES = 65_536;
+
+/** How often there is each value: a logarithm a voxel is much, and stored values are few. Undefined: they are not whole, or large. */
+function countsOf(data: Float32Array): Uint32Array | undefined {
+  const counts = new Uint32Array(COUNTED_VALUES);
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] ?? 0;
+    const stored = value & (COUNTED_VALUES - 1);
+    if (stored !== value) return undefined;
+    counts[stored] = (counts[stored] ?? 0) + 1;
+  }
+  return counts;
+}

@@ -27,7 +27,7 @@ const MIN_AIR = 500;
 
 export function measureStructure(scan: Scan): void {
   const { volume, first, regions, sheet } = scan;
-  const { mask, maskVoxels, airVoxels, airValues, head, maskKind } = regions;
+  const { mask, maskRuns, maskVoxels, airVoxels, airValues, head, maskKind } = regions;
   const noObject = 'no object was found in the picture';
   const noAir = 'there is not enough air around the object';
   const isFound = maskVoxels >= MIN_VOXELS;
@@ -53,7 +53,7 @@ export function measureStructure(scan: Scan): void {
     within(() => ghostOfMask(first, regions, 1)),
     'the mask leaves no background',
   );
-  const [x, y, z] = within(() => smoothness(first, mask)) ?? [];
+  const [x, y, z] = within(() => smoothness(first, mask, maskRuns)) ?? [];
   sheet.set('fwhm_x', x, 'neighbours are as unlike as strangers');
   sheet.set('fwhm_y', y, 'neighbours are as unlike as strangers');
   sheet.set('fwhm_z', z, 'neighbouring slices are as unlike as strangers, or there is one slice');

@@ -1,8 +1,18 @@
 /** Measures of one repetition that need to know where the object is, as MRIQC computes them. */
 import type { Grid } from './grid.ts';
-import { inside, type Regions } from './head-mask.ts';
-import type { Dims } from './morphology.ts';
-import { mean, median, quantile, quantileOf, robustDeviation, solve, sorted, standardDeviation } from './statistics.ts';
+import { insideRuns, type Regions } from './head-mask.ts';
+import { type Dims, type Runs, runsOf } from './runs.ts';
+import {
+  mean,
+  median,
+  quantile,
+  quantileOf,
+  quantileOfScratch,
+  robustDeviation,
+  solve,
+  sorted,
+  standardDeviation,
+} from './statistics.ts';
 
 /** Dietrich et al. 2007, eq. A.12: the Rayleigh distribution of noise in air, √((4 − π) / 2). */
 const DIETRICH = 0.655_136_4;
@@ -20,13 +30,16 @@ export function snrDietrich({ maskValues, airValues: noise }: Regions): number {
 }
 
 /** Foreground to background energy: −1 where there is next to none in the background, as in skull-stripped scans. */
-export function foregroundToBackground({ data }: Grid, { mask, maskVoxels, maskValues }: Regions): number {
+export function foregroundToBackground(
+  { data }: Grid,
+  { maskRuns, maskVoxels, maskValues }: Pick<Regions, 'maskRuns' | 'maskVoxels' | 'maskValues'>,
+): number {
   const energy = (values: Float32Array) => {
     const squares = new Float64Array(values.length);
     for (let i = 0; i < squares.length; i++) squares[i] = (values[i] ?? 0) * (values[i] ?? 0);
     return median(squares);
   };
-  const background = energy(inside(data, mask, mask.length - maskVoxels, 0));
+  const background = energy(insideRuns(data, maskRuns, data.length - maskVoxels, 0));
   return background < 1e-3 ? -1 : energy(maskValues) / background;
 }
 
@@ -34,29 +47,44 @@ export function foregroundToBackground({ data }: Grid, { mask, maskVoxels, maskV
  * Ghost to signal ratio of Giannelli et al. 2010: signal in the mask moved by half a field of view, less the rest of the
  * background, over the median of the foreground. Negative where tissue outside of the mask is brighter than the ghost.
  */
-export function ghostOfMask({ data, dims: [nx, ny, nz] }: Grid, { mask, maskValues }: Regions, axis: 0 | 1): number {
-  const half = Math.floor((axis === 0 ? nx : ny) / 2);
+export function ghostOfMask(
+  { data, dims: [nx, ny, nz] }: Grid,
+  { mask, maskRuns: { from, to, ofRow }, maskValues }: Pick<Regions, 'mask' | 'maskRuns' | 'maskValues'>,
+  axis: 0 | 1,
+): number {
   const size = axis === 0 ? nx : ny;
+  const half = Math.floor(size / 2);
   let ghost = 0;
   let ghosts = 0;
   let rest = 0;
   let rests = 0;
-  for (let k = 0, voxel = 0; k < nz; k++)
-    for (let j = 0; j < ny; j++)
-      for (let i = 0; i < nx; i++, voxel++) {
-        if (mask[voxel] === 1) continue;
-        const value = data[voxel] ?? 0;
-        // The other half of the field of view.
-        const by = (axis === 0 ? i : j) < half ? size - half : -half;
-        if (mask[axis === 0 ? voxel + by : voxel + by * nx] === 1) {
-          ghost += value;
-          ghosts++;
-        } else {
-          rest += value;
-          rests++;
+  // Background of one row and of one half of the field of view; `by`: to the other half. What is not counted adds 0.
+  const count = (start: number, end: number, by: number): void => {
+    for (let voxel = start; voxel < end; voxel++) {
+      const isGhost = mask[voxel + by] ?? 0;
+      const value = data[voxel] ?? 0;
+      ghost += value * isGhost;
+      rest += value * (1 - isGhost);
+      ghosts += isGhost;
+    }
+    rests += Math.max(0, end - start);
+  };
+  for (let k = 0, row = 0; k < nz; k++)
+    for (let j = 0; j < ny; j++, row++) {
+      const middle = row * nx + half;
+      const byRows = (j < half ? ny - half : -half) * nx;
+      let start = row * nx;
+      for (let run = ofRow[row] ?? 0; run <= (ofRow[row + 1] ?? 0); run++) {
+        const end = run < (ofRow[row + 1] ?? 0) ? (from[run] ?? 0) : (row + 1) * nx;
+        if (axis === 1) count(start, end, byRows);
+        else {
+          count(start, Math.min(end, middle), nx - half);
+          count(Math.max(start, middle), end, -half);
         }
+        start = to[run] ?? 0;
       }
-  return (ghost / ghosts - rest / rests) / median(maskValues);
+    }
+  return (ghost / ghosts - rest / (rests - ghosts)) / median(maskValues);
 }
 
 /** Sigma of a Gaussian to its full width at half maximum. */
@@ -66,21 +94,27 @@ const FWHM_OF_SIGMA = 2.354_82;
  * Smoothness along each axis, in voxels (Forman et al. 1995, as AFNI 3dFWHMx computes it): from the variance of the
  * differences between neighbours against the variance of the values. NaN along an axis of one voxel.
  */
-export function smoothness({ data, dims: [nx, ny, nz] }: Grid, mask: Uint8Array): readonly [number, number, number] {
-  // Differences along one axis, or, of a step of 0, the values themselves.
+export function smoothness(
+  { data, dims: [nx, ny, nz] }: Grid,
+  mask: Uint8Array,
+  { count, from, to }: Runs = runsOf(mask, [nx, ny, nz]),
+): readonly [number, number, number] {
+  // Differences along one axis, or, of a step of 0, the values themselves. What is not counted adds 0.
   const spreadOf = (by: number, [width, height, depth]: readonly [number, number, number]) => {
     let [sum, squares, n] = [0, 0, 0];
-    for (let k = 0; k < depth; k++)
-      for (let j = 0; j < height; j++) {
-        const from = nx * (j + ny * k);
-        for (let voxel = from; voxel < from + width; voxel++) {
-          if (mask[voxel] !== 1 || mask[voxel + by] !== 1) continue;
-          const value = (data[voxel + by] ?? 0) - (by === 0 ? 0 : (data[voxel] ?? 0));
-          sum += value;
-          squares += value * value;
-          n++;
-        }
+    for (let run = 0; run < count; run++) {
+      const start = from[run] ?? 0;
+      const row = Math.floor(start / nx);
+      if (row % ny >= height || row >= ny * depth) continue;
+      const end = Math.min(to[run] ?? 0, row * nx + width);
+      for (let voxel = start; voxel < end; voxel++) {
+        const isIn = mask[voxel + by] ?? 0;
+        const value = ((data[voxel + by] ?? 0) - (by === 0 ? 0 : (data[voxel] ?? 0))) * isIn;
+        sum += value;
+        squares += value * value;
+        n += isIn;
       }
+    }
     return (squares - (sum * sum) / n) / (n - 1);
   };
   const variance = spreadOf(0, [nx, ny, nz]);
@@ -144,7 +178,8 @@ function blocksOf(data: Float32Array, mask: Uint8Array, [nx, ny, nz]: Dims): rea
   const size = [nx, ny, nz].map((n, axis) => Math.max(1, Math.ceil(n / (BLOCKS[axis] ?? 1))));
   const [bx = 1, by = 1, bz = 1] = size;
   const blocks: Block[] = [];
-  const values = new Float64Array(bx * by * bz);
+  // One more: what is not counted is written over.
+  const values = new Float64Array(bx * by * bz + 1);
   for (let k0 = 0; k0 < nz; k0 += bz)
     for (let j0 = 0; j0 < ny; j0 += by)
       for (let i0 = 0; i0 < nx; i0 += bx) {
@@ -153,9 +188,10 @@ function blocksOf(data: Float32Array, mask: Uint8Array, [nx, ny, nz]: Dims): rea
           for (let j = j0; j < Math.min(ny, j0 + by); j++)
             for (let i = i0; i < Math.min(nx, i0 + bx); i++) {
               const voxel = i + nx * (j + ny * k);
-              if (mask[voxel] === 1) values[count++] = data[voxel] ?? 0;
+              values[count] = data[voxel] ?? 0;
+              count += mask[voxel] ?? 0;
             }
-        const bright = count < BLOCK_VOXELS ? 0 : quantile(values.subarray(0, count), BLOCK_SHARE);
+        const bright = count < BLOCK_VOXELS ? 0 : quantileOfScratch(values.subarray(0, count), BLOCK_SHARE);
         if (!(bright > 0)) continue;
         blocks.push({
           row: terms([i0 + (bx - 1) / 2, j0 + (by - 1) / 2, k0 + (bz - 1) / 2], [nx, ny, nz]),
@@ -180,16 +216,20 @@ function terms([i, j, k]: readonly [number, number, number], [nx, ny, nz]: Dims)
  */
 export function cutFraction(mask: Uint8Array, dims: Dims, through: 0 | 1 | 2): number {
   const [nx, ny, nz] = dims;
-  const [xs, ys, zs] = [new Float64Array(nx), new Float64Array(ny), new Float64Array(nz)];
-  for (let k = 0, voxel = 0; k < nz; k++)
-    for (let j = 0; j < ny; j++)
-      for (let i = 0; i < nx; i++, voxel++) {
-        if (mask[voxel] !== 1) continue;
-        xs[i] = (xs[i] ?? 0) + 1;
-        ys[j] = (ys[j] ?? 0) + 1;
-        zs[k] = (zs[k] ?? 0) + 1;
-      }
-  const cut = [xs, ys, zs].map((line, axis) => {
+  const { count, from, to } = runsOf(mask, dims);
+  // Of the columns first what begins and ends there.
+  const [xs, ys, zs] = [new Float64Array(nx + 1), new Float64Array(ny), new Float64Array(nz)];
+  for (let run = 0; run < count; run++) {
+    const [start, end] = [from[run] ?? 0, to[run] ?? 0];
+    const row = Math.floor(start / nx);
+    const [j, k] = [row % ny, Math.floor(row / ny)];
+    xs[start - row * nx] = (xs[start - row * nx] ?? 0) + 1;
+    xs[end - row * nx] = (xs[end - row * nx] ?? 0) - 1;
+    ys[j] = (ys[j] ?? 0) + end - start;
+    zs[k] = (zs[k] ?? 0) + end - start;
+  }
+  for (let i = 1; i < nx; i++) xs[i] = (xs[i] ?? 0) + (xs[i - 1] ?? 0);
+  const cut = [xs.subarray(0, nx), ys, zs].map((line, axis) => {
     const most = Math.max(...line);
     return axis === through || most === 0 ? 0 : Math.max(line[0] ?? 0, line.at(-1) ?? 0) / most;
   });

@@ -33,7 +33,8 @@ export interface Judged {
   readonly pastScans: number;
 }
 
-const SEVERITY: Readonly<Record<FindingCode, 'warn' | 'fail'>> = {
+/** `note`: worth knowing, and no reason to think less of the scan. */
+const SEVERITY: Readonly<Record<FindingCode, 'note' | 'warn' | 'fail'>> = {
   'slices-missing': 'fail',
   'slices-irregular': 'warn',
   'repetitions-incomplete': 'warn',
@@ -53,7 +54,22 @@ const SEVERITY: Readonly<Record<FindingCode, 'warn' | 'fail'>> = {
   'scale-damaged': 'warn',
   'values-not-finite': 'warn',
   'pixels-float': 'warn',
+  'file-unreadable': 'fail',
+  'unit-missing': 'note',
+  'spacing-unknown': 'fail',
+  'spacing-damaged': 'warn',
+  'spacing-contradicts': 'warn',
+  'size-implausible': 'warn',
+  'orientation-missing': 'note',
+  'orientation-contradicts': 'warn',
+  'dimensions-many': 'warn',
+  'mask-unfit': 'warn',
+  'mask-moved': 'warn',
+  'bytes-swapped': 'fail',
 };
+
+/** Findings that a measure says with a number. */
+const SAID_BY: Partial<Record<FindingCode, string>> = { 'values-not-finite': 'nonfinite_fraction' };
 
 /**
  * A ghost is only called one when the picture repeats itself half a field of view away (mutual information) and the
@@ -87,7 +103,12 @@ export function judge(evidence: Evidence, options: QcOptions): Judged {
   const said = new Set(general.map(({ measure }) => measure));
   const history = measured === undefined ? [] : historyJudgements(kind, measured, past, options);
   const judgements: readonly Judgement[] = [
-    ...found.map(({ code, message }) => judgement(code, null, null, SEVERITY[code], message)),
+    ...found.flatMap(({ code, message }) => {
+      const severity = SEVERITY[code];
+      return severity === 'note' || said.has(SAID_BY[code] ?? '')
+        ? []
+        : [judgement(code, null, null, severity, message)];
+    }),
     ...general,
     ...protocolJudgements(evidence),
     ...byLimits,
@@ -104,7 +125,9 @@ export function judge(evidence: Evidence, options: QcOptions): Judged {
       : isHeld
         ? 'pass'
         : 'not-enough-history';
-  return { verdict, findings: judgements.map(({ sentence }) => sentence), judgements, pastScans: past.length };
+  const notes = found.filter(({ code }) => SEVERITY[code] === 'note').map(({ message }) => message);
+  const findings = [...judgements.map(({ sentence }) => sentence), ...notes];
+  return { verdict, findings, judgements, pastScans: past.length };
 }
 
 /** The worst of a study; a scan that nobody can judge weighs more than one that passed. */

@@ -90,12 +90,12 @@ async function fillVolume(
     await reader.close();
   }
   const isFloat = frames.some(({ instance }) => instance.format.isFloat);
-  if (isFloat) {
-    findings.push(finding('pixels-float', head.seriesInstanceUid));
-    const wrong = zeroWhatIsNoNumber(data);
-    if (wrong > 0) findings.push(finding('values-not-finite', head.seriesInstanceUid, `${wrong} of ${data.length}`));
-  }
-  return { ...head, data };
+  if (!isFloat) return { ...head, data };
+  findings.push(finding('pixels-float', head.seriesInstanceUid));
+  const zeroed = zeroWhatIsNoNumber(data);
+  if (zeroed === 0) return { ...head, data };
+  findings.push(finding('values-not-finite', head.seriesInstanceUid, `${zeroed} of ${data.length}`));
+  return { ...head, data, zeroed };
 }
 
 /**

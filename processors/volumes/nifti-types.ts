@@ -2,6 +2,7 @@
 import type { StoredAs } from './volume.ts';
 
 export const HEADER_BYTES = 348;
+export const NIFTI_2_HEADER_BYTES = 540;
 /** Where voxels begin when nothing stands between: the header and four bytes that say there are no extensions. */
 export const VOXEL_OFFSET = 352;
 export const MAGIC = 'n+1\0';
@@ -51,5 +52,5 @@ export const WRITTEN = {
 } as const;
 
 /** xyzt_units: the low three bits are of space, in millimetres; the next three of time, in milliseconds. */
-export const SPACE_UNITS_MM: Readonly<Record<number, number>> = { 0: 1, 1: 1000, 2: 1, 3: 0.001 };
+export const SPACE_UNITS_MM: Readonly<Record<number, number>> = { 1: 1000, 2: 1, 3: 0.001 };
 export const TIME_UNITS_MS: Readonly<Record<number, number>> = { 8: 1000, 16: 1, 24: 0.001 };

@@ -1,187 +1,181 @@
-/** Reads NIfTI-1 (nifti1.h), plain or gzip: what research tools leave lying beside the DICOM. */
+/** Reads NIfTI-1 and NIfTI-2 (nifti1.h, nifti2.h), plain or gzip: what research tools leave lying beside the DICOM. */
 import { constants, gunzipSync } from 'node:zlib';
 import { DataSet } from '../../core/dicom/data-set.ts';
 import { HubError } from '../../core/errors.ts';
 import { MAX_VOXELS, zeroWhatIsNoNumber } from './assemble.ts';
-import {
-  HEADER_BYTES,
-  MAGIC,
-  NIFTI_TYPES,
-  type NiftiType,
-  SPACE_UNITS_MM,
-  TIME_UNITS_MS,
-  UNREAD_TYPES,
-  VOXEL_OFFSET,
-} from './nifti-types.ts';
-import { determinant } from './nifti-grid.ts';
-import type { StoredAs, Triple, Volume } from './volume.ts';
+import { geometryOf } from './nifti-geometry.ts';
+import { type NiftiHeader, readHeader } from './nifti-header.ts';
+import { NIFTI_TYPES, type NiftiType, TIME_UNITS_MS, UNREAD_TYPES } from './nifti-types.ts';
+import { type Finding, finding, type StoredAs, type Volume } from './volume.ts';
 
-const NIFTI_2_HEADER_BYTES = 540;
 /** Enough to unpack a header from. */
 const FIRST_BYTES = 64 * 1024;
-/** A kilometre: what is beyond is no place, and no size of a voxel. */
-const MAX_MM = 1e6;
 /** Extensions and what some tools append. */
 const SLACK_BYTES = 64 * 1024 * 1024;
+
+export interface OpenedNifti {
+  readonly volume: Volume;
+  /** What was missing, contradicted itself, or had to be assumed. */
+  readonly findings: readonly Finding[];
+}
 
 /**
  * A volume on the grid as stored, axes in the file's order; what is no number becomes 0.
  *
+ * @param voxels - the other file of a pair (`.img`), where `file` is only the header (`.hdr`)
  * @throws {HubError} `dataset.unreadable` with a `reason`
  */
-export function readNifti(file: Uint8Array): Volume {
-  const isGzip = file[0] === 0x1f && file[1] === 0x8b;
-  const header = headerOf(isGzip ? firstBytes(file) : file);
-  const { dims, type, start } = header;
+export function openNifti(file: Uint8Array, voxels?: Uint8Array): OpenedNifti {
+  const header = readHeader(isGzip(file) ? firstBytes(file) : file);
+  if (header.isPair && voxels === undefined) throw unreadable('its voxels stand in another file');
+  const { dims, type, isFlattened } = layoutOf(header);
   const count = dims[0] * dims[1] * dims[2] * dims[3];
   if (count > MAX_VOXELS) throw unreadable(`${dims.join(' × ')} voxels are too many`);
+  const start = startOf(header);
   const end = start + count * type.bytes;
-  const bytes = isGzip ? unzip(file, end + SLACK_BYTES) : file;
+  const packed = header.isPair && voxels !== undefined ? voxels : file;
+  const bytes = isGzip(packed) ? unzip(packed, end + SLACK_BYTES) : packed;
   if (end > bytes.length) throw unreadable('fewer voxels than the header says');
 
+  const findings: Finding[] = [];
+  const add = (code: Finding['code'], detail?: string) => findings.push(finding(code, '', detail));
+  const { littleEndian } = header;
+  const { slope, intercept, isDamaged } = scaleOf(header);
+  if (isDamaged) add('scale-damaged');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const data = new Float32Array(count);
-  for (let i = 0; i < count; i++)
-    data[i] = type.read(view, start + i * type.bytes, header.littleEndian) * header.slope + header.intercept;
-  zeroWhatIsNoNumber(data);
+  for (let i = 0; i < count; i++) data[i] = type.read(view, start + i * type.bytes, littleEndian) * slope + intercept;
+  const zeroed = zeroWhatIsNoNumber(data);
+  if (zeroed > 0) add('values-not-finite', `${zeroed} of ${count}`);
+  if (isSwapped(view, start, type, dims, littleEndian))
+    add('bytes-swapped', 'read the other way round it is a picture');
+  if (isFlattened) add('dimensions-many', 'those beyond are counted as repetitions');
+  if (dims[2] === 1) add('slice-single');
+  const geometry = geometryOf(header, [dims[0], dims[1], dims[2]]);
+  const repetitionTimeMs = repetitionTimeOf(header);
   const storedAs: StoredAs | undefined =
-    type.stored === undefined ? undefined : { type: type.stored, slope: header.slope, intercept: header.intercept };
+    type.stored === undefined ? undefined : { type: type.stored, slope, intercept };
   return {
-    studyInstanceUid: '',
-    seriesInstanceUid: '',
-    dims,
-    spacingMm: header.spacingMm,
-    data,
-    affine: toLps(header.affine),
-    isRegular: true,
-    slices: [],
-    header: new DataSet({
-      encoding: { explicit: true, bigEndian: false },
-      elements: [],
-      start: 0,
-      end: 0,
-      undefinedLength: false,
-    }),
-    kind: dims[3] >= 10 ? 'functional' : 'anatomical',
-    ...(header.repetitionTimeMs === undefined ? {} : { repetitionTimeMs: header.repetitionTimeMs }),
-    ...(storedAs === undefined ? {} : { storedAs }),
+    findings: [...geometry.findings, ...findings],
+    volume: {
+      studyInstanceUid: '',
+      seriesInstanceUid: '',
+      dims,
+      spacingMm: geometry.spacingMm,
+      data,
+      affine: toLps(geometry.affine),
+      isRegular: true,
+      slices: [],
+      header: new DataSet({
+        encoding: { explicit: true, bigEndian: false },
+        elements: [],
+        start: 0,
+        end: 0,
+        undefinedLength: false,
+      }),
+      kind: dims[3] >= 10 ? 'functional' : 'anatomical',
+      ...(repetitionTimeMs === undefined ? {} : { repetitionTimeMs }),
+      ...(storedAs === undefined ? {} : { storedAs }),
+      ...(zeroed === 0 ? {} : { zeroed }),
+    },
   };
 }
 
-interface Header {
-  readonly littleEndian: boolean;
-  readonly dims: Volume['dims'];
-  readonly spacingMm: Triple;
-  /** Row-major, RAS, in millimetres. */
-  readonly affine: readonly number[];
-  readonly type: NiftiType;
-  readonly start: number;
-  readonly slope: number;
-  readonly intercept: number;
-  readonly repetitionTimeMs?: number;
+/** The volume alone, for who has looked at it before. @throws {HubError} `dataset.unreadable` with a `reason` */
+export function readNifti(file: Uint8Array): Volume {
+  return openNifti(file).volume;
 }
 
-function headerOf(bytes: Uint8Array): Header {
-  if (bytes.length < HEADER_BYTES) throw unreadable('too short for a NIfTI header');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const littleEndian = isLittleEndian(view);
-  const int16 = (offset: number) => view.getInt16(offset, littleEndian);
-  const float32 = (offset: number) => view.getFloat32(offset, littleEndian);
-  const magic = Buffer.from(bytes.subarray(344, 348)).toString('latin1');
-  if (magic !== MAGIC) throw unreadable(magic.startsWith('ni1') ? 'its voxels stand in another file' : 'not NIfTI-1');
+interface Layout {
+  readonly dims: Volume['dims'];
+  readonly type: NiftiType;
+  /** More than one dimension beyond the third. */
+  readonly isFlattened: boolean;
+}
 
-  const dimensions = int16(40);
-  const size = (axis: number) => (axis <= dimensions ? int16(40 + 2 * axis) : 1);
-  const sizes = [1, 2, 3, 4, 5, 6, 7].map(size);
-  if (dimensions < 1 || dimensions > 7 || sizes.some((one) => one < 1))
+function layoutOf({ dim: [dimensions = 0, ...all], datatype }: NiftiHeader): Layout {
+  const sizes = all.map((size, axis) => (axis < dimensions ? size : 1));
+  if (dimensions < 1 || dimensions > 7 || sizes.some((one) => !(one >= 1)))
     throw unreadable('its dimensions are no dimensions');
   const [x = 1, y = 1, z = 1, ...others] = sizes;
-  const code = int16(70);
-  const type = NIFTI_TYPES[code];
+  const type = NIFTI_TYPES[datatype];
   if (type === undefined) {
-    const kind = UNREAD_TYPES[code];
-    throw unreadable(kind === undefined ? `data type ${code} is not known` : `${kind} are not read`);
+    const kind = UNREAD_TYPES[datatype];
+    throw unreadable(kind === undefined ? `data type ${datatype} is not known` : `${kind} are not read`);
   }
-  const offset = float32(108);
-  const start = Number.isFinite(offset) ? Math.max(VOXEL_OFFSET, Math.round(offset)) : VOXEL_OFFSET;
-
-  // nifti1.h: a slope of 0 means that the values are not scaled.
-  const isScaled = Number.isFinite(float32(112)) && float32(112) !== 0;
-  const intercept = float32(116);
-  const units = view.getUint8(123);
-  const unitMm = SPACE_UNITS_MM[units & 7] ?? 1;
-  const timeUnitMs = TIME_UNITS_MS[units & 0x38];
-  const stated = [80, 84, 88].map((at) => Math.abs(float32(at)) * unitMm);
-  const affine = affineOf(
-    view,
-    littleEndian,
-    stated.map((one) => one || 1),
-    unitMm,
-  );
-  const spacing = stated.map((mm, axis) =>
-    Number.isFinite(mm) && mm > 0 ? mm : Math.hypot(...[0, 4, 8].map((row) => affine[row + axis] ?? 0)),
-  );
-  const repetitionTimeMs = others[0] !== 1 && timeUnitMs !== undefined ? float32(92) * timeUnitMs : 0;
   return {
-    littleEndian,
     dims: [x, y, z, others.reduce((a, b) => a * b, 1)],
-    spacingMm: [spacing[0] ?? 1, spacing[1] ?? 1, spacing[2] ?? 1],
-    affine,
     type,
-    start,
-    slope: isScaled ? float32(112) : 1,
-    intercept: isScaled && Number.isFinite(intercept) ? intercept : 0,
-    ...(repetitionTimeMs > 0 && Number.isFinite(repetitionTimeMs) ? { repetitionTimeMs } : {}),
+    isFlattened: others.slice(1).some((size) => size > 1),
   };
 }
 
-function isLittleEndian(view: DataView): boolean {
-  const [little, big] = [view.getInt32(0, true), view.getInt32(0, false)];
-  if (little === HEADER_BYTES) return true;
-  if (big === HEADER_BYTES) return false;
-  throw unreadable(
-    little === NIFTI_2_HEADER_BYTES || big === NIFTI_2_HEADER_BYTES ? 'NIfTI-2 is not read' : 'not NIfTI-1',
-  );
+function startOf({ voxelOffset, firstOffset }: NiftiHeader): number {
+  return Number.isFinite(voxelOffset) ? Math.max(firstOffset, Math.round(voxelOffset)) : firstOffset;
 }
 
-/** nifti1.h, methods 3, 2 and 1 of orientation, in this order of trust; a method whose matrix is none is passed by. Row-major, RAS. */
-function affineOf(
+/** nifti1.h: a slope of 0 means that the values are not scaled. */
+function scaleOf({ slope, intercept }: NiftiHeader) {
+  if (slope === 0) return { slope: 1, intercept: 0, isDamaged: false };
+  const isDamaged = !Number.isFinite(slope) || !Number.isFinite(intercept);
+  return isDamaged ? { slope: 1, intercept: 0, isDamaged } : { slope, intercept, isDamaged };
+}
+
+function repetitionTimeOf({ dim, pixdim, units }: NiftiHeader): number | undefined {
+  const unitMs = TIME_UNITS_MS[units & 0x38];
+  if ((dim[0] ?? 0) < 4 || dim[4] === 1 || unitMs === undefined) return undefined;
+  const timeMs = (pixdim[4] ?? 0) * unitMs;
+  return timeMs > 0 && Number.isFinite(timeMs) ? timeMs : undefined;
+}
+
+/** Steps from pixel to pixel over deviations from the mean: pictures have less than half of one, noise more than one. */
+const NOISY = 0.5;
+/** By how much smoother the other way round is. */
+const SMOOTHER = 3;
+/** Floats that no scanner writes, but bytes in the wrong order do. */
+const STRANGE = { small: 1e-30, large: 1e30, share: 0.01 } as const;
+
+/** Whether the middle slice is noise as the header says to read it, and a picture with its bytes the other way round. */
+function isSwapped(
   view: DataView,
+  start: number,
+  type: NiftiType,
+  [nx, ny, nz]: Volume['dims'],
   littleEndian: boolean,
-  spacing: readonly number[],
-  unitMm: number,
-): readonly number[] {
-  const float32 = (offset: number) => view.getFloat32(offset, littleEndian);
-  const isUsable = (matrix: readonly number[]) =>
-    matrix.every((one) => Math.abs(one) <= MAX_MM) && Math.abs(determinant(matrix)) > 1e-12;
-  const [sx = 1, sy = 1, sz = 1] = spacing;
-  if (view.getInt16(254, littleEndian) > 0) {
-    const sform = [...Array.from({ length: 12 }, (_, i) => float32(280 + 4 * i) * unitMm), 0, 0, 0, 1];
-    if (isUsable(sform)) return sform;
-  }
-  if (view.getInt16(252, littleEndian) > 0) {
-    // nifti1.h: where rounding made the three longer than one together, they are a half turn.
-    const by = 1 / Math.max(1, Math.hypot(float32(256), float32(260), float32(264)));
-    const [b, c, d] = [float32(256) * by, float32(260) * by, float32(264) * by];
-    const a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d));
-    const [x, y, z] = [float32(268) * unitMm, float32(272) * unitMm, float32(276) * unitMm];
-    const qz = (float32(76) < 0 ? -1 : 1) * sz;
-    const qform = [
-      (a * a + b * b - c * c - d * d) * sx, 2 * (b * c - a * d) * sy, 2 * (b * d + a * c) * qz, x,
-      2 * (b * c + a * d) * sx, (a * a + c * c - b * b - d * d) * sy, 2 * (c * d - a * b) * qz, y,
-      2 * (b * d - a * c) * sx, 2 * (c * d + a * b) * sy, (a * a + d * d - b * b - c * c) * qz, z,
-      0, 0, 0, 1,
-    ]; // prettier-ignore
-    if (isUsable(qform)) return qform;
-  }
-  const plain = [sx, 0, 0, 0, 0, sy, 0, 0, 0, 0, sz, 0, 0, 0, 0, 1];
-  if (!isUsable(plain)) throw unreadable('its voxels have no size');
-  return plain;
+): boolean {
+  if (type.bytes === 1 || nx < 16 || ny < 16) return false;
+  const first = start + Math.floor(nz / 2) * nx * ny * type.bytes;
+  const slice = (isLittle: boolean) =>
+    Float64Array.from({ length: nx * ny }, (_, i) => type.read(view, first + i * type.bytes, isLittle));
+  const asSaid = roughness(slice(littleEndian), nx);
+  return asSaid > NOISY && roughness(slice(!littleEndian), nx) < asSaid / SMOOTHER;
+}
+
+/** Infinite where the pixels are no picture's. */
+function roughness(pixels: Float64Array, columns: number): number {
+  const isStrange = (value: number) => {
+    const size = Math.abs(value);
+    return !(size < STRANGE.large) || (size > 0 && size < STRANGE.small);
+  };
+  if (pixels.filter(isStrange).length > STRANGE.share * pixels.length) return Infinity;
+  const sound = pixels.map((value) => (isStrange(value) ? 0 : value));
+  const average = sound.reduce((sum, value) => sum + value, 0) / sound.length;
+  let steps = 0;
+  let deviations = 0;
+  sound.forEach((value, i) => {
+    deviations += Math.abs(value - average);
+    if (i % columns > 0) steps += Math.abs(value - (sound[i - 1] ?? 0));
+  });
+  return deviations > 0 ? steps / deviations : 0;
 }
 
 /** Right and anterior become left and posterior. */
 function toLps(ras: readonly number[]): readonly number[] {
   return ras.map((value, index) => (index < 8 && value !== 0 ? -value : value));
+}
+
+function isGzip(file: Uint8Array): boolean {
+  return file[0] === 0x1f && file[1] === 0x8b;
 }
 
 /** As much of the beginning as `FIRST_BYTES` of the file unpack to: how large the rest is, the header says. */

@@ -43,6 +43,8 @@ export interface Volume {
   readonly component?: Component;
   /** How the values were stored; absent when slices differ in it, or were no integers. */
   readonly storedAs?: StoredAs;
+  /** Values that were no numbers, of all repetitions: they are 0 in `data`. */
+  readonly zeroed?: number;
 }
 
 /** PS3.3 Section C.8.13.3.1.1, Complex Image Component. */
@@ -82,6 +84,18 @@ export const FINDINGS = {
   'geometry-damaged': 'Position or orientation makes no sense',
   'scale-damaged': 'Rescale is no number or 0; stored values are used',
   'values-not-finite': 'Values that are no numbers were set to 0',
+  'file-unreadable': 'A file cannot be read',
+  'unit-missing': 'The header does not say in which unit it counts',
+  'spacing-unknown': 'The header does not say how large a voxel is',
+  'spacing-damaged': 'The size of a voxel is no size',
+  'spacing-contradicts': 'The header says two sizes of a voxel',
+  'size-implausible': 'The picture has a size that no scan has',
+  'orientation-missing': 'The header does not say how the patient lay',
+  'orientation-contradicts': 'The header describes two orientations',
+  'dimensions-many': 'There are more than four dimensions',
+  'mask-unfit': 'The brain mask does not fit the scan',
+  'mask-moved': 'The brain mask lies elsewhere than the scan',
+  'bytes-swapped': 'The order of bytes is not the one that the header says',
   'pixels-float': 'Pixels are floating-point numbers, which an MR or CT image may not have',
 } as const;
 export type FindingCode = keyof typeof FINDINGS;

@@ -1,9 +1,23 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
+import { openLocalFiles } from '../../cli/local-files.ts';
 import { qc } from '../../cli/qc.ts';
 import { phantomStudy } from '../../demo/phantom/study.ts';
+import { HUB } from '../../processors/objects/hub.ts';
+import { segmentationObject } from '../../processors/objects/segmentation.ts';
+import { openModel } from '../../processors/segment/open-model.ts';
+import { assembleVolumes } from '../../processors/volumes/assemble.ts';
 import { captureTerminal } from '../support/captured-terminal.ts';
 import { thrownBy } from '../support/thrown.ts';
 
@@ -88,9 +102,49 @@ describe('hub qc', () => {
       doubled_directions: 1,
       brain_volume_mm3: 480,
     });
-    expect((series[0]?.['findings'] as string[]).at(-1)).to.equal(
-      "Weighted repetitions is 7, below the site's limit of 30.",
-    );
+    expect(series[0]?.['findings']).to.include("Weighted repetitions is 7, below the site's limit of 30.");
+  });
+
+  it('writes reports, pictures and what a PACS takes into a folder, and takes a Segmentation for a mask', async () => {
+    const scans = join(folder, 'scans');
+    const out = join(folder, 'out');
+    mkdirSync(scans);
+    for (const { name, bytes } of phantomStudy({ columns: 48, rows: 40, slices: 12, spacingMm: [0.4, 1.2, 0.4] }))
+      writeFileSync(join(scans, name), bytes);
+    const volumeOf = (report: string) => {
+      const { series } = JSON.parse(readFileSync(report, 'utf8')) as {
+        series: { measures: Record<string, number | null> }[];
+      };
+      return series[0]?.measures['brain_volume_mm3'];
+    };
+
+    expect(await qc([scans, '--out', out], captureTerminal())).to.equal(0);
+    const without = volumeOf(join(out, 'report.json'));
+    const segmentation = join(folder, 'brain.dcm');
+    const voxels = await writeSegmentation(scans, segmentation, 'Brain');
+    const named = join(folder, 'named.json');
+    await qc([scans, '--mask', segmentation, '--json', named], captureTerminal());
+    copyFileSync(segmentation, join(scans, 'brain.dcm'));
+    const found = join(folder, 'found.json');
+    await qc([scans, '--json', found], captureTerminal());
+    await writeSegmentation(scans, join(scans, 'brain.dcm'), 'Lesion');
+    const lesion = join(folder, 'lesion.json');
+    await qc([scans, '--json', lesion], captureTerminal());
+
+    expect(readdirSync(out)).to.deep.equal([
+      '001-T2_TurboRARE-overview.dcm',
+      'measurements.dcm',
+      'pictures',
+      'report.dcm',
+      'report.html',
+      'report.json',
+      'report.pdf',
+    ]);
+    expect(without).to.equal(null);
+    expect(volumeOf(named)).to.be.closeTo(voxels * 0.4 * 1.2 * 0.4, 1e-4);
+    expect(volumeOf(found)).to.equal(volumeOf(named));
+    // Of a lesion nobody said that it is the brain.
+    expect(volumeOf(lesion)).to.equal(null);
   });
 
   it('refuses options it does not know, and a file that is none', async () => {
@@ -131,6 +185,24 @@ describe('hub qc', () => {
     expect(await codeOf(join(folder, 'nowhere'))).to.equal('file.failed');
   });
 });
+
+/** A box in the middle of the scan. @returns its voxels */
+async function writeSegmentation(scans: string, to: string, name: string): Promise<number> {
+  const { instances, store } = await openLocalFiles(scans);
+  const { volumes } = await assembleVolumes(instances, store, new AbortController().signal);
+  const [volume] = volumes;
+  if (volume === undefined) throw new Error('the phantom is a volume');
+  const [nx, ny, nz] = volume.dims;
+  const mask = Uint8Array.from({ length: nx * ny * nz }, (_, i) => {
+    const [x, y, z] = [i % nx, Math.floor(i / nx) % ny, Math.floor(i / (nx * ny))];
+    return x > 15 && x < 33 && y > 12 && y < 28 && z > 2 && z < 9 ? 1 : 0;
+  });
+  const code = { scheme: 'SCT', code: name === 'Brain' ? '12738006' : '52988006', meaning: name };
+  const label = { index: 1, name, category: code, type: code, rgb: [255, 0, 0] as const };
+  const model = { ...openModel('rodent-brain', { models: [] }).manifest, manifestSha256: '' };
+  writeFileSync(to, segmentationObject(volume, [{ label, mask }], model, HUB).bytes);
+  return mask.reduce((sum, value) => sum + value, 0);
+}
 
 /** 32-bit floats of one millimetre. */
 function nifti({

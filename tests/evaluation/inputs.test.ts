@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { BIDS_SUBJECT, parseCasesTable, subjectOf } from '../../evaluation/cases-table.ts';
-import { type Grid, inOrderOf } from '../../evaluation/grid.ts';
+import { type Grid, inOrderOf } from '../../pixels/voxel-grid.ts';
 import { type EvaluatedLabel, masksOfLabelMap, masksOfSegments } from '../../evaluation/labels.ts';
 import { gridOf } from './mask-pairs.ts';
 

@@ -1,4 +1,4 @@
-import type { Grid, Triple } from '../../evaluation/grid.ts';
+import type { Grid, Triple } from '../../pixels/voxel-grid.ts';
 import { seeded } from '../support/seeded.ts';
 
 export interface MaskPair {

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { kernelDensity } from '../../../processors/qc/background.ts';
-import { maskOf } from '../../../processors/qc/brain-masks.ts';
+import { maskOfNifti } from '../../../processors/qc/brain-masks.ts';
+import { fitMask } from '../../../processors/qc/mask-fit.ts';
 import { measure } from '../../../processors/qc/measure.ts';
 import { contrastToNoise, jointVariation } from '../../../processors/qc/tissue.ts';
 import { readNifti } from '../../../processors/volumes/nifti.ts';
@@ -43,7 +44,7 @@ describe('the measures of quality control, against their formulas in numpy', () 
 
   it('agree on a mouse head with a mask of its brain, in the mode of AIDAqc too', () => {
     const volume = readNifti(readFileSync(join(HEAD, 'sherm-1_T1w.nii.gz')));
-    const brain = maskOf(readFileSync(join(HEAD, 'sherm-1_mask.nii.gz')));
+    const { brain } = fitMask(maskOfNifti(readFileSync(join(HEAD, 'sherm-1_mask.nii.gz'))), volume);
 
     const { measures } = measure(volume, { brain, mode: 'aidaqc' });
 

@@ -1,64 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import { readNifti } from '../../../processors/volumes/nifti.ts';
+import { openNifti, readNifti } from '../../../processors/volumes/nifti.ts';
 import { niftiBytes } from '../../../processors/volumes/nifti-writer.ts';
 import { volumeToNifti } from '../../../processors/volumes/to-nifti.ts';
+import { type MadeNifti, nifti, NIFTI_DATATYPES } from '../../support/nifti-bytes.ts';
 import { parseNifti } from '../../support/nifti-file.ts';
 import { seeded } from '../../support/seeded.ts';
-
-interface Made {
-  readonly datatype?: number;
-  readonly littleEndian?: boolean;
-  readonly dims?: readonly number[];
-  readonly pixdim?: readonly number[];
-  readonly slope?: number;
-  readonly intercept?: number;
-  readonly units?: number;
-  readonly sform?: readonly number[];
-  readonly quaternion?: readonly number[];
-  readonly magic?: string;
-  readonly values?: readonly number[];
-}
-type Writer = (view: DataView, offset: number, value: number, littleEndian: boolean) => void;
-const WRITERS: Readonly<Record<number, readonly [number, Writer]>> = {
-  2: [1, (view, offset, value) => view.setUint8(offset, value)],
-  4: [2, (view, offset, value, le) => view.setInt16(offset, value, le)],
-  8: [4, (view, offset, value, le) => view.setInt32(offset, value, le)],
-  16: [4, (view, offset, value, le) => view.setFloat32(offset, value, le)],
-  64: [8, (view, offset, value, le) => view.setFloat64(offset, value, le)],
-  256: [1, (view, offset, value) => view.setInt8(offset, value)],
-  512: [2, (view, offset, value, le) => view.setUint16(offset, value, le)],
-  768: [4, (view, offset, value, le) => view.setUint32(offset, value, le)],
-  1024: [8, (view, offset, value, le) => view.setBigInt64(offset, BigInt(value), le)],
-  1280: [8, (view, offset, value, le) => view.setBigUint64(offset, BigInt(value), le)],
-};
-
-/** A file as nifti1.h lays it out. */
-function nifti(made: Made = {}): Buffer {
-  const { datatype = 4, littleEndian: le = true, dims = [3, 2, 2], slope = 0, intercept = 0, units = 10 } = made;
-  const count = dims.reduce((a, b) => a * b, 1);
-  const { values = Array.from({ length: count }, (_, i) => i + 1) } = made;
-  const [size, write] = WRITERS[datatype] ?? [4, () => undefined];
-  const file = Buffer.alloc(352 + values.length * size);
-  const view = new DataView(file.buffer, file.byteOffset, file.length);
-  view.setInt32(0, 348, le);
-  [dims.length, ...dims].forEach((value, i) => view.setInt16(40 + 2 * i, value, le));
-  view.setInt16(70, datatype, le);
-  (made.pixdim ?? [1, 2, 3, 4, 1.5]).forEach((value, i) => view.setFloat32(76 + 4 * i, value, le));
-  [352, slope, intercept].forEach((value, i) => view.setFloat32(108 + 4 * i, value, le));
-  view.setUint8(123, units);
-  if (made.quaternion !== undefined) {
-    view.setInt16(252, 1, le);
-    made.quaternion.forEach((value, i) => view.setFloat32(256 + 4 * i, value, le));
-  }
-  if (made.sform !== undefined) {
-    view.setInt16(254, 1, le);
-    made.sform.forEach((value, i) => view.setFloat32(280 + 4 * i, value, le));
-  }
-  file.write(made.magic ?? 'n+1\0', 344, 'latin1');
-  values.forEach((value, i) => write(view, 352 + i * size, value, le));
-  return file;
-}
 
 const reasonOf = (file: Uint8Array): unknown => {
   try {
@@ -71,7 +18,7 @@ const reasonOf = (file: Uint8Array): unknown => {
 
 describe('NIfTI-1', () => {
   it('is read in every scalar type and both byte orders, plain and gzip', () => {
-    for (const datatype of Object.keys(WRITERS).map(Number))
+    for (const datatype of NIFTI_DATATYPES)
       for (const littleEndian of [true, false]) {
         const file = nifti({ datatype, littleEndian });
 
@@ -143,6 +90,111 @@ describe('NIfTI-1', () => {
     expect([...readNifti(nifti({ datatype: 16, dims: [2, 2, 1], values })).data]).to.deep.equal([1, 0, 0, 0]);
   });
 
+  it('says what its header leaves out, has wrong, or says twice', () => {
+    const sform = [2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4, 0];
+    const identity = [0, 0, 0, 0, 0, 0];
+    const halfTurn = [0, 0, 1, 0, 0, 0];
+    const cases: readonly (readonly [MadeNifti, readonly string[]])[] = [
+      [{ sform, pixdim: [1, 2, 3, 4] }, []],
+      [{ quaternion: identity }, []],
+      [{ sform, units: 0, pixdim: [1, 2, 3, 4] }, ['unit-missing']],
+      [{}, ['orientation-missing']],
+      [{ pixdim: [1, 0, 3, 4] }, ['orientation-missing', 'spacing-unknown']],
+      [{ pixdim: [1, Number.NaN, 3, 4] }, ['orientation-missing', 'spacing-unknown']],
+      [{ pixdim: [1, 1e30, 3, 4] }, ['orientation-missing', 'spacing-unknown']],
+      [{ pixdim: [1, -2, 3, 4] }, ['orientation-missing', 'spacing-damaged']],
+      // A quaternion turns voxels of the stated size, of which there is none.
+      [{ quaternion: identity, pixdim: [1, 0, 0, 0] }, ['orientation-missing', 'spacing-unknown']],
+      [{ sform, pixdim: [1, 0, 0, 0] }, ['spacing-damaged']],
+      [{ sform, pixdim: [1, 2, 3, 9] }, ['spacing-contradicts']],
+      [{ sform: Array<number>(12).fill(Number.NaN) }, ['geometry-damaged', 'orientation-missing']],
+      [{ sform, quaternion: identity, pixdim: [1, 2, 3, 4] }, []],
+      [{ sform, quaternion: halfTurn, pixdim: [1, 2, 3, 4] }, ['orientation-contradicts']],
+      // An atlas is another place; left is left there too.
+      [{ sform, quaternion: halfTurn, pixdim: [1, 2, 3, 4], codes: { sform: 4, qform: 1 } }, []],
+      [
+        { sform, quaternion: identity, pixdim: [-1, 2, 3, 4], codes: { sform: 4, qform: 1 } },
+        ['orientation-contradicts'],
+      ],
+      [{ quaternion: identity, pixdim: [1, 0.002, 0.003, 0.004] }, ['size-implausible']],
+      [{ quaternion: identity, slope: Number.NaN }, ['scale-damaged']],
+      [{ quaternion: identity, dims: [4, 3, 1] }, ['slice-single']],
+      [{ quaternion: identity, dims: [4, 3], pixdim: [1, 2, 3, 0] }, ['spacing-missing', 'slice-single']],
+      [{ quaternion: identity, dims: [2, 2, 2, 3, 2] }, ['dimensions-many']],
+      [
+        { quaternion: identity, datatype: 16, dims: [2, 2, 2], values: [1, 2, Number.NaN, 4, Infinity, 6, 7, 8] },
+        ['values-not-finite'],
+      ],
+    ];
+
+    for (const [made, codes] of cases)
+      expect(
+        openNifti(nifti(made)).findings.map(({ code }) => code),
+        JSON.stringify(made),
+      ).to.deep.equal(codes);
+    expect(openNifti(nifti({ datatype: 16, values: [1, Number.NaN, ...Array<number>(10).fill(3)] })).volume).to.include(
+      {
+        zeroed: 1,
+      },
+    );
+  });
+
+  it('takes size and place of a voxel from one description', () => {
+    const sform = [2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 4, 0];
+
+    expect(readNifti(nifti({ sform, pixdim: [1, 0.2, 0.3, 0.4] })).spacingMm).to.deep.equal([2, 3, 4]);
+    expect(readNifti(nifti({ pixdim: [1, -2, 3, 4] })).spacingMm).to.deep.equal([2, 3, 4]);
+  });
+
+  it('notices that bytes stand in another order than the header says, and nothing else for it', () => {
+    const dims = [32, 32, 3];
+    const picture = Array.from({ length: 32 * 32 * 3 }, (_, i) => {
+      const [x, y] = [(i % 32) - 16, (Math.floor(i / 32) % 32) - 16];
+      return Math.hypot(x, y) < 11 ? 1500 + 40 * x + 3 * y * y : 20 + ((i * 7919) % 23);
+    });
+    const noise = randoms(32 * 32 * 3);
+    const codesOf = (made: MadeNifti, isTurned: boolean) => {
+      const file = nifti({ dims, quaternion: [0, 0, 0, 0, 0, 0], ...made });
+      const values = file.subarray(352);
+      if (isTurned) made.datatype === 16 ? values.swap32() : values.swap16();
+      return openNifti(file).findings.map(({ code }) => code);
+    };
+
+    for (const datatype of [4, 512, 16])
+      for (const littleEndian of [true, false]) {
+        expect(codesOf({ datatype, littleEndian, values: picture }, true)).to.deep.equal(['bytes-swapped']);
+        expect(codesOf({ datatype, littleEndian, values: picture }, false)).to.deep.equal([]);
+      }
+    expect(codesOf({ datatype: 4, values: noise }, false)).to.deep.equal([]);
+    const holed = picture.map((value, i) => (i % 32 < 3 ? Number.NaN : value));
+    expect(codesOf({ datatype: 16, values: holed }, false)).to.deep.equal(['values-not-finite']);
+  });
+
+  it('is read from NIfTI-2, and from a header and its voxels in two files', () => {
+    const values = [1, -2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    const one = nifti({ values, slope: 2, intercept: 1, quaternion: [0, 0, 0, 5, 6, 7] });
+    const header = Buffer.from(one.subarray(0, 348));
+    header.write('ni1\0', 344, 'latin1');
+    header.writeFloatLE(0, 108);
+
+    for (const littleEndian of [true, false]) {
+      const second = secondFormat({ values, littleEndian });
+      const { volume, findings } = openNifti(gzipSync(second));
+      expect([...volume.data]).to.deep.equal(values.map((value) => 2 * value + 1));
+      expect(volume).to.deep.include({ dims: [3, 2, 2, 1], spacingMm: [2, 3, 4] });
+      expect(volume.affine).to.deep.equal(readNifti(one).affine);
+      expect(findings).to.deep.equal([]);
+      expect(reasonOf(second.subarray(0, 500))).to.equal('too short for a NIfTI header');
+      expect(reasonOf(second.subarray(0, second.length - 1))).to.equal('fewer voxels than the header says');
+    }
+    expect(openNifti(header, one.subarray(352)).volume).to.deep.equal(readNifti(one));
+    expect(openNifti(header, gzipSync(one.subarray(352))).volume).to.deep.equal(readNifti(one));
+  });
+
+  it('is not Analyze 7.5, which is said', () => {
+    expect(reasonOf(nifti({ magic: '\0\0\0\0' }))).to.match(/^Analyze 7\.5/);
+  });
+
   it('is refused with the reason when it is damaged or of another kind', () => {
     const whole = nifti();
     const zipped = gzipSync(nifti({ dims: [40, 40, 40], values: randoms(64_000) }));
@@ -151,7 +203,7 @@ describe('NIfTI-1', () => {
     expect(reasonOf(whole.subarray(0, whole.length - 1))).to.equal('fewer voxels than the header says');
     expect(reasonOf(zipped.subarray(0, zipped.length - 40_000))).to.equal('gzip is damaged or cut off');
     expect(reasonOf(Buffer.from([0x1f, 0x8b, 1, 2, 3]))).to.equal('gzip is damaged');
-    expect(reasonOf(Buffer.alloc(400))).to.equal('not NIfTI-1');
+    expect(reasonOf(Buffer.alloc(400))).to.equal('not NIfTI');
     expect(reasonOf(nifti({ magic: 'ni1\0' }))).to.equal('its voxels stand in another file');
     expect(reasonOf(nifti({ datatype: 32 }))).to.equal('complex numbers are not read');
     expect(reasonOf(nifti({ datatype: 128 }))).to.equal('colours are not read');
@@ -208,6 +260,32 @@ describe('NIfTI-1', () => {
     expect(failure).to.include({ code: 'pixels.too-large' });
   });
 });
+
+/** As nifti2.h lays it out: 16-bit integers at a place of their own. */
+function secondFormat({
+  values,
+  littleEndian: le,
+}: {
+  readonly values: readonly number[];
+  readonly littleEndian: boolean;
+}) {
+  const start = 560;
+  const file = Buffer.alloc(start + 2 * values.length);
+  const view = new DataView(file.buffer, file.byteOffset, file.length);
+  view.setInt32(0, 540, le);
+  file.write('n+2\0\r\n\u001a\n', 4, 'latin1');
+  view.setInt16(12, 4, le);
+  view.setInt16(14, 16, le);
+  [3, 3, 2, 2, 1, 1, 1, 1].forEach((size, i) => view.setBigInt64(16 + 8 * i, BigInt(size), le));
+  [1, 2, 3, 4].forEach((size, i) => view.setFloat64(104 + 8 * i, size, le));
+  view.setBigInt64(168, BigInt(start), le);
+  [2, 1].forEach((value, i) => view.setFloat64(176 + 8 * i, value, le));
+  view.setInt32(344, 1, le);
+  [0, 0, 0, 5, 6, 7].forEach((value, i) => view.setFloat64(352 + 8 * i, value, le));
+  view.setInt32(500, 10, le);
+  values.forEach((value, i) => view.setInt16(start + 2 * i, value, le));
+  return file;
+}
 
 function randoms(count: number): readonly number[] {
   const random = seeded(3);

@@ -1,4 +1,4 @@
-/** Where voxels lie, and whether two grids are one: masks are compared voxel by voxel, never resampled. */
+/** Where voxels lie, and whether two grids are one: masks are put onto a scan voxel by voxel, never resampled. */
 
 export type Triple = readonly [number, number, number];
 

@@ -3,16 +3,27 @@ import type { DataSet } from '../core/dicom/data-set.ts';
 import { readHeader } from '../core/dicom/part10.ts';
 import { HubError } from '../core/errors.ts';
 import type { ByteSource } from '../core/store.ts';
-import { decodeFrame } from '../pixels/decode.ts';
-import { describePixels } from '../pixels/description.ts';
-import { framePlaces, readFrameBytes } from '../pixels/frame-places.ts';
-import { type Grid, inOrderOf, type Triple } from './grid.ts';
-import type { Segment } from './labels.ts';
+import { decodeFrame } from './decode.ts';
+import { describePixels } from './description.ts';
+import { framePlaces, readFrameBytes } from './frame-places.ts';
+import { type Grid, inOrderOf, type Triple } from './voxel-grid.ts';
 
 export const SEGMENTATION_STORAGE = '1.2.840.10008.5.1.4.1.1.66.4';
 const MAX_SEGMENTS = 255;
 /** Of the distance between slices: how far a frame may lie from one. */
 const ON_SLICE = 0.01;
+
+/** What a segment is of. */
+export interface SegmentName {
+  readonly number: number;
+  readonly name: string;
+  readonly type: { readonly scheme: string; readonly code: string } | undefined;
+}
+
+export interface Segment extends SegmentName {
+  /** 0 and 1 on the grid, x fastest. */
+  readonly mask: Uint8Array;
+}
 
 /**
  * Each segment on the grid; slices without a frame are empty.
@@ -24,7 +35,7 @@ export async function readSegmentation(source: ByteSource, grid: Grid): Promise<
   const header = await readHeader(source);
   const { dataSet } = header;
   if (dataSet.string('SegmentationType') !== 'BINARY')
-    throw unreadable('a reference has to be a BINARY Segmentation, not one of probabilities');
+    throw unreadable('it has to be a BINARY Segmentation, not one of probabilities');
   const segments = dataSet.items('SegmentSequence').slice(0, MAX_SEGMENTS).map(segmentOf(grid));
   const description = describePixels(dataSet, header.pixelData?.tag ?? 0);
   const { rows, columns } = description;
@@ -47,17 +58,19 @@ export async function readSegmentation(source: ByteSource, grid: Grid): Promise<
   return segments;
 }
 
-function segmentOf({ dims }: Grid): (item: DataSet) => Segment {
-  return (item) => {
-    const [type] = item.items('SegmentedPropertyTypeCodeSequence');
-    const [scheme, code] = [type?.string('CodingSchemeDesignator'), type?.string('CodeValue')];
-    return {
-      number: item.number('SegmentNumber') ?? 0,
-      name: item.string('SegmentLabel') ?? '',
-      type: scheme === undefined || code === undefined ? undefined : { scheme, code },
-      mask: new Uint8Array(dims[0] * dims[1] * dims[2]),
-    };
+/** @param item - of the Segment Sequence */
+export function segmentName(item: DataSet): SegmentName {
+  const [type] = item.items('SegmentedPropertyTypeCodeSequence');
+  const [scheme, code] = [type?.string('CodingSchemeDesignator'), type?.string('CodeValue')];
+  return {
+    number: item.number('SegmentNumber') ?? 0,
+    name: item.string('SegmentLabel') ?? '',
+    type: scheme === undefined || code === undefined ? undefined : { scheme, code },
   };
+}
+
+function segmentOf({ dims }: Grid): (item: DataSet) => Segment {
+  return (item) => ({ ...segmentName(item), mask: new Uint8Array(dims[0] * dims[1] * dims[2]) });
 }
 
 /** Where one frame lies: PS3.3 Sections C.7.6.16.2.1, .3 and .4. */
