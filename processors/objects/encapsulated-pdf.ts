@@ -1,30 +1,24 @@
 /** A PDF as a DICOM object (PS3.3 Section A.45.1), so that it lies with its study wherever that goes. */
-import type { DataSet } from '../../core/dicom/data-set.ts';
 import { encodePart10 } from '../../core/dicom/encode.ts';
 import {
+  commonAttributes,
   contentTime,
-  contribution,
-  equipment,
   type HubIdentity,
   type InstanceReference,
   references,
+  type ResultDescription,
   type ResultObject,
-  studyAndPatient,
 } from './result-object.ts';
 import { derivedUid, digestOf } from './uids.ts';
 
 const ENCAPSULATED_PDF = '1.2.840.10008.5.1.4.1.1.104.1';
 
-export interface EncapsulatedReport {
+export interface EncapsulatedReport extends ResultDescription {
   readonly pdf: Uint8Array;
-  readonly header: DataSet;
   readonly title: string;
   readonly sources: readonly InstanceReference[];
-  readonly seriesDescription: string;
   /** What tells its series from others of the study. */
   readonly identity: readonly string[];
-  readonly serial: string;
-  readonly contribution: string;
 }
 
 export function encapsulatedPdf(report: EncapsulatedReport, hub: HubIdentity): ResultObject {
@@ -32,16 +26,10 @@ export function encapsulatedPdf(report: EncapsulatedReport, hub: HubIdentity): R
   const studyInstanceUid = header.string('StudyInstanceUID') ?? '';
   const seriesInstanceUid = derivedUid(['document-series', studyInstanceUid, ...identity]);
   const sopInstanceUid = derivedUid(['document', studyInstanceUid, hub.version, ...identity, digestOf(pdf)]);
+  const series = { sopClassUid: ENCAPSULATED_PDF, modality: 'DOC', seriesInstanceUid, seriesNumber: 4001 };
   const bytes = encodePart10({
-    ...studyAndPatient(header),
-    SOPClassUID: ENCAPSULATED_PDF,
+    ...commonAttributes(report, series, hub),
     SOPInstanceUID: sopInstanceUid,
-    Modality: 'DOC',
-    SeriesInstanceUID: seriesInstanceUid,
-    SeriesNumber: 4001,
-    SeriesDescription: report.seriesDescription,
-    ...equipment(hub, report.serial),
-    ...contribution(hub, report.contribution),
     ConversionType: 'WSD',
     InstanceNumber: 1,
     ...contentTime(header),

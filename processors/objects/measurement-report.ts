@@ -2,20 +2,18 @@
  * The frame of a Measurement Report (PS3.16 TID 1500) as a Comprehensive 3D SR: who reports, what about, and groups of
  * measurements. Written here, item by item; what the groups hold is given.
  */
-import type { DataSet } from '../../core/dicom/data-set.ts';
 import { type Attributes, encodePart10 } from '../../core/dicom/encode.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { type Code, dcm, OWN_SCHEME, sct } from './codes.ts';
 import { coded, container, type ContentItem, text, uidReference } from './content-items.ts';
 import {
+  commonAttributes,
   contentTime,
-  contribution,
-  equipment,
   type HubIdentity,
   type InstanceReference,
   references,
+  type ResultDescription,
   type ResultObject,
-  studyAndPatient,
 } from './result-object.ts';
 import { derivedUid, digestOf } from './uids.ts';
 
@@ -28,16 +26,10 @@ export interface Evidence {
   readonly instances: readonly InstanceReference[];
 }
 
-export interface Report {
-  /** Of the study. */
-  readonly header: DataSet;
-  readonly seriesDescription: string;
+export interface Report extends ResultDescription {
   readonly seriesNumber: number;
   /** What tells this report from others of the study. */
   readonly identity: readonly string[];
-  /** Of what made the numbers: a model's digest, or the hub's name. */
-  readonly serial: string;
-  readonly contribution: string;
   readonly groups: readonly ContentItem[];
   readonly evidence: readonly Evidence[];
 }
@@ -83,19 +75,14 @@ export function measurementReport(report: Report, hub: HubIdentity): ResultObjec
     [...context(report, hub), container(dcm('126010', 'Imaging Measurements'), report.groups)],
     '1500',
   ).attributes;
+  const { seriesNumber } = report;
+  const series = { sopClassUid: COMPREHENSIVE_3D_SR, modality: 'SR', seriesInstanceUid, seriesNumber };
   const document: Attributes = {
-    ...studyAndPatient(header),
-    SOPClassUID: COMPREHENSIVE_3D_SR,
-    Modality: 'SR',
-    SeriesInstanceUID: seriesInstanceUid,
-    SeriesNumber: report.seriesNumber,
-    SeriesDescription: report.seriesDescription,
+    ...commonAttributes(report, series, hub),
     // Type 2: no step of a worklist was performed.
     ReferencedPerformedProcedureStepSequence: [],
     PerformedProcedureCodeSequence: [],
     InstanceNumber: 1,
-    ...equipment(hub, report.serial),
-    ...contribution(hub, report.contribution),
     ...contentTime(header),
     // PS3.3 Table C.12-1: what is needed to know what our own codes are.
     CodingSchemeIdentificationSequence: [

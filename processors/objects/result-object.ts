@@ -12,6 +12,24 @@ export interface ResultObject {
   readonly bytes: Uint8Array;
 }
 
+/** What an object made here says of itself. */
+export interface ResultDescription {
+  /** Of the study. */
+  readonly header: DataSet;
+  readonly seriesDescription: string;
+  /** Of what made it: a model's digest, or the hub's name. */
+  readonly serial: string;
+  /** What was done, by which version of what. */
+  readonly contribution: string;
+}
+
+interface ResultSeries {
+  readonly sopClassUid: string;
+  readonly modality: string;
+  readonly seriesInstanceUid: string;
+  readonly seriesNumber: number;
+}
+
 export interface HubIdentity {
   readonly name: string;
   readonly version: string;
@@ -62,8 +80,26 @@ const OPTIONAL_OF_STUDY = [
   'LongitudinalTemporalInformationModified',
 ];
 
+/** The attributes of its patient, study, series and equipment, and of what made it; the SOP Instance UID is its own. */
+export function commonAttributes(
+  { header, seriesDescription, serial, contribution }: ResultDescription,
+  { sopClassUid, modality, seriesInstanceUid, seriesNumber }: ResultSeries,
+  hub: HubIdentity,
+): Attributes {
+  return {
+    ...studyAndPatient(header),
+    SOPClassUID: sopClassUid,
+    Modality: modality,
+    SeriesInstanceUID: seriesInstanceUid,
+    SeriesNumber: seriesNumber,
+    SeriesDescription: seriesDescription,
+    ...equipment(hub, serial),
+    ...contributor(hub, contribution),
+  };
+}
+
 /** The attributes that make the object belong to its study. */
-export function studyAndPatient(header: DataSet): Attributes {
+function studyAndPatient(header: DataSet): Attributes {
   const copy: Record<string, string | readonly string[] | readonly Attributes[]> = {};
   for (const keyword of REQUIRED_OF_STUDY) copy[keyword] = header.string(keyword) ?? '';
   for (const keyword of OPTIONAL_OF_STUDY) if (header.has(keyword)) copy[keyword] = copyOf(header, keyword);
@@ -95,8 +131,7 @@ export function contentTime(header: DataSet): { readonly ContentDate: string; re
   return { ContentDate: date ?? '19000101', ContentTime: time ?? '000000' };
 }
 
-/** @param serial - of what made it: a model's digest, or the hub's own name */
-export function equipment(hub: HubIdentity, serial: string): Attributes {
+function equipment(hub: HubIdentity, serial: string): Attributes {
   return {
     Manufacturer: MANUFACTURER,
     ManufacturerModelName: hub.name,
@@ -105,8 +140,7 @@ export function equipment(hub: HubIdentity, serial: string): Attributes {
   };
 }
 
-/** @param description - what was done, by which version of what */
-export function contribution(hub: HubIdentity, description: string): Attributes {
+function contributor(hub: HubIdentity, description: string): Attributes {
   return {
     ContributingEquipmentSequence: [
       {

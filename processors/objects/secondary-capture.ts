@@ -1,32 +1,26 @@
 /** A page of pixels as a Secondary Capture (PS3.3 Section A.8.1): RGB, without a place in space, with its sources. */
-import type { DataSet } from '../../core/dicom/data-set.ts';
 import { encodePart10 } from '../../core/dicom/encode.ts';
 import { codeItem, dcm } from './codes.ts';
 import type { Canvas } from './letters.ts';
 import {
+  commonAttributes,
   contentTime,
-  contribution,
-  equipment,
   type HubIdentity,
   type InstanceReference,
   references,
+  type ResultDescription,
   type ResultObject,
-  studyAndPatient,
 } from './result-object.ts';
 import { derivedUid, digestOf } from './uids.ts';
 
 const SECONDARY_CAPTURE = '1.2.840.10008.5.1.4.1.1.7';
 
-export interface CapturedPage {
+export interface CapturedPage extends ResultDescription {
   readonly page: Canvas;
-  readonly header: DataSet;
   /** That it was made from. */
   readonly sources: readonly InstanceReference[];
-  readonly seriesDescription: string;
   /** What tells its series from others of the study. */
   readonly identity: readonly string[];
-  readonly serial: string;
-  readonly contribution: string;
   /** What the picture shows. */
   readonly derivation: string;
 }
@@ -38,16 +32,10 @@ export function secondaryCapture(captured: CapturedPage, hub: HubIdentity): Resu
   const sourceUids = sources.map(({ sopInstanceUid }) => sopInstanceUid);
   const sopInstanceUid = derivedUid(['capture', hub.version, ...identity, ...sourceUids, digestOf(page.data)]);
   const { ContentDate, ContentTime } = contentTime(header);
+  const series = { sopClassUid: SECONDARY_CAPTURE, modality: 'OT', seriesInstanceUid, seriesNumber: 3001 };
   const bytes = encodePart10({
-    ...studyAndPatient(header),
-    SOPClassUID: SECONDARY_CAPTURE,
+    ...commonAttributes(captured, series, hub),
     SOPInstanceUID: sopInstanceUid,
-    Modality: 'OT',
-    SeriesInstanceUID: seriesInstanceUid,
-    SeriesNumber: 3001,
-    SeriesDescription: captured.seriesDescription,
-    ...equipment(hub, captured.serial),
-    ...contribution(hub, captured.contribution),
     // PS3.3 Section C.8.6.1: made at a workstation.
     ConversionType: 'WSD',
     SecondaryCaptureDeviceManufacturer: 'Imaging hub',

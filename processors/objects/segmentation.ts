@@ -8,15 +8,13 @@ import { type Attributes, encodePart10 } from '../../core/dicom/encode.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { type Code, codeItem, dcm } from './codes.ts';
 import {
+  commonAttributes,
   byModel,
   contentTime,
-  contribution,
-  equipment,
   type HubIdentity,
   type ModelIdentity,
   references,
   type ResultObject,
-  studyAndPatient,
 } from './result-object.ts';
 import { derivedUid, digestOf } from './uids.ts';
 
@@ -80,16 +78,18 @@ export function segmentationObject(
     return { label, number: index + 1, trackingUid };
   });
   const { header } = volume;
+  const seriesNumber = 1000 + (header.number('SeriesNumber') ?? 0);
+  const series = { sopClassUid: SEGMENTATION_STORAGE, modality: 'SEG', seriesInstanceUid, seriesNumber };
+  const described = {
+    header,
+    seriesDescription: `AI: ${model.name}`,
+    serial: model.onnx.sha256,
+    contribution: byModel(model),
+  };
   const attributes: Attributes = {
-    ...studyAndPatient(header),
-    SOPClassUID: SEGMENTATION_STORAGE,
+    ...commonAttributes(described, series, hub),
     SOPInstanceUID: sopInstanceUid,
-    Modality: 'SEG',
-    SeriesInstanceUID: seriesInstanceUid,
-    SeriesNumber: 1000 + (header.number('SeriesNumber') ?? 0),
-    SeriesDescription: `AI: ${model.name}`,
     InstanceNumber: 1,
-    ...equipment(hub, model.onnx.sha256),
     FrameOfReferenceUID:
       header.string('FrameOfReferenceUID') ?? derivedUid(['frame-of-reference', volume.seriesInstanceUid]),
     PositionReferenceIndicator: header.string('PositionReferenceIndicator') ?? '',
@@ -102,7 +102,6 @@ export function segmentationObject(
     ReferencedSeriesSequence: [
       { SeriesInstanceUID: volume.seriesInstanceUid, ReferencedInstanceSequence: references(volume.slices) },
     ],
-    ...contribution(hub, byModel(model)),
     PixelData: { vr: 'OB', value: pixels },
   };
   return {
