@@ -97,7 +97,7 @@ async function deliverAll(
   await prepare(ledger, store, studies, names);
 
   const context = contextOf(store, { [SECRET]: `whsec_${randomBytes(32).toString('base64')}` });
-  const destinations = names.map((name, index) =>
+  const opened = names.map(async (name, index) =>
     openDestination(
       parse(
         index < WEBHOOKS
@@ -110,6 +110,7 @@ async function deliverAll(
       context,
     ),
   );
+  const destinations = await Promise.all(opened);
   const bus = openEmbeddedBus({ ledger, log: silentLog });
   const metrics = measuredMetrics();
   const partners = createPartnerDirectory(ledger, () => [partnerSettings('kct')]);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openLocalFiles } from '../cli/local-files.ts';
+import { open as openCStore } from '../connectors/c-store/connector.ts';
 import { cStore } from '../connectors/c-store/index.ts';
 import { contextOf, orderOf } from '../tests/support/outgoing.ts';
 import { type ImageSet, writeImages } from './images.ts';
@@ -75,7 +76,7 @@ async function sendAsDestination(folder: string, receiver: Receiver): Promise<nu
     // storescu ends its association too.
     keepAssociation: '0s',
   });
-  const connector = cStore.open(options, contextOf(store));
+  const connector = openCStore(options, contextOf(store));
   let delivered = 0;
   const startedMs = performance.now();
   await connector.deliver(orderOf(instances), () => (delivered += 1));

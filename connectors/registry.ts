@@ -1,9 +1,11 @@
 /** The destinations a configuration may name. A new connector is a folder and a line here. */
 import type * as z from 'zod';
 import type { Diagnosis } from '../core/diagnosis.ts';
+import { loadPlugin } from '../core/load-plugin.ts';
 import type {
   Connector,
   ConnectorContext,
+  ConnectorModule,
   ConnectorPlugin,
   DestinationOptions,
   ProbeContext,
@@ -38,19 +40,29 @@ export type Destination = DestinationOf<keyof OptionsByType>;
 export const connectors: readonly { readonly type: string; readonly options: z.ZodType<Destination> }[] =
   Object.values(plugins);
 
-/** Opens a destination for the dispatcher. @throws {HubError} `config.invalid` when a secret cannot be had */
-export function openDestination<T extends keyof OptionsByType>(
+/**
+ * Opens a destination for the dispatcher. Its connector's libraries are loaded with the first of its type.
+ *
+ * @throws {HubError} `config.invalid` when a secret cannot be had, `plugin.unusable`
+ */
+export async function openDestination<T extends keyof OptionsByType>(
   destination: DestinationOf<T> & { readonly type: T },
   hub: ConnectorContext,
-): { readonly options: DestinationOptions; readonly connector: Connector } {
+): Promise<{ readonly options: DestinationOptions; readonly connector: Connector }> {
+  const connector = await moduleOf(destination.type);
   const context = { ...hub, store: meteredStore(hub.store, destination.bandwidth) };
-  return { options: destination, connector: byType[destination.type].open(destination, context) };
+  return { options: destination, connector: connector.open(destination, context) };
 }
 
 /** Tries the way to a destination, for whoever asks why nothing arrives there. */
-export function probeDestination<T extends keyof OptionsByType>(
+export async function* probeDestination<T extends keyof OptionsByType>(
   destination: DestinationOf<T> & { readonly type: T },
   context: ProbeContext,
-): AsyncIterable<Diagnosis> {
-  return byType[destination.type].probe(destination, context);
+): AsyncGenerator<Diagnosis> {
+  const connector = await moduleOf(destination.type);
+  yield* connector.probe(destination, context);
+}
+
+async function moduleOf<T extends keyof OptionsByType>(type: T): Promise<ConnectorModule<OptionsByType[T]>> {
+  return loadPlugin(type, () => byType[type].load());
 }

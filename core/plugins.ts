@@ -1,4 +1,8 @@
-/** The shapes of the two kinds of plug-in. Adding one is a folder and a line in its stage's registry. */
+/**
+ * The shapes of the two kinds of plug-in. Adding one is a folder and a line in its stage's registry. A plug-in says what
+ * it is without its libraries, for every thread that reads a configuration; it works with what `load` brings, in the
+ * thread that needs it and only when a configuration names it.
+ */
 import type * as z from 'zod';
 import type { Diagnosis } from './diagnosis.ts';
 import type { NewEvent } from './ledger/common.ts';
@@ -111,6 +115,13 @@ export interface ConnectorPlugin<Options extends DestinationOptions = Destinatio
   readonly type: string;
   /** The destination's entry in the configuration, `type` included. */
   readonly options: z.ZodType<Options>;
+  /** For each destination of the type, when it is opened: what is missing shows at the start, not at the first study. */
+  load(): Promise<ConnectorModule<Options>>;
+}
+
+/** What works for a destination. */
+export interface ConnectorModule<Options extends DestinationOptions = DestinationOptions> {
+  /** @throws {HubError} `config.invalid` when a secret cannot be had */
   open(options: Options, context: ConnectorContext): Connector;
   /**
    * Tries the way to the destination, step by step, and ends with the first that makes the others pointless. What goes

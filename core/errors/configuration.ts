@@ -24,6 +24,13 @@ export const CONFIGURATION_ERRORS = {
     remedy:
       '`hub reload` takes what the file says; `hub routes show VERSION` prints what is in force, to be written there.',
   },
+  'plugin.unusable': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'A connector or processor that the configuration names cannot be loaded',
+    remedy: 'Install the hub anew as its manual says: a package is missing or damaged.',
+  },
   'command.usage': {
     dimse: 0x0110,
     http: 400,

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
+import { open as openCStore } from '../../connectors/c-store/connector.ts';
 import { cStore } from '../../connectors/c-store/index.ts';
 import { outcomeOf } from '../../connectors/c-store/send.ts';
 import { readDataSet, readHeader } from '../../core/dicom/part10.ts';
@@ -29,7 +30,7 @@ function open(store: MemoryStore, port: number, changes: Readonly<Record<string,
     timeouts: TIMEOUTS,
     ...changes,
   });
-  return cStore.open(options, contextOf(store));
+  return openCStore(options, contextOf(store));
 }
 
 async function fileOf(store: MemoryStore, bytes: Uint8Array): Promise<Uint8Array> {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { open as openFolder } from '../../connectors/folder/connector.ts';
 import { folder as plugin } from '../../connectors/folder/index.ts';
 import { contextOf, MemoryStore, mrImage, orderOf } from '../support/outgoing.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -8,7 +9,7 @@ import { thrownBy } from '../support/thrown.ts';
 
 function open(store: MemoryStore, path: string, changes: Readonly<Record<string, unknown>> = {}) {
   const options = plugin.options.parse({ name: 'kct-archive', type: 'folder', path, ...changes });
-  return plugin.open(options, contextOf(store));
+  return openFolder(options, contextOf(store));
 }
 
 async function tree(path: string): Promise<readonly string[]> {

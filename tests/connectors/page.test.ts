@@ -69,7 +69,7 @@ describe('the example of docs/connectors.md', function () {
     const plugin = connectors.find(({ type }) => type === 'line');
     const given = plugin?.options.parse({ name: 'bell', type: 'line', host: '127.0.0.1', port });
     if (given === undefined) throw new TypeError('the registry does not know it');
-    const { connector } = openDestination(given, contextOf(store));
+    const { connector } = await openDestination(given, contextOf(store));
     const delivered: string[] = [];
 
     await connector.deliver(order, (uid) => delivered.push(uid));

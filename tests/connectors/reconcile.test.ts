@@ -3,8 +3,11 @@ import { once } from 'node:events';
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
+import { open as openCStore } from '../../connectors/c-store/connector.ts';
 import { cStore } from '../../connectors/c-store/index.ts';
+import { open as openFolder } from '../../connectors/folder/connector.ts';
 import { folder as folderConnector } from '../../connectors/folder/index.ts';
+import { open as openStowRs } from '../../connectors/stow-rs/connector.ts';
 import { stowRs } from '../../connectors/stow-rs/index.ts';
 import type { Connector, DeliveryOrder, Reconciliation } from '../../core/plugins.ts';
 import type { InstanceItem } from '../../core/store.ts';
@@ -50,7 +53,7 @@ describe('asking a destination what it has', () => {
 
     it('is found out with C-FIND, and what it has is not in doubt', async () => {
       const given = { name: 'pacs', type: 'c-store', host: orthanc.host, port: orthanc.port, aeTitle: orthanc.aeTitle };
-      const connector = cStore.open(cStore.options.parse({ ...given, verify: 'after' }), contextOf(store));
+      const connector = openCStore(cStore.options.parse({ ...given, verify: 'after' }), contextOf(store));
       const order = orderOf(items);
 
       const confirmed = await delivered(connector, order);
@@ -64,7 +67,7 @@ describe('asking a destination what it has', () => {
       this.timeout(20_000);
       const given = { name: 'pacs', type: 'c-store', host: orthanc.host, port: orthanc.port, aeTitle: orthanc.aeTitle };
       const options = { ...given, verify: 'commitment', timeouts: { response: '500ms' } };
-      const connector = cStore.open(cStore.options.parse(options), contextOf(store));
+      const connector = openCStore(cStore.options.parse(options), contextOf(store));
       const order = orderOf(items);
       await delivered(connector, order);
 
@@ -75,7 +78,7 @@ describe('asking a destination what it has', () => {
 
     it('is found out with QIDO-RS', async () => {
       const given = { name: 'web', type: 'stow-rs', url: orthanc.dicomWebUrl, verify: 'after' };
-      const connector = stowRs.open(stowRs.options.parse(given), contextOf(store));
+      const connector = openStowRs(stowRs.options.parse(given), contextOf(store));
 
       const { missing } = await reconciled(connector, orderOf(items));
 
@@ -84,7 +87,7 @@ describe('asking a destination what it has', () => {
 
     it('has nothing of a study that it never got', async () => {
       const given = { name: 'web', type: 'stow-rs', url: orthanc.dicomWebUrl, verify: 'after' };
-      const connector = stowRs.open(stowRs.options.parse(given), contextOf(store));
+      const connector = openStowRs(stowRs.options.parse(given), contextOf(store));
       const strange = await store.instance(
         mrImage(9, { StudyInstanceUID: '2.25.7009', SeriesInstanceUID: '2.25.7009.1' }),
       );
@@ -119,7 +122,7 @@ describe('asking a destination what it has', () => {
         url: `http://127.0.0.1:${address.port}/dicom-web`,
         verify: 'after',
       };
-      return stowRs.open(stowRs.options.parse(given), contextOf(store));
+      return openStowRs(stowRs.options.parse(given), contextOf(store));
     };
 
     it('is found out when it says 200 and stores nothing', async () => {
@@ -169,7 +172,7 @@ describe('asking a destination what it has', () => {
     try {
       const given = { name: 'hub', type: 'c-store', host: '127.0.0.1', port: hub.port, aeTitle: 'HUB' };
       const options = { ...given, verify: 'commitment', timeouts: { response: '10s' } };
-      const connector = cStore.open(cStore.options.parse(options), contextOf(store));
+      const connector = openCStore(cStore.options.parse(options), contextOf(store));
       const [first, second] = items;
       if (first === undefined || second === undefined) throw new Error('no items');
       await delivered(connector, orderOf([first]));
@@ -186,7 +189,7 @@ describe('asking a destination what it has', () => {
 
   it('reads each file of a folder back', async () => {
     const root = join(folder.path, 'out');
-    const connector = folderConnector.open(
+    const connector = openFolder(
       folderConnector.options.parse({ name: 'archive', type: 'folder', path: root, verify: 'after' }),
       contextOf(store),
     );

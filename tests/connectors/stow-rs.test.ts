@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { parseStoreResponse } from '../../connectors/stow-rs/store-response.ts';
+import { open as openStowRs } from '../../connectors/stow-rs/connector.ts';
 import { stowRs } from '../../connectors/stow-rs/index.ts';
 import { freePort } from '../support/child-process.ts';
 import { contextOf, MemoryStore, mrImage, orderOf } from '../support/outgoing.ts';
@@ -11,7 +12,7 @@ import type { RunItem } from '../../core/store.ts';
 
 function open(store: MemoryStore, url: string, changes: Readonly<Record<string, unknown>> = {}) {
   const options = stowRs.options.parse({ name: 'kct-pacs', type: 'stow-rs', url, answerTimeout: '2s', ...changes });
-  return stowRs.open(options, contextOf(store, { PASSWORD: 'se:cret', TOKEN: 'abc' }));
+  return openStowRs(options, contextOf(store, { PASSWORD: 'se:cret', TOKEN: 'abc' }));
 }
 
 async function images(store: MemoryStore, count: number): Promise<readonly RunItem[]> {

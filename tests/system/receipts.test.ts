@@ -12,6 +12,7 @@ import express from 'express';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { expect } from 'chai';
+import { open as openFolder } from '../../connectors/folder/connector.ts';
 import { folder as folderDestination } from '../../connectors/folder/index.ts';
 import { HubError } from '../../core/errors.ts';
 import { parseStudyInstanceUid } from '../../core/identifiers.ts';
@@ -221,7 +222,7 @@ describe('a receipt', function () {
       const large = await store.instance(
         mrImage(2, { PixelData: { vr: 'OW', value: new Uint8Array(2 * SMALL_DISK_BYTES) } }),
       );
-      const connector = folderDestination.open(
+      const connector = openFolder(
         folderDestination.options.parse({ name: 'full', type: 'folder', path: out }),
         contextOf(store),
       );

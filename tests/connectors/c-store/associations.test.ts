@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { join } from 'node:path';
+import { open as openCStore } from '../../../connectors/c-store/connector.ts';
 import { cStore } from '../../../connectors/c-store/index.ts';
 import type { Connector } from '../../../core/plugins.ts';
 import { contextOf, MemoryStore, mrImage, orderOf } from '../../support/outgoing.ts';
@@ -36,7 +37,7 @@ describe('the associations of a C-STORE destination', function () {
       timeouts: { connect: '2s', association: '5s', response: '5s' },
       ...changes,
     });
-    const connector = cStore.open(options, contextOf(store));
+    const connector = openCStore(options, contextOf(store));
     opened.push(connector);
     return connector;
   }

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { open as openCStore } from '../../../connectors/c-store/connector.ts';
 import { cStore } from '../../../connectors/c-store/index.ts';
 import { readDataSet } from '../../../core/dicom/part10.ts';
 import type { InstanceItem } from '../../../core/store.ts';
@@ -35,7 +36,7 @@ describe('a C-STORE destination that does not take what an instance is in', func
       ...{ name: 'kct-pacs', type: 'c-store', host: '127.0.0.1', port: place.port, aeTitle: place.aeTitle },
       ...changes,
     });
-    const connector = cStore.open(options, contextOf(store));
+    const connector = openCStore(options, contextOf(store));
     const delivered: string[] = [];
     try {
       await connector.deliver(orderOf(items), (uid) => delivered.push(uid));

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CloudEvent, Kafka as KafkaBinding, type KafkaMessage } from 'cloudevents';
+import { open as openKafkaTopic, probe as probeKafkaTopic } from '../../../connectors/kafka-topic/connector.ts';
 import { kafkaTopic } from '../../../connectors/kafka-topic/index.ts';
 import type { Connector } from '../../../core/plugins.ts';
 import { makeAuthority } from '../../support/certificates.ts';
@@ -90,7 +91,7 @@ describe('the kafka-topic connector', function () {
     });
   }
   function open(store: MemoryStore, changes: Readonly<Record<string, unknown>> = {}, secrets = {}): Connector {
-    const connector = kafkaTopic.open(optionsOf(changes), contextOf(store, secrets));
+    const connector = openKafkaTopic(optionsOf(changes), contextOf(store, secrets));
     opened.push(connector);
     return connector;
   }
@@ -209,7 +210,7 @@ describe('the kafka-topic connector', function () {
     const diagnose = async (changes: Readonly<Record<string, unknown>>, sendTest: boolean) => {
       const context = { ...contextOf(new MemoryStore()), sendTest, signal: new AbortController().signal };
       const found = [];
-      for await (const { id, verdict } of kafkaTopic.probe(optionsOf(changes), context)) found.push(`${id} ${verdict}`);
+      for await (const { id, verdict } of probeKafkaTopic(optionsOf(changes), context)) found.push(`${id} ${verdict}`);
       return found;
     };
 
@@ -265,7 +266,7 @@ describe('the kafka-topic connector, with users and TLS', function () {
           ...{ name: 'kct-topic', type: 'kafka-topic', brokers: [kafka.broker], topic: 'results', tls },
           sasl: { mechanism: 'scram-sha-256', username: user, password: { env: password } },
         });
-        const connector = kafkaTopic.open(options, contextOf(store, secrets));
+        const connector = openKafkaTopic(options, contextOf(store, secrets));
         try {
           await connector.deliver(order, () => undefined);
         } finally {

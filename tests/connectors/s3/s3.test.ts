@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { createHash } from 'node:crypto';
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { readFile } from 'node:fs/promises';
+import { open as openS3, probe as probeS3 } from '../../../connectors/s3/connector.ts';
 import { s3 } from '../../../connectors/s3/index.ts';
 import type { Connector } from '../../../core/plugins.ts';
 import { makeAuthority } from '../../support/certificates.ts';
@@ -40,7 +41,7 @@ describe('the S3 connector', function () {
   }
 
   function open(store: MemoryStore, changes: Readonly<Record<string, unknown>> = {}, secrets = S3_SECRETS): Connector {
-    const connector = s3.open(s3.options.parse(optionsOf(changes)), contextOf(store, secrets));
+    const connector = openS3(s3.options.parse(optionsOf(changes)), contextOf(store, secrets));
     opened.push(connector);
     return connector;
   }
@@ -262,7 +263,7 @@ describe('the S3 connector', function () {
       const options = s3.options.parse(optionsOf(changes));
       const context = { ...contextOf(store, secrets), sendTest, signal: new AbortController().signal };
       const found = [];
-      for await (const each of s3.probe(options, context)) found.push(`${each.id} ${each.verdict}`);
+      for await (const each of probeS3(options, context)) found.push(`${each.id} ${each.verdict}`);
       return found;
     };
 

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { open as openSftp, probe as probeSftp } from '../../../connectors/sftp/connector.ts';
 import { sftp } from '../../../connectors/sftp/index.ts';
 import type { Connector } from '../../../core/plugins.ts';
 import { freePort } from '../../support/child-process.ts';
@@ -45,7 +46,7 @@ describe('the SFTP connector', function () {
     });
   }
   function open(store: MemoryStore, changes: Readonly<Record<string, unknown>> = {}): Connector {
-    return sftp.open(optionsOf(changes), contextOf(store, secrets));
+    return openSftp(optionsOf(changes), contextOf(store, secrets));
   }
   const manifestOf = async (study = '2.25.7000') =>
     JSON.parse(await readFile(join(path, study, 'manifest.json'), 'utf8')) as {
@@ -245,7 +246,7 @@ describe('the SFTP connector', function () {
     const diagnose = async (changes: Readonly<Record<string, unknown>>, sendTest = true) => {
       const context = { ...contextOf(new MemoryStore(), secrets), sendTest, signal: new AbortController().signal };
       const found = [];
-      for await (const { id, verdict } of sftp.probe(optionsOf(changes), context)) found.push(`${id} ${verdict}`);
+      for await (const { id, verdict } of probeSftp(optionsOf(changes), context)) found.push(`${id} ${verdict}`);
       return found;
     };
     const good = ['tcp fine', 'host-key fine', 'login fine', 'folder fine'];

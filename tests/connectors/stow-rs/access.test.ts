@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { open as openStowRs, probe as probeStowRs } from '../../../connectors/stow-rs/connector.ts';
 import { stowRs } from '../../../connectors/stow-rs/index.ts';
 import type { RunItem } from '../../../core/store.ts';
 import { type Authority, makeAuthority } from '../../support/certificates.ts';
@@ -95,7 +96,7 @@ describe('the STOW-RS connector, where one must say who one is', function () {
     store: MemoryStore,
     changes: Readonly<Record<string, unknown>> = {},
     oauth2: Readonly<Record<string, unknown>> = {},
-  ) => stowRs.open(optionsOf(changes, oauth2), contextOf(store, secrets));
+  ) => openStowRs(optionsOf(changes, oauth2), contextOf(store, secrets));
   const images = (store: MemoryStore, count: number): Promise<readonly RunItem[]> =>
     Promise.all(Array.from({ length: count }, (_, index) => store.instance(mrImage(index + 1))));
 
@@ -229,7 +230,7 @@ describe('the STOW-RS connector, where one must say who one is', function () {
           signal: new AbortController().signal,
         };
         const found = [];
-        for await (const { id, verdict } of stowRs.probe(optionsOf(changes), context)) found.push(`${id} ${verdict}`);
+        for await (const { id, verdict } of probeStowRs(optionsOf(changes), context)) found.push(`${id} ${verdict}`);
         return found;
       };
       const tls = { ca: { env: 'CA' }, certificate: { env: 'CERTIFICATE' }, key: { env: 'KEY' } };

@@ -4,6 +4,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { createAddressGuard, isOwnAddress, isPublicAddress } from '../../../connectors/webhook/address-guard.ts';
 import { parseSecret } from '../../../connectors/webhook/signature.ts';
+import { open as openWebhook } from '../../../connectors/webhook/connector.ts';
 import { webhook } from '../../../connectors/webhook/index.ts';
 import { EVENTS } from '../../../core/events.ts';
 import { contextOf, MemoryStore, mrImage, orderOf } from '../../support/outgoing.ts';
@@ -27,7 +28,7 @@ function open(
     allowHosts: ['127.0.0.1'],
     ...changes,
   });
-  return webhook.open(options, contextOf(store, secrets));
+  return openWebhook(options, contextOf(store, secrets));
 }
 
 describe('the webhook connector', () => {

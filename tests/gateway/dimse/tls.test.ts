@@ -5,6 +5,7 @@ import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
+import { open as openCStore } from '../../../connectors/c-store/connector.ts';
 import { cStore } from '../../../connectors/c-store/index.ts';
 import { parseStudyInstanceUid } from '../../../core/identifiers.ts';
 import { openFileStore } from '../../../platform/store/file.ts';
@@ -294,7 +295,7 @@ describe('the DIMSE door over TLS', function () {
     });
     if (item === undefined) throw new Error('no item');
     const deliver = async (to: { readonly port: number; readonly aeTitle: string }) => {
-      const connector = cStore.open(
+      const connector = openCStore(
         cStore.options.parse({
           ...{ name: 'peer', type: 'c-store', host: 'localhost', ...to },
           tls: {
