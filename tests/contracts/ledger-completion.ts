@@ -93,7 +93,7 @@ export const describeCompletion: LedgerSuite = (subject) => {
     await record(ledger, received(1));
     const due = await theDue(ledger, clock.advance(COMPLETION.quietMs));
     await ledger.studies.postpone(due, new Date(clock.now().getTime() + COMPLETION.quietMs), true);
-    await record(ledger, received(2));
+    await record(ledger, received(2, { receivedAt: clock.now().toISOString() }));
 
     const atOnce = await ledger.studies.due(clock.advance(999), 9);
     const next = await ledger.studies.nextDue();

@@ -136,8 +136,7 @@ export const describeInstances: LedgerSuite = (subject) => {
     const { ledger, clock } = subject();
     const start = clock.now().getTime();
     await record(ledger, received(1));
-    clock.advance(40_000);
-    await record(ledger, received(2));
+    await record(ledger, received(2, { receivedAt: clock.advance(40_000).toISOString() }));
 
     const tooEarly = await ledger.studies.due(new Date(start + 99_999), 10);
     const due = await ledger.studies.due(new Date(start + 100_000), 10);
@@ -149,11 +148,32 @@ export const describeInstances: LedgerSuite = (subject) => {
     expect(await ledger.studies.nextDue()).to.deep.equal(new Date(start + 100_000));
   });
 
+  it('counts the quiet period from when an instance was received, not from when it is told a moment later', async () => {
+    const { ledger, clock } = subject();
+    const receivedAt = clock.now();
+    clock.advance(900);
+    await record(ledger, received(1, { receivedAt: receivedAt.toISOString() }));
+
+    expect(await ledger.studies.nextDue()).to.deep.equal(new Date(receivedAt.getTime() + COMPLETION.quietMs));
+  });
+
+  for (const [what, ms] of [
+    ['is told much later', -60_000],
+    ['has a time that is still to come', 60_000],
+  ] as const)
+    it(`counts the quiet period from now where an instance ${what}: clocks differ, and are set`, async () => {
+      const { ledger, clock } = subject();
+      const receivedAt = new Date(clock.now().getTime() + ms).toISOString();
+      await record(ledger, received(1, { receivedAt }));
+
+      expect(await ledger.studies.nextDue()).to.deep.equal(new Date(clock.now().getTime() + COMPLETION.quietMs));
+    });
+
   it('forces a study that never falls silent', async () => {
     const { ledger, clock } = subject();
     const start = clock.now().getTime();
     for (let number = 1; number <= 10; number += 1) {
-      await record(ledger, received(number));
+      await record(ledger, received(number, { receivedAt: clock.now().toISOString() }));
       clock.advance(31_000);
     }
 

@@ -28,7 +28,7 @@ export function instanceWrites(db: Database, intake: Intake, holds: Holds) {
       const outcomes: RecordOutcome[] = [];
       yield* intake.lock(instances);
       for (const instance of instances) {
-        const outcome = yield* intake.settle(instance, now);
+        const outcome = yield* intake.settle(instance, now, quietSince(instance, now));
         if (outcome === 'conflict' || outcome === 'patient-mismatch') yield* refused.add(instance, outcome);
         outcomes.push(outcome);
       }
@@ -162,4 +162,14 @@ function toItem(row: ItemRow): InstanceItem {
     sizeBytes: row.size_bytes,
     sha256: row.sha256,
   };
+}
+
+/** The ledger hears of an instance a moment late, with company. What is later than that is a backlog, or told by another clock. */
+const TOLD_WITHIN_MS = 1_000;
+
+/** The sender has been quiet since its last byte: the moment the ledger takes to hear of it is part of the quiet period. */
+function quietSince({ receivedAt }: PreparedInstance, now: Date): Date {
+  const received = new Date(receivedAt);
+  const lateMs = now.getTime() - received.getTime();
+  return lateMs >= 0 && lateMs <= TOLD_WITHIN_MS ? received : now;
 }

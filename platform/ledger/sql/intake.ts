@@ -63,8 +63,12 @@ export function prepareInstance(
 export interface Intake {
   /** Before what belongs to a study is decided: two replicas that get parts of one study decide one after the other. */
   lock(instances: readonly PreparedInstance[]): Script<void>;
-  /** Decides what the instance is to the ledger, and takes it in when it is new or a new version. */
-  settle(instance: PreparedInstance, now: Date): Script<RecordOutcome>;
+  /**
+   * Decides what the instance is to the ledger, and takes it in when it is new or a new version.
+   *
+   * @param quietSince - when the quiet period begins; never later than `now`
+   */
+  settle(instance: PreparedInstance, now: Date, quietSince?: Date): Script<RecordOutcome>;
   /** The study of an instance that is taken from now on even though its patient differs. */
   accept(study: StudyInstanceUid, patientDigest: string): Script<void>;
 }
@@ -79,6 +83,11 @@ interface Standing {
   readonly data_set_sha256: string | null;
   readonly instance_study: number | null;
   readonly instance_series: number | null;
+}
+
+interface Times {
+  readonly now: Date;
+  readonly quietSince: Date;
 }
 
 export function openIntake(db: Database, log: EventLog): Intake {
@@ -154,9 +163,9 @@ export function openIntake(db: Database, log: EventLog): Intake {
     study: number,
     correlationId: string,
     more: 0 | 1,
-    now: Date,
+    { now, quietSince }: Times,
   ): Script<void> {
-    const quietAt = now.getTime() + (instance.lookMs ?? instance.quietMs);
+    const quietAt = quietSince.getTime() + (instance.lookMs ?? instance.quietMs);
     const forceAt = now.getTime() + instance.forceMs;
     yield* receive.send(
       ...[more, instance.receivedAt, instance.quietMs, db.node],
@@ -182,7 +191,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
     yield* headers.ofSeries(created.series, study, attributes);
     return created.series;
   };
-  const take = function* (instance: PreparedInstance, there: Standing, now: Date): Script<void> {
+  const take = function* (instance: PreparedInstance, there: Standing, times: Times): Script<void> {
     const study = there.study ?? (yield* begin(instance));
     const series = there.series ?? (yield* beginSeries(study, instance));
     yield* insert.send(
@@ -198,16 +207,16 @@ export function openIntake(db: Database, log: EventLog): Intake {
       instance.receivedAt,
       instance.instanceNumber,
     );
-    yield* arrived(instance, study, there.correlation_id ?? instance.associationId, 1, now);
+    yield* arrived(instance, study, there.correlation_id ?? instance.associationId, 1, times);
   };
   /** Another content takes the place of the one before, which stays; the study's next revision brings it along. */
   const revise = function* (
     instance: PreparedInstance,
     known: { readonly instance: number; readonly study: number; readonly series: number },
     correlationId: string,
-    now: Date,
+    times: Times,
   ): Script<void> {
-    yield* supersede.send(now.toISOString(), known.instance);
+    yield* supersede.send(times.now.toISOString(), known.instance);
     yield* replace.send(
       instance.sopClassUid,
       instance.transferSyntaxUid,
@@ -224,7 +233,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
     yield* headers.ofSeries(known.series, known.study, instance.attributes);
     const first = yield* firstSeries.get(known.study);
     if (first?.series === known.series) yield* headers.ofStudy(known.study, instance.attributes);
-    yield* arrived(instance, known.study, correlationId, 0, now);
+    yield* arrived(instance, known.study, correlationId, 0, times);
   };
 
   return {
@@ -233,14 +242,14 @@ export function openIntake(db: Database, log: EventLog): Intake {
       // In one order, or two replicas with the same two studies could wait for each other.
       for (const study of [...studies].toSorted()) yield* db.lock(studyLock(study));
     },
-    *settle(instance, now) {
+    *settle(instance, now, quietSince = now) {
       const { sopInstanceUid, dataSetSha256, studyInstanceUid, seriesInstanceUid, patientDigest } = instance;
       const there = yield* standing.get(sopInstanceUid, studyInstanceUid, seriesInstanceUid, patientDigest);
       if (there === undefined) throw new TypeError('a statement without FROM has a row');
       const { instance: known, instance_study: study, instance_series: series } = there;
       if (known === null || study === null || series === null) {
         if (there.other === 1) return 'patient-mismatch';
-        yield* take(instance, there, now);
+        yield* take(instance, there, { now, quietSince });
         return 'stored';
       }
       // A version that was replaced and comes again is a repeat that was late: it must not take its place back.
@@ -250,7 +259,7 @@ export function openIntake(db: Database, log: EventLog): Intake {
       const isElsewhere = study !== there.study || series !== there.series;
       if (instance.sameUid !== 'keep-both-as-revision' || isElsewhere) return 'conflict';
       if (there.other === 1) return 'patient-mismatch';
-      yield* revise(instance, { instance: known, study, series }, there.correlation_id ?? '', now);
+      yield* revise(instance, { instance: known, study, series }, there.correlation_id ?? '', { now, quietSince });
       return 'revised';
     },
     *accept(uid, patientDigest) {
