@@ -1,5 +1,5 @@
 import { type Cluster, startCluster } from '../support/region/cluster.ts';
-import { BREAKAGES, breakUnderLoad, described } from '../support/region/chaos.ts';
+import { BREAKAGES, breakUnderLoad, described, requireSound } from '../support/region/chaos.ts';
 import { type Receivers, startReceivers } from '../support/region/partner.ts';
 import { type RegionServers, startRegionServers } from '../support/region/servers.ts';
 
@@ -37,10 +37,11 @@ describe('a region in which one thing breaks under load', function () {
     const [worker] = cluster.of('routers,processors,connectors');
     if (gateway === undefined || worker === undefined) throw new TypeError('no replicas');
     const victims = { ...servers, gateway, worker };
-    const options = { cluster, servers, receivers, breakage, victim: victims[victim], scanners: 2, sent: [] };
+    const options = { cluster, servers, receivers, breakage, victim: victims[victim], scanners: 2 };
 
     const outcome = await breakUnderLoad({ ...options, forMs: 5_000 });
 
     process.stdout.write(`        ${described(outcome)}\n`);
+    requireSound(outcome);
   });
 });

@@ -1,42 +1,37 @@
 /** A region under load in which one thing breaks, and what is left when it has been mended. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { execute } from '../postgres.ts';
-import { waitFor } from '../wait-for.ts';
 import type { Cluster } from './cluster.ts';
-import { type Scanner, startScanner } from './load.ts';
+import { startScanner } from './load.ts';
 import type { Receivers } from './partner.ts';
-import type { Breakable, RegionServers } from './servers.ts';
-import { arrived, expectSound } from './verdict.ts';
+import type { Breakable, SharedServers } from './servers.ts';
+import { expectSound, settled, type Verdict, verdictOf } from './verdict.ts';
 
 export const BREAKAGES = ['killed', 'frozen', 'cut off'] as const;
 export type Breakage = (typeof BREAKAGES)[number];
 
 export interface ChaosOptions {
   readonly cluster: Cluster;
-  readonly servers: RegionServers;
+  readonly servers: Pick<SharedServers, 'database'>;
   readonly receivers: Receivers;
   readonly breakage: Breakage;
   readonly victim: Breakable;
   readonly forMs: number;
   readonly scanners?: number;
-  /** Scanners of the same region before: what they sent is there as well. This one's are added. */
-  readonly sent: Scanner[];
 }
 
-export interface Outcome {
-  readonly instances: number;
+export interface Outcome extends Verdict {
   readonly studies: number;
   readonly cutOff: number;
   readonly slowestMs: number;
-  /** From the mending until all that was acknowledged by then had arrived. */
-  readonly recoveryMs: number;
+  /** From the mending until all that was acknowledged by then had arrived; undefined: it never did. */
+  readonly recoveryMs: number | undefined;
+  /** What the replicas have said last. */
+  readonly log: string;
 }
 
 const BEFORE_MS = 3_000;
-const RECOVERY_DEADLINE_MS = 240_000;
 const INSTANCES = 8;
 
-/** @throws {AssertionError} when something acknowledged is lost or arrives twice */
 export async function breakUnderLoad(options: ChaosOptions): Promise<Outcome> {
   const { cluster, servers, receivers, breakage, victim, forMs } = options;
   const gateways = cluster.of('gateway').map(({ hub }) => hub.dimsePort);
@@ -54,18 +49,15 @@ export async function breakUnderLoad(options: ChaosOptions): Promise<Outcome> {
     await broken(breakage, victim, () => delay(forMs));
     const mendedMs = performance.now();
     await Promise.all(scanners.map((scanner) => scanner.stop()));
-    const studies = scanners.flatMap((scanner) => scanner.studies);
-    options.sent.push(...scanners);
-    await arrived(options.sent, receivers, RECOVERY_DEADLINE_MS);
+    const { isSettled } = await settled(scanners, receivers, servers.database);
     const recoveryMs = performance.now() - mendedMs;
-    await settled(servers, receivers);
-    await expectSound(options.sent, receivers, servers.database);
     return {
-      instances: studies.reduce((all, { acknowledged }) => all + acknowledged.size, 0),
-      studies: studies.length,
-      cutOff: sum(scanners, ({ cutOff }) => cutOff),
+      ...(await verdictOf(scanners, receivers, servers.database)),
+      studies: scanners.reduce((all, { studies }) => all + studies.length, 0),
+      cutOff: scanners.reduce((all, each) => all + each.cutOff, 0),
       slowestMs: Math.max(...scanners.map(({ slowestMs }) => slowestMs)),
-      recoveryMs,
+      recoveryMs: isSettled ? recoveryMs : undefined,
+      log: cluster.log(),
     };
   } catch (error) {
     throw new Error(`${victim.name} ${breakage}: ${String(error)}\n${cluster.log()}`, { cause: error });
@@ -74,12 +66,30 @@ export async function breakUnderLoad(options: ChaosOptions): Promise<Outcome> {
   }
 }
 
-export function described(outcome: Outcome): string {
-  const { instances, studies, cutOff, slowestMs, recoveryMs } = outcome;
+/** One line. */
+export function described({ acknowledged, lost, twice, wrong, ...outcome }: Outcome): string {
+  const { studies, cutOff, slowestMs, recoveryMs } = outcome;
   return (
-    `${String(instances)} instances of ${String(studies)} studies acknowledged, ${String(cutOff)} associations cut off, ` +
-    `slowest answer ${(slowestMs / 1000).toFixed(1)} s, all delivered ${(recoveryMs / 1000).toFixed(1)} s after it was mended`
+    `${String(acknowledged)} instances of ${String(studies)} studies acknowledged, ${String(lost.length)} lost, ${String(twice.length)} twice, ` +
+    (wrong.length === 0 ? '' : `${String(wrong.length)} otherwise wrong, `) +
+    (recoveryMs === undefined
+      ? 'NEVER all delivered, '
+      : `all delivered ${seconds(recoveryMs)} after it was mended, `) +
+    `slowest answer ${seconds(slowestMs)}, ${String(cutOff)} associations cut off`
   );
+}
+
+/** @throws {Error} with what the replicas said last */
+export function requireSound(outcome: Outcome): void {
+  try {
+    expectSound(outcome);
+  } catch (error) {
+    throw new Error(`${String(error)}\n${outcome.log}`, { cause: error });
+  }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 async function broken(breakage: Breakage, victim: Breakable, during: () => Promise<void>): Promise<void> {
@@ -111,25 +121,4 @@ async function broken(breakage: Breakage, victim: Breakable, during: () => Promi
     default:
       breakage satisfies never;
   }
-}
-
-/** The last delivery is noted a moment after it arrived. */
-async function settled(servers: RegionServers, receivers: Receivers): Promise<void> {
-  await waitFor(
-    'the ledger to have noted all deliveries',
-    async () => {
-      const [row] = await execute(
-        servers.database,
-        `SELECT (SELECT count(*) FROM deliveries WHERE state = 'pending')
-              + (SELECT count(*) FROM runs WHERE state IN ('waiting', 'running'))
-              + (SELECT count(*) FROM studies WHERE due_at IS NOT NULL) AS open`,
-      );
-      return Number(row?.['open']) === 0 && receivers.webhook.received.length > 0;
-    },
-    60_000,
-  );
-}
-
-function sum(scanners: readonly Scanner[], of: (scanner: Scanner) => number): number {
-  return scanners.reduce((all, scanner) => all + of(scanner), 0);
 }

@@ -1,6 +1,6 @@
 /** Replicas of the hub on shared servers, each stage as often as asked, in processes of their own. */
 import { HubProcess, type Section } from '../hub-process.ts';
-import type { Breakable, RegionServers } from './servers.ts';
+import type { Breakable, SharedServers } from './servers.ts';
 import { frozen } from './servers.ts';
 
 export type StageSet = 'gateway' | 'routers' | 'processors' | 'connectors' | 'routers,processors,connectors';
@@ -23,7 +23,7 @@ export interface Cluster {
 }
 
 export interface ClusterOptions {
-  readonly servers: RegionServers;
+  readonly servers: Pick<SharedServers, 'config' | 'env'>;
   readonly stages: readonly StageSet[];
   /** Routes, destinations and what else they all have. */
   readonly config: Section;

@@ -11,7 +11,9 @@ export interface Receivers {
   /** Routes, destinations, policies of every replica. */
   readonly config: Section;
   readonly env: Readonly<Record<string, string>>;
-  /** SOP Instance UID to the SHA-256 of its data set, of what stands in the archive. */
+  /** SOP Instance UIDs of what stands in the archive. */
+  archivedUids(): Promise<ReadonlySet<string>>;
+  /** The same with the SHA-256 of each data set: every file is read. */
   archived(): Promise<ReadonlyMap<string, string>>;
   /** SOP Instance UIDs of what the partner's folder holds, one for each file. */
   released(): Promise<readonly string[]>;
@@ -60,6 +62,7 @@ export async function startReceivers({ quiet = '2s' } = {}): Promise<Receivers> 
       ],
     },
     env: { KCT_WEBHOOK_SECRET: webhook.secret },
+    archivedUids: async () => new Set((await instancesBelow(archive)).map((file) => basename(file, '.dcm'))),
     archived: async () => {
       const found = new Map<string, string>();
       for (const file of await instancesBelow(archive)) {

@@ -1,4 +1,4 @@
-/** What a region stands on, each behind a proxy: Kafka, PostgreSQL and S3, to be killed, frozen and cut off. */
+/** What replicas stand on, each behind a proxy: Kafka, PostgreSQL and S3, to be killed, frozen and cut off. */
 import { readdir, readFile } from 'node:fs/promises';
 import type { PostgresServer } from '../../../platform/ledger/postgres/connection.ts';
 import { freePort } from '../child-process.ts';
@@ -22,41 +22,64 @@ export interface Breakable {
   readonly proxy?: TcpProxy;
 }
 
-export interface RegionServers {
-  readonly kafka: Breakable;
+/** PostgreSQL and S3: enough for replicas. */
+export interface SharedServers {
   readonly postgres: Breakable;
   readonly s3: Breakable;
-  /** The sections `bus`, `ledger` and `store` of every replica. */
+  /** The sections `ledger` and `store` of every replica, and `bus` where there is one. */
   readonly config: Section;
   readonly env: Readonly<Record<string, string>>;
-  readonly broker: string;
   /** The ledger past its proxy, for a test's own questions. */
   readonly database: PostgresServer;
   stop(): Promise<void>;
 }
 
+export interface RegionServers extends SharedServers {
+  readonly kafka: Breakable;
+  readonly broker: string;
+}
+
 export async function startRegionServers({ partitions = 4 } = {}): Promise<RegionServers> {
+  const [kafka, shared] = await Promise.all([startBroker(), startSharedServers()]);
+  const { broker } = kafka;
+  return {
+    ...shared,
+    ...{ kafka, broker },
+    config: { ...shared.config, bus: { kind: 'kafka', brokers: [broker], partitions, replication: 1 } },
+    stop: async () => {
+      await Promise.all([shared.stop(), kafka.stop()]);
+    },
+  };
+}
+
+async function startBroker(): Promise<Breakable & { readonly broker: string; readonly stop: () => Promise<void> }> {
   const port = await freePort();
-  const kafkaProxy = await TcpProxy.start(port);
-  // Clients are told to come by the proxy: a broker says itself where it is.
-  const advertised = `CLIENT://127.0.0.1:${kafkaProxy.port}`;
-  const [kafka, postgres, s3] = await Promise.all([
-    startKafka({ port, properties: { 'advertised.listeners': advertised, 'log.flush.interval.messages': '1' } }),
-    startPostgres(),
-    startS3Server(),
-  ]);
+  const proxy = await TcpProxy.start(port);
+  const broker = `127.0.0.1:${proxy.port}`;
+  const kafka = await startKafka({
+    port,
+    // Clients are told to come by the proxy: a broker says itself where it is.
+    properties: { 'advertised.listeners': `CLIENT://${broker}`, 'log.flush.interval.messages': '1' },
+  });
+  return {
+    ...{ name: 'Kafka', proxy, broker },
+    kill: () => kafka.kill(),
+    again: () => kafka.again(),
+    ...frozen(() => kafka.pid()),
+    stop: async () => {
+      await kafka.stop();
+      await proxy.stop();
+    },
+  };
+}
+
+export async function startSharedServers(): Promise<SharedServers> {
+  const [postgres, s3] = await Promise.all([startPostgres(), startS3Server()]);
   const database = await postgres.createDatabase({ isEmpty: true });
   const bucket = await s3.bucket();
   const postgresProxy = await TcpProxy.start(postgres.port);
   const s3Proxy = await TcpProxy.start(s3.port);
   return {
-    kafka: {
-      name: 'Kafka',
-      proxy: kafkaProxy,
-      kill: () => kafka.kill(),
-      again: () => kafka.again(),
-      ...frozen(() => kafka.pid()),
-    },
     postgres: {
       name: 'PostgreSQL',
       proxy: postgresProxy,
@@ -72,7 +95,6 @@ export async function startRegionServers({ partitions = 4 } = {}): Promise<Regio
       ...frozen(() => s3.pid),
     },
     config: {
-      bus: { kind: 'kafka', brokers: [`127.0.0.1:${kafkaProxy.port}`], partitions, replication: 1 },
       ledger: {
         kind: 'postgres',
         host: '127.0.0.1',
@@ -88,12 +110,11 @@ export async function startRegionServers({ partitions = 4 } = {}): Promise<Regio
       },
     },
     env: { ...S3_SECRETS, LEDGER_PASSWORD: database.password ?? '' },
-    broker: `127.0.0.1:${kafkaProxy.port}`,
     database,
     stop: async () => {
       bucket.client.destroy();
-      await Promise.all([kafka.stop(), postgres.stop(), s3.stop()]);
-      await Promise.all([kafkaProxy.stop(), postgresProxy.stop(), s3Proxy.stop()]);
+      await Promise.all([postgres.stop(), s3.stop()]);
+      await Promise.all([postgresProxy.stop(), s3Proxy.stop()]);
     },
   };
 }
