@@ -6,6 +6,7 @@ import type { TokenRow } from '../core/ledger/tokens.ts';
 import { PARTNER_SCOPES, SCOPES_BEFORE_SCOPES } from '../core/partners.ts';
 import { type HubStream, STREAMS } from '../core/streams.ts';
 import { type Operation, operation } from './operation.ts';
+import { partnersOf } from './partners.ts';
 import type { ApiPorts } from './ports.ts';
 import { ADMINS, READERS } from './roles.ts';
 import * as shapes from './shapes.ts';
@@ -60,8 +61,8 @@ export function administrationOperations(ports: ApiPorts): readonly Operation[] 
       audit: 'token.create',
       subject: ({ tokenId }) => tokenId,
       handle: async ({ body }) => {
-        if (body.partner !== undefined && !ports.catalogue().partners.some(({ name }) => name === body.partner)) {
-          throw new HubError('request.invalid', { detail: 'body.partner: no such partner in the configuration' });
+        if (body.partner !== undefined && !(await partnersOf(ports)).some(({ name }) => name === body.partner)) {
+          throw new HubError('request.invalid', { detail: 'body.partner: no such partner' });
         }
         const { tokenId, token, secretSha256 } = ports.mintToken();
         const row = {

@@ -141,8 +141,16 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./migrate.ts')).migrate,
   },
   partners: {
-    usage: ['acls [--config FILE]'],
-    about: 'what to set up in Kafka, so that each partner reads its own topic and nothing else',
+    usage: [
+      'list',
+      'show NAME',
+      'create NAME [--expires TIME] [--contact TEXT]',
+      'suspend NAME',
+      'resume NAME',
+      'extend NAME --expires TIME',
+      'acls [--config FILE]',
+    ],
+    about: 'who gets results: make, suspend and extend them while the hub runs, and what to set up in Kafka for them',
     load: async () => (await import('./partners.ts')).partners,
   },
   token: {

@@ -23,7 +23,7 @@ import { requireConfig } from './configuration.ts';
 
 export interface HubApi {
   /** @param path - below /api/v1. @throws {HubError} what the API answered with */
-  call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  call(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
   close(): Promise<void>;
 }
 

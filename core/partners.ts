@@ -62,6 +62,17 @@ export interface PartnerGrant extends Entitlements {
   readonly quotas?: Partial<Quotas> | undefined;
 }
 
+/** A field that is `null` is granted no more, one that is absent stays. */
+export type GrantChange = { readonly [Field in keyof PartnerGrant]?: PartnerGrant[Field] | null };
+
+/** A partner that was made at run time. */
+export interface RegisteredPartner {
+  readonly name: string;
+  readonly description?: string;
+  readonly contact?: string;
+  readonly createdAt: string;
+}
+
 /** What holds now. */
 export interface Partner extends PartnerSettings {
   readonly suspended: boolean;
@@ -69,6 +80,44 @@ export interface Partner extends PartnerSettings {
 
 export function partnerStream(partner: string): PartnerStream {
   return `partner.${partner}.v1`;
+}
+
+/**
+ * The partners of the configuration, and those that were made at run time and that it does not name: what the file says of a
+ * name counts. One that it does not name has no policy, so nothing is released for it; it may set itself up.
+ */
+export function knownPartners(
+  configured: readonly PartnerSettings[],
+  registered: readonly RegisteredPartner[],
+): readonly PartnerSettings[] {
+  const names = new Set(configured.map(({ name }) => name));
+  return [
+    ...configured,
+    ...registered
+      .filter(({ name }) => !names.has(name))
+      .map(({ name, description, contact }) => ({
+        ...{ name, description, contact },
+        entitlements: {},
+        quotas: DEFAULT_QUOTAS,
+        webhookHosts: [],
+      })),
+  ];
+}
+
+/** The grant after a change of it. */
+export function changedGrant(grant: PartnerGrant, change: GrantChange): PartnerGrant {
+  const { quotas, ...rest } = change;
+  const fields = Object.fromEntries(
+    Object.entries({ ...grant, ...defined(rest) }).filter(([, value]) => value !== null),
+  ) as PartnerGrant;
+  if (quotas === undefined) return fields;
+  const { quotas: before, ...others } = fields;
+  return quotas === null ? others : { ...others, quotas: { ...before, ...defined(quotas) } };
+}
+
+/** Without the keys that are not set. */
+function defined<T extends object>(given: T): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** The configuration's partner, narrowed by what was granted. */

@@ -1,12 +1,23 @@
-/** Who the partners are and what they may have now: the configuration, narrowed by what was granted at run time. */
+/**
+ * Who the partners are and what they may have now: those of the configuration and those that were made at run time,
+ * narrowed by what was granted.
+ */
 import type { Ledger } from '../../core/ledger.ts';
-import { narrowed, type Partner, type PartnerGrant, type PartnerSettings, withheld } from '../../core/partners.ts';
+import {
+  knownPartners,
+  narrowed,
+  type Partner,
+  type PartnerGrant,
+  type PartnerSettings,
+  type RegisteredPartner,
+  withheld,
+} from '../../core/partners.ts';
 
-/** For so long a grant may be unknown to another process. */
+/** For so long a grant, or a partner, may be unknown to another process. */
 const KNOWN_MS = 1_000;
 
 export interface PartnerDirectory {
-  /** Undefined: the configuration has no such partner (any more), so nothing is its. */
+  /** Undefined: there is no such partner (any more), so nothing is its. */
   find(name: string): Promise<Partner | undefined>;
   all(): Promise<readonly Partner[]>;
   /** Whether it may have or bring anything then. */
@@ -15,26 +26,42 @@ export interface PartnerDirectory {
   forget(): void;
 }
 
+/** What was set at run time. */
+interface Rows {
+  readonly registered: readonly RegisteredPartner[];
+  readonly grants: ReadonlyMap<string, PartnerGrant>;
+}
+
 /** @param settings - asked each time, so that a configuration that was read anew holds */
 export function createPartnerDirectory(
   ledger: Pick<Ledger, 'partners'>,
   settings: () => readonly PartnerSettings[],
 ): PartnerDirectory {
-  let known: { readonly atMs: number; readonly grants: Promise<ReadonlyMap<string, PartnerGrant>> } | undefined;
-  const grants = (): Promise<ReadonlyMap<string, PartnerGrant>> => {
+  let known: { readonly atMs: number; readonly rows: Promise<Rows> } | undefined;
+  const ask = async (): Promise<Rows> => {
+    const [grants, registered] = await Promise.all([ledger.partners.grants(), ledger.partners.registered()]);
+    return { registered, grants: new Map(grants.map(({ partner, grant }) => [partner, grant])) };
+  };
+  const rows = (): Promise<Rows> => {
     const nowMs = performance.now();
-    if (known !== undefined && nowMs - known.atMs < KNOWN_MS) return known.grants;
-    const asked = ledger.partners.grants().then((rows) => new Map(rows.map(({ partner, grant }) => [partner, grant])));
-    known = { atMs: nowMs, grants: asked };
+    if (known !== undefined && nowMs - known.atMs < KNOWN_MS) return known.rows;
+    const asked = ask();
+    known = { atMs: nowMs, rows: asked };
     // Not known for a second that it could not be asked.
     asked.catch(() => {
-      if (known?.grants === asked) known = undefined;
+      if (known?.rows === asked) known = undefined;
     });
     return asked;
   };
   const find = async (name: string): Promise<Partner | undefined> => {
-    const found = settings().find((each) => each.name === name);
-    return found === undefined ? undefined : narrowed(found, (await grants()).get(name));
+    const { grants, registered } = await rows();
+    const found =
+      settings().find((each) => each.name === name) ??
+      knownPartners(
+        [],
+        registered.filter((each) => each.name === name),
+      )[0];
+    return found === undefined ? undefined : narrowed(found, grants.get(name));
   };
   return {
     find,
@@ -43,8 +70,8 @@ export function createPartnerDirectory(
       return partner !== undefined && withheld(partner, {}, at.getTime()) === undefined;
     },
     all: async () => {
-      const granted = await grants();
-      return settings().map((each) => narrowed(each, granted.get(each.name)));
+      const { grants, registered } = await rows();
+      return knownPartners(settings(), registered).map((each) => narrowed(each, grants.get(each.name)));
     },
     forget: () => {
       known = undefined;

@@ -1,7 +1,7 @@
 /** What the ledger knows of partners: what was granted at run time, what was released to whom, and what went to them. */
 import type { InboxEntry, NewEvent, Page } from './common.ts';
 import type { DeliveryAttempt, DeliveryState } from './deliveries.ts';
-import type { PartnerGrant } from '../partners.ts';
+import type { GrantChange, PartnerGrant, RegisteredPartner } from '../partners.ts';
 import type { PartnerStream } from '../streams.ts';
 
 export interface PartnerGrantRow {
@@ -43,10 +43,31 @@ export interface PartnerDelivery {
   readonly history: readonly Pick<DeliveryAttempt, 'attempt' | 'startedAt' | 'durationMs' | 'outcome' | 'code'>[];
 }
 
+/** Who set what for a partner, and when. */
+export interface PartnerChange {
+  readonly actor: string;
+  readonly changedAt: string;
+  readonly change: GrantChange;
+}
+
 export interface PartnersLedger {
   grants(): Promise<readonly PartnerGrantRow[]>;
-  /** Takes the place of what was granted before. */
-  setGrant(partner: string, grant: PartnerGrant): Promise<void>;
+  /** In one transaction with what was granted before, so that two who change at once both have their way. */
+  changeGrant(partner: string, change: GrantChange, actor: string): Promise<void>;
+  /** The latest changes, the newest first. */
+  changes(partner: string, limit: number): Promise<readonly PartnerChange[]>;
+  /** Those that were made at run time, by name. */
+  registered(): Promise<readonly RegisteredPartner[]>;
+  /**
+   * Makes a partner, with its first grant. `taken`: the name has a past here, and who got it now would get what was
+   * another's.
+   */
+  register(
+    partner: Omit<RegisteredPartner, 'createdAt'>,
+    grant: GrantChange,
+    actor: string,
+    limit: number,
+  ): Promise<'made' | 'taken' | 'too-many'>;
   /** A fact in the partner's stream and, with the fact that a run is processed, its release; once for each inbox entry. */
   project(inbox: InboxEntry, events: readonly NewEvent[], release?: NewPartnerRelease): Promise<'recorded' | 'already'>;
   /** What was released of a study, the newest first; empty for a study that was never released to this partner. */

@@ -122,6 +122,62 @@ describe('partners in the administration API', () => {
     );
   });
 
+  it('are made at run time, suspended, extended and shown with who did it, and have tokens like any other', async () => {
+    const made = await call('POST', '/partners', {
+      ...{ name: 'uef', contact: 'data@uef.example.org', expiresAt: '2030-01-01T00:00:00Z' },
+      ...{ routes: ['rat'], quotas: { requestsPerSecond: 5 } },
+    });
+    const suspended = await call('PATCH', '/partners/uef', { suspended: true });
+    const extended = await call('PATCH', '/partners/uef', { suspended: false, expiresAt: '2031-01-01T00:00:00Z' });
+    const token = await call('POST', '/tokens', { role: 'partner', partner: 'uef' });
+
+    expect([made.status, suspended.status, extended.status, token.status]).to.deep.equal([201, 200, 200, 201]);
+    expect(made.json).to.deep.include({
+      ...{ name: 'uef', origin: 'run-time', contact: 'data@uef.example.org', suspended: false },
+      ...{ expiresAt: '2030-01-01T00:00:00.000Z', entitlements: { routes: ['rat'] }, destinations: [] },
+      quotas: { ...DEFAULT_QUOTAS, requestsPerSecond: 5 },
+    });
+    expect([suspended.json['suspended'], extended.json['suspended']]).to.deep.equal([true, false]);
+    expect(extended.json['expiresAt']).to.equal('2031-01-01T00:00:00.000Z');
+    const { json: shown } = await call('GET', '/partners/uef');
+    const changes = shown['changes'] as readonly Json[];
+    expect(changes.map(({ change }) => (change as Json)['expiresAt'])).to.deep.equal([
+      '2031-01-01T00:00:00.000Z',
+      undefined,
+      '2030-01-01T00:00:00.000Z',
+    ]);
+    expect(new Set(changes.map(({ actor }) => actor))).to.have.property('size', 1);
+    const listed = (await call('GET', '/partners')).json['items'] as readonly Json[];
+    expect(listed.map(({ name, origin, tokens }) => [name, origin, tokens])).to.deep.equal([
+      ['kct', 'configuration', 0],
+      ['uef', 'run-time', 1],
+    ]);
+    const audit = (await call('GET', '/audit')).json['items'] as readonly Json[];
+    expect(audit.map(({ action, subject }) => [action, subject])).to.deep.equal([
+      ['partner.create', 'uef'],
+      ['partner.grant', 'uef'],
+      ['partner.grant', 'uef'],
+      ['token.create', token.json['tokenId']],
+    ]);
+    expect(grants).to.equal(3);
+  });
+
+  it('are made by admins alone, under a name that was nobody’s, with what there is', async () => {
+    await call('POST', '/tokens', { role: 'partner', partner: 'kct' });
+
+    const answers = [
+      await call('POST', '/partners', { name: 'uef' }, await http.as('operator')),
+      await call('POST', '/partners', { name: 'kct' }),
+      await call('POST', '/partners', { name: 'UEF!' }),
+      await call('POST', '/partners', { name: 'uef', routes: ['no-such-route'] }),
+      await call('POST', '/partners', { name: 'uef', webhookHosts: ['10.0.0.1'] }),
+      await call('POST', '/partners', { name: 'uef' }),
+      await call('POST', '/partners', { name: 'uef' }),
+    ];
+
+    expect(answers.map(({ status }) => status)).to.deep.equal([403, 409, 400, 400, 400, 201, 409]);
+  });
+
   it('are changed by admins alone, and not to what is not there', async () => {
     const answers = [
       await call('PATCH', '/partners/kct', { suspended: true }, await http.as('operator')),

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { partners } from '../../cli/partners.ts';
 import { HubError } from '../../core/errors.ts';
 import { parseYaml } from '../../config/yaml.ts';
+import { openSqliteLedger } from '../../platform/ledger/sqlite/client.ts';
 import { captureTerminal } from '../support/captured-terminal.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { thrownBy } from '../support/thrown.ts';
 
 const KAFKA = `bus: { kind: kafka, brokers: [kafka-1:9092, kafka-2:9092] }
 partners:
@@ -89,4 +91,63 @@ describe('hub partners acls', () => {
     expect(code).to.equal(0);
     expect(to.lines.join('\n')).to.contain('no partner reads from Kafka');
   });
+});
+
+describe('hub partners', () => {
+  const folder = temporaryFolder();
+  const run = async (...argv: readonly string[]) => {
+    const file = join(folder.path, 'hub.yaml');
+    await writeFile(file, 'partners: [{ name: kct, expires: 2040-01-31, contact: imaging@kct.example.org }]\n');
+    const to = captureTerminal();
+    const code = await partners([...argv, '--config', file, '--data', folder.path], to);
+    return { code, text: to.lines.join('\n') };
+  };
+  before(async () => {
+    await (await openSqliteLedger({ file: join(folder.path, 'ledger.db') })).close();
+  });
+
+  it('lists those of the configuration and those that were made at run time, and whether they have access', async () => {
+    await run('create', 'uef', '--expires', '2031-12-31', '--contact', 'data@uef.example.org');
+    await run('suspend', 'kct');
+
+    const lines = (await run('list')).text.split('\n');
+
+    expect(lines[1]).to.match(/^kct +configuration +suspended +0 +0 +imaging@kct\.example\.org$/);
+    expect(lines[2]).to.match(/^uef +run-time +until 2031-12-31 +0 +0 +data@uef\.example\.org$/);
+  });
+
+  it('extends access, up to what the configuration says, and shows who changed what', async () => {
+    const { text: later } = await run('extend', 'uef', '--expires', '2033-01-31');
+    const { text: resumed } = await run('resume', 'kct');
+    const { text: beyond } = await run('extend', 'kct', '--expires', '2050-01-31');
+    await run('extend', 'uef', '--expires', 'never');
+
+    const { text: shown } = await run('show', 'uef');
+
+    expect([later, resumed, beyond].map((text) => /until \S+/.exec(text)?.[0])).to.deep.equal([
+      'until 2033-01-31',
+      'until 2040-01-31',
+      'until 2040-01-31',
+    ]);
+    expect(shown).to.match(/changes:\n.*when +by +what\n.*local +\{\}\n.*local +\{"expiresAt":"2033-01-31/);
+    expect(shown).not.to.match(/^expiresAt/m);
+  });
+
+  const wrong: readonly (readonly [string, ...string[]])[] = [
+    ['suspend which partner?', 'suspend'],
+    ['one partner at a time', 'suspend', 'kct', 'uef'],
+    ['list takes no kct: show kct?', 'list', 'kct'],
+    ['--expires soon: a time like 2027-01-31, or never', 'extend', 'kct', '--expires', 'soon'],
+    ['extend --expires TIME', 'extend', 'kct'],
+    ['--contact is not for suspend', 'suspend', 'kct', '--contact', 'x'],
+    ['no delete: list, show, create, suspend, resume, extend or acls', 'delete', 'kct'],
+  ];
+  for (const [detail, ...argv] of wrong) {
+    it(`says what is wrong: ${detail}`, async () => {
+      const error = await thrownBy(run(...argv));
+
+      expect(error).to.be.instanceOf(HubError);
+      expect(error.fields['detail']).to.equal(detail);
+    });
+  }
 });

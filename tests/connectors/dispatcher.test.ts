@@ -22,6 +22,7 @@ import {
   STUDY,
   TestClock,
 } from '../contracts/ledger-facts.ts';
+import { grantOnly } from '../support/grants.ts';
 import { measuredMetrics } from '../support/measured.ts';
 import { openTestLedger } from '../support/open-ledger.ts';
 import { partnerSettings } from '../support/partner-hub.ts';
@@ -131,7 +132,7 @@ describe('the dispatcher', () => {
   it('gives nothing to a partner whose access has ended, until it is granted again, and others meanwhile theirs', async () => {
     const got: string[] = [];
     const grant = async (change: PartnerGrant) => {
-      await ledger.partners.setGrant('kct', change);
+      await grantOnly(ledger, 'kct', change);
       partners.forget();
     };
     for (const ended of [{ suspended: true }, { expiresAtMs: clock.now().getTime() }]) {
@@ -157,8 +158,8 @@ describe('the dispatcher', () => {
 
   it('makes a dead letter of what a partner is not entitled to by its route or its time', async () => {
     let sent = 0;
-    await ledger.partners.setGrant('kct', { routes: ['another'] });
-    await ledger.partners.setGrant('uef', { fromMs: clock.now().getTime() + 60_000 });
+    await grantOnly(ledger, 'kct', { routes: ['another'] });
+    await grantOnly(ledger, 'uef', { fromMs: clock.now().getTime() + 60_000 });
     await start([
       to('kct-pacs', async () => void (sent += 1), { partner: 'kct' }),
       to('uef-pacs', async () => void (sent += 1), { partner: 'uef' }),

@@ -13,6 +13,7 @@ import {
   type LedgerSuite,
   type TestClock,
 } from './ledger-facts.ts';
+import { grantOnly } from '../support/grants.ts';
 
 function projected(partner: string, study = '2.25.1'): NewEvent {
   return {
@@ -166,8 +167,8 @@ export const describePartners: LedgerSuite = (subject) => {
 
   it('keeps what was granted, the last one', async () => {
     const { ledger, clock } = subject();
-    await ledger.partners.setGrant('kct', { suspended: true });
-    await ledger.partners.setGrant('kct', { types: ['study.processed'], quotas: { webhooks: 1 } });
+    await grantOnly(ledger, 'kct', { suspended: true });
+    await grantOnly(ledger, 'kct', { types: ['study.processed'], quotas: { webhooks: 1 } });
 
     expect(await ledger.partners.grants()).to.deep.equal([
       {
@@ -175,6 +176,49 @@ export const describePartners: LedgerSuite = (subject) => {
         grant: { types: ['study.processed'], quotas: { webhooks: 1 } },
         changedAt: clock.now().toISOString(),
       },
+    ]);
+  });
+
+  it('lets all who change a grant at the same moment have their way, and keeps who asked for what', async () => {
+    const { ledger } = subject();
+
+    await Promise.all([
+      ledger.partners.changeGrant('kct', { suspended: true, routes: ['rat'] }, 'ann'),
+      ledger.partners.changeGrant('kct', { expiresAtMs: 5_000 }, 'bob'),
+      ledger.partners.changeGrant('kct', { quotas: { webhooks: 1 } }, 'cat'),
+      ledger.partners.changeGrant('kct', { quotas: { streams: 2 } }, 'dan'),
+    ]);
+    await ledger.partners.changeGrant('kct', { routes: null, quotas: { webhooks: 3 } }, 'eve');
+
+    const [row] = await ledger.partners.grants();
+    expect(row?.grant).to.deep.equal({ suspended: true, expiresAtMs: 5_000, quotas: { webhooks: 3, streams: 2 } });
+    const changes = await ledger.partners.changes('kct', 9);
+    expect(changes[0]).to.deep.include({ actor: 'eve', change: { routes: null, quotas: { webhooks: 3 } } });
+    expect(changes.map(({ actor }) => actor)).to.have.members(['ann', 'bob', 'cat', 'dan', 'eve']);
+    expect(await ledger.partners.changes('kct', 2)).to.have.length(2);
+    expect(await ledger.partners.changes('uef', 9)).to.deep.equal([]);
+  });
+
+  it('makes a partner once, of a name that has no past, up to so many', async () => {
+    const { ledger, clock } = subject();
+    await ledger.tokens.create({
+      ...{ tokenId: 'token-1', secretSha256: hex(1), role: 'partner' as const, partner: 'former' },
+      createdAt: clock.now().toISOString(),
+    });
+    await ledger.events.append([projected('told')]);
+    const make = (name: string, limit = 9) =>
+      ledger.partners.register({ name, contact: 'a@example.org' }, { expiresAtMs: 9_000 }, 'ann', limit);
+
+    const outcomes = await Promise.all([make('kct'), make('kct'), make('former'), make('told'), make('uef')]);
+
+    expect(outcomes.toSorted()).to.deep.equal(['made', 'made', 'taken', 'taken', 'taken']);
+    expect(await make('more', 2)).to.equal('too-many');
+    expect(await ledger.partners.registered()).to.deep.equal(
+      ['kct', 'uef'].map((name) => ({ name, contact: 'a@example.org', createdAt: clock.now().toISOString() })),
+    );
+    expect((await ledger.partners.grants()).map(({ partner, grant }) => [partner, grant])).to.deep.equal([
+      ['kct', { expiresAtMs: 9_000 }],
+      ['uef', { expiresAtMs: 9_000 }],
     ]);
   });
 

@@ -245,6 +245,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     leases: {
       acquire: (name, owner, leaseMs, now) => write('leases', 'acquire', name, owner, leaseMs, now),
       renew: (name, fence, leaseMs, now) => write('leases', 'renew', name, fence, leaseMs, now),
+      held: (prefix, at) => read(() => reads.leases.held(prefix, at)),
       release: (name, fence) => write('leases', 'release', name, fence),
     },
     pulls: {
@@ -289,7 +290,10 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     },
     partners: {
       grants: () => read(() => reads.partners.grants()),
-      setGrant: (partner, grant) => write('partners', 'setGrant', partner, grant),
+      changeGrant: (partner, change, actor) => write('partners', 'changeGrant', partner, change, actor),
+      changes: (partner, limit) => read(() => reads.partners.changes(partner, limit)),
+      registered: () => read(() => reads.partners.registered()),
+      register: (partner, grant, actor, limit) => write('partners', 'register', partner, grant, actor, limit),
       project: async (inbox, events, release) => write('partners', 'project', inbox, seal(events), release),
       releasesOf: (partner, study) => read(() => reads.partners.releasesOf(partner, study)),
       releases: (partner, page) => read(() => reads.partners.releases(partner, page)),

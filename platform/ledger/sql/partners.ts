@@ -3,27 +3,76 @@ import type { InboxEntry, Page } from '../../../core/ledger/common.ts';
 import type { DeliveryAttempt, DeliveryState } from '../../../core/ledger/deliveries.ts';
 import type {
   NewPartnerRelease,
+  PartnerChange,
   PartnerDelivery,
   PartnerGrantRow,
   PartnerRelease,
 } from '../../../core/ledger/partners.ts';
-import type { PartnerGrant } from '../../../core/partners.ts';
+import {
+  changedGrant,
+  type GrantChange,
+  type PartnerGrant,
+  partnerStream,
+  type RegisteredPartner,
+} from '../../../core/partners.ts';
 import type { PartnerStream } from '../../../core/streams.ts';
 import type { EventLog, SealedEvent } from './events.ts';
 import type { Database, Parameter, Script, Statement } from './script.ts';
+
+/** Where a name that was a partner's once has left something. */
+const PAST = ['partners', 'partner_grants', 'partner_releases', 'deliveries', 'webhooks', 'tokens'];
+/** Of each partner: who reads them looks at the latest; what was done is in the audit too. */
+const KEPT_CHANGES = 1_000;
 
 export function partnerWrites(db: Database, log: EventLog) {
   const grant = db.query(
     `INSERT INTO partner_grants (partner, granted, changed_at) VALUES (?, ?, ?)
      ON CONFLICT (partner) DO UPDATE SET granted = excluded.granted, changed_at = excluded.changed_at`,
   );
+  const granted = db.query<{ granted: string }>(
+    `SELECT granted FROM partner_grants WHERE partner = ?${db.dialect.forUpdate}`,
+  );
+  const note = db.query('INSERT INTO partner_changes (partner, actor, change, changed_at) VALUES (?, ?, ?, ?)');
+  const forget = db.query(
+    `DELETE FROM partner_changes WHERE partner = ? AND entry < (SELECT entry FROM partner_changes WHERE partner = ?
+       ORDER BY entry DESC LIMIT 1 OFFSET ${String(KEPT_CHANGES - 1)})`,
+  );
+  const count = db.query<{ partners: number }>('SELECT count(*) AS partners FROM partners');
+  const past = db.query<{ found: number }>(
+    PAST.map((table) => `SELECT 1 AS found FROM ${table} WHERE partner = ?`).join(' UNION ALL ') +
+      ' UNION ALL SELECT 1 AS found FROM events WHERE stream = ? LIMIT 1',
+  );
+  const make = db.query('INSERT INTO partners (partner, description, contact, created_at) VALUES (?, ?, ?, ?)');
+  const change = function* (now: Date, partner: string, asked: GrantChange, actor: string): Script<void> {
+    // Also where there is no row yet that could be locked.
+    yield* db.lock(`grant of ${partner}`);
+    const row = yield* granted.get(partner);
+    const before = row === undefined ? {} : (JSON.parse(row.granted) as PartnerGrant);
+    yield* grant.send(partner, JSON.stringify(changedGrant(before, asked)), now.toISOString());
+    yield* note.send(partner, actor, JSON.stringify(asked), now.toISOString());
+    yield* forget.send(partner, partner);
+  };
   const release = db.query(
     `INSERT INTO partner_releases (partner, study_instance_uid, run_id, route, released_at) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT DO NOTHING`,
   );
   return {
-    *setGrant(now: Date, partner: string, granted: PartnerGrant): Script<void> {
-      yield* grant.send(partner, JSON.stringify(granted), now.toISOString());
+    changeGrant: change,
+    *register(
+      now: Date,
+      { name, description, contact }: Omit<RegisteredPartner, 'createdAt'>,
+      asked: GrantChange,
+      actor: string,
+      limit: number,
+    ): Script<'made' | 'taken' | 'too-many'> {
+      // Two at the same moment would both find the name free, and room for the last one.
+      yield* db.lock('partners made at run time');
+      const names = PAST.map(() => name);
+      if ((yield* past.get(...names, partnerStream(name))) !== undefined) return 'taken';
+      if (((yield* count.get())?.partners ?? 0) >= limit) return 'too-many';
+      yield* make.send(name, description, contact, now.toISOString());
+      yield* change(now, name, asked, actor);
+      return 'made';
     },
     *project(
       now: Date,
@@ -79,6 +128,15 @@ export function partnerReads(db: Database) {
   const grants = db.query<{ partner: string; granted: string; changed_at: string }>(
     'SELECT * FROM partner_grants ORDER BY partner',
   );
+  const changed = db.query<{ actor: string; change: string; changed_at: string }>(
+    'SELECT actor, change, changed_at FROM partner_changes WHERE partner = ? ORDER BY entry DESC LIMIT ?',
+  );
+  const registered = db.query<{
+    readonly partner: string;
+    readonly description: string | null;
+    readonly contact: string | null;
+    readonly created_at: string;
+  }>('SELECT * FROM partners ORDER BY partner');
   const ofStudy = db.query<ReleaseRow>(
     `${SELECT_RELEASE} WHERE p.partner = ? AND p.study_instance_uid = ? ORDER BY p.release DESC`,
   );
@@ -119,6 +177,22 @@ export function partnerReads(db: Database) {
         // Checked when it was set.
         grant: JSON.parse(row.granted) as PartnerGrant,
         changedAt: row.changed_at,
+      }));
+    },
+    *changes(partner: string, limit: number): Script<readonly PartnerChange[]> {
+      return (yield* changed.all(partner, limit)).map((row) => ({
+        actor: row.actor,
+        changedAt: row.changed_at,
+        // Checked when it was made.
+        change: JSON.parse(row.change) as GrantChange,
+      }));
+    },
+    *registered(): Script<readonly RegisteredPartner[]> {
+      return (yield* registered.all()).map((row) => ({
+        name: row.partner,
+        ...(row.description === null ? {} : { description: row.description }),
+        ...(row.contact === null ? {} : { contact: row.contact }),
+        createdAt: row.created_at,
       }));
     },
     *releasesOf(partner: string, studyInstanceUid: string): Script<readonly PartnerRelease[]> {

@@ -16,6 +16,7 @@ import {
   type ReleasedStudy,
   startPartnerHub,
 } from '../../support/partner-hub.ts';
+import { grantOnly } from '../../support/grants.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -62,7 +63,7 @@ describe('an entitlement that is narrowed', () => {
   });
 
   const grant = async (change: PartnerGrant): Promise<void> => {
-    await hub.ledger.partners.setGrant('kct', change);
+    await grantOnly(hub.ledger, 'kct', change);
     hub.directory.forget();
   };
   const listed = async (path: string): Promise<readonly Json[]> =>

@@ -4,7 +4,8 @@ import { createCursors } from '../../../connectors/feed/cursor.ts';
 import { createPlaces } from '../../../connectors/feed/places.ts';
 import { readHeader } from '../../../core/dicom/part10.ts';
 import { bytesAsSource } from '../../../core/bytes-as-source.ts';
-import { DEFAULT_QUOTAS, narrowed, PARTNER_SCOPES, type PartnerSettings } from '../../../core/partners.ts';
+import { DEFAULT_QUOTAS, narrowed, PARTNER_SCOPES, type PartnerGrant, type PartnerSettings } from '../../../core/partners.ts';
+import { grantOnly } from '../../support/grants.ts';
 import { type Auth, type PartnerHub, partnerSettings, startPartnerHub } from '../../support/partner-hub.ts';
 import { thrownBy } from '../../support/thrown.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -153,8 +154,8 @@ describe('the partner API', () => {
       await start();
       const { studyInstanceUid } = await hub.release('kct');
       await feedHas(1);
-      const grant = async (change: Parameters<PartnerHub['ledger']['partners']['setGrant']>[1]) => {
-        await hub.ledger.partners.setGrant('kct', change);
+      const grant = async (change: PartnerGrant) => {
+        await grantOnly(hub.ledger, 'kct', change);
         hub.directory.forget();
       };
       const seen = async () => [
@@ -183,7 +184,7 @@ describe('the partner API', () => {
         for await (const _part of stream.body ?? []) continue;
       })();
 
-      await hub.ledger.partners.setGrant('kct', { expiresAtMs: Date.now() });
+      await grantOnly(hub.ledger, 'kct', { expiresAtMs: Date.now() });
       hub.directory.forget();
 
       await reading;

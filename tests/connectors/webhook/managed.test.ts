@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { pauseMs, retryDelayMs } from '../../../connectors/webhook/schedule.ts';
+import { grantOnly } from '../../support/grants.ts';
 import { type Auth, type PartnerHub, partnerSettings, startPartnerHub } from '../../support/partner-hub.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -271,11 +272,11 @@ describe('webhooks that a partner manages', () => {
   it('wait while the partner is suspended, and go on afterwards', async () => {
     const { webhookId } = await create();
     await hub.release('kct');
-    await hub.ledger.partners.setGrant('kct', { suspended: true });
+    await grantOnly(hub.ledger, 'kct', { suspended: true });
     hub.directory.forget();
     hub.startSender();
     const refused = await hub.call(kct, 'GET', '/webhooks');
-    await hub.ledger.partners.setGrant('kct', {});
+    await grantOnly(hub.ledger, 'kct', {});
     hub.directory.forget();
 
     // Any commit that makes work wakes the sender.

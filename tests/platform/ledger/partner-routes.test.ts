@@ -8,7 +8,7 @@ import { postgres } from '../../support/postgres.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 
 const ENGINES = resolve(import.meta.dirname, '../../../platform/ledger');
-const MIGRATION = '0020-routes-of-partners.sql';
+const MIGRATION = '0020-partners-at-run-time.sql';
 
 interface Engine {
   execute(sql: string): Promise<void>;

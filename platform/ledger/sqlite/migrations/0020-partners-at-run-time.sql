@@ -15,3 +15,21 @@ INSERT INTO routes_of_partners
 UPDATE events SET route = (SELECT r.route FROM routes_of_partners r WHERE r.stream = events.stream AND r.key = events.key)
   WHERE stream >= 'partner.' AND stream < 'partner/';
 DROP TABLE routes_of_partners;
+
+-- Partners that were made at run time. What they may have is what was granted, as for those of the configuration.
+CREATE TABLE partners (
+  partner      TEXT PRIMARY KEY,
+  description  TEXT,
+  contact      TEXT,
+  created_at   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who set what for a partner.
+CREATE TABLE partner_changes (
+  entry       INTEGER PRIMARY KEY,
+  partner     TEXT NOT NULL,
+  actor       TEXT NOT NULL,
+  change      TEXT NOT NULL,                            -- JSON: what was asked for
+  changed_at  TEXT NOT NULL
+) STRICT;
+CREATE INDEX partner_changes_partner ON partner_changes (partner, entry);
