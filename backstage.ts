@@ -298,6 +298,7 @@ async function startProcessors(ports: Ports, { current, dataDir, owner }: StageO
     // When a step begins: what its name stands for then, so that a policy that was made stricter holds for all that is left.
     resolve: (step) => resolveStep(step, { policies: current().policies, models: current().models }),
     worker: { url: WORKER, data: { dataDir, store, ledgerId, node: hub.node } satisfies WorkerOrder },
+    inUse: processorsIn(current()),
     workers: settings.workers,
     timeLimitMs: (processor) => {
       const { timeLimitsMs, timeLimitMs } = current().processors;
@@ -306,7 +307,17 @@ async function startProcessors(ports: Ports, { current, dataDir, owner }: StageO
     leaseMs: LEASE_MS,
     owner,
   });
-  return { stop: (graceMs) => runner.stop(graceMs) };
+  return {
+    prepare: async (config) => {
+      await runner.prove(processorsIn(config));
+      return { commit: () => undefined, discard: () => undefined };
+    },
+    stop: (graceMs) => runner.stop(graceMs),
+  };
+}
+
+function processorsIn({ routes }: Config): readonly string[] {
+  return routes.flatMap(({ process }) => process.map(({ processor }) => processor));
 }
 
 async function startRouters(ports: Ports, { current }: StageOrder): Promise<RunningStage> {

@@ -6,7 +6,7 @@ import { type Diagnosis, fine, skipped, warning, wrong } from '../core/diagnosis
 import { HubError, toHubError } from '../core/errors.ts';
 import type { SecretReference } from '../core/plugins.ts';
 import { HUB } from '../processors/objects/hub.ts';
-import { modelOfStep } from '../processors/segment/index.ts';
+import { modelOfStep } from '../processors/segment/options.ts';
 import { openModel } from '../processors/segment/open-model.ts';
 import type { Config } from '../shapes.ts';
 import { examineDisk } from './doctor-disk.ts';

@@ -5,7 +5,7 @@ import { toHubError } from '../core/errors.ts';
 import { type EvaluatedLabel, isSameLabel } from '../evaluation/labels.ts';
 import type { ModelIdentity } from '../evaluation/report.ts';
 import type { Contestant, Prediction } from '../evaluation/run.ts';
-import { HUB } from '../processors/segment/index.ts';
+import { HUB } from '../processors/objects/hub.ts';
 import { type Model, readBounded } from '../processors/segment/model.ts';
 import { failureSentence } from '../processors/segment/result.ts';
 import { segmentVolumes, type VolumeOutcome } from '../processors/segment/segment-volumes.ts';

@@ -8,7 +8,7 @@ import { BIDS_SUBJECT } from '../evaluation/cases-table.ts';
 import { makeReport, type Report, reportSchema, type Scored } from '../evaluation/report.ts';
 import { evaluationPage } from '../evaluation/report-page.ts';
 import { type CaseEntry, type Contestant, runCases } from '../evaluation/run.ts';
-import { HUB } from '../processors/segment/index.ts';
+import { HUB } from '../processors/objects/hub.ts';
 import type { Model } from '../processors/segment/model.ts';
 import { openModelOrFolder } from '../processors/segment/open-model.ts';
 import type { Volume } from '../processors/volumes/volume.ts';

@@ -27,7 +27,7 @@ export interface Catalogue {
 
 /**
  * A processor transforms the working set of one run. `resolve` decides at start, on the main thread, without I/O
- * beyond the plug-in's own bundled files; `run` works in a worker thread, may be killed at any time and repeated.
+ * beyond the plug-in's own bundled files; what `load` brings works in a worker thread, may be killed at any time and repeated.
  */
 export interface ProcessorPlugin<Options = unknown> {
   readonly name: string;
@@ -43,6 +43,11 @@ export interface ProcessorPlugin<Options = unknown> {
    * Its argument is a partner's name. As the first step of a route it gets what that partner returned, and nothing else.
    */
   readonly takesReturned?: true;
+  load(): Promise<ProcessorModule<Options>>;
+}
+
+/** What works a step. */
+export interface ProcessorModule<Options = unknown> {
   run(context: ProcessorContext<Options>): Promise<ProcessorResult>;
 }
 

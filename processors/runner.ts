@@ -35,6 +35,8 @@ export interface RunnerOptions {
   /** Frozen options of a step, as its plug-in resolved them. @throws {HubError} `config.invalid` */
   readonly resolve: (step: RunStep) => unknown;
   readonly worker: WorkerEntry;
+  /** Names of the plug-ins that the configuration has steps of: they are tried before the first step. */
+  readonly inUse?: readonly string[];
   /** Steps at the same time. */
   readonly workers: number;
   /** Names this process in leases. */
@@ -52,11 +54,17 @@ export interface RunnerOptions {
 }
 
 export interface Runner {
+  /** Tries plug-ins that were not in use before. @throws {HubError} `plugin.unusable` */
+  prove(processors: readonly string[]): Promise<void>;
   /** Claims nothing new, lets steps under way end within `graceMs`, then gives them back. Harmless twice. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Starts working; what a crash left behind is taken up again when its lease has run out. */
+/**
+ * Starts working; what a crash left behind is taken up again when its lease has run out.
+ *
+ * @throws {HubError} `plugin.unusable` when a plug-in that is in use cannot be loaded
+ */
 export async function startRunner(ports: RunnerPorts, options: RunnerOptions): Promise<Runner> {
   const { ledger, clock } = ports;
   const log = ports.log.child({ stage: 'processors' });
@@ -65,6 +73,7 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
   metrics.jobs.collect(() => countJobs(ledger, options.plugins, metrics.jobs));
 
   const pool = new WorkerPool({ entry: options.worker, size: options.workers });
+  await pool.prove(options.inUse ?? []);
   const underWay = new Set<Promise<void>>();
   const retries = new Set<NodeJS.Timeout>();
   const abandon = new AbortController();
@@ -180,7 +189,7 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
     clearTimeout(cut);
     await pool.close();
   };
-  return { stop: (graceMs) => (stopped ??= stop(graceMs)) };
+  return { prove: (names) => pool.prove(names), stop: (graceMs) => (stopped ??= stop(graceMs)) };
 }
 
 async function countJobs(

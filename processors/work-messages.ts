@@ -21,6 +21,8 @@ export interface WorkOrder {
 
 export type ToWorker =
   | { readonly kind: 'work'; readonly order: WorkOrder }
+  /** Whether these can be loaded at all. */
+  | { readonly kind: 'load'; readonly processors: readonly string[] }
   | { readonly kind: 'abort' }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: LedgerAnswers[keyof LedgerAnswers] }
   | { readonly kind: 'no-answer'; readonly id: number; readonly error: PackedError };
@@ -46,6 +48,7 @@ export type FromWorker =
   | { readonly kind: 'ask'; readonly id: number; readonly ask: LedgerQuestion }
   /** The pack is committed: what the result refers to survives the power plug. */
   | { readonly kind: 'finished'; readonly result: ProcessorResult }
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'failed'; readonly error: PackedError };
 
 /** Both ends are ours and of one version: a message is what its sender says. */

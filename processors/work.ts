@@ -1,10 +1,11 @@
 /** The inside of a worker thread: takes one step at a time, lets its plug-in work, makes the results durable, answers. */
 import type { MessagePort } from 'node:worker_threads';
 import { HubError } from '../core/errors.ts';
+import { loadPlugin } from '../core/load-plugin.ts';
 import type { CrosswalkLedger } from '../core/ledger/crosswalk.ts';
 import { packError, unpackError } from '../core/packed-error.ts';
 import type { PastQuestion } from '../core/ledger/qc-history.ts';
-import type { ProcessorPlugin, ProcessorResult, QualityPast } from '../core/plugins.ts';
+import type { ProcessorModule, ProcessorPlugin, ProcessorResult, QualityPast } from '../core/plugins.ts';
 import type { LogFields, Logger } from '../core/ports.ts';
 import type { ObjectStore, PackWriter } from '../core/store.ts';
 import {
@@ -52,6 +53,12 @@ export function work(port: MessagePort, ports: WorkPorts): void {
           });
         return;
       }
+      case 'load':
+        Promise.all(message.processors.map((name) => moduleOf(name, ports))).then(
+          () => say({ kind: 'loaded' }),
+          (error: unknown) => say({ kind: 'failed', error: packError(error) }),
+        );
+        return;
       case 'answer':
         questions.answered(message.id, message.answer);
         return;
@@ -70,13 +77,11 @@ async function perform(
   { say, ledger }: { readonly say: (message: FromWorker) => void; readonly ledger: CrosswalkLedger & QualityPast },
   signal: AbortSignal,
 ): Promise<ProcessorResult> {
-  const plugin = ports.plugins.find(({ name }) => name === order.processor);
-  if (plugin === undefined)
-    throw new HubError('config.invalid', { detail: `no processor is called ${order.processor}` });
+  const processor = await moduleOf(order.processor, ports);
   const pack = countAppends(await ports.store.createPack(order.packName));
   try {
     const { runId, route, studyInstanceUid, revision, items, options } = order;
-    const result = await plugin.run({
+    const result = await processor.run({
       options,
       runId,
       route,
@@ -101,6 +106,13 @@ async function perform(
     await pack.abort();
     throw error;
   }
+}
+
+/** Loaded with the first step of its kind; from then on it is there. @throws {HubError} `config.invalid`, `plugin.unusable` */
+async function moduleOf(processor: string, { plugins }: WorkPorts): Promise<ProcessorModule> {
+  const plugin = plugins.find(({ name }) => name === processor);
+  if (plugin === undefined) throw new HubError('config.invalid', { detail: `no processor is called ${processor}` });
+  return loadPlugin(processor, () => plugin.load());
 }
 
 /** What is asked of the ledger, which the runner has. */

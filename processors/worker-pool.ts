@@ -48,6 +48,7 @@ export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #idle: Worker[] = [];
   readonly #all = new Set<Worker>();
+  readonly #proved = new Set<string>();
   #busy = 0;
   #isClosed = false;
 
@@ -78,6 +79,39 @@ export class WorkerPool {
       return result;
     } finally {
       this.#busy--;
+    }
+  }
+
+  /**
+   * Loads processors, once each, in a thread that is there only for it: what is missing shows when a configuration names
+   * them, and not at the first study.
+   *
+   * @throws {HubError} `plugin.unusable`, `processor.failed` when the thread ended
+   */
+  async prove(names: readonly string[]): Promise<void> {
+    const processors = [...new Set(names)].filter((name) => !this.#proved.has(name));
+    const [first] = processors;
+    if (first === undefined) return;
+    const worker = this.#start(first);
+    try {
+      const refusal = await new Promise<HubError | undefined>((resolve) => {
+        const ended = (cause: unknown) =>
+          resolve(
+            new HubError('processor.failed', { processor: first, detail: 'the worker ended at its start' }, cause),
+          );
+        worker.once('error', ended);
+        worker.once('exit', ended);
+        worker.on('message', (received: unknown) => {
+          const message = parseFromWorker(received);
+          if (message.kind === 'loaded') resolve(undefined);
+          if (message.kind === 'failed') resolve(unpackError(message.error));
+        });
+        worker.postMessage({ kind: 'load', processors } satisfies ToWorker);
+      });
+      if (refusal !== undefined) throw refusal;
+      for (const name of processors) this.#proved.add(name);
+    } finally {
+      await this.#end(worker);
     }
   }
 
@@ -173,6 +207,8 @@ function converse(worker: Worker, request: WorkRequest): Promise<Conversation> {
         case 'failed':
           settle(unpackError(message.error), true);
           return;
+        case 'loaded':
+          return; // Of `prove`, in a thread of its own.
         default:
           return message satisfies never;
       }

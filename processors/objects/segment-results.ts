@@ -1,6 +1,7 @@
 /** Everything a segmentation is given out as, scan by scan and then for the study. Which of it, a step's `outputs` say. */
 import { encode } from 'fast-png';
 import type { DataSet } from '../../core/dicom/data-set.ts';
+import type { SegmentOutput } from '../segment/outputs.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { bidsDescription, type BidsFile, bidsFiles } from './bids.ts';
 import { encapsulatedPdf } from './encapsulated-pdf.ts';
@@ -15,9 +16,6 @@ import { type SegmentMask, type SegmentationObject, segmentationObject } from '.
 import { type MeasuredLabel, type ReliabilityOfMask, type SegmentedScan, volumeReport } from './volume-report.ts';
 
 /** `seg`: Segmentation, `sr`: volumes as a structured report, `sc`: a page of pixels, `pdf`: a report, `nifti`: BIDS derivatives. */
-export const SEGMENT_OUTPUTS = ['seg', 'sr', 'sc', 'pdf', 'nifti'] as const;
-export type SegmentOutput = (typeof SEGMENT_OUTPUTS)[number];
-
 export interface SegmentOrder {
   readonly model: ModelIdentity & { readonly manifestSha256?: string };
   readonly hub: HubIdentity;

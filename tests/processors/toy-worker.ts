@@ -19,7 +19,7 @@ const toy = (
 ): ProcessorPlugin => ({
   name,
   resolve: (argument) => argument,
-  run: async (context) => await run({ ...context, options: context.options ?? {} }),
+  load: () => Promise.resolve({ run: async (context) => await run({ ...context, options: context.options ?? {} }) }),
 });
 
 const passOn = ({ items }: ProcessorContext<ToyOptions>): ProcessorResult => ({ outcome: 'done', items, events: [] });

@@ -8,15 +8,11 @@ import { QualityResults } from '../../processors/objects/quality-results.ts';
 import { QUALITY_OUTPUTS } from '../../processors/qc/outputs.ts';
 import type { ResultObject } from '../../processors/objects/result-object.ts';
 import type { SegmentationObject } from '../../processors/objects/segmentation.ts';
-import {
-  type NewScan,
-  SEGMENT_OUTPUTS,
-  type SegmentOutput,
-  SegmentResults,
-} from '../../processors/objects/segment-results.ts';
+import { type NewScan, SegmentResults } from '../../processors/objects/segment-results.ts';
 import { examine } from '../../processors/qc/examine.ts';
 import { parseQcOptions } from '../../processors/qc/options.ts';
 import { openModel } from '../../processors/segment/open-model.ts';
+import { SEGMENT_OUTPUTS, type SegmentOutput } from '../../processors/segment/outputs.ts';
 import { assembleVolumes } from '../../processors/volumes/assemble.ts';
 import type { Volume } from '../../processors/volumes/volume.ts';
 

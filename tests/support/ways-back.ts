@@ -19,6 +19,7 @@ import { compilePlan } from '../../processors/deidentify/plan.ts';
 import { policySchema } from '../../processors/deidentify/policy.ts';
 import { deidentifyInstances, recipientOf } from '../../processors/deidentify/study.ts';
 import { reidentify } from '../../processors/reidentify/index.ts';
+import { run as runReidentify } from '../../processors/reidentify/step.ts';
 import { KEY } from './deidentified.ts';
 import { silentLog } from './silent-log.ts';
 
@@ -132,7 +133,7 @@ export class HubInMemory {
     }
     const written: Uint8Array[] = [];
     const policies = this.#policies.map((entry) => policySchema.parse(entry));
-    const result = await reidentify.run({
+    const result = await runReidentify({
       options: reidentify.resolve(partner, { policies, models: [] }),
       runId: '0198f3a0-0000-7000-8000-000000000001',
       route: 'returned',

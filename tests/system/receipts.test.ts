@@ -38,10 +38,13 @@ const SMALL_DISK_BYTES = 1024 * 1024;
 const WRITES: ProcessorPlugin = {
   name: 'writes',
   resolve: () => undefined,
-  run: async ({ pack }) => {
-    await pack.append(Buffer.from('a result'));
-    return { outcome: 'done', items: [], events: [] };
-  },
+  load: () =>
+    Promise.resolve({
+      run: async ({ pack }) => {
+        await pack.append(Buffer.from('a result'));
+        return { outcome: 'done', items: [], events: [] };
+      },
+    }),
 };
 const ORDER: WorkOrder = {
   processor: WRITES.name,

@@ -4,6 +4,7 @@ import { checkEvent, type HubEvent } from '../../../core/events.ts';
 import { type ArtefactItem, formatBlobRef, type InstanceItem, type StoredBlob } from '../../../core/store.ts';
 import { bytesAsSource } from '../../../core/bytes-as-source.ts';
 import { deidentify } from '../../../processors/deidentify/index.ts';
+import { run as runDeidentify } from '../../../processors/deidentify/step.ts';
 import type { Plan } from '../../../processors/deidentify/plan.ts';
 import { createReportSigner, SIGNING_PURPOSE, verifyReport } from '../../../processors/deidentify/signature.ts';
 import { KEY } from '../../support/deidentified.ts';
@@ -15,7 +16,7 @@ describe('deidentify processor', () => {
     const files = [1, 2].map((number) => sampleFile([...identity({ instance: `1.2.999.3.${number}` }), ...pixels()]));
     const { context, written, progress } = contextFor(files);
 
-    const result = await deidentify.run(context);
+    const result = await runDeidentify(context);
 
     if (result.outcome !== 'done') throw new Error(result.detail);
     const [first, second, mosaic, report, page] = result.items;
@@ -48,7 +49,7 @@ describe('deidentify processor', () => {
     const good = sampleFile([...identity(), ...pixels()]);
     const { context } = contextFor([good, sampleFile([...identity({ sopClass: '1.2.3' }), ...pixels()])]);
 
-    const result = await deidentify.run(context);
+    const result = await runDeidentify(context);
 
     expect(result).to.deep.equal({
       outcome: 'held',

@@ -4,7 +4,9 @@ import { type ArtefactItem, formatBlobRef, type InstanceItem, type RunItem } fro
 import { HubError } from '../../../core/errors.ts';
 import { phantomStudy } from '../../../demo/phantom/study.ts';
 import { qc } from '../../../processors/qc/index.ts';
+import { run as runQc } from '../../../processors/qc/step.ts';
 import { segment } from '../../../processors/segment/index.ts';
+import { run as runSegment } from '../../../processors/segment/step.ts';
 import { memoryInstances } from '../../support/memory-instances.ts';
 import { silentLog } from '../../support/silent-log.ts';
 
@@ -59,8 +61,8 @@ async function step(
   };
   const result =
     plugin.name === 'qc'
-      ? await qc.run({ ...context, options: qc.resolve(argument, NOTHING) })
-      : await segment.run({ ...context, options: segment.resolve(argument, NOTHING) });
+      ? await runQc({ ...context, options: qc.resolve(argument, NOTHING) })
+      : await runSegment({ ...context, options: segment.resolve(argument, NOTHING) });
   if (result.outcome !== 'done') throw new Error('held');
   return { result, written };
 }

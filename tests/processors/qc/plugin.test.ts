@@ -11,6 +11,7 @@ import type { Logger } from '../../../core/ports.ts';
 import { formatBlobRef, type InstanceItem, type RunItem } from '../../../core/store.ts';
 import { openFileStore } from '../../../platform/store/file.ts';
 import { qc } from '../../../processors/qc/index.ts';
+import { run as runQc } from '../../../processors/qc/step.ts';
 
 const SMALL = { columns: 48, rows: 40, slices: 12, spacingMm: [0.4, 1.2, 0.4] as const, noise: 0.01 };
 
@@ -208,7 +209,7 @@ describe('the qc processor', () => {
   async function work(items: readonly InstanceItem[], argument?: unknown, past?: readonly PastScan[]) {
     const files = openFileStore(dataDir);
     const pack = await files.createPack(`run-${packs++}`);
-    const result = await qc.run({
+    const result = await runQc({
       options: qc.resolve(argument, { policies: [], models: [] }),
       runId: 'run',
       route: 'route',

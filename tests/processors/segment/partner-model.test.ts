@@ -8,6 +8,7 @@ import type { ProcessorResult } from '../../../core/plugins.ts';
 import { formatBlobRef } from '../../../core/store.ts';
 import { phantomStudy } from '../../../demo/phantom/study.ts';
 import { segment } from '../../../processors/segment/index.ts';
+import { run as runSegment } from '../../../processors/segment/step.ts';
 import { checkModel, readModel } from '../../../processors/segment/model.ts';
 import { segmentVolumes, type VolumeOutcome } from '../../../processors/segment/segment-volumes.ts';
 import type { Volume } from '../../../processors/volumes/volume.ts';
@@ -179,7 +180,7 @@ describe('a partner’s model', function () {
   describe('in a route', () => {
     function runWith(argument: unknown, log = silentLog): Promise<ProcessorResult> {
       const { items, store } = memoryInstances(phantomStudy(SMALL));
-      return segment.run({
+      return runSegment({
         options: segment.resolve(argument, { policies: [], models: [{ name: 'fragile', path: fragileFolder() }] }),
         runId: '0190c8a0-0000-7000-8000-000000000001',
         route: 'rat-brain',

@@ -3,6 +3,7 @@ import { phantomStudy } from '../../../demo/phantom/study.ts';
 import type { ProcessorResult } from '../../../core/plugins.ts';
 import { formatBlobRef } from '../../../core/store.ts';
 import { segment } from '../../../processors/segment/index.ts';
+import { run as runSegment } from '../../../processors/segment/step.ts';
 import { memoryInstances } from '../../support/memory-instances.ts';
 import { silentLog } from '../../support/silent-log.ts';
 
@@ -11,7 +12,7 @@ const SMALL = { columns: 20, rows: 20, slices: 2, spacingMm: [0.4, 1.2, 0.4] as 
 
 async function segmented(releases: readonly (string | undefined)[]): Promise<ProcessorResult> {
   const { items, store } = memoryInstances(phantomStudy(SMALL));
-  return await segment.run({
+  return await runSegment({
     options: segment.resolve(undefined, { policies: [], models: [] }),
     runId: '0190c8a0-0000-7000-8000-000000000001',
     route: 'rat-brain',
