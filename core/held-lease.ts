@@ -1,7 +1,7 @@
 /** A lease of the ledger, taken as soon as it is free and kept for as long as the ledger can be told. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Ledger } from './ledger.ts';
 import type { Clock } from './ports.ts';
+import { waited } from './waited.ts';
 
 export interface HeldLeasePorts {
   readonly ledger: Pick<Ledger, 'leases'>;
@@ -91,7 +91,7 @@ export class HeldLease {
       // A ledger that is down says so in its own log line; the lease runs out.
       await this.attempt().catch(() => false);
       // Ended early when it stops.
-      await delay(this.#options.leaseMs / ATTEMPTS, undefined, { signal }).catch(() => undefined);
+      await waited(this.#options.leaseMs / ATTEMPTS, signal);
     }
   }
 }

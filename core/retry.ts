@@ -1,4 +1,5 @@
 import { HubError } from './errors.ts';
+import { waited } from './waited.ts';
 
 /** When to try again: 30 s doubling to 10 min, 10 tries, full jitter on the upper half (the archive world's default). */
 export interface RetryPolicy {
@@ -54,7 +55,7 @@ export async function recordWhileHeld<Result>(
       return await record();
     } catch (error) {
       if (!isOfLedger(error) || signal.aborted || performance.now() + pauseMs >= heldUntilMs) throw error;
-      await pause(pauseMs, signal);
+      await waited(pauseMs, signal);
     }
   }
 }
@@ -62,16 +63,4 @@ export async function recordWhileHeld<Result>(
 /** It may take it later: it is unreachable or busy, or its disk is full. */
 function isOfLedger(error: unknown): boolean {
   return error instanceof HubError && error.row.retry === 'transient' && /^(?:ledger|store)\./.test(error.code);
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

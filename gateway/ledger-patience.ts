@@ -4,7 +4,7 @@
  */
 import { type ErrorCode, toHubError } from '../core/errors.ts';
 import type { Logger } from '../core/ports.ts';
-import { waited } from './spool/waited.ts';
+import { waited } from '../core/waited.ts';
 
 /** The ledger is asked no longer than this before an acknowledgement: it need not be up for one. */
 const PATIENCE_MS = 1_000;

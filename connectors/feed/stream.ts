@@ -1,12 +1,12 @@
 /** `/partner/v1/events/stream`: the feed as server-sent events, resumed from the ledger, so nothing is kept for a reader. */
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Response } from 'express';
 import { HubError } from '../../core/errors.ts';
 import type { EventType, PositionedEvent } from '../../core/events.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import { entitledTypes, type Partner, partnerStream } from '../../core/partners.ts';
 import type { Logger } from '../../core/ports.ts';
+import { waited } from '../../core/waited.ts';
 
 export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 const PAGE = 100;
@@ -151,7 +151,7 @@ function createBell(
   over.addEventListener('abort', leave, { once: true });
   return {
     rings: async (withinMs) => {
-      await pause(MIN_GAP_MS, over);
+      await waited(MIN_GAP_MS, over);
       if (!hasRung && !over.aborted && withinMs > MIN_GAP_MS) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, withinMs - MIN_GAP_MS);
@@ -164,12 +164,4 @@ function createBell(
       hasRung = false;
     },
   };
-}
-
-async function pause(ms: number, over: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal: over });
-  } catch {
-    // Over: the loop sees it.
-  }
 }

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { toHubError } from '../../core/errors.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
+import { waited } from '../../core/waited.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { errorCode } from '../spool/storage-failure.ts';
 import type { ArchiveLimits } from './archive.ts';
@@ -142,7 +143,7 @@ export class WatchedFolder {
         this.#progressAtMs = Infinity;
       }
       const pauseMs = Math.min(LONGEST_PAUSE_MS, this.#options.scanMs * 2 ** Math.min(this.#failedLooks, 10));
-      await delay(Math.max(pauseMs, this.#options.scanMs), undefined, { signal }).catch(() => undefined);
+      await waited(Math.max(pauseMs, this.#options.scanMs), signal);
     }
   }
 

@@ -11,6 +11,7 @@ import type { CompletionRule, SameUidRule, StoredInstance } from '../../core/led
 import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import { parseBlobRef } from '../../core/store.ts';
+import { waited } from '../../core/waited.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { isOfDiskOrSystem, reasonOf } from './blame.ts';
 import { fileSource } from './byte-sources.ts';
@@ -21,7 +22,6 @@ import { asFound, digestsOf, type ReadRecord, readRecords } from './read-records
 import { SEGMENT_MAGIC, type Description } from './record.ts';
 import type { SpooledRecord } from './recovery.ts';
 import type { Shipping } from './shipping.ts';
-import { waited } from './waited.ts';
 
 /** Header values are kept for so many records at most; the pump reads those of the others from the segment. */
 const MAX_KEPT_ATTRIBUTES = 2_000;

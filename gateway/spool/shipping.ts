@@ -16,6 +16,7 @@ import { HubError, toHubError } from '../../core/errors.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { nextDelayMs } from '../../core/retry.ts';
 import { formatBlobRef, type PackUploads, parseBlobRef } from '../../core/store.ts';
+import { waited } from '../../core/waited.ts';
 import { damagedDescription } from '../quarantine.ts';
 import { ObjectCheck } from './content.ts';
 import type { Digester } from './digester.ts';
@@ -26,7 +27,6 @@ import { SEGMENT_MAGIC } from './record.ts';
 import type { SpooledRecord } from './recovery.ts';
 import { salvaged } from './salvage.ts';
 import { storageFailure } from './storage-failure.ts';
-import { waited } from './waited.ts';
 
 /** A run ends before it is larger, unless it is one object. */
 const RUN_BYTES = 16 * 1024 * 1024;

@@ -3,12 +3,12 @@
  * group; its place is a position in the ledger's log, kept in the ledger: everything of the lane up to there is handled
  * or parked. What Kafka brings below it is a repeat; what Kafka lost the ledger still has.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { PositionedEvent } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import { nextDelayMs } from '../../../core/retry.ts';
 import type { HubStream } from '../../../core/streams.ts';
+import { waited } from '../../../core/waited.ts';
 import type { EventHandler } from '../group-reader.ts';
 import { type Handled, ParkedKeys, type ParkedRetry } from '../parked-keys.ts';
 import { partitionOf } from './partitions.ts';
@@ -227,7 +227,7 @@ export class Lanes {
         log.warn('bus group waits for the ledger', { group, error });
         const delayMs = nextDelayMs({ attempts: Infinity, ...retry }, failures, Math.random()) ?? retry.maxDelayMs;
         // Rejects when it is told to stop: then there is nothing to wait for.
-        await delay(delayMs, undefined, { signal }).catch(() => undefined);
+        await waited(delayMs, signal);
       }
     }
     return undefined;

@@ -1,6 +1,7 @@
 /** What other replicas committed: the server tells of it; while it does not, the hub looks by itself. */
 import { connect, type Connection, type PostgresServer } from './connection.ts';
 import { NEWS_CHANNEL } from './transaction.ts';
+import { waited } from '../../../core/waited.ts';
 
 export interface News {
   /** Resolves after the first attempt, whether it listens by then or not. */
@@ -46,7 +47,7 @@ export function listenForNews(server: PostgresServer, identity: string, onNews: 
       void connection?.end();
       if (isStopped()) return;
       onNews();
-      await pause(delayMs, stopped.signal);
+      await waited(delayMs, stopped.signal);
       delayMs = Math.min(MAX_DELAY_MS, delayMs * 2);
     }
   };
@@ -64,15 +65,4 @@ export function listenForNews(server: PostgresServer, identity: string, onNews: 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([
-    aborted(signal),
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    }),
-  ]);
-  clearTimeout(timer);
 }
