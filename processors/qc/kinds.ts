@@ -25,6 +25,7 @@ import {
   uniformSlice,
 } from './phantom.ts';
 import { noiseDeviation } from './noise-deviation.ts';
+import { realigned } from './realigned.ts';
 import { framewiseDisplacement, realign } from './realignment.ts';
 import type { Curves, Maps, Scan } from './scan.ts';
 import { temporalSnr } from './stability.ts';
@@ -62,9 +63,6 @@ export function measureFunctional(scan: Scan): { readonly curves: Partial<Curves
     scan.mode === 'aidaqc' ? aidaqcTemporalSnr(volume) : temporalSnr(volume),
     'a voxel of the central sphere never changes',
   );
-  const tsnr = repetitions - first >= 3 ? tsnrMap(volume, regions.mask, first) : undefined;
-  const ratios = tsnr === undefined ? [] : inside(tsnr, regions.mask, regions.maskVoxels).filter((value) => value > 0);
-  sheet.set('tsnr', median(ratios), few);
   const movement = repetitions - first >= 3 ? realign(volume, regions.mask, first) : undefined;
   const radiusMm = scan.fdRadiusMm ?? radiusOf(volume, regions.maskVoxels);
   const displacement = movement === undefined ? undefined : framewiseDisplacement(movement, radiusMm);
@@ -79,7 +77,13 @@ export function measureFunctional(scan: Scan): { readonly curves: Partial<Curves
   // The first steady repetition has no step and counts as still.
   sheet.set('fd_perc', moved === undefined ? undefined : (100 * moved) / (repetitions - first), still);
 
-  const series = seriesOf(volume, regions.mask, first);
+  // What AIDAqc computes, it computes on the series as it is.
+  const corrected =
+    movement === undefined || scan.mode === 'aidaqc' ? undefined : realigned(volume, regions.mask, first, movement);
+  const tsnr = corrected?.tsnr ?? (repetitions - first >= 3 ? tsnrMap(volume, regions.mask, first) : undefined);
+  const ratios = tsnr === undefined ? [] : inside(tsnr, regions.mask, regions.maskVoxels).filter((value) => value > 0);
+  sheet.set('tsnr', median(ratios), few);
+  const series = corrected?.series ?? seriesOf(volume, regions.mask, first);
   const dvars = dvarsOf(series);
   sheet.set('dvars_nstd', dvars === undefined ? undefined : mean(dvars.plain), few);
   sheet.set('dvars_std', dvars === undefined ? undefined : mean(dvars.standardized), few);

@@ -1,8 +1,9 @@
 /**
  * How the head moved from repetition to repetition: six parameters of a rigid body, found by least squares on smoothed
- * intensities (Gauss–Newton, the gradient taken once from the reference). For measuring motion, not for correcting it.
+ * intensities (Gauss–Newton, the gradient taken once from the reference).
  */
 import type { Triple, Volume } from '../volumes/volume.ts';
+import { cubicSampler } from './cubic.ts';
 import { solve } from './statistics.ts';
 
 /** Millimetres along the axes of the grid, then radians around them. */
@@ -133,12 +134,14 @@ interface Comparison {
 function compare(moving: Float32Array, points: Points, volume: Volume, movement: readonly number[]): Comparison {
   const move = mover(movement, points.centre, volume);
   const place = new Float64Array(3);
+  const [nx, ny, nz] = volume.dims;
+  const sample = cubicSampler(moving, [nx, ny, nz]);
   const sampled = new Float64Array(points.count);
   let brightness = 0;
   let squares = 0;
   for (let p = 0; p < points.count; p++) {
     move(points.places, p * 3, place);
-    const value = sample(moving, volume.dims, place);
+    const value = sample(place);
     sampled[p] = value;
     brightness += value * (points.values[p] ?? 0);
     squares += value * value;
@@ -155,8 +158,8 @@ function compare(moving: Float32Array, points: Points, volume: Volume, movement:
   return { movement, cost, right };
 }
 
-/** Where a point of the reference is found in the moved repetition; in voxels. */
-function mover(
+/** Where a point of the reference is found in the moved repetition; in voxels. @param centre - that it turns around, in mm */
+export function mover(
   movement: readonly number[],
   centre: Triple,
   { spacingMm: [sx, sy, sz] }: Volume,
@@ -176,19 +179,6 @@ function mover(
     to[1] = (m[3] * x + m[4] * y + m[5] * z + ty + centre[1]) / sy;
     to[2] = (m[6] * x + m[7] * y + m[8] * z + tz + centre[2]) / sz;
   };
-}
-
-/** Trilinear, held at the edges. */
-function sample(data: Float32Array, [nx, ny, nz]: Volume['dims'], place: Float64Array): number {
-  const x = Math.min(nx - 1, Math.max(0, place[0] ?? 0));
-  const y = Math.min(ny - 1, Math.max(0, place[1] ?? 0));
-  const z = Math.min(nz - 1, Math.max(0, place[2] ?? 0));
-  const [i, j, k] = [Math.min(nx - 2, x | 0), Math.min(ny - 2, y | 0), Math.max(0, Math.min(nz - 2, z | 0))];
-  const [fx, fy, fz] = [x - i, y - j, z - k];
-  const corner = i + nx * (j + ny * k);
-  const line = (at: number) => (data[at] ?? 0) + ((data[at + 1] ?? 0) - (data[at] ?? 0)) * fx;
-  const plane = (at: number) => line(at) + (line(at + nx) - line(at)) * fy;
-  return nz === 1 ? plane(corner) : plane(corner) + (plane(corner + nx * ny) - plane(corner)) * fz;
 }
 
 /** [1 2 1]/4 along each axis, twice in the plane: noise has no gradient to follow. */

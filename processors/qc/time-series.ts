@@ -28,15 +28,21 @@ export function seriesOf({ data, dims: [nx, ny, nz, all] }: Volume, mask: Uint8A
   const size = nx * ny * nz;
   const inner: number[] = [];
   for (let voxel = 0; voxel < size; voxel++) if (mask[voxel] === 1) inner.push(voxel);
-  const step = Math.max(1, inner.length / VOXELS_AT_MOST);
-  const voxels = Math.floor(inner.length / step);
+  const chosen = chosenVoxels(inner.length);
+  const voxels = chosen.length;
   const repetitions = all - first;
   const values = new Float32Array(voxels * repetitions);
   for (let v = 0; v < voxels; v++) {
-    const voxel = inner[Math.floor(v * step)] ?? 0;
+    const voxel = inner[chosen[v] ?? 0] ?? 0;
     for (let t = 0; t < repetitions; t++) values[v * repetitions + t] = data[(first + t) * size + voxel] ?? 0;
   }
   return { values, voxels, repetitions };
+}
+
+/** Which of so many voxels are followed, evenly apart. */
+export function chosenVoxels(count: number): Uint32Array {
+  const step = Math.max(1, count / VOXELS_AT_MOST);
+  return Uint32Array.from({ length: Math.floor(count / step) }, (_, v) => Math.floor(v * step));
 }
 
 function rowOf({ values, repetitions }: Series, voxel: number): Float32Array {
