@@ -1,4 +1,5 @@
 /** A contact sheet of a volume's slices: what a technician looks at first. */
+import { neighbours } from '../qc/selection.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { type View, viewOf } from './view.ts';
 
@@ -62,8 +63,10 @@ export function mosaic(volume: Volume, options: LayoutOptions = {}): Picture {
 export function levels(values: Float32Array, { low, high }: Window, top: number): Uint8Array {
   const scale = high > low ? top / (high - low) : 0;
   const grey = new Uint8Array(values.length);
-  for (let i = 0; i < grey.length; i++)
-    grey[i] = Math.max(0, Math.min(top, Math.round(((values[i] ?? Number.NaN) - low) * scale)));
+  for (let i = 0; i < grey.length; i++) {
+    const level = Math.floor(((values[i] ?? Number.NaN) - low) * scale + 0.5);
+    grey[i] = level > top ? top : level > 0 ? level : 0;
+  }
   return grey;
 }
 
@@ -75,9 +78,15 @@ export interface Window {
 /** P1 to P99.5: one bright vessel must not leave the rest dark. */
 export function windowOf(values: Float32Array): Window {
   const step = Math.max(1, Math.floor(values.length / WINDOW_SAMPLES));
-  const samples = Float32Array.from({ length: Math.ceil(values.length / step) }, (_, i) => values[i * step] ?? 0);
-  samples.sort();
-  const at = (share: number) => samples[Math.min(samples.length - 1, Math.floor(share * samples.length))] ?? 0;
+  const some = new Float64Array(Math.ceil(values.length / step));
+  let count = 0;
+  for (let i = 0; i < values.length; i += step) {
+    some[count] = values[i] ?? 0;
+    // What is no number is in no order, and black.
+    if (!Number.isNaN(some[count])) count++;
+  }
+  if (count === 0) return { low: 0, high: 0 };
+  const at = (share: number) => neighbours(some.subarray(0, count), Math.min(count - 1, Math.floor(share * count)))[0];
   return { low: at(WINDOW.low), high: at(WINDOW.high) };
 }
 

@@ -1,6 +1,6 @@
 /** Pictures of pixels: greys, a ramp of colours for maps, and a few colours that everybody can tell apart. */
-import { encode } from 'fast-png';
 import { drawLetters } from './letters.ts';
+import { palettePng } from './palette-png.ts';
 
 type Rgb = [number, number, number];
 
@@ -63,8 +63,8 @@ export function heatOf(share: number): number {
   return GREYS + Math.round(Math.max(0, Math.min(1, share)) * (HEATS - 1));
 }
 
-export function pngOf({ width, height, pixels }: Raster): Uint8Array {
-  return encode({ width, height, data: pixels, channels: 1, depth: 8, palette: PALETTE }, { zlib: { level: 6 } });
+export function pngOf(raster: Raster): Uint8Array {
+  return palettePng(raster, PALETTE);
 }
 
 /** Three bytes a pixel, for formats without a palette. */

@@ -1,7 +1,7 @@
 /** The charts of one scan: what changed over its repetitions and slices, and how it was diffusion-weighted. */
 import type { Measured } from '../qc/measure.ts';
-import { planeOf, repetition } from '../qc/grid.ts';
-import { mean, median, quantile } from '../qc/statistics.ts';
+import { planeMeans } from '../qc/grid.ts';
+import { median, quantile } from '../qc/statistics.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { type Chart, draw, INK, type Panel, rangeOf, type Svg } from './chart.ts';
 import { diffusionChart } from './diffusion-chart.ts';
@@ -145,10 +145,10 @@ function sliceSignal(volume: Volume, measured: Measured): Chart | undefined {
   const slices = dims[2];
   if (slices < 3) return undefined;
   const courses = measured.curves.sliceSignal;
-  const first = repetition(volume, 0);
+  const [first = []] = planeMeans(volume);
   const usual = Array.from({ length: slices }, (_, slice) => {
     const course = courses?.[slice];
-    return course === undefined ? mean(planeOf(first, slice).pixels) : median(Float64Array.from(course));
+    return course === undefined ? (first[slice] ?? 0) : median(Float64Array.from(course));
   });
   // Where the weighting changes, the lowest is the strongest weighting.
   const isSteady = kind !== 'diffusion' && kind !== 'mapping';

@@ -100,10 +100,14 @@ function mosaicPicture(volume: Volume, measured: Measured | undefined, window: W
 /** As MRIQC shows it: the air made bright, the object left flat, so that ghosts, spikes and stripes are seen. */
 function background(volume: Volume, air: Uint8Array, window: Window, layout: Layout): ScanPicture | undefined {
   const first = firstOf(volume);
-  const values: number[] = [];
   const step = Math.max(1, Math.floor(air.length / 400_000));
-  for (let voxel = 0; voxel < air.length; voxel += step) if (air[voxel] === 1) values.push(first[voxel] ?? 0);
-  const top = values.length < 100 ? 0 : 1.5 * quantile(Float32Array.from(values), 0.98);
+  const values = new Float64Array(Math.ceil(air.length / step));
+  let count = 0;
+  for (let voxel = 0; voxel < air.length; voxel += step) {
+    values[count] = first[voxel] ?? 0;
+    count += air[voxel] ?? 0;
+  }
+  const top = count < 100 ? 0 : 1.5 * quantile(values.subarray(0, count), 0.98);
   if (!(top > 0)) return undefined;
   const { width, height, voxels } = layout;
   const pixels = levels(sampled(layout, volume, first), { low: 0, high: top }, GREYS - 1);

@@ -1,7 +1,9 @@
 /** Order among hundreds of thousands of numbers by their bits: what a sort by comparison does in ten times the time. */
 
-/** Of the upper word of a float64: sign, exponent and four binary digits. */
-const BUCKETS = 65_536;
+/** Of the upper word of a float64: sign, exponent and four binary digits; of few values two, for buckets are emptied each time. */
+const BUCKET_BITS = 16;
+const FEW_BUCKET_BITS = 14;
+const BUCKETS = 2 ** BUCKET_BITS;
 /** Fewer are selected by comparison alone. */
 const BUCKETED_FROM = 4_096;
 const SIGN = 0x8000_0000;
@@ -19,9 +21,12 @@ const counts = new Uint32Array(BUCKETS);
 export function neighbours(values: Float64Array, rank: number): readonly [number, number] {
   if (values.length < BUCKETED_FROM) return among(values, rank);
   const words = new Uint32Array(values.buffer, values.byteOffset, 2 * values.length);
-  counts.fill(0);
+  const bits = values.length < BUCKETS ? FEW_BUCKET_BITS : BUCKET_BITS;
+  const shift = 32 - bits;
+  const buckets = 2 ** bits;
+  counts.fill(0, 0, buckets);
   for (let i = 1; i < words.length; i += 2) {
-    const bucket = bucketOf(words[i] ?? 0);
+    const bucket = turned(words[i] ?? 0) >>> shift;
     counts[bucket] = (counts[bucket] ?? 0) + 1;
   }
   let bucket = 0;
@@ -30,18 +35,13 @@ export function neighbours(values: Float64Array, rank: number): readonly [number
   // The rank behind may stand in a later bucket: then it is the least of that one.
   let last = bucket;
   let size = counts[bucket] ?? 0;
-  while (below + size <= rank + 1 && last < BUCKETS - 1) size += counts[++last] ?? 0;
+  while (below + size <= rank + 1 && last < buckets - 1) size += counts[++last] ?? 0;
   const near = new Float64Array(size);
   for (let i = 0, n = 0; i < values.length; i++) {
-    const at = bucketOf(words[2 * i + 1] ?? 0);
+    const at = turned(words[2 * i + 1] ?? 0) >>> shift;
     if (at >= bucket && at <= last) near[n++] = values[i] ?? 0;
   }
   return among(near, rank - below);
-}
-
-/** In the order of the numbers: all bits of a negative one are turned, of a positive one the sign. */
-function bucketOf(upper: number): number {
-  return (upper ^ (-(upper >>> 31) | SIGN)) >>> 16;
 }
 
 function among(values: Float64Array, rank: number): readonly [number, number] {
@@ -109,5 +109,6 @@ export function sortedPixels(values: Float64Array): Float64Array {
   return values;
 }
 
+/** In the order of the numbers: all bits of a negative one are turned, of a positive one the sign. */
 const turned = (bits: number): number => bits ^ (-(bits >>> 31) | SIGN);
 const turnedBack = (bits: number): number => bits ^ (((bits >>> 31) - 1) | SIGN);

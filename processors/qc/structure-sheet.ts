@@ -59,7 +59,7 @@ export function measureStructure(scan: Scan): void {
   sheet.set('fwhm_z', z, 'neighbouring slices are as unlike as strangers, or there is one slice');
   const widths = [x, y, z].filter((width) => width !== undefined && Number.isFinite(width));
   sheet.set('fwhm_avg', widths.length === 0 ? undefined : mean(widths.map(Number)), 'no axis has one');
-  const bias = within(() => biasOf(first, mask));
+  const bias = within(() => biasOf(first, maskRuns));
   sheet.set('inu_med', bias?.median, noObject);
   sheet.set('inu_range', bias?.range, noObject);
   sheet.set(

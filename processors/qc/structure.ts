@@ -52,23 +52,8 @@ export function ghostOfMask(
   { mask, maskRuns: { from, to, ofRow }, maskValues }: Pick<Regions, 'mask' | 'maskRuns' | 'maskValues'>,
   axis: 0 | 1,
 ): number {
-  const size = axis === 0 ? nx : ny;
-  const half = Math.floor(size / 2);
-  let ghost = 0;
-  let ghosts = 0;
-  let rest = 0;
-  let rests = 0;
-  // Background of one row and of one half of the field of view; `by`: to the other half. What is not counted adds 0.
-  const count = (start: number, end: number, by: number): void => {
-    for (let voxel = start; voxel < end; voxel++) {
-      const isGhost = mask[voxel + by] ?? 0;
-      const value = data[voxel] ?? 0;
-      ghost += value * isGhost;
-      rest += value * (1 - isGhost);
-      ghosts += isGhost;
-    }
-    rests += Math.max(0, end - start);
-  };
+  const half = Math.floor((axis === 0 ? nx : ny) / 2);
+  const sums = new Float64Array(4);
   for (let k = 0, row = 0; k < nz; k++)
     for (let j = 0; j < ny; j++, row++) {
       const middle = row * nx + half;
@@ -76,15 +61,48 @@ export function ghostOfMask(
       let start = row * nx;
       for (let run = ofRow[row] ?? 0; run <= (ofRow[row + 1] ?? 0); run++) {
         const end = run < (ofRow[row + 1] ?? 0) ? (from[run] ?? 0) : (row + 1) * nx;
-        if (axis === 1) count(start, end, byRows);
+        if (axis === 1) addBackground(sums, data, mask, start, end, byRows);
         else {
-          count(start, Math.min(end, middle), nx - half);
-          count(Math.max(start, middle), end, -half);
+          addBackground(sums, data, mask, start, Math.min(end, middle), nx - half);
+          addBackground(sums, data, mask, Math.max(start, middle), end, -half);
         }
         start = to[run] ?? 0;
       }
     }
-  return (ghost / ghosts - rest / (rests - ghosts)) / median(maskValues);
+  const [ghost = 0, ghosts = 0, rest = 0, rests = 0] = sums;
+  return (ghost / ghosts - rest / rests) / median(maskValues);
+}
+
+/**
+ * Background of one row and one half of the field of view.
+ *
+ * @param sums - of what stands in the ghost's place, how much of it, of the rest, how much of it
+ * @param by - from a voxel to the one half a field of view away
+ */
+function addBackground(
+  sums: Float64Array,
+  data: Float32Array,
+  mask: Uint8Array,
+  start: number,
+  end: number,
+  by: number,
+): void {
+  if (start >= end) return;
+  let [ghost = 0, ghosts = 0, rest = 0, rests = 0] = sums;
+  rests += end - start;
+  for (let voxel = start; voxel < end; voxel++) {
+    // What is not counted adds 0.
+    const isGhost = mask[voxel + by] ?? 0;
+    const value = data[voxel] ?? 0;
+    ghost += value * isGhost;
+    rest += value * (1 - isGhost);
+    ghosts += isGhost;
+    rests -= isGhost;
+  }
+  sums[0] = ghost;
+  sums[1] = ghosts;
+  sums[2] = rest;
+  sums[3] = rests;
 }
 
 /** Sigma of a Gaussian to its full width at half maximum. */
@@ -143,8 +161,8 @@ export interface Bias {
  * How unevenly the object is lit: a polynomial of the second degree through the logarithm of what the brighter tissue of
  * each block has. Depends on the coil as much as on what goes wrong: to be compared with the same coil only.
  */
-export function biasOf({ data, dims }: Grid, mask: Uint8Array): Bias | undefined {
-  const blocks = blocksOf(data, mask, dims);
+export function biasOf({ data, dims }: Grid, runs: Runs): Bias | undefined {
+  const blocks = blocksOf(data, runs, dims);
   if (blocks.length < BLOCKS_NEEDED) return undefined;
   const matrix = Array.from({ length: 10 }, () => Array.from({ length: 10 }, () => 0));
   const right = Array.from({ length: 10 }, () => 0);
@@ -174,30 +192,40 @@ interface Block {
   readonly target: number;
 }
 
-function blocksOf(data: Float32Array, mask: Uint8Array, [nx, ny, nz]: Dims): readonly Block[] {
+function blocksOf(data: Float32Array, { from, to, ofRow }: Runs, [nx, ny, nz]: Dims): readonly Block[] {
   const size = [nx, ny, nz].map((n, axis) => Math.max(1, Math.ceil(n / (BLOCKS[axis] ?? 1))));
   const [bx = 1, by = 1, bz = 1] = size;
   const blocks: Block[] = [];
-  // One more: what is not counted is written over.
-  const values = new Float64Array(bx * by * bz + 1);
+  // A row of blocks at a time: a run goes through several.
+  const across = Math.ceil(nx / bx);
+  const values = Array.from({ length: across }, () => new Float64Array(bx * by * bz));
+  const counts = new Int32Array(across);
   for (let k0 = 0; k0 < nz; k0 += bz)
-    for (let j0 = 0; j0 < ny; j0 += by)
-      for (let i0 = 0; i0 < nx; i0 += bx) {
-        let count = 0;
-        for (let k = k0; k < Math.min(nz, k0 + bz); k++)
-          for (let j = j0; j < Math.min(ny, j0 + by); j++)
-            for (let i = i0; i < Math.min(nx, i0 + bx); i++) {
-              const voxel = i + nx * (j + ny * k);
-              values[count] = data[voxel] ?? 0;
-              count += mask[voxel] ?? 0;
+    for (let j0 = 0; j0 < ny; j0 += by) {
+      counts.fill(0);
+      for (let k = k0; k < Math.min(nz, k0 + bz); k++)
+        for (let row = ny * k + j0; row < ny * k + Math.min(ny, j0 + by); row++)
+          for (let run = ofRow[row] ?? 0; run < (ofRow[row + 1] ?? 0); run++) {
+            const end = to[run] ?? 0;
+            for (let voxel = from[run] ?? 0; voxel < end;) {
+              const block = Math.floor((voxel - row * nx) / bx);
+              const next = Math.min(end, row * nx + (block + 1) * bx);
+              const count = counts[block] ?? 0;
+              values[block]?.set(data.subarray(voxel, next), count);
+              counts[block] = count + next - voxel;
+              voxel = next;
             }
-        const bright = count < BLOCK_VOXELS ? 0 : quantileOfScratch(values.subarray(0, count), BLOCK_SHARE);
-        if (!(bright > 0)) continue;
+          }
+      values.forEach((all, block) => {
+        const count = counts[block] ?? 0;
+        const bright = count < BLOCK_VOXELS ? 0 : quantileOfScratch(all.subarray(0, count), BLOCK_SHARE);
+        if (!(bright > 0)) return;
         blocks.push({
-          row: terms([i0 + (bx - 1) / 2, j0 + (by - 1) / 2, k0 + (bz - 1) / 2], [nx, ny, nz]),
+          row: terms([block * bx + (bx - 1) / 2, j0 + (by - 1) / 2, k0 + (bz - 1) / 2], [nx, ny, nz]),
           target: Math.log(bright),
         });
-      }
+      });
+    }
   return blocks;
 }
 

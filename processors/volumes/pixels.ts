@@ -47,25 +47,29 @@ export function readFrame(
   intercept: number,
   target: Numbers,
 ): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (format.bitsAllocated === 16 && !format.isFloat) {
-    readWords(view, format, slope, intercept, target);
+    readWords(wordsOf(bytes, target.length), format, slope, intercept, target);
     return;
   }
-  const read = readerOf(view, format);
+  const read = readerOf(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), format);
   for (let i = 0; i < target.length; i++) target[i] = read(i) * slope + intercept;
 }
 
 /** Nearly all of what a scanner stores: a loop of its own, for it is run once a voxel. */
-function readWords(view: DataView, format: PixelFormat, slope: number, intercept: number, target: Numbers): void {
+function readWords(words: Uint16Array, format: PixelFormat, slope: number, intercept: number, target: Numbers): void {
   const left = 31 - format.highBit;
   const right = 32 - format.bitsStored;
   if (format.isSigned)
-    for (let i = 0; i < target.length; i++)
-      target[i] = ((view.getUint16(i * 2, true) << left) >> right) * slope + intercept;
-  else
-    for (let i = 0; i < target.length; i++)
-      target[i] = ((view.getUint16(i * 2, true) << left) >>> right) * slope + intercept;
+    for (let i = 0; i < target.length; i++) target[i] = (((words[i] ?? 0) << left) >> right) * slope + intercept;
+  else for (let i = 0; i < target.length; i++) target[i] = (((words[i] ?? 0) << left) >>> right) * slope + intercept;
+}
+
+/** Where they lie if they begin at an even place, else copied; every processor that this runs on is little-endian. */
+function wordsOf(bytes: Uint8Array, count: number): Uint16Array {
+  // Fewer than that is damage that the caller was to find.
+  if (bytes.byteLength < 2 * count) throw new RangeError('a frame is shorter than its pixels');
+  const { buffer, byteOffset } = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
+  return new Uint16Array(buffer, byteOffset, count);
 }
 
 function readerOf(view: DataView, format: PixelFormat): (index: number) => number {
