@@ -288,7 +288,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     if (gateway !== undefined) {
       // Where a gateway is, whatever the stages: what is fetched goes through its spool.
       const { intake } = gateway;
-      const running = startPulls(
+      const running = await startPulls(
         pullOptions(config, env),
         { ledger, intake, moves, clock, log, metrics, random: Math.random },
         identity,

@@ -40,6 +40,7 @@ export function preparing(
       isDeepStrictEqual(now.pulls, next.pulls) &&
       isDeepStrictEqual(now.gateway.dimse.sources, next.gateway.dimse.sources);
     const pulls = pullOptions(next, env);
+    await parts.pulls?.prepare(pulls);
     await thread?.prepare(next);
     return {
       // What stands last in a study's journey first: the thread has destinations before routes. Doors last.

@@ -1,52 +1,39 @@
-/** The source of a pull, by the way it is spoken with. */
-import type { Intake } from '../../core/intake.ts';
-import { get } from './c-get.ts';
-import { move } from './c-move.ts';
-import { askByFind } from './find.ts';
-import type { Moves } from './moves.ts';
-import type { PullOptions } from './options.ts';
-import { askByQido } from './search.ts';
+/** The source of a pull, by the way it is spoken with; what a way needs is loaded with the first pull that goes it. */
+import { loadPlugin } from '../../core/load-plugin.ts';
+import type { PullFrom, PullOptions } from './options.ts';
 import type { PullSource } from './source.ts';
-import { USUAL_SOP_CLASSES } from './storage-contexts.ts';
-import type { Throttle } from './throttle.ts';
-import { retrieve } from './wado.ts';
+import type { SourcePorts } from './source-ports.ts';
 
-export interface SourcePorts {
-  readonly intake: Intake;
-  readonly moves: Moves;
-  readonly throttle: Throttle;
-  readonly onBytes: (bytes: number) => void;
+type FromOf<K extends PullFrom['kind']> = Extract<PullFrom, { kind: K }>;
+interface Way<K extends PullFrom['kind']> {
+  open(options: PullOptions, from: FromOf<K>, ports: SourcePorts): PullSource;
 }
 
-export function openSource(options: PullOptions, ports: SourcePorts): PullSource {
-  const { from } = options;
-  switch (from.kind) {
-    case 'c-move':
-      return {
-        ...askByFind(from.peer, options),
-        fetch: (study, scope, signal) => move(options, from, study, scope, ports, signal),
-      };
-    case 'c-get': {
-      const asker = askByFind(from.peer, options);
-      return {
-        ...asker,
-        fetch: async (study, scope, signal) => {
-          const series =
-            scope.level === 'study'
-              ? (await asker.series(study, signal)).map(({ seriesInstanceUid }) => seriesInstanceUid)
-              : [scope.seriesInstanceUid];
-          const sopClasses = await asker.sopClasses(study, series, signal);
-          const offered = sopClasses.length === 0 ? USUAL_SOP_CLASSES : sopClasses;
-          await get(options, from, study, scope, offered, ports, signal);
-        },
-      };
-    }
-    case 'dicomweb':
-      return {
-        ...askByQido(from.origin, options),
-        fetch: (study, scope, signal) => retrieve(options, from.origin, study, scope, ports, signal),
-      };
-    default:
-      return from satisfies never;
-  }
+const WAYS: { readonly [K in PullFrom['kind']]: () => Promise<Way<K>> } = {
+  'c-move': () => import('./by-move.ts'),
+  'c-get': () => import('./by-get.ts'),
+  dicomweb: () => import('./by-wado.ts'),
+};
+
+/** @throws {HubError} `plugin.unusable` */
+export async function openSource(options: PullOptions, ports: SourcePorts): Promise<PullSource> {
+  return openFrom(options, options.from, ports);
+}
+
+/** So that a change of the configuration fails while nothing has changed. @throws {HubError} `plugin.unusable` */
+export async function loadWays(options: readonly PullOptions[]): Promise<void> {
+  for (const { from } of options) await wayOf(from.kind);
+}
+
+async function openFrom<K extends PullFrom['kind']>(
+  options: PullOptions,
+  from: FromOf<K> & { readonly kind: K },
+  ports: SourcePorts,
+): Promise<PullSource> {
+  const way = await wayOf(from.kind);
+  return way.open(options, from, ports);
+}
+
+async function wayOf<K extends PullFrom['kind']>(kind: K): Promise<Way<K>> {
+  return loadPlugin(`pulls by ${kind}`, WAYS[kind]);
 }

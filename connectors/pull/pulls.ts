@@ -5,7 +5,7 @@ import type { Ledger } from '../../core/ledger.ts';
 import type { Clock, Logger, Metrics } from '../../core/ports.ts';
 import { type PullMetrics, pullMetrics } from './metrics.ts';
 import type { Moves } from './moves.ts';
-import { openSource } from './open-source.ts';
+import { loadWays, openSource } from './open-source.ts';
 import type { PullOptions } from './options.ts';
 import { Puller, PULLER_STATES } from './puller.ts';
 import { Slots } from './slots.ts';
@@ -23,7 +23,9 @@ export interface PullsPorts {
 }
 
 export interface Pulls {
-  /** Works these from now on: what is under way is given back, and taken up where it stood. */
+  /** Loads what these need, and does nothing with them. @throws {HubError} `plugin.unusable` */
+  prepare(options: readonly PullOptions[]): Promise<void>;
+  /** Works these, which were prepared, from now on: what is under way is given back, and taken up where it stood. */
   exchange(options: readonly PullOptions[]): void;
   /** Gives back what is under way. Harmless twice. */
   stop(): Promise<void>;
@@ -34,37 +36,42 @@ const MAX_STUDIES = 16;
 const COMMIT_DELAY_MS = 100;
 const BACKLOG_STATES = ['found', 'fetching', 'failed'] as const;
 
-/** @param owner - the same after a restart: it has its leases again at once */
-export function startPulls(options: readonly PullOptions[], ports: PullsPorts, owner: string): Pulls {
+/**
+ * @param owner - the same after a restart: it has its leases again at once
+ * @throws {HubError} `plugin.unusable`
+ */
+export async function startPulls(options: readonly PullOptions[], ports: PullsPorts, owner: string): Promise<Pulls> {
   const log = ports.log.child({ stage: 'connectors' });
   const metrics = pullMetrics(ports.metrics);
   const slots = new Slots(MAX_STUDIES);
-  const open = (each: PullOptions): Puller => {
+  const open = async (each: PullOptions): Promise<Puller> => {
     const throttle = new Throttle(each.bytesPerSecond);
     const onBytes = (bytes: number) => metrics.bytes.increment({ pull: each.name }, bytes);
-    const source = openSource(each, { intake: ports.intake, moves: ports.moves, throttle, onBytes });
+    const source = await openSource(each, { intake: ports.intake, moves: ports.moves, throttle, onBytes });
     return new Puller(each, { ...ports, log, metrics, slots, source }, owner);
   };
-  let pullers = new Map(options.map((each) => [each.name, open(each)]));
+  const openAll = (all: readonly PullOptions[]) => Promise.all(all.map(open));
+  let pullers = await openAll(options);
   /** One after the other: the same pull must not run twice in this process, for both would have its lease. */
   let leaving: Promise<unknown> = Promise.resolve();
   let isStopping = false;
-  report(() => [...pullers.values()], ports.ledger, metrics);
+  report(() => pullers, ports.ledger, metrics);
   // Each instance that is recorded is a commit: one look for all of a burst.
   let soon: NodeJS.Timeout | undefined;
   const stopListening = ports.ledger.onCommit(() => {
     soon ??= setTimeout(() => {
       soon = undefined;
-      for (const puller of pullers.values()) puller.wake();
+      for (const puller of pullers) puller.wake();
     }, COMMIT_DELAY_MS);
   });
-  for (const puller of pullers.values()) puller.start();
+  for (const puller of pullers) puller.start();
   return {
+    prepare: loadWays,
     exchange: (next) => {
       leaving = leaving.then(async () => {
-        await Promise.all([...pullers.values()].map((puller) => puller.stop()));
-        pullers = new Map(isStopping ? [] : next.map((each) => [each.name, open(each)]));
-        for (const puller of pullers.values()) puller.start();
+        await Promise.all(pullers.map((puller) => puller.stop()));
+        pullers = isStopping ? [] : await openAll(next);
+        for (const puller of pullers) puller.start();
       });
     },
     stop: async () => {
@@ -72,7 +79,7 @@ export function startPulls(options: readonly PullOptions[], ports: PullsPorts, o
       stopListening();
       clearTimeout(soon);
       await leaving;
-      await Promise.all([...pullers.values()].map((puller) => puller.stop()));
+      await Promise.all(pullers.map((puller) => puller.stop()));
     },
   };
 }

@@ -88,7 +88,7 @@ export async function startPulling(
   );
   await gateway.accept();
   if (settings.pacs !== undefined) settings.pacs.destinationPort = gateway.dimsePort ?? 0;
-  const pulls = startPulls(
+  const pulls = await startPulls(
     [{ ...OPTIONS, ...options }],
     { ledger, intake: gateway.intake, moves, clock, log: silentLog, metrics, random: () => 0 },
     settings.owner ?? 'tests',
