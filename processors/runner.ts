@@ -39,6 +39,8 @@ export interface RunnerOptions {
   readonly inUse?: readonly string[];
   /** Steps at the same time. */
   readonly workers: number;
+  /** After which threads without a step are ended. */
+  readonly restMs?: number;
   /** Names this process in leases. */
   readonly owner: string;
   readonly leaseMs?: number;
@@ -72,8 +74,14 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
   const metrics = processorMetrics(ports.metrics);
   metrics.jobs.collect(() => countJobs(ledger, options.plugins, metrics.jobs));
 
-  const pool = new WorkerPool({ entry: options.worker, size: options.workers });
-  await pool.prove(options.inUse ?? []);
+  const { restMs } = options;
+  const pool = new WorkerPool({
+    entry: options.worker,
+    size: options.workers,
+    ...(restMs === undefined ? {} : { restMs }),
+  });
+  let inUse = options.inUse ?? [];
+  await pool.prove(inUse);
   const underWay = new Set<Promise<void>>();
   const retries = new Set<NodeJS.Timeout>();
   const abandon = new AbortController();
@@ -173,7 +181,19 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
       wake();
     },
   );
-  const stopListening = ledger.onCommit(wake);
+  let warming: Promise<void> | undefined;
+  /** What is being received will be worked soon, and a thread takes half a second to start: it does so in the quiet period. */
+  const warmUp = async (): Promise<void> => {
+    if ((await ledger.studies.nextDue()) !== undefined && !isStopping) pool.warm([...new Set(inUse)]);
+  };
+  const stopListening = ledger.onCommit(() => {
+    wake();
+    if (pool.isWarm || inUse.length === 0) return;
+    warming ??= warmUp()
+      // The step itself will start its thread, and say what is wrong.
+      .catch((error: unknown) => log.debug('no thread was started ahead', { error: toHubError(error).message }))
+      .finally(() => (warming = undefined));
+  });
   wake();
 
   let stopped: Promise<void> | undefined;
@@ -184,12 +204,17 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
     stopListening();
     await subscription.stop();
     await claiming;
+    await warming;
     const cut = setTimeout(() => abandon.abort(), graceMs);
     await Promise.all(underWay);
     clearTimeout(cut);
     await pool.close();
   };
-  return { prove: (names) => pool.prove(names), stop: (graceMs) => (stopped ??= stop(graceMs)) };
+  const prove = async (names: readonly string[]): Promise<void> => {
+    await pool.prove(names);
+    inUse = names;
+  };
+  return { prove, stop: (graceMs) => (stopped ??= stop(graceMs)) };
 }
 
 async function countJobs(

@@ -23,6 +23,8 @@ export type ToWorker =
   | { readonly kind: 'work'; readonly order: WorkOrder }
   /** Whether these can be loaded at all. */
   | { readonly kind: 'load'; readonly processors: readonly string[] }
+  /** Steps of these will come: their code may be loaded meanwhile. Not answered; what cannot be loaded says so with its step. */
+  | { readonly kind: 'warm'; readonly processors: readonly string[] }
   | { readonly kind: 'abort' }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: LedgerAnswers[keyof LedgerAnswers] }
   | { readonly kind: 'no-answer'; readonly id: number; readonly error: PackedError };

@@ -59,6 +59,9 @@ export function work(port: MessagePort, ports: WorkPorts): void {
           (error: unknown) => say({ kind: 'failed', error: packError(error) }),
         );
         return;
+      case 'warm':
+        void Promise.allSettled(message.processors.map((name) => moduleOf(name, ports)));
+        return;
       case 'answer':
         questions.answered(message.id, message.answer);
         return;

@@ -27,7 +27,11 @@ export interface WorkerPoolOptions {
   readonly entry: WorkerEntry;
   /** Threads at most. */
   readonly size: number;
+  /** So long after the last step the threads that wait for one are ended: a hub with nothing to do is small. */
+  readonly restMs?: number;
 }
+
+const REST_MS = 10 * 60_000;
 
 export interface WorkRequest {
   readonly order: WorkOrder;
@@ -51,6 +55,7 @@ export class WorkerPool {
   readonly #proved = new Set<string>();
   #busy = 0;
   #isClosed = false;
+  #rest: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
@@ -73,13 +78,31 @@ export class WorkerPool {
     try {
       const worker = this.#idle.pop() ?? this.#start(request.order.processor);
       const { result, isReusable } = await converse(worker, request);
-      if (isReusable) this.#idle.push(worker);
+      if (isReusable) this.#wait(worker);
       else await this.#end(worker);
       if (result instanceof HubError) throw result;
       return result;
     } finally {
       this.#busy--;
     }
+  }
+
+  /** True while a thread is there, at work or not. */
+  get isWarm(): boolean {
+    return this.#all.size > 0;
+  }
+
+  /**
+   * Has a thread wait for the next step with its code loaded, unless there is one already.
+   *
+   * @throws {HubError} `processor.failed` when the machine has no thread left to give
+   */
+  warm(processors: readonly string[]): void {
+    const [first] = processors;
+    if (first === undefined || this.#isClosed || this.isWarm) return;
+    const worker = this.#start(first);
+    worker.postMessage({ kind: 'warm', processors } satisfies ToWorker);
+    this.#wait(worker);
   }
 
   /**
@@ -118,7 +141,17 @@ export class WorkerPool {
   /** Ends all threads, at work or not. Harmless twice. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearTimeout(this.#rest);
     await Promise.all([...this.#all].map((worker) => this.#end(worker)));
+  }
+
+  #wait(worker: Worker): void {
+    if (this.#isClosed) return;
+    this.#idle.push(worker);
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => {
+      for (const each of this.#idle.splice(0)) void this.#end(each);
+    }, this.#options.restMs ?? REST_MS).unref();
   }
 
   /** @throws {HubError} `processor.failed` when the machine has no thread left to give */

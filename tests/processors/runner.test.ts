@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { HubError } from '../../core/errors.ts';
 import type { PositionedEvent } from '../../core/events.ts';
@@ -14,7 +16,7 @@ import { openEmbeddedBus } from '../../platform/bus/embedded.ts';
 import { openSqliteLedger } from '../../platform/ledger/sqlite/client.ts';
 import { createMetrics } from '../../platform/metrics.ts';
 import { type Runner, type RunnerOptions, startRunner } from '../../processors/runner.ts';
-import { completeStudy, inbox, newRun, routed, STUDY, TestClock } from '../contracts/ledger-facts.ts';
+import { completeStudy, inbox, newRun, received, record, routed, STUDY, TestClock } from '../contracts/ledger-facts.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const clock = { now: () => new Date() };
@@ -99,8 +101,22 @@ class Hub {
   }
 }
 
+/** The ends of threads that are started from now on, by whomever in this process. */
+function threadsFromNowOn(): readonly Promise<unknown>[] {
+  const ends: Promise<unknown>[] = [];
+  process.on('worker', watch);
+  function watch(thread: Worker): void {
+    ends.push(once(thread, 'exit'));
+  }
+  forget.push(() => process.off('worker', watch));
+  return ends;
+}
+
+const forget: (() => void)[] = [];
+
 describe('the runner', () => {
   let hub: Hub;
+  afterEach(() => forget.splice(0).forEach((each) => each()));
   beforeEach(async () => {
     hub = await Hub.open();
   });
@@ -138,6 +154,42 @@ describe('the runner', () => {
       runId,
       instances: 2,
     });
+  });
+
+  it('starts a thread while a study is being received, and works its steps in that one', async () => {
+    await hub.start({ inUse: ['pass', 'release'] });
+    const threads = threadsFromNowOn();
+
+    await record(hub.ledger, received(9));
+    await waitFor('a thread', () => threads.length > 0);
+    const runId = await hub.route([['pass'], ['release']]);
+
+    expect((await hub.ended(runId)).state).to.equal('processed');
+    expect(threads).to.have.length(1);
+  });
+
+  it('ends a thread that has waited long enough for a step, and starts another for the next', async () => {
+    await hub.start({ inUse: ['pass'], restMs: 1 });
+    const threads = threadsFromNowOn();
+
+    await record(hub.ledger, received(9));
+    await waitFor('a thread', () => threads.length > 0);
+    await threads[0];
+    const runId = await hub.route([['pass']]);
+
+    expect((await hub.ended(runId)).state).to.equal('processed');
+    expect(threads.length).to.be.above(1);
+  });
+
+  it('starts none for a study that no route has a step for', async () => {
+    const runner = await hub.start();
+    const threads = threadsFromNowOn();
+
+    await record(hub.ledger, received(9));
+    await waitFor('the study to be known', async () => await hub.ledger.studies.nextDue());
+    await runner.stop(0);
+
+    expect(threads).to.deep.equal([]);
   });
 
   it('makes results durable under the name of run, step and fence, and no pack for a step that wrote nothing', async () => {
