@@ -56,7 +56,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./report.ts')).report,
   },
   qc: {
-    usage: ['PATH [--json FILE] [--out DIR]', 'history [ID]', 'accept ID', 'reject ID'],
+    usage: ['PATH [--json FILE] [--out DIR]', 'history [ID]', 'accept ID', 'reject ID', 'trends [--out DIR]'],
     about: 'measure the quality of a study; which scans later ones are held against',
     load: async () => (await import('./qc.ts')).qc,
   },

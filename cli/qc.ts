@@ -1,6 +1,6 @@
 /**
  * `hub qc PATH [--json FILE] [--out DIR] [--images DIR] [--report FILE]`: the qc processor's measures on a folder, a file or a NIfTI volume.
- * `hub qc history`, `accept`, `reject`: what a hub has measured, and what later scans are held against.
+ * `hub qc history`, `accept`, `reject`: what a hub has measured, and what later scans are held against; `hub qc trends`: over time.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -26,6 +26,7 @@ import { progressBar } from './progress.ts';
 import { QualityFolder, savePictures } from './qc-folder.ts';
 import { historyVerb, qcHistory } from './qc-history.ts';
 import { namedMask } from './qc-mask.ts';
+import { qcTrends } from './qc-trends.ts';
 import { interruptible } from './signals.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
 
@@ -57,6 +58,7 @@ interface NamedReport extends Omit<ScanReport, 'seriesInstanceUid'> {
 
 /** 0 done, 1 nothing could be measured. */
 export async function qc(argv: readonly string[], to: Terminal = terminal): Promise<number> {
+  if (argv[0] === 'trends') return await qcTrends(argv.slice(1), to);
   const verb = historyVerb(argv);
   if (verb !== undefined) return await qcHistory(verb, to);
   const { values, positionals } = readArguments(argv, OPTIONS);
