@@ -1,8 +1,9 @@
 import { expect } from 'chai';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { open as openFolder } from '../../connectors/folder/connector.ts';
 import { folder as plugin } from '../../connectors/folder/index.ts';
+import { pathsBelow } from '../support/files-below.ts';
 import { contextOf, MemoryStore, mrImage, orderOf } from '../support/outgoing.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { thrownBy } from '../support/thrown.ts';
@@ -13,11 +14,7 @@ function open(store: MemoryStore, path: string, changes: Readonly<Record<string,
 }
 
 async function tree(path: string): Promise<readonly string[]> {
-  const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1))
-    .sort();
+  return (await pathsBelow(path)).map((each) => each.slice(path.length + 1));
 }
 
 async function manifestOf(path: string): Promise<Record<string, unknown>> {

@@ -1,10 +1,11 @@
 /** What must hold when a hub has been killed many times: nothing acknowledged is lost, nothing happened twice. */
-import { readdir, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { expect } from 'chai';
 import { openLedgerFile, type LedgerFile } from './crash-ledger.ts';
 import { dataSetDigest, type Sample } from './crash-samples.ts';
 import type { CrashOutcome } from './crash-scenario.ts';
+import { pathsBelow } from './files-below.ts';
 
 /** @throws {AssertionError} that names the seed */
 export async function expectNothingLost(outcome: CrashOutcome, seed: number): Promise<void> {
@@ -32,7 +33,7 @@ async function expectFolderByteIdentical(
   asItIs: readonly Sample[],
   note: string,
 ): Promise<void> {
-  const files = await filesBelow(outcome.identityFolder);
+  const files = await pathsBelow(outcome.identityFolder);
   const found = new Map<string, string>();
   for (const file of files.filter((name) => name.endsWith('.dcm'))) {
     found.set(basename(file, '.dcm'), dataSetDigest(await readFile(file)));
@@ -58,7 +59,7 @@ function expectOriginHasEach({ origin, offered }: CrashOutcome, asItIs: readonly
 }
 
 async function expectPartnerHasEachOnce(outcome: CrashOutcome, note: string): Promise<void> {
-  const files = await filesBelow(outcome.partnerFolder);
+  const files = await pathsBelow(outcome.partnerFolder);
   const released = files.filter((name) => name.endsWith('.dcm')).map((name) => basename(name, '.dcm'));
   // A repeated step must give an instance the same pseudonym again, else the partner would hold it twice.
   expect(new Set(released).size, `${note}: one instance under two names`).to.equal(released.length);
@@ -108,9 +109,4 @@ function expectWebhooksOnce(ledger: LedgerFile, { receiver }: CrashOutcome, note
   expect([...bodies.keys()].toSorted(), `${note}: webhook-ids`).to.deep.equal(ids.toSorted());
   const differing = [...bodies].filter(([, texts]) => texts.size > 1).map(([id]) => id);
   expect(differing, `${note}: a repeat with another body`).to.deep.equal([]);
-}
-
-async function filesBelow(folder: string): Promise<readonly string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { startOrigin } from '../support/crash-origin.ts';
+import { filesBelow } from '../support/files-below.ts';
 import {
   ended,
   eventsOf,
@@ -15,7 +16,7 @@ import {
 import { HubProcess, lastingPort } from '../support/hub-process.ts';
 import { echo, send } from '../support/scanner.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { filesBelow, writeStudy, type WrittenStudy } from './planted-study.ts';
+import { writeStudy, type WrittenStudy } from './planted-study.ts';
 import { sendGarbage, storeBytes, truncatedDataSet } from './raw-scu.ts';
 
 const RETRY = { attempts: 3, firstDelay: '500ms', maxDelay: '1s' };

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { decode } from 'fast-png';
 import { verifyReport } from '../../processors/deidentify/signature.ts';
 import { run } from '../support/child-process.ts';
+import { filesBelow, type FoundFile } from '../support/files-below.ts';
 import { ended, eventsOf, feedOf, fetched, listed, reached, typesOf } from '../support/hub-api.ts';
 import type { SeenDelivery, SeenEvent, SeenStudy } from '../support/hub-api.ts';
 import { HubProcess } from '../support/hub-process.ts';
@@ -14,8 +15,8 @@ import { dciodvfy } from '../support/peers.ts';
 import { send } from '../support/scanner.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
-import { filesBelow, foundIn, originalUids, PATIENT_VALUES, PLANTED, writeStudy } from './planted-study.ts';
-import type { FoundFile, WrittenStudy } from './planted-study.ts';
+import { foundIn, originalUids, PATIENT_VALUES, PLANTED, writeStudy } from './planted-study.ts';
+import type { WrittenStudy } from './planted-study.ts';
 
 const SEGMENTATION_STORAGE = '1.2.840.10008.5.1.4.1.1.66.4';
 const DESTINATIONS = ['kct-archive', 'kct-pacs', 'kct-scp', 'kct-hook'] as const;

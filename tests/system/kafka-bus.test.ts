@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { filesBelow } from '../support/files-below.ts';
 import { ended } from '../support/hub-api.ts';
 import { HubProcess } from '../support/hub-process.ts';
 import { clientOf, type KafkaPeer, startKafka } from '../support/kafka.ts';
 import { send } from '../support/scanner.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { filesBelow, foundIn, originalUids, PATIENT_VALUES, PLANTED, writeStudy } from './planted-study.ts';
+import { foundIn, originalUids, PATIENT_VALUES, PLANTED, writeStudy } from './planted-study.ts';
 import type { WrittenStudy } from './planted-study.ts';
 
 interface Ready {

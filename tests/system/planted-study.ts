@@ -1,5 +1,5 @@
 /** Studies full of identifiers that must not get out, as files for a scanner, and the search for them in what got out. */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { phantomStudy, type PhantomInstance, type StudyOptions } from '../../demo/phantom/study.ts';
 
@@ -73,26 +73,4 @@ export function originalUids(study: WrittenStudy): readonly string[] {
 export function foundIn(bytes: Uint8Array | string, values: readonly string[]): readonly string[] {
   const text = Buffer.from(bytes).toString('latin1').toLowerCase();
   return values.filter((value) => text.includes(Buffer.from(value, 'utf8').toString('latin1').toLowerCase()));
-}
-
-export interface FoundFile {
-  /** Relative to the folder, with forward slashes. */
-  readonly path: string;
-  readonly bytes: Buffer;
-}
-
-/** Every file below a folder in use: none when there is no such folder yet, and none that gets its final name meanwhile. */
-export async function filesBelow(folder: string): Promise<readonly FoundFile[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(gone);
-  const files: FoundFile[] = [];
-  for (const entry of entries?.filter((each) => each.isFile()) ?? []) {
-    const path = join(entry.parentPath, entry.name);
-    const bytes = await readFile(path).catch(gone);
-    if (bytes !== undefined) files.push({ path: path.slice(folder.length + 1), bytes });
-  }
-  return files;
-}
-
-function gone(error: unknown): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
 }

@@ -6,12 +6,12 @@ import { expect } from 'chai';
 import { ended, listed, reached, type SeenStudy } from '../support/hub-api.ts';
 import { HubProcess } from '../support/hub-process.ts';
 import { startCommitmentScu } from '../support/commitment-scu.ts';
+import { filesBelow } from '../support/files-below.ts';
 import { mrInstance, newUid, type MrInstance } from '../support/mr-instance.ts';
 import { S3_SECRETS, type S3Bucket, type S3Server, startS3Server } from '../support/s3-server.ts';
 import { send } from '../support/scanner.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { filesBelow } from './planted-study.ts';
 
 const MR_IMAGE_STORAGE = '1.2.840.10008.5.1.4.1.1.4';
 /** 2,200 × 2,200 × 2 bytes: too large for a shared segment. */

@@ -3,12 +3,12 @@ import { mkdir, open, readdir, readFile, rename, rm, symlink, writeFile } from '
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
+import { filesBelow } from '../support/files-below.ts';
 import { listed, reached, type SeenQuarantine, type SeenStudy } from '../support/hub-api.ts';
 import { HubProcess } from '../support/hub-process.ts';
 import { mrInstance, newUid, type MrInstance } from '../support/mr-instance.ts';
 import { send } from '../support/scanner.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { filesBelow } from './planted-study.ts';
 
 /** 2,200 × 2,200 × 2 bytes: too large for a shared segment. */
 const LARGE_PIXELS = 2200;

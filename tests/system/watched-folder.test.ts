@@ -1,6 +1,7 @@
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
+import { pathsBelow } from '../support/files-below.ts';
 import { HubProcess } from '../support/hub-process.ts';
 import { mrInstance, newUid, type MrInstance } from '../support/mr-instance.ts';
 import { skip } from '../support/skip.ts';
@@ -22,11 +23,6 @@ async function watching(over: Readonly<Record<string, unknown>> = {}): Promise<H
 
 function inbox(hub: HubProcess): string {
   return join(hub.folder, 'in');
-}
-
-async function names(folder: string): Promise<readonly string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
 async function instancesOf(hub: HubProcess, study: string): Promise<number> {
@@ -57,8 +53,8 @@ describe('a hub that watches a folder', function () {
     await rm(join(inbox(hub), 'done'));
     await hub.start();
 
-    await waitFor('it to be put away', async () => (await names(join(inbox(hub), 'done'))).length === 1);
-    expect(await names(inbox(hub))).to.deep.equal([join(inbox(hub), 'done/IM1')]);
+    await waitFor('it to be put away', async () => (await pathsBelow(join(inbox(hub), 'done'))).length === 1);
+    expect(await pathsBelow(inbox(hub))).to.deep.equal([join(inbox(hub), 'done/IM1')]);
     expect(await instancesOf(hub, studyInstanceUid)).to.equal(1);
     const page = await (await hub.get('/metrics', '')).text();
     expect(page).to.contain('hub_gateway_instances_total{door="folder",source="pv-export",outcome="same"} 1\n');
@@ -82,16 +78,16 @@ describe('a hub that watches a folder', function () {
       await hub.start();
       await waitFor(
         'some of them',
-        async () => (await names(join(inbox(hub), 'done'))).length > round * 100 + 10,
+        async () => (await pathsBelow(join(inbox(hub), 'done'))).length > round * 100 + 10,
         30_000,
       );
       await hub.kill();
     }
     await hub.start();
 
-    await waitFor('all put away', async () => (await names(join(inbox(hub), 'done'))).length === 300, 60_000);
+    await waitFor('all put away', async () => (await pathsBelow(join(inbox(hub), 'done'))).length === 300, 60_000);
     await waitFor('all in the ledger', async () => (await instancesOf(hub, study)) === 300, 30_000);
-    expect((await names(inbox(hub))).filter((name) => name.endsWith('.error'))).to.deep.equal([]);
+    expect((await pathsBelow(inbox(hub))).filter((name) => name.endsWith('.error'))).to.deep.equal([]);
     expect(await (await hub.get('/api/v1/quarantine')).json())
       .to.have.property('items')
       .that.deep.equals([]);
@@ -114,13 +110,13 @@ describe('a hub that watches a folder', function () {
   });
 
   it('takes a real export and lets its study complete by the rule of the folder', async function () {
-    if ((await names(REAL)).length === 0) skip(this, 'there is no ../shared/mri');
+    if ((await pathsBelow(REAL)).length === 0) skip(this, 'there is no ../shared/mri');
     hub = await watching({ completion: { quiet: '1s', force: '1m' } });
     await hub.start();
 
     await cp(REAL, join(inbox(hub), 'exam 12/5/pdata/1/dicom'), { recursive: true });
 
-    const expected = (await names(REAL)).filter((name) => name.endsWith('.dcm')).length;
+    const expected = (await pathsBelow(REAL)).filter((name) => name.endsWith('.dcm')).length;
     const study = await waitFor(
       'the study to complete',
       async () => {
@@ -132,6 +128,6 @@ describe('a hub that watches a folder', function () {
       60_000,
     );
     expect(study).to.include({ source: 'pv-export', instances: expected });
-    expect((await names(join(inbox(hub), 'done'))).length).to.equal(expected);
+    expect((await pathsBelow(join(inbox(hub), 'done'))).length).to.equal(expected);
   });
 });

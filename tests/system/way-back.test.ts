@@ -5,12 +5,13 @@ import { bytesAsSource } from '../../core/bytes-as-source.ts';
 import type { DataSet } from '../../core/dicom/data-set.ts';
 import { type Attributes, encodePart10 } from '../../core/dicom/encode.ts';
 import { readDataSet } from '../../core/dicom/part10.ts';
+import { filesBelow } from '../support/files-below.ts';
 import { ended, feedOf, typesOf } from '../support/hub-api.ts';
 import { HubProcess } from '../support/hub-process.ts';
 import { type OrthancPeer, startOrthanc } from '../support/peer-servers.ts';
 import { send } from '../support/scanner.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { filesBelow, originalUids, PLANTED, writeStudy, type WrittenStudy } from './planted-study.ts';
+import { originalUids, PLANTED, writeStudy, type WrittenStudy } from './planted-study.ts';
 
 const SEGMENTATION = '1.2.840.10008.5.1.4.1.1.66.4';
 const COMPREHENSIVE_SR = '1.2.840.10008.5.1.4.1.1.88.33';

@@ -1,8 +1,9 @@
 /** Who receives from a region: an archive of the house, and a partner with a folder and a webhook. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { dataSetDigest } from '../crash-samples.ts';
+import { pathsBelow } from '../files-below.ts';
 import type { Section } from '../hub-process.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../webhook-receiver.ts';
 
@@ -72,7 +73,7 @@ export async function startReceivers({ quiet = '2s' } = {}): Promise<Receivers> 
     },
     released: async () => (await instancesBelow(released)).map((file) => basename(file, '.dcm')),
     leftovers: async () =>
-      [...(await filesBelow(archive)), ...(await filesBelow(released))].filter((name) => name.includes('.part')),
+      [...(await pathsBelow(archive)), ...(await pathsBelow(released))].filter((name) => name.includes('.part')),
     close: async () => {
       await webhook.close();
       await rm(folder, { recursive: true, force: true });
@@ -81,10 +82,5 @@ export async function startReceivers({ quiet = '2s' } = {}): Promise<Receivers> 
 }
 
 async function instancesBelow(folder: string): Promise<readonly string[]> {
-  return (await filesBelow(folder)).filter((name) => name.endsWith('.dcm'));
-}
-
-async function filesBelow(folder: string): Promise<readonly string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []); // Not made yet.
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return (await pathsBelow(folder)).filter((name) => name.endsWith('.dcm'));
 }
