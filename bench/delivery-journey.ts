@@ -1,13 +1,15 @@
 /**
  * `npm run bench -- journey [ROUNDS] [SLICES]`: from the acknowledgement of a study's last instance to its partner being told,
  * the quiet period aside. The hub de-identifies, proves and measures the study and signs the notice; Orthanc, in the same
- * rounds, only notices that the study is stable and posts its identifier from Lua. Then how fast a partner reads its feed.
+ * rounds, only notices that the study is stable and posts its identifier from Lua. Then where the hub's time goes, step by
+ * step, what it costs the processor, and how fast a partner reads its feed.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { EventType } from '../core/events.ts';
 import type { NewEvent } from '../core/ledger/common.ts';
 import { openSqliteLedger } from '../platform/ledger/sqlite/client.ts';
 import { HubProcess } from '../tests/support/hub-process.ts';
@@ -15,7 +17,8 @@ import { startOrthanc } from '../tests/support/peer-servers.ts';
 import { waitFor } from '../tests/support/wait-for.ts';
 import { startWebhookReceiver } from '../tests/support/webhook-receiver.ts';
 import { writeSeries } from './mr-series.ts';
-import { interleaved, median, quantile, ratioText } from './rounds.ts';
+import { cpuSeconds } from './process-cost.ts';
+import { interleaved, median, quantile, ratioText, spreadText } from './rounds.ts';
 import { sendFolders } from './storescu.ts';
 
 /** Of both; Orthanc knows whole seconds. */
@@ -56,6 +59,7 @@ export async function benchJourney([rounds = '5', slices = '200']: readonly stri
     { name: 'Orthanc', aeTitle: orthanc.aeTitle, port: orthanc.port, notices: () => told.count() },
   ];
   let round = 0;
+  const costs: number[] = [];
   // One before that counts: whoever is first loads its code.
   const figures = await interleaved(
     peers,
@@ -68,10 +72,13 @@ export async function benchJourney([rounds = '5', slices = '200']: readonly stri
     },
     async (peer) => {
       const before = peer.notices();
+      const cpuBefore = cpuSeconds(hub.pid);
       await sendFolders(join(folder, `study-${String(round)}`), 1, peer);
       const ackedMs = performance.now();
       await waitFor('the notice', () => peer.notices() > before, NOTICE_DEADLINE_MS);
-      return performance.now() - ackedMs - QUIET_MS;
+      const tookMs = performance.now() - ackedMs - QUIET_MS;
+      if (peer.name === 'hub') costs.push((cpuSeconds(hub.pid) - cpuBefore) * 1000);
+      return tookMs;
     },
   );
   const [ours = [], theirs = []] = peers.map(({ name }) => (figures.get(name) ?? []).slice(1));
@@ -85,7 +92,18 @@ export async function benchJourney([rounds = '5', slices = '200']: readonly stri
     console.log(`  ${name.padEnd(8)} median ${ms(median(values))}, p95 ${ms(quantile(values, 0.95))}`);
   }
   console.log(`  hub to Orthanc, which neither de-identifies nor measures: ${ratioText(ours, theirs)} ×`);
+  console.log(`  processor time of the hub, a study, receiving it included: ${spreadText(costs.slice(1), 0)} ms`);
   console.log(`  feed: ${(await readFeed(hub)).toFixed(0)} events a second read, ${String(FEED_PAGE)} a page`);
+  await hub.stop();
+  for (const { from, to, times } of await timesBetween(hub, STAGES)) {
+    const counted = times.slice(1);
+    console.log(`  ${from} to ${to}: median ${ms(median(counted))}, p95 ${ms(quantile(counted, 0.95))}`);
+  }
+  console.log(
+    `  load average: ${loadavg()
+      .map((load) => load.toFixed(1))
+      .join(', ')}`,
+  );
   await hub.remove();
   await orthanc.stop();
   await receiver.close();
@@ -116,6 +134,34 @@ async function seedFeed(hub: HubProcess): Promise<void> {
     );
   }
   await ledger.close();
+}
+
+const STAGES = [
+  ['study.completed', 'study.deidentified'],
+  ['study.deidentified', 'qc.completed'],
+  ['study.completed', 'qc.completed'],
+  ['study.processed', 'delivery.succeeded'],
+] as const satisfies readonly (readonly [EventType, EventType])[];
+
+/** Of a hub that is stopped: milliseconds from one fact to another, study by study in the order they came. */
+async function timesBetween(
+  hub: HubProcess,
+  stages: readonly (readonly [EventType, EventType])[],
+): Promise<readonly { readonly from: EventType; readonly to: EventType; readonly times: readonly number[] }[]> {
+  const ledger = await openSqliteLedger({ file: join(hub.dataFolder, 'ledger.db') });
+  const events = await ledger.events.read({
+    streams: ['hub.ingest.v1', 'hub.result.v1', 'hub.delivery.v1'],
+    types: [...new Set(stages.flat())],
+    after: 0,
+    limit: 1_000_000,
+  });
+  await ledger.close();
+  const timesOf = (type: EventType) =>
+    events.filter((event) => event.type === type).map(({ key, time }) => ({ key, atMs: Date.parse(time) }));
+  return stages.map(([from, to]) => {
+    const ends = new Map(timesOf(to).map(({ key, atMs }) => [key, atMs]));
+    return { from, to, times: timesOf(from).map(({ key, atMs }) => (ends.get(key) ?? Number.NaN) - atMs) };
+  });
 }
 
 /** @returns events a second */
