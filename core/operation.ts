@@ -5,7 +5,7 @@
 import type * as z from 'zod';
 import { parseInput } from './parse-input.ts';
 
-/** What an operation takes and answers. @typeParam Asker - what its handler learns of who asks */
+/** What an operation takes and answers. `Asker` is what its handler learns of who asks. */
 export interface CheckedOperation<
   Params extends z.ZodType,
   Query extends z.ZodType,

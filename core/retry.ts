@@ -1,3 +1,4 @@
+/** When something that failed is tried again: deliveries and runs by a policy, the end of work while its lease lasts. */
 import { HubError } from './errors.ts';
 import { waited } from './waited.ts';
 

@@ -1,7 +1,7 @@
 /** The data dictionary (PS3.6): what a tag is called, and its VR and VM. Edition and source stand in dictionary.json. */
 import dictionary from './dictionary.json' with { type: 'json' };
 
-/** One attribute. `vr` is the first where PS3.6 allows several: see `ambiguousVrs`. */
+/** One attribute. `vr` is one of those that PS3.6 allows: see `vrOf`. */
 export interface DictionaryEntry {
   readonly tag: number;
   readonly vr: string;

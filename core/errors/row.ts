@@ -1,3 +1,5 @@
+/** The shape of a row in the table of errors. */
+
 /** `transient`: try again. `ambiguous`: the other side may have it, repeat only what is idempotent. `permanent`: never. */
 type RetryClass = 'transient' | 'ambiguous' | 'permanent';
 

@@ -1,3 +1,4 @@
+/** The shape of an entry in the table of events. */
 import type * as z from 'zod';
 import type { HubStream } from '../streams.ts';
 
