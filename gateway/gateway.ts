@@ -12,6 +12,7 @@ import { type Gateway, RunningGateway } from './running-gateway.ts';
 import type { DiskLimits } from './spool/disk-guard.ts';
 import { openReceived } from './spool/byte-sources.ts';
 import { DigestThread } from './spool/digest-thread.ts';
+import { openKeptRequests } from './dimse/commitment/kept-requests.ts';
 import { digesterHere } from './spool/digester.ts';
 import { openSpoolFolder } from './spool/files.ts';
 import { SpoolPump } from './spool/pump.ts';
@@ -97,6 +98,7 @@ async function openInside(ports: GatewayPorts, options: GatewayOptions, presence
   await resume(unrecorded, arrivals, pump);
   return new RunningGateway(ports, options, {
     presence,
+    keptRequests: await openKeptRequests(join(options.dataDir, 'commitments'), log),
     spool,
     pump,
     digester,

@@ -119,7 +119,7 @@ export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
     }),
     commitmentBacklog: metrics.gauge({
       name: 'hub_gateway_commitments',
-      help: 'Storage commitments being decided, being reported, and those that could not be reported (failed).',
+      help: 'Storage commitments being decided, being reported, those that could not be reported (failed), and those that wait on the disk for the ledger (kept).',
       labels: ['state'],
     }),
     sourceLastSeenSeconds: metrics.gauge({

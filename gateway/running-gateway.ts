@@ -6,6 +6,7 @@ import type { Arrivals } from './arrivals.ts';
 import { Batches } from './completion/batches.ts';
 import { askSource } from './completion/query.ts';
 import type { ChangingRules } from './completion/rules.ts';
+import type { KeptRequests } from './dimse/commitment/kept-requests.ts';
 import { Dimse } from './dimse/dimse.ts';
 import { sourceOfAddress } from './dicomweb/source.ts';
 import { type PartnerOf, partnerStowRouter } from './dicomweb/partner-stow.ts';
@@ -74,6 +75,8 @@ function namesOfSources({
   return [...[...(dimse?.sources ?? []), ...(folders ?? [])].map(({ name }) => name), ...(pulls ?? [])];
 }
 
+/** What was received has long been told by then, unless something is down. */
+const BEHIND_SECONDS = 5;
 /** Of the time to stop, what the doors may use; the pump gets the rest. */
 const DOORS_SHARE = 0.6;
 
@@ -113,6 +116,7 @@ export class RunningGateway implements Gateway {
       readonly retention: Retention | undefined;
       readonly remote: Remote | undefined;
       readonly presence: Presence;
+      readonly keptRequests: KeptRequests;
       readonly metrics: GatewayMetrics;
       readonly rules: ChangingRules;
     } & Pick<IngestPorts, 'headers' | 'openReceived'>,
@@ -169,6 +173,9 @@ export class RunningGateway implements Gateway {
             ...{ ledger, clock, log, metrics, store, onSeen },
             objects: { open: inner.openReceived },
             whose: () => presence.whose(),
+            areOthersBehind: () => presence.areOthersBehind(),
+            keptRequests: inner.keptRequests,
+            isHeldUp: () => inner.remote?.shipping.problem !== undefined,
             isStopping: () => this.#state === 'stopping',
             isDiskLow: () => spool.isFull,
             isOnItsWay: (sopInstanceUid) => inner.arrivals.has(sopInstanceUid) || inner.pump.isBehind(sopInstanceUid),
@@ -271,6 +278,7 @@ export class RunningGateway implements Gateway {
   }
 
   async accept(): Promise<void> {
+    this.#inner.presence.announce(() => this.#inner.pump.oldestAgeSeconds() > BEHIND_SECONDS);
     this.#watcher.start();
     this.#inner.retention?.start();
     await this.#dimse?.listen();

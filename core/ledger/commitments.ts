@@ -80,7 +80,7 @@ export type NextOfCommitment =
 
 /** Tables `commitments` and `commitment_items`. */
 export interface CommitmentsLedger {
-  /** A repeat of what was reported, or could not be, is decided and reported once more. */
+  /** A repeat of what was reported, or could not be, is decided and reported once more; the same id again is no repeat. */
   request(request: CommitmentRequest, decideBy: Date): Promise<CommitmentOutcome>;
   /** Those to be decided or reported by then, longest due first. */
   due(by: Date, limit: number, whose?: Whose): Promise<readonly CommitmentRow[]>;

@@ -13,6 +13,11 @@ export function nodeLease(node: string): string {
   return `node/${node}`;
 }
 
+/** Held while a gateway has received what the ledger was not told of yet. */
+export function behindLease(node: string): string {
+  return `behind/${node}`;
+}
+
 /** Held by the replica that reads for a group of the embedded bus. */
 export function groupLease(group: string): string {
   return `group/${group}`;
@@ -24,6 +29,8 @@ export interface LeasesLedger {
   acquire(name: string, owner: string, leaseMs: number, now: Date): Promise<number | undefined>;
   /** False: lost; stop what it was for. */
   renew(name: string, fence: number, leaseMs: number, now: Date): Promise<boolean>;
+  /** Names of leases that somebody had at that time, of those that begin so. */
+  held(prefix: string, at: Date): Promise<readonly string[]>;
   /** Lets the next one have it at once. False: it was lost before. */
   release(name: string, fence: number): Promise<boolean>;
 }

@@ -8,6 +8,7 @@ import type { GatewayMetrics } from '../metrics.ts';
 import type { RefusedCaller } from '../refusals.ts';
 import { type AssociationPolicy, associationPolicy, type DimseSource, type DimseTitle } from './association-policy.ts';
 import { CommitmentDesk } from './commitment/desk.ts';
+import type { KeptRequests } from './commitment/kept-requests.ts';
 import type { ReportAddress } from './commitment/new-association.ts';
 import { DimseListener } from './listener.ts';
 import type { DimseTimeouts } from './silence.ts';
@@ -65,6 +66,11 @@ export interface DimsePorts extends StoreHandling {
   readonly metrics: GatewayMetrics;
   /** Whose storage commitments are decided and told here; undefined: all. */
   readonly whose: () => Whose | undefined;
+  /** What the ledger does not know another gateway may have received. */
+  readonly areOthersBehind: () => Promise<boolean>;
+  /** The store takes nothing of what is received. */
+  readonly isHeldUp: () => boolean;
+  readonly keptRequests: KeptRequests;
   readonly isStopping: () => boolean;
   readonly isDiskLow: () => boolean;
   readonly isOnItsWay: (sopInstanceUid: string) => boolean;
@@ -116,7 +122,8 @@ export class Dimse {
         ...{ ledger, store, clock, log, metrics },
         random: Math.random,
         isOnItsWay: ports.isOnItsWay,
-        whose: ports.whose,
+        ...{ whose: ports.whose, areOthersBehind: ports.areOthersBehind, isHeldUp: ports.isHeldUp },
+        ...{ kept: ports.keptRequests, mayKeep: () => !ports.isDiskLow() },
       },
       {
         ...rules,
@@ -166,6 +173,7 @@ export class Dimse {
       expiry.collect(() => expiry.set({ door: 'dimse' }, (tls.expiresAt.getTime() - clock.now().getTime()) / 1000));
     }
     metrics.commitmentBacklog.collect(async () => {
+      metrics.commitmentBacklog.set({ state: 'kept' }, ports.keptRequests.count);
       const backlog = await ledger.commitments.backlog();
       for (const state of BACKLOG_STATES) {
         const rows = backlog.filter((row) => row.state === state);

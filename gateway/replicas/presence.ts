@@ -5,14 +5,19 @@
 import { HubError } from '../../core/errors.ts';
 import { nodeLease, type Whose } from '../../core/ledger/replicas.ts';
 import type { Logger } from '../../core/ports.ts';
-import { waited } from '../../core/waited.ts';
+import { BehindMark } from './behind.ts';
 import { HeldLease, type HeldLeasePorts } from '../../core/held-lease.ts';
+import { waited } from '../../core/waited.ts';
 
 export interface Presence {
   /** Whose studies and commitments are judged here; undefined: everybody's, for there is nobody else. */
   whose(): Whose | undefined;
   /** What the hub does once, not once a replica, is done here. */
   isCaretaker(): boolean;
+  /** From now on others are told while the ledger was not told of all that was received here. */
+  announce(isBehind: () => boolean): void;
+  /** What the ledger does not know another gateway may have received. @throws {HubError} what the ledger says */
+  areOthersBehind(): Promise<boolean>;
   /** The watched folder is looked into by this gateway. */
   mayWatch(folder: string): boolean;
   /** @param isBehind - the ledger was not told of all that was received: nobody may judge it yet */
@@ -37,6 +42,8 @@ const STEADY_LEASES = 2;
 export const ALONE: Presence = {
   whose: () => undefined,
   isCaretaker: () => true,
+  announce: () => undefined,
+  areOthersBehind: () => Promise.resolve(false),
   mayWatch: () => true,
   stop: () => Promise.resolve(),
 };
@@ -54,6 +61,7 @@ export async function joinReplicas(
   const watched = new Map(folders.map((folder) => [folder, lease(`folder/${folder}`)]));
   const all = [own, caretaker, ...watched.values()];
   for (const each of all) each.start();
+  const mark = new BehindMark(ports, { node, identity });
 
   return {
     whose: () => {
@@ -61,9 +69,11 @@ export async function joinReplicas(
       return isSteady ? { abandonedAt: ports.clock.now() } : {};
     },
     isCaretaker: () => caretaker.isHeld,
+    announce: (isBehind) => mark.start(isBehind),
+    areOthersBehind: () => mark.othersAre(),
     mayWatch: (folder) => watched.get(folder)?.isHeld === true,
     async stop(isBehind) {
-      await Promise.all(all.map((each) => each.stop(each === own && isBehind)));
+      await Promise.all([mark.stop(isBehind), ...all.map((each) => each.stop(each === own && isBehind))]);
     },
   };
 }

@@ -176,6 +176,18 @@ export const describeCommitments: LedgerSuite = (subject) => {
     expect(row).to.not.have.any.keys('reason', 'endedAt', 'decidedAt');
   });
 
+  it('takes a request that is told once more, after a crash, for the same: what came of it stands', async () => {
+    const { ledger } = subject();
+    await ledger.commitments.request(asked(), decideBy());
+    await ledger.commitments.decide('commitment-1', []);
+    await ledger.commitments.attempted('commitment-1', attempt(1, 'answered'), { state: 'reported' });
+
+    const again = await ledger.commitments.request(asked(), decideBy());
+
+    expect(again).to.deep.equal({ outcome: 'recorded', commitmentId: 'commitment-1' });
+    expect((await ledger.commitments.get('commitment-1'))?.state).to.equal('reported');
+  });
+
   it('lists the newest first, by state, in pages', async () => {
     const { ledger } = subject();
     for (const n of [1, 2, 3]) {

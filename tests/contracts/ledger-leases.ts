@@ -28,6 +28,17 @@ export const describeLeases: LedgerSuite = (subject) => {
     expect(await ledger.leases.renew('relay', 2, LEASE_MS, clock.now())).to.equal(true);
   });
 
+  it('is named among those that somebody has, by what its name begins with', async () => {
+    const { ledger, clock } = subject();
+    for (const name of ['behind/b', 'behind/a', 'caretaker'])
+      await ledger.leases.acquire(name, 'owner', LEASE_MS, clock.now());
+    await ledger.leases.release('behind/b', 1);
+    await ledger.leases.acquire('behind/c', 'owner', 2 * LEASE_MS, clock.now());
+
+    expect(await ledger.leases.held('behind/', clock.now())).to.deep.equal(['behind/a', 'behind/c']);
+    expect(await ledger.leases.held('behind/', clock.advance(LEASE_MS))).to.deep.equal(['behind/c']);
+  });
+
   it('lasts as long as it is renewed', async () => {
     const { ledger, clock } = subject();
     await ledger.leases.acquire('relay', 'a', LEASE_MS, clock.now());

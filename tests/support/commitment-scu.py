@@ -7,7 +7,7 @@ The first line of standard input says what to do:
 With "items" it sends one N-ACTION and prints {"action": STATUS}. Then, with "wait": "same", it keeps the association open
 until the result has come, and {"released": true} is printed when it is gone; with "listen" it takes results on associations of the hub's. Each result is one line:
 {"event": TYPE, "transaction": UID, "committed": [instance, …], "failed": [[instance, reason], …], "by": AE title}.
-It ends after the first result, or when its standard input is closed.
+It ends after so many results as "take" says, 1 by default, or when its standard input is closed.
 """
 import json
 import ssl
@@ -20,7 +20,7 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPu
 
 given = json.loads(sys.stdin.readline())
 done = threading.Event()
-
+taken = 0
 
 saying = threading.Lock()
 
@@ -57,8 +57,11 @@ def on_event(event):
             "by": event.assoc.requestor.ae_title.strip(),
         }
     )
+    global taken
     status = given.get("answer", 0)
     if status == 0:
+        taken += 1
+    if taken >= given.get("take", 1):
         done.set()
     return status, None
 

@@ -17,6 +17,8 @@ export interface CommitmentRequestOptions {
   readonly wait?: 'same';
   /** Takes results here. */
   readonly listen?: number;
+  /** Answers so many results with Success before it ends; 1 unless given. */
+  readonly take?: number;
   /** Status it answers results with. */
   readonly answer?: number;
   /** Its maximum PDU length. */

@@ -7,6 +7,7 @@ import type { Ledger } from '../../../core/ledger.ts';
 import type { CommitmentEvidence, CommitmentRow } from '../../../core/ledger/commitments.ts';
 import type { Whose } from '../../../core/ledger/replicas.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
+import { type ErrorCode, toHubError } from '../../../core/errors.ts';
 import type { ObjectStore } from '../../../core/store.ts';
 import { decideCommitment, type CommitmentDecision } from './decision.ts';
 
@@ -19,7 +20,17 @@ export interface AssessmentPorts {
   readonly isOnItsWay: (sopInstanceUid: string) => boolean;
   /** Whose requests are decided here; undefined: all, and what arrived has arrived here. */
   readonly whose: () => Whose | undefined;
+  /** Other gateways may have received what the ledger does not know. */
+  readonly areOthersBehind: () => Promise<boolean>;
+  /** The store takes nothing of what is received. */
+  readonly isHeldUp: () => boolean;
 }
+
+/** The store was not asked, or did not let the hub in: whether it has the bytes is not known. */
+const AWAY: ReadonlySet<ErrorCode> = new Set([
+  ...(['store.unreachable', 'store.denied', 'store.credentials', 'store.bucket-missing'] as const),
+  ...(['store.wrong-region', 'store.clock-skew'] as const),
+]);
 
 interface Unchecked extends NonNullable<CommitmentEvidence['stored']> {
   /** Every byte is read. */
@@ -33,14 +44,24 @@ export class Assessment {
   readonly #ports: AssessmentPorts;
   /** One at a time: reading for a promise must not take the disk and the processor from what is being received. */
   #reading: Promise<void> = Promise.resolve();
+  readonly #waitMs: number;
+  /** When ledger or store were last found away. A start counts: what others have received may not be told either. */
+  #troubledMs = performance.now();
 
-  constructor(ports: AssessmentPorts) {
+  /** @param waitMs - for what may be on its way from another gateway, with ledger and store there all the time */
+  constructor(ports: AssessmentPorts, waitMs: number) {
     this.#ports = ports;
+    this.#waitMs = waitMs;
+  }
+
+  /** Ledger or store are away: the time to wait begins anew. */
+  troubled(): void {
+    this.#troubledMs = performance.now();
   }
 
   /**
    * @param signal - ends the reading
-   * @throws {HubError} what the ledger says; the reason of the signal
+   * @throws {HubError} what the ledger says; `store.*` while the store cannot be asked; the reason of the signal
    */
   async of({ commitmentId, decideBy, state }: CommitmentRow, signal: AbortSignal): Promise<CommitmentDecision> {
     const { ledger, clock, isOnItsWay } = this.#ports;
@@ -50,8 +71,9 @@ export class Assessment {
     for (let round = 1; ; round += 1) {
       // Before the ledger is read: what is recorded between the two would else be in neither.
       const onItsWay = new Set(items.map(({ sopInstanceUid }) => sopInstanceUid).filter(isOnItsWay));
-      const isLate = clock.now() >= decideBy;
-      if (onItsWay.size > 0 && !isLate) return { kind: 'wait' };
+      if (this.#ports.isHeldUp()) this.troubled();
+      // However long it takes: it is on this disk, and goes to the ledger, or into quarantine.
+      if (onItsWay.size > 0) return { kind: 'wait' };
       const evidence = await ledger.commitments.evidence(commitmentId);
       const unchecked = evidence.flatMap(({ item, stored }) => {
         if (stored === undefined || checked.has(stored.blob)) return [];
@@ -59,10 +81,12 @@ export class Assessment {
         return { ...stored, isThorough: state === 'deciding' || items[item]?.failureReason !== undefined };
       });
       if (unchecked.length === 0 || round === MAX_ROUNDS) {
+        const isSteady = performance.now() - this.#troubledMs >= this.#waitMs;
+        const mayCome =
+          this.#ports.whose() !== undefined &&
+          (clock.now() < decideBy || !isSteady || (await this.#ports.areOthersBehind()));
         return decideCommitment(evidence, {
-          isLate,
-          isOnItsWay: (uid) => onItsWay.has(uid),
-          hasReplicas: this.#ports.whose() !== undefined,
+          mayCome,
           isThere: (blob) => checked.get(blob) === true,
         });
       }
@@ -91,6 +115,10 @@ export class Assessment {
           await source.close();
         }
       } catch (error) {
+        if (AWAY.has(toHubError(error).code)) {
+          this.troubled();
+          throw error;
+        }
         this.#ports.log.error('stored bytes are not there for a storage commitment', { blob, reason: String(error) });
         checked.set(blob, false);
       }

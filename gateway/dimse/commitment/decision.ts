@@ -18,31 +18,24 @@ export type CommitmentDecision =
   { readonly kind: 'wait' } | { readonly kind: 'decided'; readonly failures: readonly Failure[] };
 
 export interface Surroundings {
-  /** A content of it has arrived that is not in the ledger yet: which one will be kept is not known. */
-  readonly isOnItsWay: (sopInstanceUid: string) => boolean;
   /** What the ledger does not know may be on its way to it from another gateway. */
-  readonly hasReplicas: boolean;
+  readonly mayCome: boolean;
   /** The bytes the ledger refers to are on the disk, as they were received. */
   readonly isThere: (blob: string) => boolean;
-  /** The time to wait for what is on its way is over. */
-  readonly isLate: boolean;
 }
 
 /** Success is a promise to keep the instance: it is given only for what the ledger knows and the disk has. */
 export function decideCommitment(
   evidence: readonly CommitmentEvidence[],
-  { isOnItsWay, hasReplicas, isThere, isLate }: Surroundings,
+  { mayCome, isThere }: Surroundings,
 ): CommitmentDecision {
   const failures: Failure[] = [];
-  for (const { item, sopClassUid, sopInstanceUid, stored, isHeld } of evidence) {
-    if (isOnItsWay(sopInstanceUid)) {
-      if (!isLate) return { kind: 'wait' };
-      failures.push({ item, reason: FAILURE_REASON.processingFailure });
-    } else if (isHeld) {
+  for (const { item, sopClassUid, stored, isHeld } of evidence) {
+    if (isHeld) {
       // A copy with other bytes was refused: what the source would delete is what it sent last.
       failures.push({ item, reason: FAILURE_REASON.processingFailure });
     } else if (stored === undefined) {
-      if (hasReplicas && !isLate) return { kind: 'wait' };
+      if (mayCome) return { kind: 'wait' };
       failures.push({ item, reason: FAILURE_REASON.noSuchInstance });
     } else if (stored.sopClassUid !== sopClassUid) {
       failures.push({ item, reason: FAILURE_REASON.classInstanceConflict });

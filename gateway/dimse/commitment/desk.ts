@@ -3,21 +3,24 @@
  * sources. What is to be done is rows of the ledger: a restart between any two steps goes on with the next one.
  */
 import { v7 as uuidv7 } from 'uuid';
+import { toHubError } from '../../../core/errors.ts';
 import type { CommitmentOutcome, CommitmentRow } from '../../../core/ledger/commitments.ts';
 import type { Provenance } from '../../../core/ledger/instances.ts';
 import type { GatewayMetrics } from '../../metrics.ts';
 import { Assessment, type AssessmentPorts } from './assessment.ts';
 import type { CommitmentAsked } from './data-sets.ts';
+import type { CommitmentDecision } from './decision.ts';
+import { isLedgerAway, Recording, type RecordingPorts } from './recording.ts';
 import type { ReportChannel } from './report-channel.ts';
 import { Reporting, type ReportingOptions } from './reporting.ts';
 
-export interface DeskPorts extends AssessmentPorts {
+export interface DeskPorts extends AssessmentPorts, Omit<RecordingPorts, 'onTrouble'> {
   readonly metrics: Pick<GatewayMetrics, 'commitments' | 'commitmentReports'>;
   readonly random: () => number;
 }
 
 export interface DeskOptions extends ReportingOptions {
-  /** For what is on its way from the spool to the ledger. */
+  /** For what may be on its way to the ledger from another gateway. */
   readonly waitMs: number;
   readonly maxItems: number;
 }
@@ -46,12 +49,15 @@ const MIN_SLEEP_MS = 20;
 const AFTER_FAILURE_MS = 1_000;
 /** The pump waits a quarter of a second for company. */
 const LOOK_AGAIN_MS = 300;
+/** At a request that has waited for a while: something is down. */
+const LOOK_LATER_MS = 2_000;
 
 export class CommitmentDesk implements Desk {
   readonly #ports: DeskPorts;
   readonly #options: DeskOptions;
   readonly #assessment: Assessment;
   readonly #reporting: Reporting;
+  readonly #recording: Recording;
   readonly #stopping = new AbortController();
   /** Recorded, and the response to the request not written yet: the result must not overtake it. */
   readonly #unanswered = new Set<string>();
@@ -64,8 +70,9 @@ export class CommitmentDesk implements Desk {
   constructor(ports: DeskPorts, options: DeskOptions) {
     this.#ports = ports;
     this.#options = options;
-    this.#assessment = new Assessment(ports);
+    this.#assessment = new Assessment(ports, options.waitMs);
     this.#reporting = new Reporting(ports, options);
+    this.#recording = new Recording({ ...ports, onTrouble: () => this.#assessment.troubled() }, options.waitMs);
   }
 
   get maxItems(): number {
@@ -91,16 +98,14 @@ export class CommitmentDesk implements Desk {
     { transactionUid, items }: CommitmentAsked,
     { source, callingAeTitle = '', calledAeTitle = '', associationId }: Provenance,
   ): Promise<{ readonly outcome: CommitmentOutcome['outcome']; readonly onAnswered: () => void }> {
-    const { ledger, clock, log } = this.#ports;
+    const { log } = this.#ports;
     const commitmentId = uuidv7();
     // Before the ledger has it: the row may be seen before its promise is fulfilled.
     this.#unanswered.add(commitmentId);
     try {
-      const decideBy = new Date(clock.now().getTime() + this.#options.waitMs);
-      const { outcome, commitmentId: id } = await ledger.commitments.request(
-        { commitmentId, transactionUid, source, callingAeTitle, calledAeTitle, associationId, items },
-        decideBy,
-      );
+      const { outcome, commitmentId: id } = await this.#recording.record({
+        ...{ commitmentId, transactionUid, source, callingAeTitle, calledAeTitle, associationId, items },
+      });
       log.info('storage commitment requested', {
         commitmentId: id,
         outcome,
@@ -148,6 +153,7 @@ export class CommitmentDesk implements Desk {
     const { ledger, clock, log } = this.#ports;
     this.#wakeIn(MAX_SLEEP_MS);
     try {
+      await this.#recording.tellKept(() => this.#state === 'open');
       const nowMs = clock.now().getTime();
       const limit = MAX_AT_ONCE + this.#underWay.size + this.#unanswered.size;
       const rows = await ledger.commitments.due(new Date(nowMs + MAX_SLEEP_MS), limit, this.#ports.whose());
@@ -163,7 +169,9 @@ export class CommitmentDesk implements Desk {
         this.#begin(row);
       }
     } catch (error) {
-      log.error('storage commitments could not be read', { reason: String(error) });
+      // That it is away its own log line says.
+      if (isLedgerAway(error)) this.#assessment.troubled();
+      else log.error('storage commitments could not be read', { reason: String(error) });
       this.#wakeIn(AFTER_FAILURE_MS);
     }
   }
@@ -174,7 +182,9 @@ export class CommitmentDesk implements Desk {
     const done = this.#perform(row).then(
       () => this.#wakeIn(0),
       (error: unknown) => {
-        if (this.#state !== 'stopped') log.error('storage commitment failed', { commitmentId, reason: String(error) });
+        if (isLedgerAway(error)) this.#assessment.troubled();
+        else if (this.#state !== 'stopped')
+          log.error('storage commitment failed', { commitmentId, reason: String(error) });
         this.#wakeIn(AFTER_FAILURE_MS);
       },
     );
@@ -191,9 +201,11 @@ export class CommitmentDesk implements Desk {
   async #perform(row: CommitmentRow): Promise<void> {
     const { ledger, clock } = this.#ports;
     const { commitmentId } = row;
-    const decision = await this.#assessment.of(row, this.#stopping.signal);
+    const decision = await this.#assess(row);
     if (decision.kind === 'wait') {
-      await ledger.commitments.postpone(commitmentId, new Date(clock.now().getTime() + LOOK_AGAIN_MS));
+      const now = clock.now();
+      const waitMs = now >= row.decideBy ? LOOK_LATER_MS : LOOK_AGAIN_MS;
+      await ledger.commitments.postpone(commitmentId, new Date(now.getTime() + waitMs));
       return;
     }
     if (!(await ledger.commitments.decide(commitmentId, decision.failures))) return;
@@ -201,6 +213,18 @@ export class CommitmentDesk implements Desk {
     // A repeat of the request may have come on another association meanwhile.
     const decided = await ledger.commitments.get(commitmentId);
     if (decided?.state === 'reporting' && this.#state === 'open') await this.#reporting.report(decided);
+  }
+
+  /** A store that cannot be asked says nothing about its bytes: the answer waits for it. */
+  async #assess(row: CommitmentRow): Promise<CommitmentDecision> {
+    try {
+      return await this.#assessment.of(row, this.#stopping.signal);
+    } catch (error) {
+      const { code } = toHubError(error);
+      if (!code.startsWith('store.')) throw error;
+      this.#ports.log.warn('storage commitment waits for the object store', { commitmentId: row.commitmentId, code });
+      return { kind: 'wait' };
+    }
   }
 
   #tell({ commitmentId, source, state, items, failures: before }: CommitmentRow, failures: number): void {

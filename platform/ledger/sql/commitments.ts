@@ -87,6 +87,9 @@ export function commitmentWrites(db: Database) {
         }
         return { outcome: 'recorded', commitmentId: request.commitmentId };
       }
+      // Told once more after a crash: it is the same request, and what has come of it stands.
+      if (known.commitment_id === request.commitmentId)
+        return { outcome: 'recorded', commitmentId: known.commitment_id };
       const before = yield* itemsOf.all(known.commitment);
       const isSame =
         before.length === items.length &&

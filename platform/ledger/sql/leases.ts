@@ -25,3 +25,13 @@ export function leaseWrites(db: Database) {
     },
   };
 }
+
+export function leaseReads(db: Database) {
+  const held = db.query<{ name: string }>('SELECT name FROM leases WHERE until > ? ORDER BY name');
+  return {
+    /** They are few: a handful for each replica. */
+    *held(prefix: string, at: Date): Script<readonly string[]> {
+      return (yield* held.all(at.getTime())).map(({ name }) => name).filter((name) => name.startsWith(prefix));
+    },
+  };
+}

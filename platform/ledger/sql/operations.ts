@@ -11,7 +11,7 @@ import { groupReads, groupWrites } from './groups.ts';
 import { instanceReads, instanceWrites } from './instances.ts';
 import { openIntake } from './intake.ts';
 import { jobWrites } from './jobs.ts';
-import { leaseWrites } from './leases.ts';
+import { leaseReads, leaseWrites } from './leases.ts';
 import { openHolds, quarantineReads, quarantineWrites } from './quarantine.ts';
 import { pullReads } from './pull-lists.ts';
 import { pullWrites } from './pulls.ts';
@@ -71,6 +71,7 @@ export function openReads(db: Database) {
     configuration: configurationReads(db),
     quarantine: quarantineReads(db),
     events: eventReads(db),
+    leases: leaseReads(db),
     pulls: pullReads(db),
     groups: groupReads(db),
     tokens: tokenReads(db),

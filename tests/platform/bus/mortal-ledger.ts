@@ -12,6 +12,7 @@ export function mortal(ledger: Ledger, isAlive: () => boolean): Ledger {
       unpark: async (...args) => (isAlive() ? groups.unpark(...args) : true),
     },
     leases: {
+      ...leases,
       acquire: async (...args) => (isAlive() ? leases.acquire(...args) : undefined),
       renew: async (...args) => isAlive() && leases.renew(...args),
       release: async (...args) => isAlive() && leases.release(...args),

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { HubError } from '../../../../core/errors.ts';
 import type { Ledger } from '../../../../core/ledger.ts';
 import { parseSopInstanceUid, parseStudyInstanceUid } from '../../../../core/identifiers.ts';
 import type { CommitmentRow } from '../../../../core/ledger/commitments.ts';
@@ -209,19 +210,52 @@ describe('storage commitment with pynetdicom', function () {
     expect((await scu.results())[0]).to.deep.include({ event: 1, committed: items.map(([, instance]) => instance) });
   });
 
-  it('fails what is still not in the ledger when the time to wait is over', async () => {
-    const { port } = await start({
-      dimse: { sources: [PV7T], commitment: { waitMs: 500 } },
-      ledger: (real) => ({
-        ...real,
-        instances: { ...real.instances, record: () => Promise.reject(new Error('the ledger is down')) },
-      }),
-    });
+  it('never fails what it has received itself, however long the ledger takes to hear of it', async () => {
+    const { held, release } = heldRecords();
+    const { port } = await start({ dimse: { sources: [PV7T], commitment: { waitMs: 100 } }, ledger: held });
     const items = await store(port, 1, false);
-
     const scu = await ask({ port, items, transaction: newUid(), wait: 'same' });
+    // Looked at when the time to wait was over, and put off.
+    await waitFor('a look after the time to wait', async () => {
+      const row = await onlyRow(hub);
+      return row?.dueAt !== undefined && row.dueAt.getTime() > row.decideBy.getTime() + 1_000;
+    });
+    expect((await onlyRow(hub))?.state).to.equal('deciding');
 
-    expect((await scu.results())[0]?.failed).to.deep.equal(items.map(([, instance]) => [instance, 0x0110]));
+    release();
+
+    expect((await scu.results())[0]).to.deep.include({ event: 1, committed: items.map(([, instance]) => instance) });
+  });
+
+  it('takes requests that the ledger cannot be told of, and answers them when it can, over a restart', async () => {
+    const listen = await freePort();
+    const address = { host: '127.0.0.1', port: listen, tls: false };
+    const settings = {
+      dimse: { sources: [{ ...PV7T, storageCommitment: { address, triesSameAssociation: false } }] },
+    };
+    const away = (real: Ledger): Ledger => ({
+      ...real,
+      commitments: { ...real.commitments, request: () => Promise.reject(new HubError('ledger.unreachable')) },
+    });
+    const first = await start({ ...settings, ledger: away });
+    const items = await store(first.port, 2);
+    const transaction = newUid();
+
+    const statuses = [];
+    for (const asked of [items, items, items.slice(1)])
+      statuses.push(await (await ask({ port: first.port, items: asked, transaction })).action());
+    expect(await hub?.metrics()).to.match(/hub_gateway_commitments\{state="kept"\} 1/);
+    await first.stop();
+    const scu = await ask({ listen });
+    const again = await start({ ...settings, dataDir: first.dataDir });
+    const [result] = await scu.results();
+
+    // The second is the first once more, the third is another one of the same name.
+    expect(statuses).to.deep.equal([0, 0, 0x0115]);
+    expect(result).to.deep.include({ event: 1, transaction, committed: items.map(([, instance]) => instance) });
+    await ended(again, 'reported');
+    expect(await again.metrics()).to.match(/hub_gateway_commitments\{state="kept"\} 0/);
+    expect(await again.ledger.commitments.list({ limit: 9 })).to.have.length(1);
   });
 
   it('promises thousands of instances in one result, over PDUs of 4 KiB', async () => {
