@@ -12,14 +12,17 @@ type WrittenAuth = Extract<PullEntry['from'], { dicomweb: unknown }>['dicomweb']
 
 /** Those that are enabled. */
 export function pullOptions(config: Config, env: Environment): readonly PullOptions[] {
-  const [firstTitle = 'HUB'] = config.gateway.dimse.aeTitles;
-  return config.pulls
-    .filter(({ enabled }) => enabled)
-    .map(({ enabled: _, from, timeouts, ...rest }) => ({
-      ...rest,
-      timeouts,
-      from: fromOf(from, timeouts, firstTitle, env),
-    }));
+  return config.pulls.filter(({ enabled }) => enabled).map((pull) => optionsOf(pull, config, env));
+}
+
+/** Of one, enabled or not. */
+export function optionsOf(
+  { enabled: _, from, timeouts, ...rest }: PullEntry,
+  { gateway }: Pick<Config, 'gateway'>,
+  env: Environment,
+): PullOptions {
+  const [firstTitle = 'HUB'] = gateway.dimse.aeTitles;
+  return { ...rest, timeouts, from: fromOf(from, timeouts, firstTitle, env) };
 }
 
 /**

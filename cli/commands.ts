@@ -26,8 +26,8 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./reload.ts')).reload,
   },
   doctor: {
-    usage: ['[--config FILE] [--source NAME] [--destination NAME] [--send-test]'],
-    about: 'what is wrong with the hub, its sources and destinations, and what to do',
+    usage: ['[--config FILE] [--source NAME] [--pull NAME] [--destination NAME] [--send-test]'],
+    about: 'what is wrong with the hub, its sources, pulls and destinations, and what to do',
     load: async () => (await import('./doctor.ts')).doctor,
   },
   demo: {

@@ -4,7 +4,7 @@ import { count } from '../core/count.ts';
 
 /** One thing that was looked at, with all that was found. */
 export interface Examined {
-  readonly kind: 'hub' | 'source' | 'destination';
+  readonly kind: 'hub' | 'source' | 'pull' | 'destination';
   readonly name: string;
   readonly about: string;
   readonly diagnoses: readonly Diagnosis[];

@@ -1,4 +1,7 @@
-/** `hub doctor`: tries the hub itself, the way from each source and the way to each destination, and says what to do. */
+/**
+ * `hub doctor`: tries the hub itself, the way from each source, to what each pull fetches from and to each destination, and
+ * says what to do.
+ */
 import { processEnvironment, readSecret } from '../config/environment.ts';
 import { type Destination, probeDestination } from '../connectors/registry.ts';
 import { type Diagnosis, wrong } from '../core/diagnosis.ts';
@@ -11,6 +14,7 @@ import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
 import { examineHub } from './doctor-hub.ts';
 import { type Examined, examinedLines, verdictLine } from './doctor-report.ts';
+import { examinePull, pullHead } from './doctor-pull.ts';
 import { examineSource } from './doctor-source.ts';
 import { EXIT } from './exit-codes.ts';
 import { sentenceOf } from './failure.ts';
@@ -21,6 +25,7 @@ const OPTIONS = {
   config: CONFIG_OPTION,
   data: DATA_OPTION,
   source: { type: 'string', multiple: true, value: 'NAME', about: 'only this source; may be given again' },
+  pull: { type: 'string', multiple: true, value: 'NAME', about: 'only this pull; may be given again' },
   destination: { type: 'string', multiple: true, value: 'NAME', about: 'only this destination; may be given again' },
   'send-test': {
     type: 'boolean',
@@ -38,12 +43,15 @@ const DEFAULT_WIDTH = 80;
 export async function doctor(argv: readonly string[], to: Terminal = terminal): Promise<number> {
   const { values, positionals } = readArguments(argv, OPTIONS);
   if (positionals.length > 0) {
-    throw new HubError('command.usage', { detail: 'name what to look at with --source NAME or --destination NAME' });
+    throw new HubError('command.usage', {
+      detail: 'name what to look at with --source NAME, --pull NAME or --destination NAME',
+    });
   }
   const config = requireConfig(values, configShapes());
   const sources = named(config.gateway.dimse.sources, values.source, 'source');
   const destinations = named(config.destinations, values.destination, 'destination');
-  const isAll = values.source === undefined && values.destination === undefined;
+  const pulls = named(config.pulls, values.pull, 'pull');
+  const isAll = values.source === undefined && values.pull === undefined && values.destination === undefined;
   const width = Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, process.stdout.columns || DEFAULT_WIDTH));
 
   const examined: Examined[] = [];
@@ -56,6 +64,9 @@ export async function doctor(argv: readonly string[], to: Terminal = terminal): 
     if (isAll || values.source !== undefined) {
       for (const source of sources)
         tell(await examine(sourceHead(source), () => examineSource(config, source, signal), signal));
+    }
+    if (isAll || values.pull !== undefined) {
+      for (const pull of pulls) tell(await examine(pullHead(pull), () => examinePull(config, pull, signal), signal));
     }
     if (isAll || values.destination !== undefined) {
       for (let at = 0; at < destinations.length; at += AT_ONCE) {

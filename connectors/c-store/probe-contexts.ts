@@ -5,7 +5,7 @@ import {
   IMPLICIT_VR_LITTLE_ENDIAN,
   transferSyntax,
 } from '../../core/dicom/transfer-syntaxes.ts';
-import { VERIFICATION_SOP_CLASS } from './command.ts';
+import { VERIFICATION } from '../probe/dimse.ts';
 import type { Negotiated, ProposedContext } from '../../peers/dimse/negotiation.ts';
 
 /** What scanners send and what the hub makes of it (PS3.4 Table B.5-1). */
@@ -18,11 +18,6 @@ const SOP_CLASSES = [
 /** The hub sends an image as it came: compressed stays compressed. */
 const COMPRESSED = ['1.2.840.10008.1.2.4.70', '1.2.840.10008.1.2.4.80', '1.2.840.10008.1.2.4.90'] as const;
 const COMPRESSED_CLASSES = 2;
-
-export const VERIFICATION: ProposedContext = {
-  sopClassUid: VERIFICATION_SOP_CLASS,
-  transferSyntaxUid: IMPLICIT_VR_LITTLE_ENDIAN,
-};
 
 export const PROBED_CONTEXTS: readonly ProposedContext[] = [
   VERIFICATION,

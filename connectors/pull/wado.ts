@@ -109,7 +109,33 @@ async function one(
   }
 }
 
-async function request(origin: WebOrigin, path: string, dog: Watchdog): Promise<Response> {
+/**
+ * How the file behind a path begins; the rest is not asked for.
+ *
+ * @throws {HubError} `partner.*`
+ */
+export async function firstBytes(origin: WebOrigin, path: string, count: number, signal: AbortSignal): Promise<Buffer> {
+  const cut = new AbortController();
+  const dog = { signal: AbortSignal.any([signal, cut.signal]), moved: () => undefined };
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const body of filesOf(await request(origin, path, dog))) {
+      for await (const bytes of body) {
+        parts.push(Buffer.from(bytes));
+        size += bytes.byteLength;
+        if (size >= count) return Buffer.concat(parts).subarray(0, count);
+      }
+    }
+    return Buffer.concat(parts);
+  } catch (error) {
+    throw peerFailure(error, signal);
+  } finally {
+    cut.abort();
+  }
+}
+
+async function request(origin: WebOrigin, path: string, dog: Pick<Watchdog, 'signal' | 'moved'>): Promise<Response> {
   for (const accept of ACCEPTS) {
     const response = await fetch(`${origin.url.replace(/\/+$/, '')}${path}`, {
       signal: dog.signal,

@@ -29,6 +29,22 @@ export async function examineDestination(
   return ranOf(code, examined[0]?.checks ?? []);
 }
 
+/** Examines one pull. */
+export async function examinePullOf(
+  folder: string,
+  pull: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Ran> {
+  const file = join(folder, 'hub.yaml');
+  await writeFile(file, JSON.stringify({ ...more, pulls: [{ name: 'nightly', ...pull }] }));
+  const terminal = captureTerminal();
+  const code = await doctor(['--config', file, '--pull', 'nightly', '--json'], terminal);
+  const { examined } = JSON.parse(terminal.lines.join('\n')) as {
+    examined: readonly { checks: readonly Diagnosis[] }[];
+  };
+  return ranOf(code, examined[0]?.checks ?? []);
+}
+
 function ranOf(code: number, checks: readonly Diagnosis[]): Ran {
   return {
     code,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { bytesAsSource } from '../../core/bytes-as-source.ts';
 import { readHeader } from '../../core/dicom/part10.ts';
+import { examinePullOf } from '../cli/doctor-run.ts';
 import { hubWithPulls, IMPATIENT, pulled } from '../connectors/pull/hub-with-pull.ts';
 import { freePort, run, startServer, type RunningServer } from '../support/child-process.ts';
 import type { HubProcess } from '../support/hub-process.ts';
@@ -17,6 +18,7 @@ describe('a pull from dcmqrscp', function () {
   /** It has nothing of what the first one has. */
   let other: HubProcess;
   let server: RunningServer;
+  let archivePort: number;
   const study = newUid();
   const dataSets = new Map<string, string>();
 
@@ -24,6 +26,7 @@ describe('a pull from dcmqrscp', function () {
     const tools = await dcmtk();
     hub = await hubWithPulls([]);
     const [port, storage] = [await freePort(), join(folder.path, 'archive')];
+    archivePort = port;
     await mkdir(storage, { recursive: true });
     const config = join(folder.path, 'dcmqrscp.cfg');
     await writeFile(
@@ -92,6 +95,23 @@ describe('a pull from dcmqrscp', function () {
     const answer = await hub.get(`/api/v1/studies/${study}`);
     return answer.ok ? ((await answer.json()) as { instances: number }).instances : 0;
   }
+
+  it('is examined by hub doctor: the question is answered and counted, and nothing is moved', async () => {
+    const dicom = { host: '127.0.0.1', port: archivePort, aeTitle: 'ARCHIVE', callingAeTitle: 'HUB' };
+
+    const ran = await examinePullOf(
+      folder.path,
+      { from: { dicom }, query: { studyDate: { from: '2026-03-01', to: '2026-03-02' } } },
+      { gateway: { dimse: { port: hub.dimsePort } } },
+    );
+
+    expect([ran.code, ran.wrong]).to.deep.equal([0, []]);
+    expect(ran.check('counts')?.what).to.equal('C-FIND counts one of them: 2 series, 6 instances');
+    // It looks a destination up when it has something to send: that cannot be told, and what to enter there is said.
+    expect(ran.check('move')?.verdict).to.equal('skipped');
+    expect(ran.check('move')?.why).to.contain(`AE title HUB, host 127.0.0.1, port ${hub.dimsePort}`);
+    expect(await held()).to.equal(0);
+  });
 
   it('fetches by C-MOVE what a list of accession numbers names, from an archive that is no source', async () => {
     const done = await pulled(hub, 'by-move');
