@@ -14,6 +14,8 @@ import { TokenSource } from './token.ts';
 import type { StowOptions } from './options.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** RFC 9110 Section 15.5.14: what stands before a server often takes less at once than the server itself. */
+const CONTENT_TOO_LARGE = 413;
 /** PS3.3 Section C.14.1.1: Processing failure; also for an instance the server says nothing about. */
 const PROCESSING_FAILURE = 0x0110;
 
@@ -31,19 +33,31 @@ export function open(given: StowOptions, context: ConnectorContext): Connector {
     });
   };
 
+  /** What the server takes at once, as far as it has shown: the next delivery need not find it out again. */
+  let { size } = given.batch;
+
   return {
     deliver: async (order, onDelivered) => {
       const rejections: Rejection[] = [];
-      const waiting = order.items.filter(
-        (item) => item.kind === 'instance' && !order.delivered.has(item.sopInstanceUid),
+      let waiting = order.items.filter(
+        (item): item is InstanceItem => item.kind === 'instance' && !order.delivered.has(item.sopInstanceUid),
       );
-      for (const batch of batchesOf(
-        waiting.filter((item) => item.kind === 'instance'),
-        given.batch,
-      )) {
-        const outcome = outcomeOf(batch, await store(batch, order.signal), order.revised);
+      while (waiting.length > 0) {
+        const batch = nextBatch(waiting, { instances: given.batch.instances, size });
+        const answer = await store(batch, order.signal);
+        if (answer.status === CONTENT_TOO_LARGE && batch.length > 1) {
+          // Halved each time, so that after a few requests it fits; the same instances go first again.
+          size = Math.min(size, Math.floor(bytesOf(batch) / 2));
+          context.log.info('the server takes less at once', { batchBytes: size });
+          continue;
+        }
+        const outcome =
+          answer.status === CONTENT_TOO_LARGE
+            ? { stored: [], rejections: batch.map(tooLarge) }
+            : outcomeOf(batch, answer, order.revised);
         outcome.stored.forEach(onDelivered);
         rejections.push(...outcome.rejections);
+        waiting = waiting.slice(batch.length);
       }
       if (rejections.length > 0) throw rejectionOf(rejections);
     },
@@ -96,22 +110,28 @@ function authorizationOf({ auth }: StowOptions, context: Pick<ConnectorContext, 
   return `Basic ${Buffer.from(`${user}:${context.secret(password)}`).toString('base64')}`;
 }
 
-function* batchesOf(
+/** The first of them that may go together; one at least. */
+function nextBatch(
   instances: readonly InstanceItem[],
   limit: { readonly instances: number; readonly size: number },
-): Generator<readonly InstanceItem[]> {
-  let batch: InstanceItem[] = [];
+): readonly InstanceItem[] {
+  let count = 0;
   let bytes = 0;
-  for (const instance of instances) {
-    if (batch.length > 0 && (batch.length === limit.instances || bytes + instance.sizeBytes > limit.size)) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(instance);
-    bytes += instance.sizeBytes;
+  for (const { sizeBytes } of instances.slice(0, limit.instances)) {
+    bytes += sizeBytes;
+    if (count > 0 && bytes > limit.size) break;
+    count += 1;
   }
-  if (batch.length > 0) yield batch;
+  return instances.slice(0, count);
+}
+
+function bytesOf(batch: readonly InstanceItem[]): number {
+  return batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+function tooLarge({ sopInstanceUid, sizeBytes }: InstanceItem): Rejection {
+  const detail = `larger than the server takes at once (HTTP 413, ${String(sizeBytes)} bytes)`;
+  return { sopInstanceUid, status: PROCESSING_FAILURE, detail };
 }
 
 /** @throws {HubError} when the answer is about the request as a whole, not about its instances */

@@ -140,6 +140,35 @@ describe('the STOW-RS connector', () => {
       expect(requests).to.have.length(3);
     });
 
+    it('sends less at once to a server that takes no more, learns it, and gives up only what alone is too large', async () => {
+      const store = new MemoryStore();
+      const items = await images(store, 12);
+      const small = Math.max(...items.map(({ sizeBytes }) => sizeBytes));
+      const large = await store.instance(mrImage(50, { ImageComments: 'x'.repeat(5 * small) }));
+      const limit = 3 * small + 2_000;
+      answer = (response) => response.writeHead((requests.at(-1)?.body.length ?? 0) > limit ? 413 : 200).end();
+      const connector = open(store, url);
+      const delivered: string[] = [];
+
+      const error = await thrownBy(
+        connector.deliver(orderOf([...items.slice(0, 6), large, ...items.slice(6)]), (uid) => delivered.push(uid)),
+      );
+      const refused = requests.filter(({ body }) => body.length > limit).length;
+      requests.length = 0;
+      await connector.deliver(orderOf(items), (uid) => delivered.push(uid));
+
+      expect(error.code).to.equal('partner.rejected-instances');
+      expect(String(error.fields['rejected'])).to.match(
+        new RegExp(`^${large.sopInstanceUid} 0x0110 larger than the server takes at once`),
+      );
+      expect(delivered.slice(0, 12)).to.deep.equal(
+        Array.from({ length: 12 }, (_, index) => `2.25.7000.1.1.${String(index + 1)}`),
+      );
+      expect(refused).to.be.lessThan(6);
+      expect(requests.every(({ body }) => body.length <= limit)).to.equal(true);
+      expect(store.openSources).to.equal(0);
+    });
+
     it('says who it is', async () => {
       respond(200);
       const store = new MemoryStore();
@@ -214,7 +243,7 @@ describe('the STOW-RS connector', () => {
       ['a 429', 429, 'partner.busy', 'transient'],
       ['a 400', 400, 'partner.refused', 'permanent'],
       ['a 401', 401, 'partner.refused', 'permanent'],
-      ['a 413', 413, 'partner.refused', 'permanent'],
+      ['a 413 of one instance', 413, 'partner.rejected-instances', 'permanent'],
       ['a redirect', 302, 'partner.refused', 'permanent'],
       ['a 409 that lists nothing', 409, 'partner.refused', 'permanent'],
       ['a 202 that lists nothing', 202, 'partner.refused', 'permanent'],
