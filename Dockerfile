@@ -30,12 +30,14 @@ COPY --from=build --chown=65532:65532 /data /var/lib/hub
 # Where a destination of type folder may write, for whoever mounts a volume there.
 COPY --from=build --chown=65532:65532 /data /var/lib/hub-out
 WORKDIR /app
-# The last two as bin/pinned-node.mjs sets them, and for the reasons it gives.
+# From UV_THREADPOOL_SIZE on as bin/pinned-node.mjs sets them, and for the reasons it gives.
 ENV NODE_ENV=production \
   HUB_HUB_DATA=/var/lib/hub \
   HUB_GATEWAY_HTTP_HOST=0.0.0.0 \
   UV_THREADPOOL_SIZE=8 \
-  MALLOC_ARENA_MAX=2
+  MALLOC_ARENA_MAX=2 \
+  MALLOC_MMAP_THRESHOLD_=131072 \
+  MALLOC_TRIM_THRESHOLD_=1048576
 USER 65532:65532
 EXPOSE 11112 8080
 VOLUME ["/var/lib/hub"]
@@ -43,5 +45,5 @@ STOPSIGNAL SIGTERM
 # For Docker and Compose; Kubernetes has probes of its own.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
   CMD ["/app/node", "-e", "fetch('http://127.0.0.1:8080/health/live').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["/app/node", "--disable-warning=ExperimentalWarning", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=4", "/app/main.ts"]
+ENTRYPOINT ["/app/node", "--disable-warning=ExperimentalWarning", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=4", "--expose-gc", "/app/main.ts"]
 CMD ["start", "--config", "/etc/hub/hub.yaml"]

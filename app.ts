@@ -40,6 +40,7 @@ import { openLedger, openLedgerForReading as openForReading, type OpenedLedger }
 import { createMetrics } from './platform/metrics.ts';
 import { storeMetrics } from './platform/store/metrics.ts';
 import { watchStore } from './platform/store/watch.ts';
+import { giveBackMemory } from './platform/threads/give-back.ts';
 import { threadsEnded } from './platform/threads/metrics.ts';
 import { StageThread } from './platform/threads/stage-thread.ts';
 import { CROSSWALK_PURPOSE } from './processors/crosswalk/codec.ts';
@@ -284,6 +285,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       partnerApi.stop();
       return Promise.resolve();
     });
+    // The last moment at which nobody waits for this thread.
+    giveBackMemory();
     await gateway?.accept();
     if (gateway !== undefined) {
       // Where a gateway is, whatever the stages: what is fetched goes through its spool.

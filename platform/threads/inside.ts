@@ -5,6 +5,7 @@ import { packError } from '../../core/packed-error.ts';
 import type { LogFields, Logger } from '../../core/ports.ts';
 import { loggable, loggableText } from '../log-fields.ts';
 import type { MetricValues } from '../metrics.ts';
+import { giveBackMemory } from './give-back.ts';
 import { type Condition, type FromThread, type LogLevel, parseToThread } from './messages.ts';
 
 /** What runs in the thread. */
@@ -84,6 +85,7 @@ export async function runInThread(port: MessagePort, start: (log: Logger) => Pro
     }
   });
   say({ kind: 'started' });
+  giveBackMemory();
 }
 
 /** Said when it changes: a probe must not wait for a thread that is busy. */

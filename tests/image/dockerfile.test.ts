@@ -55,6 +55,17 @@ describe('the Dockerfile', function () {
     expect(stages).to.have.length(2);
   });
 
+  it('has what the launcher sets for the allocator and the thread pool', () => {
+    const set = [...read('bin/pinned-node.mjs').matchAll(/^ +([A-Z_]+): process\.env\.\1 \|\|/gm)].map(
+      ([, name]) => name,
+    );
+    const { rest = '' } = image.find(({ name }) => name === 'ENV') ?? {};
+    const env = [...rest.matchAll(/([A-Z_]+)=/g)].map(([, name]) => name);
+
+    expect(set).to.include.members(['UV_THREADPOOL_SIZE', 'MALLOC_ARENA_MAX']);
+    expect(env).to.include.members(set);
+  });
+
   it('takes nothing into the image but what was built, runs as nobody, and needs no shell', () => {
     const copies = image.filter(({ name }) => name === 'COPY').map(({ rest }) => rest);
 

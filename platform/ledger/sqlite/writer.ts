@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { packError } from '../../../core/packed-error.ts';
+import { giveBackMemory } from '../../threads/give-back.ts';
 import { type Database, isCorruption, lockExclusively, openDatabase, translate } from './driver.ts';
 import { migrate } from './migrate.ts';
 import { openWrites } from '../sql/operations.ts';
@@ -90,6 +91,7 @@ function run(): void {
   };
   listen(owner);
   tell({ kind: 'ready' });
+  giveBackMemory();
 }
 
 /**
