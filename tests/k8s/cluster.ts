@@ -19,9 +19,24 @@ const DEFINITIONS = [
     folder: 'config/crd/bases',
     files: ['keda.sh_scaledobjects.yaml'],
   },
+  {
+    module: 'github.com/cloudnative-pg/cloudnative-pg@v1.26.1',
+    folder: 'config/crd/bases',
+    files: ['postgresql.cnpg.io_clusters.yaml', 'postgresql.cnpg.io_scheduledbackups.yaml'],
+  },
+  {
+    module: 'github.com/cloudnative-pg/plugin-barman-cloud@v0.15.0',
+    folder: 'config/crd/bases',
+    files: ['barmancloud.cnpg.io_objectstores.yaml'],
+  },
+  {
+    module: 'github.com/external-secrets/external-secrets@v0.19.2',
+    folder: 'config/crds/bases',
+    files: ['external-secrets.io_externalsecrets.yaml'],
+  },
 ];
-/** Groups whose definitions no package registry has. Strimzi's are read with its own classes instead. */
-const FOREIGN = ['kafka.strimzi.io', 'postgresql.cnpg.io', 'barmancloud.cnpg.io', 'external-secrets.io'];
+/** Strimzi's definitions are not in its artifacts: they are read with its own classes instead. */
+const FOREIGN = ['kafka.strimzi.io'];
 
 const labels = z.record(z.string(), z.string());
 const selector = z.looseObject({ matchLabels: labels.optional() });

@@ -10,7 +10,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +17,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
@@ -61,9 +61,11 @@ func main() {
 			check(source, document, definitions, foreign, &said)
 		}
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(said); err != nil {
+	text, err := json.Marshal(said)
+	if err != nil {
 		fatal(err)
 	}
+	fmt.Println(string(text))
 	if len(said.Problems) > 0 {
 		os.Exit(1)
 	}
@@ -76,7 +78,13 @@ func check(source string, document []byte, definitions map[schema.GroupVersionKi
 		said.Problems = append(said.Problems, finding{Source: source, Object: name, Problem: problem})
 	}
 	// Strict: a key that stands twice is a mistake of whoever wrote it, and YAML takes the last.
-	if err := yaml.UnmarshalStrict(document, &object.Object); err != nil {
+	inJSON, err := yaml.YAMLToJSONStrict(document)
+	if err != nil {
+		report(err.Error())
+		return
+	}
+	// As the server reads it: whole numbers are integers, which rules of definitions insist on.
+	if err := json.Unmarshal(inJSON, &object.Object); err != nil {
 		report(err.Error())
 		return
 	}
