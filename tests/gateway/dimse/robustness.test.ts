@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { BlobRef } from '../../../core/store.ts';
 import { openFileStore } from '../../../platform/store/file.ts';
-import { mrInstance, newUid } from '../../support/mr-instance.ts';
+import { mrInstance } from '../../support/mr-instance.ts';
 import {
   ABORT,
   EXPLICIT,
@@ -12,7 +12,6 @@ import {
   data,
   item,
   numberIn,
-  pdu,
   statusOf,
   storeCommand,
   storeRequest,
@@ -23,94 +22,7 @@ import { parseStudyInstanceUid as parsed } from '../../../core/identifiers.ts';
 import { startGateway, type RunningGateway } from '../../support/running-gateway.ts';
 import { userItem } from '../../support/user-items.ts';
 import { waitFor } from '../../support/wait-for.ts';
-
-const A_ABORT = 7;
-const REASON = { unrecognizedPdu: 1, unexpectedPdu: 2, unexpectedParameter: 5, invalidParameterValue: 6 } as const;
-
-/** What a peer does wrong once it is associated, and the reason it is given. */
-const FAULTS: readonly { readonly name: string; readonly bytes: Buffer; readonly reason: number }[] = [
-  { name: 'a PDU of unknown type', bytes: pdu(9, Buffer.alloc(4)), reason: REASON.unrecognizedPdu },
-  { name: 'a P-DATA-TF of 4 GiB', bytes: pdu(4, Buffer.alloc(0), 0xffffffff), reason: REASON.invalidParameterValue },
-  {
-    name: 'a P-DATA-TF longer than announced',
-    bytes: pdu(4, Buffer.alloc(0), 128 * 1024 + 1),
-    reason: REASON.invalidParameterValue,
-  },
-  { name: 'an empty P-DATA-TF', bytes: pdu(4, Buffer.alloc(0)), reason: REASON.invalidParameterValue },
-  {
-    name: 'a value longer than its PDU',
-    bytes: data(value(1, 3, Buffer.alloc(4), 400)),
-    reason: REASON.invalidParameterValue,
-  },
-  { name: 'a value of length 1', bytes: data(value(1, 3, Buffer.alloc(4), 1)), reason: REASON.invalidParameterValue },
-  {
-    name: 'bytes left over in a PDU',
-    bytes: data(value(1, 1, Buffer.alloc(4)), Buffer.alloc(3)),
-    reason: REASON.invalidParameterValue,
-  },
-  {
-    name: 'a context that was not proposed',
-    bytes: data(value(3, 3, storeCommand({ sopInstanceUid: '1.2' }))),
-    reason: REASON.invalidParameterValue,
-  },
-  { name: 'data without a command', bytes: data(value(1, 2, Buffer.alloc(4))), reason: REASON.unexpectedParameter },
-  {
-    name: 'a command inside a data set',
-    bytes: Buffer.concat([
-      data(value(1, 3, storeCommand({ sopInstanceUid: '1.2' })), value(1, 0, Buffer.alloc(8))),
-      data(value(1, 3, storeCommand({ sopInstanceUid: '1.2' }))),
-    ]),
-    reason: REASON.unexpectedParameter,
-  },
-  {
-    name: 'random bytes as a command set',
-    bytes: data(value(1, 3, Buffer.from('0badc0ffee0ddf00d0badc0ffee0ddf0', 'hex'))),
-    reason: REASON.invalidParameterValue,
-  },
-  {
-    name: 'an endless command set',
-    bytes: Buffer.concat(Array.from({ length: 5 }, () => data(value(1, 1, Buffer.alloc(16_000))))),
-    reason: REASON.invalidParameterValue,
-  },
-  {
-    name: 'a response nobody asked for',
-    bytes: data(value(1, 3, storeCommand({ sopInstanceUid: '1.2', field: 0x8001 }))),
-    reason: REASON.unexpectedParameter,
-  },
-  { name: 'a second association request', bytes: associateRequest(), reason: REASON.unexpectedPdu },
-  { name: 'an association response', bytes: pdu(2, Buffer.alloc(68)), reason: REASON.unexpectedPdu },
-  { name: 'a release of the wrong length', bytes: pdu(5, Buffer.alloc(8)), reason: REASON.invalidParameterValue },
-  {
-    name: 'a release inside a message',
-    bytes: Buffer.concat([data(value(1, 3, storeCommand({ sopInstanceUid: '1.2' }))), RELEASE_REQUEST]),
-    reason: REASON.unexpectedPdu,
-  },
-];
-
-/** What comes on the port and is no association request, and the reason it is given. */
-const STRANGERS: readonly { readonly name: string; readonly bytes: Buffer; readonly reason: number }[] = [
-  { name: 'HTTP', bytes: Buffer.from('GET / HTTP/1.1\r\nHost: hub\r\n\r\n'), reason: REASON.unrecognizedPdu },
-  { name: 'a TLS hello', bytes: Buffer.from('16030100a5010000a10303', 'hex'), reason: REASON.unrecognizedPdu },
-  { name: 'zeros', bytes: Buffer.alloc(1), reason: REASON.unrecognizedPdu },
-  { name: 'data before an association', bytes: data(value(1, 3, Buffer.alloc(4))), reason: REASON.unexpectedPdu },
-  { name: 'a request of 4 GiB', bytes: pdu(1, Buffer.alloc(0), 0xffffffff), reason: REASON.invalidParameterValue },
-  { name: 'a request that is too short', bytes: pdu(1, Buffer.alloc(20)), reason: REASON.invalidParameterValue },
-  {
-    name: 'an item longer than the request',
-    bytes: pdu(1, Buffer.concat([Buffer.alloc(68), item(0x10, Buffer.alloc(8)).subarray(0, 6)])),
-    reason: REASON.invalidParameterValue,
-  },
-  {
-    name: 'a context id twice',
-    bytes: associateRequest({ contexts: [{ id: 1 }, { id: 1 }] }),
-    reason: REASON.invalidParameterValue,
-  },
-  {
-    name: 'an even context id',
-    bytes: associateRequest({ contexts: [{ id: 2 }] }),
-    reason: REASON.invalidParameterValue,
-  },
-];
+import { A_ABORT, FAULTS, REASON, STRANGERS } from './broken-pdus.ts';
 
 describe('the DIMSE door against peers that misbehave', function () {
   this.timeout(30_000);
@@ -357,90 +269,6 @@ describe('the DIMSE door against peers that misbehave', function () {
     peer.send(storeRequest(instance, instance.dataSet, 3));
 
     expect((await peer.untilClosed()).map(abortOf)).to.deep.equal([[2, REASON.invalidParameterValue]]);
-  });
-});
-
-describe('the time a peer of the DIMSE door may take', function () {
-  this.timeout(30_000);
-  let hub: RunningGateway;
-
-  before(async () => {
-    hub = await startGateway({
-      dimse: { timeouts: { associationMs: 150, idleMs: 400, progressMs: 150, minBytes: 64, closeMs: 200 } },
-    });
-  });
-  after(async () => {
-    await hub.remove();
-  });
-
-  it('ends for who connects and says nothing', async () => {
-    const peer = await RawPeer.connect(hub.port);
-
-    expect((await peer.untilClosed()).map(({ type }) => type)).to.deep.equal([A_ABORT]);
-  });
-
-  it('ends for who trickles a message', async () => {
-    const peer = await RawPeer.associate(hub.port);
-    const trickle = setInterval(() => peer.send(Uint8Array.of(0)), 20);
-
-    peer.send(
-      data(value(1, 3, storeCommand({ sopInstanceUid: newUid() }))),
-      pdu(4, value(1, 0, Buffer.alloc(0), 9000), 9004),
-    );
-    const said = await peer.untilClosed();
-    clearInterval(trickle);
-
-    expect(said.map(({ type }) => type)).to.deep.equal([A_ABORT]);
-    expect(hub.lines.some(({ fields }) => fields['why'] === 'too slow')).to.be.true;
-  });
-
-  it('ends for who is idle between messages, but not while messages come', async () => {
-    const peer = await RawPeer.associate(hub.port);
-    const startedMs = performance.now();
-
-    for (let n = 0; n < 4; n += 1) {
-      const instance = mrInstance();
-      peer.send(storeRequest(instance, instance.dataSet));
-      expect(statusOf(await peer.next())).to.equal(0);
-      await new Promise((resolve) => setTimeout(resolve, 150));
-    }
-    const said = await peer.untilClosed();
-
-    expect(said.map(({ type }) => type)).to.deep.equal([A_ABORT]);
-    expect(performance.now() - startedMs).to.be.greaterThan(600);
-  });
-
-  it('ends for who ignores that the hub has hung up', async () => {
-    const peer = await RawPeer.connect(hub.port, { allowHalfOpen: true });
-
-    peer.send(associateRequest({ called: 'NOBODY' }));
-
-    expect((await peer.next()).type).to.equal(3);
-    await waitFor('the hub to let go', () => hub.lines.some(({ fields }) => fields['end'] === 'rejected'));
-    peer.destroy();
-  });
-});
-
-describe('the number of peers of the DIMSE door', function () {
-  it('is limited, and a place is free again when an association ends', async () => {
-    const hub = await startGateway({ dimse: { maxAssociations: 2 } });
-    try {
-      const first = await RawPeer.associate(hub.port);
-      const second = await RawPeer.associate(hub.port);
-      const third = await RawPeer.connect(hub.port);
-      third.send(associateRequest());
-      const rejection = await third.next();
-      first.send(RELEASE_REQUEST);
-      await first.untilClosed();
-      const fourth = await RawPeer.associate(hub.port);
-
-      // PS3.8 Table 9-21: transient, service provider (presentation), local limit exceeded
-      expect([rejection.type, ...rejection.body]).to.deep.equal([3, 0, 2, 3, 2]);
-      second.destroy();
-      fourth.destroy();
-    } finally {
-      await hub.remove();
-    }
   });
 });
 
