@@ -146,6 +146,11 @@ export const brkraw = oncePython('brkraw', [
   ...['typing_extensions==4.15.0', 'importlib_resources==6.5.2', 'pydicom==3.0.1'],
 ]);
 
+/** Python with asyncssh, an SSH and SFTP server of its own making. */
+export const asyncssh = oncePython('asyncssh', [
+  ...['asyncssh==2.21.1', 'cryptography==50.0.2', 'cffi==2.1.1', 'typing_extensions==4.15.0'],
+]);
+
 function oncePythonProgram(program: string, requirements: readonly string[]): () => Promise<Command> {
   const python = oncePython(program, requirements);
   return async () => pythonProgram(await python(), program);

@@ -6,6 +6,7 @@ import { sftp } from '../../../connectors/sftp/index.ts';
 import type { Connector } from '../../../core/plugins.ts';
 import { freePort } from '../../support/child-process.ts';
 import { contextOf, MemoryStore, mrImage, orderOf } from '../../support/outgoing.ts';
+import { startPasswordSftp } from '../../support/password-sftp.ts';
 import { type SftpServer, startSftpServer } from '../../support/sftp-server.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { thrownBy } from '../../support/thrown.ts';
@@ -194,6 +195,39 @@ describe('the SFTP connector', function () {
     expect([noPassphrase.code, noPassphrase.row.retry]).to.deep.equal(['config.invalid', 'permanent']);
     expect([password.code, password.fields['reason']]).to.deep.equal(['partner.refused', 'client-authentication']);
   });
+
+  for (const method of ['password', 'keyboard-interactive'] as const) {
+    it(`comes in with a password, where it is asked for by ${method}, and says so when it is another`, async () => {
+      await mkdir(path);
+      const other = await startPasswordSftp(method, path);
+      try {
+        const store = new MemoryStore();
+        const order = orderOf([await store.instance(mrImage(1))]);
+        secrets = { ...secrets, PASSWORD: other.password, WRONG: 'another' };
+        const changes = {
+          ...{ port: other.port, user: other.user, path: '/files', hostKey: { fingerprints: [other.fingerprint] } },
+        };
+
+        await open(store, { ...changes, auth: { password: { env: 'PASSWORD' } } }).deliver(order, () => undefined);
+        const wrong = await thrownBy(
+          open(store, { ...changes, auth: { password: { env: 'WRONG' } } }).deliver(order, () => undefined),
+        );
+
+        const manifest = JSON.parse(await readFile(join(path, 'files', '2.25.7000', 'manifest.json'), 'utf8')) as {
+          files: readonly unknown[];
+        };
+        expect(manifest.files).to.have.length(1);
+        expect([wrong.code, wrong.row.retry, wrong.fields['detail']]).to.deep.equal([
+          'partner.refused',
+          'permanent',
+          'it does not let us in: user, key or password',
+        ]);
+        expect(other.log()).to.contain(method).and.not.to.contain('Traceback');
+      } finally {
+        await other.stop();
+      }
+    });
+  }
 
   it('finds a folder it may not write refused, a server that is not there or hangs transient', async function () {
     const store = new MemoryStore();
