@@ -56,27 +56,31 @@ describe('a region in which something breaks under load', function () {
     cluster = await startCluster({ servers, stages, config: receivers.config, env: receivers.env });
     undo.push(() => cluster.stop());
   };
-  afterEach(async () => {
+  const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
-  });
+  };
   after(() => {
     process.stdout.write(`\n${lines.join('\n')}\n\n`);
   });
 
   for (const { victim, breakage, hasKafka } of CASES) {
     const what = `${victim === WORKER ? 'worker' : victim}${hasKafka ? '' : ' (no Kafka)'} ${breakage}`;
-    it(`loses nothing and delivers nothing twice: ${what}`, async () => {
-      await start(hasKafka);
-      const broken = isServer(victim) ? servers[victim] : cluster.of(victim)[0];
-      if (broken === undefined) throw new TypeError(`no ${victim}`);
+    describe(what, () => {
+      before(() => start(hasKafka));
+      after(stop);
 
-      const forMs = breakage === 'killed' ? KILLED_MS : MINUTE_MS;
-      const outcome = await breakUnderLoad({ cluster, servers, receivers, breakage, victim: broken, forMs });
+      it('loses nothing and delivers nothing twice', async () => {
+        const broken = isServer(victim) ? servers[victim] : cluster.of(victim)[0];
+        if (broken === undefined) throw new TypeError(`no ${victim}`);
 
-      const line = `${what.padEnd(26)} ${described(outcome)}`;
-      lines.push(line);
-      process.stdout.write(`${line}\n`);
-      requireSound(outcome);
+        const forMs = breakage === 'killed' ? KILLED_MS : MINUTE_MS;
+        const outcome = await breakUnderLoad({ cluster, servers, receivers, breakage, victim: broken, forMs });
+
+        const line = `${what.padEnd(26)} ${described(outcome)}`;
+        lines.push(line);
+        process.stdout.write(`${line}\n`);
+        requireSound(outcome);
+      });
     });
   }
 });
