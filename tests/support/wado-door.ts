@@ -1,19 +1,17 @@
 /** WADO-RS over a store and instances of a test's own, on a free port, as the hub mounts it behind its authentication. */
-import { createServer } from 'node:http';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
-import express from 'express';
+import type { RequestHandler } from 'express';
 import { bytesAsSource } from '../../core/bytes-as-source.ts';
 import { readHeader } from '../../core/dicom/part10.ts';
 import { HubError } from '../../core/errors.ts';
 import { formatBlobRef, type BlobRef, type InstanceItem } from '../../core/store.ts';
 import { wadoRouter } from '../../gateway/dicomweb/wado.ts';
 import { PixelWorkers, type PixelWorkersOptions } from '../../pixels/workers.ts';
-import { problemHandler } from '../../platform/http/problem.ts';
 import { openFileStore } from '../../platform/store/file.ts';
+import { openDicomwebDoor } from './dicomweb-door.ts';
 import { silentLog } from './silent-log.ts';
 
 export interface WadoDoor {
@@ -39,58 +37,48 @@ export async function startWadoDoor(pool: Partial<PixelWorkersOptions> = {}): Pr
   const items: InstanceItem[] = [];
   let bytesRead = 0;
   let openSources = 0;
-  const app = express();
-  app.set('query parser', 'simple');
-  app.set('etag', false);
-  app.use(
-    '/dicom-web',
-    wadoRouter({
-      instancesOf: (study, series, instance) =>
-        Promise.resolve(
-          items.filter(
-            (item) =>
-              item.studyInstanceUid === study &&
-              (series === undefined || item.seriesInstanceUid === series) &&
-              (instance === undefined || item.sopInstanceUid === instance),
-          ),
+  const router = wadoRouter({
+    instancesOf: (study, series, instance) =>
+      Promise.resolve(
+        items.filter(
+          (item) =>
+            item.studyInstanceUid === study &&
+            (series === undefined || item.seriesInstanceUid === series) &&
+            (instance === undefined || item.sopInstanceUid === instance),
         ),
-      store: {
-        createPack: (name) => store.createPack(name),
-        open: async (ref: BlobRef) => {
-          const source = await store.open(ref);
-          openSources++;
-          return {
-            sizeBytes: source.sizeBytes,
-            read: async (offset, length) => {
-              bytesRead += length;
-              return source.read(offset, length);
-            },
-            async *stream(offset, length) {
-              for await (const chunk of source.stream(offset, length)) {
-                bytesRead += chunk.length;
-                yield chunk;
-              }
-            },
-            close: () => {
-              openSources--;
-              return source.close();
-            },
-          };
-        },
+      ),
+    store: {
+      createPack: (name) => store.createPack(name),
+      open: async (ref: BlobRef) => {
+        const source = await store.open(ref);
+        openSources++;
+        return {
+          sizeBytes: source.sizeBytes,
+          read: async (offset, length) => {
+            bytesRead += length;
+            return source.read(offset, length);
+          },
+          async *stream(offset, length) {
+            for await (const chunk of source.stream(offset, length)) {
+              bytesRead += chunk.length;
+              yield chunk;
+            }
+          },
+          close: () => {
+            openSources--;
+            return source.close();
+          },
+        };
       },
-      workers,
-      log: silentLog,
-    }),
-  );
-  app.use(() => {
-    throw new HubError('resource.not-found');
+    },
+    workers,
+    log: silentLog,
   });
-  app.use(problemHandler(silentLog));
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const url = `http://127.0.0.1:${address.port}/dicom-web`;
+  const nothing: RequestHandler = () => {
+    throw new HubError('resource.not-found');
+  };
+  const door = await openDicomwebDoor([router, nothing]);
+  const { url } = door;
   return {
     url,
     get bytesRead() {
@@ -108,8 +96,7 @@ export async function startWadoDoor(pool: Partial<PixelWorkersOptions> = {}): Pr
     },
     get: (path, headers = {}) => fetch(path, { headers }),
     stop: async () => {
-      server.closeAllConnections();
-      server.close();
+      door.stop();
       await workers.close();
       await rm(dataDir, { recursive: true, force: true });
     },

@@ -1,98 +1,24 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
 import { expect } from 'chai';
-import express from 'express';
 import { allTags } from '../../../core/dicom/dictionary.ts';
-import { encodePart10, type Attributes } from '../../../core/dicom/encode.ts';
+import { encodePart10 } from '../../../core/dicom/encode.ts';
 import { type JsonDataSet, jsonKey } from '../../../core/dicom/json-model.ts';
 import { qidoRouter } from '../../../gateway/dicomweb/qido.ts';
 import { HubError } from '../../../core/errors.ts';
-import { problemHandler } from '../../../platform/http/problem.ts';
 import { openSqliteSearch } from '../../../platform/ledger/sqlite/search.ts';
 import { openFileStore } from '../../../platform/store/file.ts';
 import type { StudySearch } from '../../../core/search.ts';
+import { openDicomwebDoor, type DicomwebDoor } from '../../support/dicomweb-door.ts';
 import { mrInstance } from '../../support/mr-instance.ts';
 import { startGateway, type RunningGateway } from '../../support/running-gateway.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { STUDIES, STUDY } from './qido-studies.ts';
 
-const STUDY = '2.25.100';
 const MAX_RESULTS = 4;
-
-/** Six studies; what is not said is as `mrInstance` has it. */
-const STUDIES: readonly (readonly Attributes[])[] = [
-  [
-    {
-      StudyInstanceUID: `${STUDY}.1`,
-      SeriesInstanceUID: `${STUDY}.1.1`,
-      SOPInstanceUID: `${STUDY}.1.1.1`,
-      PatientName: 'Müller^Jörg',
-      PatientID: 'RAT-1',
-      PatientBirthDate: '20250101',
-      PatientSex: 'M',
-      StudyDate: '20260301',
-      StudyTime: '0915',
-      AccessionNumber: 'A1',
-      StudyID: 'S1',
-      StudyDescription: 'rat brain [T2]',
-      ReferringPhysicianName: 'Kanervisto^Mikko',
-      SeriesNumber: '1',
-      SeriesDescription: 'T2 TurboRARE',
-      ProtocolName: 'T2',
-      InstanceNumber: '1',
-      PerformedProcedureStepStartDate: '20260301',
-      PerformedProcedureStepStartTime: '091500',
-      SliceThickness: '0.5',
-    },
-    {
-      StudyInstanceUID: `${STUDY}.1`,
-      SeriesInstanceUID: `${STUDY}.1.1`,
-      SOPInstanceUID: `${STUDY}.1.1.2`,
-      PatientID: 'RAT-1',
-      PatientName: 'Müller^Jörg',
-      InstanceNumber: '2',
-    },
-    {
-      StudyInstanceUID: `${STUDY}.1`,
-      SeriesInstanceUID: `${STUDY}.1.2`,
-      SOPInstanceUID: `${STUDY}.1.2.1`,
-      PatientID: 'RAT-1',
-      PatientName: 'Müller^Jörg',
-      Modality: 'SEG',
-      SeriesNumber: '2',
-      InstanceNumber: '1',
-    },
-  ],
-  [
-    named(2, {
-      PatientName: 'Yamada^Tarou=山田^太郎=やまだ^たろう',
-      PatientID: 'RAT-2',
-      StudyDate: '20260302',
-      StudyTime: '101530.250',
-    }),
-  ],
-  [named(3, { PatientName: 'Ahonen^Mika', PatientID: 'RAT-3', StudyDate: '20260315', StudyTime: '10' })],
-  [
-    named(4, {
-      PatientName: 'ahonen^MIKA^',
-      PatientID: 'RAT-33',
-      StudyDate: '20260401',
-      StudyTime: '110000',
-      Modality: 'CT',
-    }),
-  ],
-  [named(5, { PatientName: undefined, PatientID: 'MOUSE-5', StudyDate: '', StudyDescription: 'mouse heart' })],
-  [named(6, { PatientName: 'Plain', PatientID: 'rat-1', StudyDate: '20250101', AccessionNumber: 'A*1' })],
-];
-
-function named(n: number, over: Attributes): Attributes {
-  const uid = `${STUDY}.${n}`;
-  return { StudyInstanceUID: uid, SeriesInstanceUID: `${uid}.1`, SOPInstanceUID: `${uid}.1.1`, StudyTime: '', ...over };
-}
 
 describe('QIDO-RS', function () {
   this.timeout(30_000);
   let hub: RunningGateway;
-  let server: Server;
+  let door: DicomwebDoor;
   let search: StudySearch;
   let url: string;
 
@@ -100,15 +26,9 @@ describe('QIDO-RS', function () {
     hub = await startGateway();
     search = openSqliteSearch(`${hub.dataDir}/ledger.db`);
     const store = openFileStore(hub.dataDir);
-    const app = express();
-    app.set('query parser', 'simple');
-    app.use('/dicom-web', hub.gateway.stowRouter, qidoRouter({ search, store, log: hub.log, maxResults: MAX_RESULTS }));
-    app.use(problemHandler(hub.log));
-    server = createServer(app).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
-    url = `http://127.0.0.1:${address.port}/dicom-web`;
+    const qido = qidoRouter({ search, store, log: hub.log, maxResults: MAX_RESULTS });
+    door = await openDicomwebDoor([hub.gateway.stowRouter, qido], hub.log);
+    ({ url } = door);
     for (const study of STUDIES) {
       for (const attributes of study) {
         const body = Buffer.from(encodePart10(mrInstance(attributes).attributes));
@@ -123,8 +43,7 @@ describe('QIDO-RS', function () {
     await waitFor('all studies in the ledger', async () => (await hub.ledger.studies.list({ limit: 10 })).length === 6);
   });
   after(async () => {
-    server.closeAllConnections();
-    server.close();
+    door.stop();
     await search.close();
     await hub.remove();
   });
@@ -321,17 +240,11 @@ describe('QIDO-RS', function () {
         },
       },
     });
-    const other = createServer(express().use('/dicom-web', router).use(problemHandler(hub.log))).listen(0, '127.0.0.1');
-    await once(other, 'listening');
-    const address = other.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
+    const other = await openDicomwebDoor([router], hub.log);
 
-    const response = await fetch(
-      `http://127.0.0.1:${address.port}/dicom-web/studies/${STUDY}.1/series/${STUDY}.1.1/instances`,
-    );
+    const response = await fetch(`${other.url}/studies/${STUDY}.1/series/${STUDY}.1.1/instances`);
     const body = (await response.json()) as readonly JsonDataSet[];
-    other.closeAllConnections();
-    other.close();
+    other.stop();
 
     expect(response.status).to.equal(200);
     expect(response.headers.get('warning')).to.match(/"Instances whose attributes cannot be read: 1"$/);

@@ -1,54 +1,38 @@
-import { once } from 'node:events';
-import { createServer, request as httpRequest, type Server } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import { expect } from 'chai';
-import express from 'express';
 import { parseDataSet } from '../../../core/dicom/data-set.ts';
-import { dataSetToJson, type JsonDataSet, type JsonElement } from '../../../core/dicom/json-model.ts';
+import { dataSetToJson, type JsonDataSet } from '../../../core/dicom/json-model.ts';
 import { fragments, readDataSet, readHeader } from '../../../core/dicom/part10.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../../core/dicom/transfer-syntaxes.ts';
 import { parseStudyInstanceUid } from '../../../core/identifiers.ts';
 import type { ByteSource } from '../../../core/store.ts';
-import { problemHandler } from '../../../platform/http/problem.ts';
 import { openFileStore } from '../../../platform/store/file.ts';
+import { openDicomwebDoor, type DicomwebDoor } from '../../support/dicomweb-door.ts';
 import { mrInstance, type MrInstance } from '../../support/mr-instance.ts';
 import { startGateway, type RunningGateway } from '../../support/running-gateway.ts';
-import { silentLog } from '../../support/silent-log.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { type SentPart, framed, jpegHead, pixelsOf, referring, uidsOf } from './stow-parts.ts';
 
-const PIXEL_DATA = '7FE00010';
 const REFERENCED = '00081199';
 const FAILED = '00081198';
 const OTHER = '0008119A';
 const JSON_TYPE = 'application/dicom+json';
 const OCTETS = 'application/octet-stream';
 
-interface SentPart {
-  readonly type?: string;
-  readonly location?: string;
-  readonly body: Uint8Array | string;
-}
-
 describe('STOW-RS of metadata and bulk data', function () {
   this.timeout(30_000);
   let hub: RunningGateway;
-  let server: Server;
+  let door: DicomwebDoor;
   let url: string;
   const opened: ByteSource[] = [];
 
   before(async () => {
     hub = await startGateway({ options: { stow: { maxHeldBytes: 24 * 1024 * 1024 } } });
-    const app = express();
-    app.use('/dicom-web', hub.gateway.stowRouter);
-    app.use(problemHandler(silentLog));
-    server = createServer(app).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
-    url = `http://127.0.0.1:${address.port}/dicom-web`;
+    door = await openDicomwebDoor([hub.gateway.stowRouter]);
+    ({ url } = door);
   });
   after(async () => {
-    server.closeAllConnections();
-    server.close();
+    door.stop();
     await hub.remove();
   });
 
@@ -425,38 +409,3 @@ describe('STOW-RS of metadata and bulk data', function () {
     expect(await hub.ledger.studies.get(parseStudyInstanceUid(instance.studyInstanceUid))).to.equal(undefined);
   });
 });
-
-function framed(parts: readonly SentPart[]): Buffer {
-  return Buffer.concat([
-    ...parts.flatMap(({ type, location, body }) => [
-      Buffer.from(
-        `--b-0\r\n${type === undefined ? '' : `Content-Type: ${type}\r\n`}${location === undefined ? '' : `Content-Location: ${location}\r\n`}\r\n`,
-      ),
-      Buffer.from(body),
-      Buffer.from('\r\n'),
-    ]),
-    Buffer.from('--b-0--\r\n'),
-  ]);
-}
-
-/** An instance as JSON whose pixel data is elsewhere. */
-function referring(instance: MrInstance, uri: string): JsonDataSet {
-  const json = dataSetToJson(parseDataSet(instance.dataSet, EXPLICIT_VR_LITTLE_ENDIAN));
-  return { ...json, [PIXEL_DATA]: { vr: 'OW', BulkDataURI: uri } };
-}
-
-function pixelsOf(instance: MrInstance): Buffer {
-  const dataSet = parseDataSet(instance.dataSet, EXPLICIT_VR_LITTLE_ENDIAN);
-  return Buffer.from(dataSet.element(0x7fe00010)?.value ?? []);
-}
-
-function uidsOf(answer: JsonDataSet, sequence: string): readonly unknown[] {
-  const items = (answer[sequence]?.Value ?? []) as readonly Readonly<Record<string, JsonElement | undefined>>[];
-  return items.map((item) => item['00081155']?.Value?.[0]);
-}
-
-/** Start of image, a frame of the process, a scan with the predictor. */
-function jpegHead(process: number, predictor: number): Buffer {
-  const frame = [0xff, process, 0, 11, 16, 0, 1, 0, 1, 1, 1, 0x11, 0];
-  return Buffer.from([0xff, 0xd8, ...frame, 0xff, 0xda, 0, 8, 1, 1, 0, predictor, 0, 0]);
-}

@@ -1,18 +1,16 @@
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { expect } from 'chai';
-import express from 'express';
 import { parseStudyInstanceUid } from '../../../core/identifiers.ts';
 import { openFileStore } from '../../../platform/store/file.ts';
-import { problemHandler } from '../../../platform/http/problem.ts';
 import { run } from '../../support/child-process.ts';
+import { openDicomwebDoor, type DicomwebDoor } from '../../support/dicomweb-door.ts';
 import { mrInstance, newUid, type MrInstance } from '../../support/mr-instance.ts';
 import { curl } from '../../support/peers.ts';
 import { startGateway, type GatewaySettings, type RunningGateway } from '../../support/running-gateway.ts';
-import { silentLog } from '../../support/silent-log.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -30,23 +28,16 @@ describe('STOW-RS', function () {
   this.timeout(30_000);
   const folder = temporaryFolder();
   let hub: RunningGateway;
-  let server: Server;
+  let door: DicomwebDoor;
   let url: string;
 
   const start = async (settings: GatewaySettings = {}) => {
     hub = await startGateway(settings);
-    const app = express();
-    app.use('/dicom-web', hub.gateway.stowRouter);
-    app.use(problemHandler(silentLog));
-    server = createServer(app).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
-    url = `http://127.0.0.1:${address.port}/dicom-web`;
+    door = await openDicomwebDoor([hub.gateway.stowRouter]);
+    ({ url } = door);
   };
   const stop = async () => {
-    server.closeAllConnections();
-    server.close();
+    door.stop();
     await hub.remove();
   };
   const post = async (
