@@ -159,7 +159,7 @@ export class WorkerPool {
     const { url, data } = this.#options.entry;
     let worker: Worker;
     try {
-      worker = new Worker(url, { workerData: data });
+      worker = new Worker(url, { name: 'processor', workerData: data });
     } catch (error) {
       throw new HubError('processor.failed', { processor, detail: 'no worker can be started' }, error);
     }
