@@ -1,12 +1,9 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import type { ApiPorts } from '../../api/ports.ts';
-import { createApiRouter } from '../../api/router.ts';
 import { DEFAULT_QUOTAS } from '../../core/partners.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { NewRun } from '../../core/ledger/runs.ts';
-import type { Role } from '../../core/ledger/tokens.ts';
-import { createToken } from '../../platform/auth/token.ts';
 import {
   completeStudy,
   heldRun,
@@ -18,11 +15,7 @@ import {
   STUDY,
   TestClock,
 } from '../contracts/ledger-facts.ts';
-import { openTestLedger } from '../support/open-ledger.ts';
-import { type RunningHttp, startHttp } from '../support/running-http.ts';
-import { silentLog } from '../support/silent-log.ts';
-
-type Json = Readonly<Record<string, unknown>>;
+import { type Json, type RunningApi, startApi } from '../support/running-api.ts';
 
 const CATALOGUE: ReturnType<ApiPorts['catalogue']> = {
   configVersion: 'abc',
@@ -58,48 +51,19 @@ const DOORS: NonNullable<ApiPorts['doors']> = {
 
 describe('the administration API', () => {
   let clock: TestClock;
+  let api: RunningApi;
   let ledger: Ledger;
-  let remove: () => Promise<void>;
-  let http: RunningHttp;
   let admin: Readonly<Record<string, string>>;
 
   beforeEach(async () => {
     clock = new TestClock();
-    ({ ledger, remove } = await openTestLedger(clock));
-    http = await startHttp(
-      ledger,
-      (access) => [
-        {
-          path: '/api/v1',
-          router: createApiRouter({
-            ledger,
-            doors: DOORS,
-            access,
-            clock,
-            log: silentLog,
-            hubName: 'savilahti',
-            catalogue: () => CATALOGUE,
-            mintToken: createToken,
-          }),
-        },
-      ],
-      { clock },
-    );
-    admin = await http.as('admin');
+    api = await startApi({ clock, doors: DOORS, catalogue: () => CATALOGUE });
+    ({ ledger, admin } = api);
   });
-  afterEach(async () => {
-    await http.stop();
-    await remove();
-  });
+  afterEach(() => api.stop());
 
-  const call = async (method: string, path: string, headers = admin, body?: unknown) => {
-    const response = await fetch(`${http.url}/api/v1${path}`, {
-      method,
-      headers: { ...headers, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    return { status: response.status, body: (await response.json()) as Json };
-  };
+  const call = (method: string, path: string, headers = admin, body?: unknown) =>
+    api.call(method, path, { headers, body });
   const items = ({ body }: { readonly body: Json }) => body['items'] as readonly Json[];
   /** A processed run with a delivery that failed for good. */
   const deadLetter = async (): Promise<{ readonly run: NewRun; readonly deliveryId: string }> => {
@@ -344,7 +308,7 @@ describe('the administration API', () => {
     const [sources, refusals, asOperator] = [
       await call('GET', '/sources'),
       await call('GET', '/refusals'),
-      await call('GET', '/refusals', await http.as('operator')),
+      await call('GET', '/refusals', await api.http.as('operator')),
     ];
 
     expect(items(sources)).to.deep.equal([
@@ -367,7 +331,7 @@ describe('the administration API', () => {
 
   it('lets auditors read, operators change and only admins deal with tokens; and writes down who did what', async () => {
     const { deliveryId } = await deadLetter();
-    const [operator, auditor] = [await http.as('operator'), await http.as('auditor')];
+    const [operator, auditor] = [await api.http.as('operator'), await api.http.as('auditor')];
     const replay = `/dead-letters/${deliveryId}/replay`;
 
     const statuses = [
@@ -377,7 +341,7 @@ describe('the administration API', () => {
       (await call('POST', '/tokens', operator, { role: 'admin' })).status,
       (await call('POST', replay, operator)).status,
       (await call('POST', replay, operator)).status,
-      (await call('GET', '/studies', await http.as('partner', 'kct'))).status,
+      (await call('GET', '/studies', await api.http.as('partner', 'kct'))).status,
       (await call('GET', '/studies', {})).status,
     ];
 
@@ -388,58 +352,5 @@ describe('the administration API', () => {
       ['dead-letter.replay', deliveryId, 'operator', 'done'],
       ['dead-letter.replay', deliveryId, 'operator', 'refused'],
     ]);
-  });
-
-  describe('as it describes itself', () => {
-    it('is OpenAPI 3.1 and open to tools without a token', async () => {
-      const { status, body } = await call('GET', '/openapi.json', {});
-
-      expect(status).to.equal(200);
-      expect(body).to.include({ openapi: '3.1.0' });
-      expect(body['security']).to.deep.equal([{ token: [] }]);
-    });
-
-    it('names each path it serves, with its parameters, and serves no other', async () => {
-      const { body } = await call('GET', '/openapi.json', {});
-      const paths = body['paths'] as Readonly<Record<string, Readonly<Record<string, Json>>>>;
-      const operations = Object.entries(paths).flatMap(([path, methods]) =>
-        Object.entries(methods).map(([method, each]) => ({ path, method, each })),
-      );
-
-      const unauthenticated = await Promise.all(
-        operations.map(
-          async ({ path, method }) => (await call(method.toUpperCase(), path.replace(/\{\w+\}/g, 'x'), {})).status,
-        ),
-      );
-
-      expect(unauthenticated).to.deep.equal(operations.map(() => 401));
-      expect(new Set(operations.map(({ each }) => each['operationId'])).size).to.equal(operations.length);
-      for (const { path, each } of operations) {
-        const named = (each['parameters'] as readonly Json[])
-          .filter((parameter) => parameter['in'] === 'path')
-          .map(({ name }) => name);
-        expect(named).to.deep.equal([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name));
-      }
-      expect((await call('GET', '/something-else')).status).to.equal(404);
-    });
-
-    it('tells roles as they are enforced', async () => {
-      const { body } = await call('GET', '/openapi.json', {});
-      const paths = body['paths'] as Readonly<Record<string, Readonly<Record<string, Json>>>>;
-      const roles: readonly Role[] = ['admin', 'operator', 'auditor'];
-      const headers = Object.fromEntries(
-        await Promise.all(roles.map(async (role) => [role, await http.as(role)] as const)),
-      );
-
-      for (const [path, methods] of Object.entries(paths)) {
-        for (const [method, each] of Object.entries(methods)) {
-          const allowed = String(each['description']);
-          for (const role of roles) {
-            const { status } = await call(method.toUpperCase(), path.replace(/\{\w+\}/g, 'x'), headers[role] ?? {});
-            expect(status === 403, `${method} ${path} as ${role}`).to.equal(!allowed.includes(role));
-          }
-        }
-      }
-    });
   });
 });

@@ -1,59 +1,29 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
-import { createApiRouter } from '../../api/router.ts';
 import { deliveryIdOf } from '../../core/delivery-id.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { NewRun } from '../../core/ledger/runs.ts';
-import { createToken } from '../../platform/auth/token.ts';
 import { completeStudy, inbox, releasedItem, startRun, STUDY, TestClock } from '../contracts/ledger-facts.ts';
-import { openTestLedger } from '../support/open-ledger.ts';
-import { type RunningHttp, startHttp } from '../support/running-http.ts';
-import { silentLog } from '../support/silent-log.ts';
+import { type Json, type RunningApi, startApi } from '../support/running-api.ts';
 
-type Json = Readonly<Record<string, unknown>>;
 const DESTINATIONS = [{ name: 'kct-pacs', partner: 'kct' }, { name: 'uef-pacs', partner: 'uef' }, { name: 'own' }];
 
 describe('the administration API on deliveries', () => {
   let clock: TestClock;
+  let api: RunningApi;
   let ledger: Ledger;
-  let remove: () => Promise<void>;
-  let http: RunningHttp;
   let admin: Readonly<Record<string, string>>;
 
   beforeEach(async () => {
     clock = new TestClock();
-    ({ ledger, remove } = await openTestLedger(clock));
-    http = await startHttp(
-      ledger,
-      (access) => [
-        {
-          path: '/api/v1',
-          router: createApiRouter({
-            ...{ ledger, access, clock, log: silentLog, hubName: 'savilahti', mintToken: createToken },
-            catalogue: () => ({
-              ...{ configVersion: 'abc', routes: [], partners: [], policies: [] },
-              destinations: DESTINATIONS,
-            }),
-          }),
-        },
-      ],
-      { clock },
-    );
-    admin = await http.as('admin');
+    const others = { configVersion: 'abc', routes: [], partners: [], policies: [] };
+    api = await startApi({ clock, catalogue: () => ({ ...others, destinations: DESTINATIONS }) });
+    ({ ledger, admin } = api);
   });
-  afterEach(async () => {
-    await http.stop();
-    await remove();
-  });
+  afterEach(() => api.stop());
 
-  const call = async (method: string, path: string, body?: unknown, headers = admin) => {
-    const response = await fetch(`${http.url}/api/v1${path}`, {
-      method,
-      headers: { ...headers, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    return { status: response.status, body: (await response.json()) as Json };
-  };
+  const call = (method: string, path: string, body?: unknown, headers = admin) =>
+    api.call(method, path, { headers, body });
   const processedRun = async (): Promise<NewRun> => {
     if ((await ledger.studies.get(STUDY)) === undefined) await completeStudy(ledger, clock);
     const run = await startRun(ledger, { steps: [{ processor: 'deidentify', argument: 'kct' }] });
@@ -221,7 +191,7 @@ describe('the administration API on deliveries', () => {
 
     it('lets only an administrator name the destination', async () => {
       await processedRun();
-      const operator = await http.as('operator');
+      const operator = await api.http.as('operator');
 
       const answers = [await replay({ to: 'own' }, operator), await replay({ fromStage: 'received' }, operator)];
 

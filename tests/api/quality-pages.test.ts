@@ -2,17 +2,13 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { createApiRouter } from '../../api/router.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Role } from '../../core/ledger/tokens.ts';
 import type { QcScan } from '../../core/ledger/qc-history.ts';
-import { createToken } from '../../platform/auth/token.ts';
 import { openFileStore } from '../../platform/store/file.ts';
 import { trendPage } from '../../processors/report/trends.ts';
 import { completeStudy, startRun, STUDY, TestClock } from '../contracts/ledger-facts.ts';
-import { openTestLedger } from '../support/open-ledger.ts';
-import { type RunningHttp, startHttp } from '../support/running-http.ts';
-import { silentLog } from '../support/silent-log.ts';
+import { type RunningApi, startApi } from '../support/running-api.ts';
 
 const scan = (place: number): QcScan => ({
   ...{ scanKey: `a${place}`, protocolKey: place < 7 ? 'b1' : 'b2', scannerKey: 'c1', seriesInstanceUid: '2.25.8' },
@@ -24,36 +20,14 @@ describe('the pages of quality', () => {
   const clock = new TestClock();
   let folder: string;
   let ledger: Ledger;
-  let remove: () => Promise<void>;
-  let http: RunningHttp;
+  let api: RunningApi;
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'pages-'));
     mkdirSync(join(folder, 'store'));
     const store = openFileStore(folder);
-    ({ ledger, remove } = await openTestLedger(clock));
-    http = await startHttp(
-      ledger,
-      (access) => [
-        {
-          path: '/api/v1',
-          router: createApiRouter({
-            ...{
-              ledger,
-              access,
-              clock,
-              log: silentLog,
-              hubName: 'savilahti',
-              mintToken: createToken,
-              store,
-              trendPage,
-            },
-            catalogue: () => ({ configVersion: 'a', routes: [], partners: [], destinations: [], policies: [] }),
-          }),
-        },
-      ],
-      { clock },
-    );
+    api = await startApi({ clock, store, trendPage });
+    ({ ledger } = api);
     await completeStudy(ledger, clock);
     await startRun(ledger, { steps: [{ processor: 'qc', argument: undefined }] });
     const pack = await store.createPack('run-1');
@@ -72,13 +46,12 @@ describe('the pages of quality', () => {
   });
 
   afterEach(async () => {
-    await http.stop();
-    await remove();
+    await api.stop();
     rmSync(folder, { recursive: true });
   });
 
   const get = async (role: Role, path: string) => {
-    const response = await fetch(`${http.url}/api/v1${path}`, { headers: await http.as(role) });
+    const response = await fetch(`${api.http.url}/api/v1${path}`, { headers: await api.http.as(role) });
     return { status: response.status, headers: response.headers, body: await response.text() };
   };
 

@@ -1,14 +1,10 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
-import { createApiRouter } from '../../api/router.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Role } from '../../core/ledger/tokens.ts';
 import type { QcScan } from '../../core/ledger/qc-history.ts';
-import { createToken } from '../../platform/auth/token.ts';
 import { completeStudy, startRun, STUDY, TestClock } from '../contracts/ledger-facts.ts';
-import { openTestLedger } from '../support/open-ledger.ts';
-import { type RunningHttp, startHttp } from '../support/running-http.ts';
-import { silentLog } from '../support/silent-log.ts';
+import { type RunningApi, startApi } from '../support/running-api.ts';
 
 const scan = (scanKey: string, changes: Partial<QcScan> = {}): QcScan => ({
   ...{ scanKey, protocolKey: 'b1', scannerKey: 'c1', seriesInstanceUid: '2.25.8', kind: 'anatomical', verdict: 'pass' },
@@ -19,24 +15,11 @@ const scan = (scanKey: string, changes: Partial<QcScan> = {}): QcScan => ({
 describe('the API of measured scans', () => {
   const clock = new TestClock();
   let ledger: Ledger;
-  let remove: () => Promise<void>;
-  let http: RunningHttp;
+  let api: RunningApi;
 
   beforeEach(async () => {
-    ({ ledger, remove } = await openTestLedger(clock));
-    http = await startHttp(
-      ledger,
-      (access) => [
-        {
-          path: '/api/v1',
-          router: createApiRouter({
-            ...{ ledger, access, clock, log: silentLog, hubName: 'savilahti', mintToken: createToken },
-            catalogue: () => ({ configVersion: 'a', routes: [], partners: [], destinations: [], policies: [] }),
-          }),
-        },
-      ],
-      { clock },
-    );
+    api = await startApi({ clock });
+    ({ ledger } = api);
     await completeStudy(ledger, clock);
     await startRun(ledger, { steps: [{ processor: 'qc', argument: undefined }] });
     const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
@@ -44,13 +27,10 @@ describe('the API of measured scans', () => {
     await ledger.runs.finishStep(job?.jobId ?? '', job?.fence ?? 0, { items: [], events: [], quality });
   });
 
-  afterEach(async () => {
-    await http.stop();
-    await remove();
-  });
+  afterEach(() => api.stop());
 
   const call = async (role: Role, path: string, method = 'GET') => {
-    const response = await fetch(`${http.url}/api/v1${path}`, { method, headers: await http.as(role) });
+    const response = await fetch(`${api.http.url}/api/v1${path}`, { method, headers: await api.http.as(role) });
     return { status: response.status, body: (await response.json()) as { items?: Row[] } & Row };
   };
   interface Row {
