@@ -1,4 +1,5 @@
 /** How an attempt ended: what the ledger, the metrics and the log are told, and when it is tried again. */
+import { isStoreAway } from '../core/away.ts';
 import type { HubError } from '../core/errors.ts';
 import type { NewEvent } from '../core/ledger/common.ts';
 import type { DeliveryAttempt, FailureNotes, LeasedDelivery } from '../core/ledger/deliveries.ts';
@@ -117,9 +118,10 @@ function aboutDestination({ destination }: AttemptEnd, failure: HubError): Failu
 /**
  * The delivery that goes to see whether its destination is back pays for all that wait: to count its attempts would make
  * dead letters, one by one, of what would arrive a day later. After `patienceMs` they count again, so that two deliveries
- * that no destination can take do not wait for ever.
+ * that no destination can take do not wait for ever. Nor does one count for which the hub's own store was away.
  */
 function countsAsAttempt({ clock }: AttemptPorts, end: AttemptEnd, failure: HubError): boolean {
+  if (isStoreAway(failure)) return false;
   const { breakerOpenedAt } = end.delivery;
   const about = aboutDestination(end, failure);
   if (breakerOpenedAt === undefined || about === undefined || about === 'answered') return true;

@@ -1,5 +1,6 @@
 /** One attempt at one step: works it under its lease and records how it ended. */
 import { randomUUID } from 'node:crypto';
+import { isLedgerAway, isStoreAway } from '../core/away.ts';
 import { HubError, toHubError } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { NewQuarantine } from '../core/ledger/quarantine.ts';
@@ -37,6 +38,8 @@ export interface AttemptOptions {
 }
 
 const RETRY = { firstDelayMs: 5_000, maxDelayMs: 60_000 };
+/** While store or ledger are away: as long as that takes. */
+const AWAY_RETRY = { attempts: Infinity, firstDelayMs: 5_000, maxDelayMs: 20_000 };
 /** Attempts that may fail. */
 const MAX_ATTEMPTS = 3;
 /** Attempts that may get lost: a study on which the whole process dies (native code) has no failure to show, only starts. */
@@ -93,6 +96,16 @@ export async function attemptStep(
     log.error('run quarantined', { ...fields, reason: entry.reason });
   };
 
+  /** The hub's own store or ledger was away: it says nothing about the study, which must not end in quarantine for it. */
+  const wait = async (error: HubError): Promise<number | undefined> => {
+    const policy = { ...AWAY_RETRY, ...options.retry };
+    const delayMs = nextDelayMs(policy, job.attempt, ports.random()) ?? policy.maxDelayMs;
+    const isRecorded = await ledger.runs.giveBack(jobId, fence, new Date(clock.now().getTime() + delayMs));
+    observe(isRecorded ? 'retried' : 'lost');
+    log.warn('step waits for the ledger or the object store', { ...fields, error, retryInMs: delayMs });
+    return isRecorded ? delayMs : undefined;
+  };
+
   const fail = async (error: HubError, isFinal = error.row.retry === 'permanent'): Promise<number | undefined> => {
     const policy = { ...(options.retry ?? RETRY), attempts: MAX_ATTEMPTS };
     const delayMs = isFinal ? undefined : nextDelayMs(policy, job.failures + 1, ports.random());
@@ -145,7 +158,9 @@ export async function attemptStep(
       return undefined;
     }
     case 'failed':
-      return await fail(outcome.error, outcome.isFinal);
+      return isStoreAway(outcome.error) || isLedgerAway(outcome.error)
+        ? await wait(outcome.error)
+        : await fail(outcome.error, outcome.isFinal);
     default:
       return outcome satisfies never;
   }

@@ -83,8 +83,8 @@ export interface RunsLedger {
   finishStep(jobId: string, fence: number, result: StepResult): Promise<boolean>;
   /** Another attempt at `retryAt`. */
   retryStep(jobId: string, fence: number, retryAt: Date, reason: string): Promise<boolean>;
-  /** Leaves the step to whoever claims it next, at once: a hub that stops has not failed. False: an old fence. */
-  giveBack(jobId: string, fence: number, now: Date): Promise<boolean>;
+  /** Leaves the step to whoever claims it from then on: a hub that stops, or waits for its store, has not failed. False: an old fence. */
+  giveBack(jobId: string, fence: number, at: Date): Promise<boolean>;
   /**
    * Of attempts that nobody is at any more, those whose result was not taken and never will be. An attempt that the
    * ledger does not know of is not among them. Only before work begins: an attempt under way looks the same.

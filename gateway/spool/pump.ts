@@ -34,7 +34,7 @@ const MAX_BATCH_BYTES = 256 * 1024 * 1024;
  */
 const LINGER_MS = 250;
 /** The ledger is asked again for ever: nothing durable is ever given up. */
-const LEDGER_RETRY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 30_000 };
+const LEDGER_RETRY = { attempts: Infinity, firstDelayMs: 200, maxDelayMs: 5_000 };
 /** Attempts at one record before it is asked whether the ledger or the record is at fault. */
 const SUSPECT_AFTER = 3;
 /** For a call to the ledger that was under way at the deadline. */

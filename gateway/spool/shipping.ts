@@ -33,7 +33,7 @@ const RUN_BYTES = 16 * 1024 * 1024;
 /** What is told to the ledger of one pack; small objects make small packs rather than long waits. */
 const RUN_RECORDS = 2_000;
 /** Asked again for ever: nothing durable is ever given up. */
-const RETRY = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 15_000 };
+const RETRY = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 5_000 };
 /** Attempts that the disk does not give back all bytes of: then what is left is copied, and what is damaged is quarantined. */
 const UNREADABLE_AFTER = 3;
 /** Between two log lines that say the same. */

@@ -172,6 +172,32 @@ describe('what a destination is configured to be', () => {
     expect(metrics.valueOf('hub_delivery_breaker', 'archive')).to.equal(0);
   });
 
+  it('does not pay with its attempts for a store of the hub that is away', async () => {
+    let isDown = true;
+    let tries = 0;
+    await start(
+      {
+        deliver: () => {
+          tries += 1;
+          return isDown ? Promise.reject(new HubError('store.unreachable')) : Promise.resolve();
+        },
+      },
+      { retry: { attempts: 2, firstDelayMs: 1_000, maxDelayMs: 1_000 } },
+    );
+    const id = await process();
+    for (let round = 1; round <= 6; round += 1) {
+      await waitFor('a try', () => tries >= round);
+      await waitFor('its end', async () => (await ledger.deliveries.get(id))?.history.length === round);
+      await later(1_001);
+    }
+
+    isDown = false;
+    await later(1_001);
+
+    await waitFor('the delivery', async () => (await ledger.deliveries.get(id))?.state === 'succeeded');
+    expect(await ledger.deliveries.breakers(clock.now())).to.deep.equal([]);
+  });
+
   it('uses up the attempts all the same when it has been down for too long', async () => {
     await start(
       { deliver: () => Promise.reject(new HubError('partner.unreachable')) },

@@ -259,6 +259,18 @@ describe('the runner', () => {
     expect((await hub.ledger.studies.get(STUDY))?.held).to.equal(false);
   });
 
+  it('waits for a store that is away, however often it has to ask, and goes on when it is back', async () => {
+    await hub.start();
+    const runId = await hub.route([['without-store', { file: hub.file('is-back') }]]);
+    const waits = () => hub.logged.filter(({ message }) => message === 'step waits for the ledger or the object store').length;
+    await waitFor('more attempts than may fail', () => waits() > 5);
+
+    writeFileSync(hub.file('is-back'), '');
+
+    expect((await hub.ended(runId)).state).to.equal('processed');
+    expect(await hub.ledger.quarantine.list({ limit: 1 })).to.deep.equal([]);
+  });
+
   it('does not try again what would fail for ever', async () => {
     await hub.start();
 

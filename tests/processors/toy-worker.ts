@@ -76,6 +76,10 @@ const plugins: readonly ProcessorPlugin[] = [
     sopInstanceUids: items.flatMap((item) => (item.kind === 'instance' ? [item.sopInstanceUid] : [])).slice(0, 1),
   })),
   toy('fail', () => Promise.reject(new HubError('processor.failed', { detail: 'a toy' }))),
+  /** Until there is a file. */
+  toy('without-store', (context) =>
+    existsSync(context.options.file ?? '') ? passOn(context) : Promise.reject(new HubError('store.unreachable')),
+  ),
   toy('refuse', () => Promise.reject(new HubError('model.invalid', { detail: 'a toy' }))),
   toy('exit-once', (context) => {
     if (isFirst(context)) exit(3);

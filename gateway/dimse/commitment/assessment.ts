@@ -7,7 +7,7 @@ import type { Ledger } from '../../../core/ledger.ts';
 import type { CommitmentEvidence, CommitmentRow } from '../../../core/ledger/commitments.ts';
 import type { Whose } from '../../../core/ledger/replicas.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
-import { type ErrorCode, toHubError } from '../../../core/errors.ts';
+import { isStoreAway } from '../../../core/away.ts';
 import type { ObjectStore } from '../../../core/store.ts';
 import { decideCommitment, type CommitmentDecision } from './decision.ts';
 
@@ -25,12 +25,6 @@ export interface AssessmentPorts {
   /** The store takes nothing of what is received. */
   readonly isHeldUp: () => boolean;
 }
-
-/** The store was not asked, or did not let the hub in: whether it has the bytes is not known. */
-const AWAY: ReadonlySet<ErrorCode> = new Set([
-  ...(['store.unreachable', 'store.denied', 'store.credentials', 'store.bucket-missing'] as const),
-  ...(['store.wrong-region', 'store.clock-skew'] as const),
-]);
 
 interface Unchecked extends NonNullable<CommitmentEvidence['stored']> {
   /** Every byte is read. */
@@ -115,7 +109,7 @@ export class Assessment {
           await source.close();
         }
       } catch (error) {
-        if (AWAY.has(toHubError(error).code)) {
+        if (isStoreAway(error)) {
           this.troubled();
           throw error;
         }

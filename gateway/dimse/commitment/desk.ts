@@ -3,6 +3,7 @@
  * sources. What is to be done is rows of the ledger: a restart between any two steps goes on with the next one.
  */
 import { v7 as uuidv7 } from 'uuid';
+import { isLedgerAway, isStoreAway } from '../../../core/away.ts';
 import { toHubError } from '../../../core/errors.ts';
 import type { CommitmentOutcome, CommitmentRow } from '../../../core/ledger/commitments.ts';
 import type { Provenance } from '../../../core/ledger/instances.ts';
@@ -10,7 +11,7 @@ import type { GatewayMetrics } from '../../metrics.ts';
 import { Assessment, type AssessmentPorts } from './assessment.ts';
 import type { CommitmentAsked } from './data-sets.ts';
 import type { CommitmentDecision } from './decision.ts';
-import { isLedgerAway, Recording, type RecordingPorts } from './recording.ts';
+import { Recording, type RecordingPorts } from './recording.ts';
 import type { ReportChannel } from './report-channel.ts';
 import { Reporting, type ReportingOptions } from './reporting.ts';
 
@@ -220,8 +221,8 @@ export class CommitmentDesk implements Desk {
     try {
       return await this.#assessment.of(row, this.#stopping.signal);
     } catch (error) {
+      if (!isStoreAway(error)) throw error;
       const { code } = toHubError(error);
-      if (!code.startsWith('store.')) throw error;
       this.#ports.log.warn('storage commitment waits for the object store', { commitmentId: row.commitmentId, code });
       return { kind: 'wait' };
     }

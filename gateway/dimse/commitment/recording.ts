@@ -1,5 +1,5 @@
 /** Makes a request for a storage commitment durable: in the ledger, or, while that cannot be told, on this disk until it can. */
-import { toHubError } from '../../../core/errors.ts';
+import { isLedgerAway } from '../../../core/away.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { CommitmentOutcome, CommitmentRequest } from '../../../core/ledger/commitments.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
@@ -61,9 +61,4 @@ export class Recording {
     const { ledger, clock } = this.#ports;
     return ledger.commitments.request(request, new Date(clock.now().getTime() + this.#waitMs));
   }
-}
-
-/** It was not told, and will be. */
-export function isLedgerAway(error: unknown): boolean {
-  return ['ledger.unreachable', 'ledger.busy'].includes(toHubError(error).code);
 }

@@ -25,7 +25,7 @@ const MAX_BYTES = 5_242_880;
 /** They only record: the more at once, the more share a commit of the ledger. */
 const CONCURRENT_PARTITIONS = 12;
 const IDLE_MS = 500;
-const RESTART = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 30_000 };
+const RESTART = { attempts: Infinity, firstDelayMs: 500, maxDelayMs: 10_000 };
 const DISCONNECT_MS = 3_000;
 const STOP_MS = 6_000;
 

@@ -49,7 +49,8 @@ interface BatchEntry {
   readonly message: OutgoingMessage | undefined;
 }
 
-const RETRY = { firstDelayMs: 1_000, maxDelayMs: 60_000 };
+/** The longest is what a recovery waits for nothing; a connection that is refused costs nobody anything. */
+const RETRY = { firstDelayMs: 1_000, maxDelayMs: 15_000 };
 const PAGE = 256;
 /** Half of what a broker takes in one batch when nobody says otherwise (message.max.bytes). */
 const BATCH_BYTES = 512 * 1024;
