@@ -24,7 +24,8 @@ export interface RodentCase {
 }
 
 const read = (file: string): Volume => readNifti(readFileSync(file));
-const maskOf = (file: string): Uint8Array => Uint8Array.from(read(file).data, (value) => (value > 0 ? 1 : 0));
+/** What is above 0, on the file's grid. */
+export const maskOf = (file: string): Uint8Array => Uint8Array.from(read(file).data, (value) => (value > 0 ? 1 : 0));
 
 /** @throws when ../shared/mri is not there */
 export function goodHeads(): readonly RodentCase[] {

@@ -1,9 +1,12 @@
-"""Measures an ONNX model the way the hub runs it: whole field of view, again centred on the answer, back to the scan.
+"""Measures an ONNX model the way the hub runs it: whole field of view, again centred on the answer and as near as it
+fills its share of the grid, averaged over flips, back to the scan.
 
-Real scans are read here and nowhere else in this folder. Without --data only held-out procedural heads are measured.
+Heads with their skull are read here and by heads.py alone. Without --data only synthetic heads of held-out seeds are
+measured.
 """
 
 import argparse
+import itertools
 import json
 import os
 
@@ -18,6 +21,8 @@ from shapes import SHAPE
 from train import HELD_OUT
 
 SPACING_MM = {'mouse': 0.25, 'rat': 0.40}
+FILL, ZOOM, THRESHOLD = 0.15, (0.7, 1.25), 0.4
+FLIPS = [axes for count in range(4) for axes in itertools.combinations(range(3), count)]
 FACES = ndimage.generate_binary_structure(3, 1)
 
 # name, species, image, mask, what has to be known about the header
@@ -52,7 +57,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--model', required=True)
     parser.add_argument('--data', help='folder with the rodent heads named in CASES')
-    parser.add_argument('--phantoms', type=int, default=60, help='held-out procedural heads')
+    parser.add_argument('--phantoms', type=int, default=60, help='synthetic heads of held-out seeds')
+    parser.add_argument('--brains', help='folder of train.py: the synthetic heads are around those brains too')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--pictures', help='folder for PNG overlays of the real heads')
     options = parser.parse_args()
@@ -73,25 +79,29 @@ class Model:
         settings.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(file, settings, providers=['CPUExecutionProvider'])
 
-    def probability(self, image):
-        background, brain = self.session.run(['brain'], {'image': image[None, None].astype(np.float32)})[0][0]
+    def probability(self, image, flips=((),)):
+        return sum(np.flip(self._once(np.flip(image, axes)), axes) for axes in flips) / len(flips)
+
+    def _once(self, image):
+        image = np.ascontiguousarray(image[None, None], dtype=np.float32)
+        background, brain = self.session.run(['brain'], {'image': image})[0][0]
         return 1 / (1 + np.exp(np.clip(background - brain, -60, 60)))
 
 
 def segment(model, data, affine, spacing_mm):
     """Mask on the grid of `data`, mean probability inside it, and the mask of the first pass alone."""
     centre = affine[:3, :3] @ ((np.array(data.shape) - 1) / 2) + affine[:3, 3]
-    answers = []
-    for _ in range(2):
-        probability = model.probability(scale(to_grid(data, affine, centre, spacing_mm)))
-        native = from_grid(probability, affine, centre, spacing_mm, data.shape)
-        answers.append((clean(native >= 0.5), native))
-        weight = np.where(probability >= 0.5, probability, 0)
-        if not weight.any():
-            break
+    probability = model.probability(scale(to_grid(data, affine, centre, spacing_mm)))
+    native = from_grid(probability, affine, centre, spacing_mm, data.shape)
+    first = clean(native >= THRESHOLD)
+    weight = np.where(probability >= THRESHOLD, probability, 0)
+    if weight.any():
         centre = centre + (np.array(ndimage.center_of_mass(weight)) - (np.array(SHAPE) - 1) / 2) * spacing_mm
-    mask, native = answers[-1]
-    return mask, float(native[mask].mean()) if mask.any() else 0.0, answers[0][0]
+        spacing_mm = spacing_mm * float(np.clip(((weight > 0).mean() / FILL) ** (1 / 3), *ZOOM))
+        probability = model.probability(scale(to_grid(data, affine, centre, spacing_mm)), FLIPS)
+        native = from_grid(probability, affine, centre, spacing_mm, data.shape)
+    mask = clean(native >= THRESHOLD)
+    return mask, float(native[mask].mean()) if mask.any() else 0.0, first
 
 
 def to_grid(data, affine, centre, spacing_mm):
@@ -151,14 +161,20 @@ def hd95(a, b, spacing):
     return float(max(np.percentile(away[1][edges[0]], 95), np.percentile(away[0][edges[1]], 95)))
 
 
-def measure_scan(model, options, name, species, image, mask, trap):
-    file = nibabel.load(os.path.join(options.data, image))
+def repaired(path, trap):
+    """A scan and its affine, with what is known of its header put right."""
+    file = nibabel.load(path)
     data, affine = np.squeeze(np.asarray(file.dataobj, dtype=np.float32)), file.affine.copy()
     if trap == 'sizes x 10':
         affine[:3] /= 10
     if trap == 'stack is A-P':  # stored x is R-L, stored y is dorsal to ventral, the stack runs posterior to anterior
         sizes = file.header.get_zooms()
         affine = np.array([[sizes[0], 0, 0, 0], [0, 0, sizes[2], 0], [0, -sizes[1], 0, 0], [0, 0, 0, 1]], dtype=float)
+    return data, affine
+
+
+def measure_scan(model, options, name, species, image, mask, trap):
+    data, affine = repaired(os.path.join(options.data, image), trap)
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(0))
     found, confidence, first = segment(model, data, affine, SPACING_MM[species])
     result = {
@@ -208,13 +224,13 @@ def measure_stripped(model, folder):
 def measure_phantoms(model, options):
     scores, heads = [], []
     for number in range(options.phantoms):
-        image, mask, choices = generate((options.seed, HELD_OUT + number), full_output=True)
-        brain = model.probability(image * (CLIP / 255)) >= 0.5
+        image, mask, choices = generate((options.seed, HELD_OUT + number), options.brains, True)
+        brain = model.probability(image * (CLIP / 255)) >= THRESHOLD
         scores.append(dice(brain, mask > 0))
         heads.append(choices['stripped'])
     scores, heads = np.array(scores), np.array(heads)
     return {
-        'case': 'procedural heads, held-out seeds, one pass',
+        'case': 'synthetic heads, held-out seeds, one pass',
         'count': len(scores),
         'dice_mean': round(float(scores.mean()), 3),
         'dice_median': round(float(np.median(scores)), 3),

@@ -1,8 +1,9 @@
-"""Procedural rodent heads: an image and its brain mask from a seed, and from nothing else.
+"""Synthetic rodent heads: an image and its brain mask from a seed, and from a folder of brains where one is given.
 
-No scan, atlas or label map is read. A head is a list of soft signed distances (ellipsoids, smooth unions,
-shells) in millimetres of a mouse brain frame (x right, y anterior, z dorsal, origin in the brain), painted
-from the outside in, then "scanned": coil, blur, slices, noise, field of view, orientation.
+A head is a list of soft signed distances (ellipsoids, smooth unions, shells) in millimetres of a mouse brain frame
+(x right, y anterior, z dorsal, origin in the brain), painted from the outside in, then "scanned": coil, blur, slices,
+noise, field of view, orientation. The brain in it is a union of ellipsoids, or one of anatomy.py bent as they are;
+everything outside the brain is always procedural.
 A rat is the same grid at 0.40 mm instead of 0.25 mm: the variation of shape is wide enough for both.
 """
 
@@ -11,21 +12,31 @@ import math
 import numpy as np
 import torch
 
+import anatomy
 from contrast import contrast
 from scanner import CLIP, scan
 from shapes import SHAPE, SPACING_MM, ellipsoid, inside, over, smooth_noise, union
 
 
-def generate(seed, full_output=False):
+# How often which brain: a union of ellipsoids, labels in arbitrary tones, the tones of a scan, a rat's outline.
+BRAINS = {'procedural': 0.30, 'labels': 0.40, 'scan': 0.18, 'mask': 0.12}
+
+PROCEDURAL_MM3 = 490
+# What a brain fills of the grid when it is looked at again: 0.15 of it.
+SECOND_PASS_MM3 = 0.15 * SHAPE[0] * SHAPE[1] * SHAPE[2] * SPACING_MM**3
+
+
+def generate(seed, brains=None, full_output=False):
     """One head: uint8 image (255 = CLIP) and uint8 mask (255 = brain), both SHAPE; the same for the same seed.
 
     :param seed: int or sequence of ints
+    :param brains: folder of label maps, stripped scans and masks; without it every brain is procedural
     :param full_output: also return the dictionary of the choices that were drawn
     """
     rng = np.random.default_rng(seed)
     fields = torch.Generator().manual_seed(int(rng.integers(2**62)))
     with torch.no_grad():
-        head = _Head(rng, fields)
+        head = _Head(rng, fields, brains)
         image, brain = head.paint()
         image, brain = scan(image, brain, head, rng, fields)
     image = (image / CLIP * 255).round().to(torch.uint8).numpy()
@@ -36,13 +47,31 @@ def generate(seed, full_output=False):
 class _Head:
     """The geometry of one animal on the sampling grid, and how its tissues look."""
 
-    def __init__(self, rng, fields):
-        self.rng, self.fields = rng, fields
+    def __init__(self, rng, fields, brains=None):
+        self.rng, self.fields, self.brains = rng, fields, brains
         self.choices = {
             'contrast': str(rng.choice(['t2', 't1', 'epi', 'any'], p=[0.42, 0.32, 0.13, 0.13])),
             'stripped': bool(rng.random() < 0.2),
         }
+        self.real = self._real_brain()
         self.q = self._brain_coordinates()
+
+    def _real_brain(self):
+        """A brain of the folder, or none."""
+        rng = self.rng
+        if self.brains is None:
+            self.choices['brain'] = 'procedural'
+            return None
+        kind = str(rng.choice(list(BRAINS), p=list(BRAINS.values())))
+        self.choices['brain'] = kind
+        if kind == 'procedural':
+            return None
+        kinds = anatomy.by_kind(self.brains)
+        if kind == 'labels' and rng.random() < 0.55:  # the scans have labels too
+            source = 'scan'
+        else:
+            source = kind
+        return anatomy.load(source, kinds[source][int(rng.integers(len(kinds[source])))])
 
     def _brain_coordinates(self):
         rng = self.rng
@@ -62,8 +91,15 @@ class _Head:
         signs = rng.choice([-1.0, 1.0], 3)
         permute = np.zeros((3, 3))
         permute[range(3), order] = signs
-        size = float(np.clip(rng.normal(1.0, 0.09), 0.75, 1.3)) if rng.random() < 0.6 else float(rng.uniform(0.75, 1.3))
         aspect = np.clip(rng.normal(1, 0.06, 3), 0.85, 1.15)
+        # The second pass sees every brain at about one size; the first sees them as they come.
+        second = rng.random() < 0.6
+        if second:
+            volume = float(np.clip(rng.normal(SECOND_PASS_MM3, 0.15 * SECOND_PASS_MM3), 550, 1300))
+            size = (volume / (self.real.volume if self.real else PROCEDURAL_MM3) / float(aspect.prod())) ** (1 / 3)
+        else:
+            size = float(np.clip(rng.normal(1.0, 0.09), 0.75, 1.3))
+        self.choices['second'] = second
         matrix = np.diag(1 / (size * aspect)) @ shear @ _rotation(turn) @ permute
         self.choices.update(order=[int(o) for o in order], signs=signs.tolist(), size=size)
 
@@ -114,7 +150,12 @@ class _Head:
         cord = torch.maximum(cord, y + 4.0)
         neural = union(union(union(cerebrum, bulbs, 0.5 * k), stem, k), cerebellum, 0.3 * k)
         neural = union(neural, cord, k)
-        end = float(self.rng.uniform(-8.0, -6.6))  # where the mask leaves the cord is a convention: vary it
+        if self.real is not None:
+            distance = self.real.sample(self.real.distance, self.q)
+            # An outline of thick slices has neither the tips of the bulbs nor the cord.
+            whole = self.choices['brain'] != 'mask'
+            neural = distance if whole else union(union(distance, bulbs, 0.3), cord, k)
+        end = float(self.rng.uniform(-8.5, -6.4))  # where the mask leaves the cord is a convention: vary it
         return (
             neural,
             torch.maximum(neural, end - y),
@@ -126,7 +167,7 @@ class _Head:
         rng = self.rng
         look = contrast(self.choices['contrast'], rng)
         neural, brain, parts = self._brain()
-        gap = float(rng.uniform(0.0, 0.25))
+        gap = float(rng.uniform(0.0, 0.25 if rng.random() < 0.75 else 0.45))
         cavity = neural - gap - (float(rng.uniform(0, 0.2)) * self._noise(3.0)).clamp_min_(0)
         skull_mm = float(rng.uniform(0.08, 0.5))
         bone = skull_mm * (1 + 0.5 * self._noise(2.5)).clamp(0.3, 2) + 0.5 * torch.sigmoid(
@@ -138,14 +179,19 @@ class _Head:
         if rng.random() < 0.6:  # marrow in the diploe
             image = over(image, (cavity - 0.5 * bone).abs() - 0.08, look['fat'] * float(rng.uniform(0.2, 0.8)))
         image = over(image, cavity, look['csf'] * (1 + 0.2 * self._noise(2.0)))
-        image = self._tissue(image, look, neural, parts)
+        if self.real is not None and self.real.labels is not None:
+            image = self._real_tissue(image, look, neural)
+        else:
+            image = self._tissue(image, look, neural, parts)
         if rng.random() < 0.5:  # sinus and great vessels along the dorsal midline
             vein = torch.sqrt(self.q[0].square() + (cavity + 0.1).square()) - float(rng.uniform(0.12, 0.35))
             image = over(image, vein, float(rng.uniform(0, 1.6)))
 
         if self.choices['stripped']:
             image = image * inside(brain - float(rng.uniform(-0.15, 0.4)), 0.05)
-        return image.clamp_min_(0), inside(brain - float(rng.uniform(-0.03, 0.1)), 0.05)
+        # Expert masks run along the rim, now and then a little outside it; on EPI, where no rim is seen, more.
+        outward = float(rng.uniform(-0.03, 0.22 if self.choices['contrast'] == 'epi' else 0.12))
+        return image.clamp_min_(0), inside(brain - outward, 0.05)
 
     def _body(self, look, cavity, skull_mm):
         """Everything outside the skull: skin, fat, muscle, eyes, air spaces, objects beside the animal."""
@@ -228,6 +274,27 @@ class _Head:
             )
         return image
 
+    def _real_tissue(self, image, look, neural):
+        """The tones of a scan, bent at random, or one at random for each label; sometimes something of both."""
+        rng, spread, real = self.rng, look['spread'], self.real
+        tones = np.exp(rng.normal(0, 1.5 * spread, 41)).astype(np.float32)
+        if rng.random() < 0.7:  # mostly left and right look alike
+            tones[21:41] = tones[1:21] * np.exp(rng.normal(0, 0.1 * spread, 20))
+        if rng.random() < 0.8:
+            tones[list(anatomy.VENTRICLES)] = look['csf']
+        value = real.sample(torch.from_numpy(tones)[real.labels.long()], self.q)
+        if self.choices['brain'] == 'scan':
+            scan = real.sample(real.tone, self.q).clamp(0, 3)
+            kind = rng.random()
+            if kind < 0.55:
+                scan = scan ** float(rng.uniform(0.5, 1.6))
+            elif kind < 0.8:  # what is bright in T2 is dark in T1
+                scan = (1 + float(rng.uniform(0.2, 0.8)) * (1 - scan)).clamp(0.1, 2)
+            value = scan * value ** (float(rng.uniform(0, 1)) if rng.random() < 0.3 else 0.0)
+        texture = 1 + 0.3 * spread * self._noise(1.5) + 0.3 * spread * self._noise(0.7)
+        image = over(image, neural, value * texture)
+        return self._lesions(image, neural)
+
     def _tissue(self, image, look, neural, parts):
         rng, grey, spread = self.rng, look['brain'], look['spread']
         tone = lambda scale=1.0: grey * math.exp(rng.normal(0, spread * scale))
@@ -268,6 +335,10 @@ class _Head:
             image = over(
                 image, torch.maximum(self.q[0].abs() - float(rng.uniform(0.02, 0.12)), depth), look['csf'], 0.08
             )
+        return self._lesions(image, neural)
+
+    def _lesions(self, image, neural):
+        rng = self.rng
         for _ in range(int(rng.integers(0, 3)) if rng.random() < 0.3 else 0):  # lesions, bleedings, implants
             centre = rng.uniform([-3.5, -5, -2], [3.5, 5, 2.5])
             image = over(

@@ -40,11 +40,13 @@ def scan(image, brain, head, rng, fields):
     factors = rng.uniform(0.8, 1.5, 3)
     if kind == 'epi':
         factors = factors * 1.3
+    if head.choices['second']:  # the same scan on a finer grid
+        factors = factors * 1.2
     if rng.random() < 0.6:
         # The slice axis is most often the long axis of the animal, wherever that lies on this grid.
         long_axis = head.choices['order'].index(1) if 1 in head.choices['order'] else 1
         axis = long_axis if rng.random() < 0.6 else int(rng.integers(3))
-        factors[axis] = rng.uniform(1.5, 4.5)
+        factors[axis] = rng.uniform(1.5, 5.4 if head.choices['second'] else 4.5)
     coarse = [max(4, int(round(n / max(1.0, f)))) for n, f in zip(SHAPE, factors)]
     sampled = F.interpolate(image[None, None], coarse, mode='area')[0, 0]
     sigma = float(np.exp(rng.uniform(math.log(0.005), math.log(0.15)))) * float(

@@ -1,4 +1,4 @@
-"""Trains the network on procedural heads only. No path to any image is read: the seed is the data set.
+"""Trains the network on synthetic heads: procedural ones, and with --brains ones around the brains of that folder.
 
 One process trains; `--workers` processes generate. Every head is seen a few times, each time flipped and
 re-toned, and the buffer of heads is replaced steadily: head k enters at a step that depends on nothing but k,
@@ -7,6 +7,7 @@ so a run is repeatable up to the rounding of threads.
 
 import argparse
 import collections
+import functools
 import json
 import math
 import multiprocessing
@@ -27,14 +28,16 @@ HELD_OUT = 10_000_000  # seeds from here on belong to evaluate.py
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', required=True, help='folder for snapshots, model.onnx and log.jsonl')
+    parser.add_argument('--brains', help='folder of label maps, stripped scans and masks; heads with a skull are not read')
     parser.add_argument('--steps', type=int, default=16000)
+    parser.add_argument('--minutes', type=float, help='end after this time instead of after --steps; the rate falls with it')
     parser.add_argument('--batch', type=int, default=2)
     parser.add_argument('--rate', type=float, default=2e-3)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument(
         '--first-head', type=int, default=0, help='number of the first head: a continued run goes on with new ones'
     )
-    parser.add_argument('--steps-per-head', type=int, default=2, help='a new head joins the buffer every so many steps')
+    parser.add_argument('--steps-per-head', type=int, default=3, help='a new head joins the buffer every so many steps')
     parser.add_argument('--fill', type=int, default=48, help='heads in the buffer before the first step')
     parser.add_argument('--buffer', type=int, default=2500)
     parser.add_argument('--workers', type=int, default=1)
@@ -59,11 +62,15 @@ def train(options):
     buffer = collections.deque((next(heads) for _ in range(options.fill)), maxlen=options.buffer)
     started, losses = time.time(), []
 
-    for step in range(1, options.steps + 1):
+    done, step = 0.0, 0
+    while done < 1:
+        step += 1
+        elapsed = (time.time() - started) / 60
+        done = elapsed / options.minutes if options.minutes else step / options.steps
         if step % options.steps_per_head == 0:
             buffer.append(next(heads))
         for group in optimizer.param_groups:
-            group['lr'] = options.rate * _schedule(step, options.steps)
+            group['lr'] = options.rate * _schedule(step, min(1.0, done))
         image, mask = _batch(buffer, options.batch, rng)
         with torch.autocast('cpu', torch.bfloat16):
             logits = network(image)
@@ -87,28 +94,28 @@ def train(options):
             losses = []
             with open(os.path.join(options.out, 'log.jsonl'), 'a') as log:
                 log.write(json.dumps(line) + '\n')
-        if step % options.snapshot == 0 or step == options.steps:
+        if step % options.snapshot == 0 or done >= 1:
             torch.save(average, os.path.join(options.out, f'average-{step}.pt'))
             frozen = BrainNet()
             frozen.load_state_dict(average)
             export(frozen, os.path.join(options.out, 'model.onnx'))
 
 
-def _schedule(step, steps):
+def _schedule(step, done):
     """Short warm-up, constant, then down to 2 % over the last 60 %."""
-    done = step / steps
     decay = 0.5 * (1 + math.cos(math.pi * max(0.0, (done - 0.4) / 0.6)))
     return min(1.0, step / 100) * (0.02 + 0.98 * decay)
 
 
 def _heads(options):
     """Head 0, 1, 2, ... in order, generated ahead of use."""
+    head = functools.partial(generate, brains=options.brains)
     with multiprocessing.get_context('spawn').Pool(options.workers, _quiet) as pool:
         pending, number = collections.deque(), options.first_head
         while True:
             while len(pending) < 16 + 2 * options.workers:
                 assert number < HELD_OUT
-                pending.append(pool.apply_async(generate, ((options.seed, number),)))
+                pending.append(pool.apply_async(head, ((options.seed, number),)))
                 number += 1
             yield pending.popleft().get()
 

@@ -12,27 +12,63 @@ const TRIED = [
   'a ball of water',
 ];
 
-async function verdicts(cases: readonly RodentCase[]): Promise<readonly string[]> {
-  const said: string[] = [];
+/** What `hub evaluate` measured, less a hundredth: the model and the way it is asked are no worse than the README says. */
+const LEAST_DICE: Readonly<Record<string, number>> = {
+  'mouse T1w': 0.926,
+  'mouse template': 0.889,
+  'mouse EPI': 0.845,
+};
+
+interface Judged {
+  readonly verdict: string;
+  readonly mask: Uint8Array;
+}
+
+const verdicts = async (cases: readonly RodentCase[]): Promise<readonly string[]> =>
+  (await judged(cases)).map(({ verdict }) => verdict);
+
+async function judged(cases: readonly RodentCase[]): Promise<readonly Judged[]> {
+  const said: Judged[] = [];
   const volumes = cases.map(({ volume }) => volume);
   for await (const { segmented } of segmentVolumes(
     volumes,
     openModel('rodent-brain', { models: [] }),
     new AbortController().signal,
   ))
-    said.push(
-      segmented === undefined || segmented.voxels === 0
-        ? 'no mask'
-        : [segmented.reliability.verdict, ...segmented.reliability.reasons].join('; '),
-    );
+    said.push({
+      verdict:
+        segmented === undefined || segmented.voxels === 0
+          ? 'no mask'
+          : [segmented.reliability.verdict, ...segmented.reliability.reasons].join('; '),
+      mask: segmented?.mask ?? new Uint8Array(),
+    });
   return said;
 }
 
-describe('whether a mask can be believed', function () {
-  this.timeout(60_000);
+/** Twice the overlap over the sum. */
+function dice(one: Uint8Array, other: Uint8Array): number {
+  let both = 0;
+  let sum = 0;
+  for (const [n, value] of one.entries()) {
+    both += value & (other[n] ?? 0);
+    sum += value + (other[n] ?? 0);
+  }
+  return (2 * both) / sum;
+}
 
-  it('is said of real heads: their brain is found', async () => {
-    expect(await verdicts(goodHeads())).to.deep.equal(goodHeads().map(() => 'reliable'));
+describe('whether a mask can be believed', function () {
+  this.timeout(180_000);
+
+  it('is said of real heads: their brain is found, as well as the model’s card says', async () => {
+    const heads = goodHeads();
+
+    const found = await judged(heads);
+
+    expect(found.map(({ verdict }) => verdict)).to.deep.equal(heads.map(() => 'reliable'));
+    const drawn = heads.flatMap(({ name, reference }, n) => (reference === undefined ? [] : [{ name, reference, n }]));
+    expect(drawn.map(({ name }) => name)).to.deep.equal(Object.keys(LEAST_DICE));
+    for (const { name, reference, n } of drawn)
+      expect(dice(reference, found[n]?.mask ?? new Uint8Array()), name).to.be.at.least(LEAST_DICE[name] ?? NaN);
   });
 
   it('is denied where no mask can be right, with the figure and its limit', async () => {
@@ -42,9 +78,9 @@ describe('whether a mask can be believed', function () {
 
     expect(chosen.map(({ name }) => name)).to.have.members(TRIED);
     expect(said.map((text) => text.split('; ')[0])).to.deep.equal(TRIED.map(() => 'unreliable'));
-    expect(said.join('\n')).to.match(/mean probability 0\.\d+ inside the mask is below 0\.93/);
+    expect(said.join('\n')).to.match(/mean probability 0\.\d+ inside the mask is below 0\.905/);
     expect(said.join('\n')).to.match(
-      /the field of view cuts it: \d+ % of its cross-section lie on the border, above 50 %/,
+      /the field of view cuts it: \d+ % of its cross-section lie on the border, above 60 %/,
     );
     expect(said.join('\n')).to.match(/\d+ mm³ is no volume for a mouse: 250 to 750 mm³/);
   });
