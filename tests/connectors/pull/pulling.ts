@@ -61,18 +61,23 @@ export async function startPulling(
     readonly clock?: Clock;
     readonly isDiskLow?: boolean;
     readonly owner?: string;
+    /** Shared with another hub, which has the node of another name; absent: one of its own, in a file. */
+    readonly shared?: { readonly ledger: Ledger; readonly node: string };
   } = {},
 ): Promise<Pulling> {
   const dataDir = await mkdtemp(join(tmpdir(), 'hub-pull-'));
   const clock = settings.clock ?? { now: () => new Date() };
   const metrics = createMetrics();
-  const ledger = await openSqliteLedger({ file: join(dataDir, 'ledger.db'), log: silentLog, clock });
-  const moves = new Moves([PULL], true);
+  const { shared } = settings;
+  const ledger =
+    shared?.ledger ?? (await openSqliteLedger({ file: join(dataDir, 'ledger.db'), log: silentLog, clock }));
+  const moves = new Moves([PULL], shared === undefined);
   const gateway = await openGateway(
     { ledger, log: silentLog, metrics, clock, moves },
     {
       dataDir,
       pulls: [PULL],
+      ...(shared === undefined ? {} : { replica: { node: shared.node, identity: shared.node } }),
       completion: { quietMs: 60_000, forceMs: 5_400_000 },
       disk:
         settings.isDiskLow === true ? { maxUsedFraction: 0, minFreeBytes: 0 } : { maxUsedFraction: 1, minFreeBytes: 0 },
@@ -119,7 +124,7 @@ export async function startPulling(
     stop: async () => {
       await pulls.stop();
       await gateway.stop(2000);
-      await ledger.close();
+      if (shared === undefined) await ledger.close();
       await rm(dataDir, { recursive: true, force: true });
     },
   };
