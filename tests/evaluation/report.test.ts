@@ -1,13 +1,11 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
-import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import type { Page } from 'puppeteer-core';
 import { judge } from '../../evaluation/acceptance.ts';
 import type { CaseResult } from '../../evaluation/case-result.ts';
 import type { EvaluatedLabel } from '../../evaluation/labels.ts';
 import { evaluationPage } from '../../evaluation/report-page.ts';
 import { makeReport, type ModelIdentity, reportSchema } from '../../evaluation/report.ts';
-import { chromium } from '../support/peers.ts';
+import { openBrowser, type OpenBrowser } from '../support/browser.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const LABELS: readonly EvaluatedLabel[] = [
@@ -147,7 +145,7 @@ describe('the report of an evaluation', function () {
 
   describe('as a page', () => {
     const folder = temporaryFolder();
-    let browser: Browser;
+    let browser: OpenBrowser;
     let page: Page;
     const requests: string[] = [];
     const card = {
@@ -156,22 +154,13 @@ describe('the report of an evaluation', function () {
     };
 
     before(async () => {
-      const program = (await chromium()).command('chromium');
-      browser = await puppeteer.launch({
-        executablePath: program.path,
-        env: { ...process.env, ...program.env },
-        userDataDir: join(folder.path, 'profile'),
-        args: ['--no-sandbox', '--disable-dev-shm-usage'],
-      });
+      browser = await openBrowser(folder.path);
       page = await browser.newPage();
       page.on('request', (request) => requests.push(request.url()));
       await page.setContent(evaluationPage(report, new Map([['case-11', PNG]]), card));
     });
 
-    after(async () => {
-      await browser.close();
-      await rm(join(folder.path, 'profile'), { recursive: true, force: true });
-    });
+    after(() => browser.close());
 
     it('needs nothing from outside and runs nothing that somebody else wrote', async () => {
       expect(requests.filter((url) => !url.startsWith('data:') && url !== 'about:blank')).to.deep.equal([]);

@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import puppeteer, { type Page } from 'puppeteer-core';
-import { chromium } from '../../support/peers.ts';
+import type { Page } from 'puppeteer-core';
+import { openBrowser } from '../../support/browser.ts';
 
 export interface ServedPage {
   /** As browsers write it: what the hub's configuration has to allow. */
@@ -61,14 +61,8 @@ export async function openPage(entry: 'page' | 'segmentation' = 'page'): Promise
   if (address === null || typeof address === 'string') throw new Error('no port');
   const origin = `http://127.0.0.1:${address.port}`;
 
-  const program = (await chromium()).command('chromium');
-  const browser = await puppeteer.launch({
-    executablePath: program.path,
-    env: { ...process.env, ...program.env },
-    userDataDir: join(folder, 'profile'),
-    // Tests run as root in containers, where Chromium's own sandbox cannot start; WebGL is computed by the processor.
-    args: ['--no-sandbox', '--disable-dev-shm-usage', '--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
-  });
+  // WebGL is computed by the processor.
+  const browser = await openBrowser(folder, ['--use-angle=swiftshader', '--enable-unsafe-swiftshader']);
   const page = await browser.newPage();
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));

@@ -1,12 +1,10 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
-import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import type { Page } from 'puppeteer-core';
 import { type HeldInReport, reportPage } from '../../../processors/deidentify/report-page.ts';
 import type { DeidentificationReport } from '../../../processors/deidentify/report.ts';
 import { createReportSigner } from '../../../processors/deidentify/signature.ts';
+import { openBrowser, type OpenBrowser } from '../../support/browser.ts';
 import { deidentifyFiles } from '../../support/deidentified.ts';
-import { chromium } from '../../support/peers.ts';
 import { plantedCorpus, type PlantedCorpus } from '../../support/planted/corpus.ts';
 import { EXAMINED_POLICIES } from '../../support/planted/policies.ts';
 import { CANARY, UID_ROOT } from '../../support/planted/values.ts';
@@ -22,7 +20,7 @@ const HELD: HeldInReport = {
 describe('the page of a de-identification report', function () {
   this.timeout(120_000);
   const folder = temporaryFolder();
-  let browser: Browser;
+  let browser: OpenBrowser;
   let corpus: PlantedCorpus;
   let busiest: DeidentificationReport;
   let page: Page;
@@ -33,20 +31,11 @@ describe('the page of a de-identification report', function () {
     const result = await deidentifyFiles([file?.bytes ?? new Uint8Array(0)], { ...EXAMINED_POLICIES['vendor'] });
     if (result.outcome === 'held') throw new Error(result.detail);
     busiest = result.report;
-    const program = (await chromium()).command('chromium');
-    browser = await puppeteer.launch({
-      executablePath: program.path,
-      env: { ...process.env, ...program.env },
-      userDataDir: join(folder.path, 'profile'),
-      args: ['--no-sandbox', '--disable-dev-shm-usage'],
-    });
+    browser = await openBrowser(folder.path);
     page = await browser.newPage();
   });
 
-  after(async () => {
-    await browser.close();
-    await rm(join(folder.path, 'profile'), { recursive: true, force: true });
-  });
+  after(() => browser.close());
 
   const html = (...studies: Parameters<typeof reportPage>[0]) =>
     reportPage(studies, createReportSigner(new Uint8Array(32)).sign({}).signature);

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
-import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import type { Page } from 'puppeteer-core';
 import type { PastScan } from '../../../core/ledger/qc-history.ts';
 import { examine, type Examined } from '../../../processors/qc/examine.ts';
 import { parseQcOptions, type QcOptions } from '../../../processors/qc/options.ts';
@@ -11,7 +11,7 @@ import type { Naming } from '../../../processors/report/reported-scan.ts';
 import { reportedScan } from '../../../processors/report/reported-scan.ts';
 import { StudyReport } from '../../../processors/report/study-report.ts';
 import type { Volume } from '../../../processors/volumes/volume.ts';
-import { chromium } from '../../support/peers.ts';
+import { openBrowser, type OpenBrowser } from '../../support/browser.ts';
 import { seeded } from '../../support/seeded.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { head, moved, noisy, volumeOf } from '../qc/scans.ts';
@@ -124,19 +124,13 @@ describe('the page of quality', function () {
   });
 
   describe('in Chromium', () => {
-    let browser: Browser;
+    let browser: OpenBrowser;
     let page: Page;
     const complaints: string[] = [];
     const requests: string[] = [];
 
     before(async () => {
-      const program = (await chromium()).command('chromium');
-      browser = await puppeteer.launch({
-        executablePath: program.path,
-        env: { ...process.env, ...program.env },
-        userDataDir: join(folder.path, 'profile'),
-        args: ['--no-sandbox', '--disable-dev-shm-usage'],
-      });
+      browser = await openBrowser(folder.path);
       page = await browser.newPage();
       page.on('console', (message) => complaints.push(message.text()));
       page.on('request', (request) => requests.push(request.url().slice(0, 12)));
