@@ -1,10 +1,16 @@
+import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import type { PullFrom } from '../../../connectors/pull/options.ts';
+import { makeAuthority } from '../../support/certificates.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { startTlsFront } from '../../support/tls-front.ts';
 import { FIND, GET, MadePacs, MOVE } from './made-pacs.ts';
 import { fromPacs, PULL, type Pulling, startPulling } from './pulling.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 describe('a pull from a PACS', function () {
   this.timeout(20_000);
+  const folder = temporaryFolder();
   let pacs: MadePacs;
   let pulling: Pulling | undefined;
 
@@ -320,7 +326,32 @@ describe('a pull from a PACS', function () {
     expect(pacs.asked).to.deep.equal([]);
   });
 
-  it('stops in mid study when it is paused, and goes on from there', async () => {
+  for (const [what, halt, goOn, state] of [
+    [
+      'is paused',
+      ({ ledger }: Pulling) => ledger.pulls.pause(PULL, true),
+      ({ ledger }: Pulling) => ledger.pulls.pause(PULL, false),
+      'paused',
+    ],
+    [
+      'sees its window close',
+      () => (clock = new Date('2026-03-02T06:00:00Z')),
+      () => (clock = new Date('2026-03-02T22:00:00Z')),
+      'closed',
+    ],
+  ] as const) {
+    it(`stops in mid study when it ${what}, and goes on from there`, async () => {
+      await stopsAndGoesOn(halt, goOn, state);
+    });
+  }
+
+  let clock = new Date('2026-03-01T23:00:00Z');
+  const stopsAndGoesOn = async (
+    halt: (pulling: Pulling) => unknown,
+    goOn: (pulling: Pulling) => unknown,
+    state: string,
+  ): Promise<void> => {
+    clock = new Date('2026-03-01T23:00:00Z');
     const study = pacs.add(3);
     let isSlow = true;
     const holds: (() => void)[] = [];
@@ -333,22 +364,65 @@ describe('a pull from a PACS', function () {
       if (first !== undefined) await asked.store(first);
       await new Promise<void>((resolve) => holds.push(resolve));
     };
-    const { ledger, held, metrics } = await start({
-      from: fromPacs(pacs, 'c-get'),
-      timeouts: { answerMs: 500, stallMs: 20_000, settleMs: 300 },
-    });
+    const running = await start(
+      {
+        from: fromPacs(pacs, 'c-get'),
+        timeouts: { answerMs: 500, stallMs: 20_000, settleMs: 2_000 },
+        windows: [{ fromMinute: 22 * 60, toMinute: 6 * 60 }],
+        timeZone: 'UTC',
+      },
+      { clock: { now: () => clock } },
+    );
+    const { ledger, held, metrics } = running;
     await ledger.pulls.request({ runId: 'run', pull: PULL, kind: 'manual' });
     await waitFor('the first instance', async () => (await held(study.uid)).length === 1);
 
-    await ledger.pulls.pause(PULL, true);
+    await halt(running);
 
-    await waitFor('it to pause', async () => (await metrics()).includes('state="paused"} 1'));
+    await waitFor('it to stop', async () => (await metrics()).includes(`state="${state}"} 1`));
     expect(await outcomes()).to.deep.equal([['found', undefined, 0]]);
     isSlow = false;
-    await ledger.pulls.pause(PULL, false);
+    await goOn(running);
     await waitFor('the rest', async () => (await held(study.uid)).length === 3);
     expect([...pacs.sent].sort()).to.deep.equal(uids(study.instances));
     for (const resolve of holds) resolve();
+  };
+
+  it('speaks TLS, shows its certificate, and says nothing to a source whose certificate it does not trust', async () => {
+    const study = pacs.add(2);
+    const authority = await makeAuthority(folder.path);
+    const stranger = await makeAuthority(folder.path, 'stranger');
+    const names = { names: 'IP:127.0.0.1' };
+    const [own, ours] = [
+      await authority.sign('pacs', '/CN=pacs', names),
+      await authority.sign('hub', '/CN=hub', names),
+    ];
+    const front = await startTlsFront(pacs.port, own, authority);
+    const fromWith = async (ca: string): Promise<PullFrom> => {
+      const [trusted, cert, key] = await Promise.all([ca, ours.certificate, ours.key].map((file) => readFile(file)));
+      const { peer } = fromPacs(pacs, 'c-get') as Extract<PullFrom, { kind: 'c-get' }>;
+      return {
+        kind: 'c-get',
+        peer: () => ({ ...peer(), port: front.port, tls: { ...{ ca: trusted, cert, key } } }),
+      };
+    };
+    try {
+      const { ledger } = await start({ from: await fromWith(stranger.certificate) });
+      await ledger.pulls.request({ runId: 'run', pull: PULL, kind: 'manual' });
+      await waitFor('it to be refused', async () => (await pulling?.metrics())?.includes('state="source-down"} 1'));
+      const askedBefore = [...pacs.asked];
+      await pulling?.stop();
+
+      const { run, held } = await start({ from: await fromWith(authority.certificate) });
+      const only = await run();
+
+      expect(askedBefore).to.deep.equal([]);
+      expect(only).to.include({ state: 'done', fetched: 1, instances: 2 });
+      expect(await held(study.uid)).to.have.length(2);
+      expect(new Set(front.clients)).to.deep.equal(new Set(['hub']));
+    } finally {
+      await front.stop();
+    }
   });
 
   it('drops what it is fetching when it is cancelled', async () => {
