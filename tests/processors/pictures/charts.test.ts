@@ -13,7 +13,7 @@ import { head, moved, noisy, volumeOf } from '../qc/scans.ts';
 describe('the charts of a scan', () => {
   it('draw every point of a course where its number says, and mark the repetitions that moved', () => {
     const series = volumeOf(
-      Array.from({ length: 30 }, (_, t) => noisy(moved(head(), t === 20 ? 2 : 0), 5, t + 1)),
+      Array.from({ length: 20 }, (_, t) => noisy(moved(head(), t === 14 ? 2 : 0), 5, t + 1)),
       'functional',
     );
     const measured = measure(series);
