@@ -2,27 +2,8 @@ import { expect } from 'chai';
 import type { Environment } from '../../config/environment.ts';
 import { loadConfig } from '../../config/loader.ts';
 import { mistakeLine } from '../../config/mistakes.ts';
+import { SMALLEST } from '../support/smallest-configuration.ts';
 import { testShapes } from './shapes.ts';
-
-const SMALLEST = `hub: { name: savilahti, data: ./data }
-gateway:
-  dimse:
-    port: 11112
-    aeTitle: HUB
-    sources: [{ name: pv-7t, aeTitle: PV7T, hosts: [127.0.0.1] }]
-  http: { port: 8080 }
-  completion: { quiet: 60s, force: 90m }
-policies: [{ name: kct, profile: basic }]
-partners: [{ name: kct }]
-destinations:
-  - { name: kct-archive, type: folder, path: ./out, partner: kct }
-  - { name: kct-pacs, type: stow-rs, url: "http://127.0.0.1:8042/dicom-web", partner: kct }
-routes:
-  - name: rat-brain
-    when: { source: pv-7t, Modality: MR, StudyDescription: { matches: "brain" } }
-    process: [{ deidentify: kct }, qc, { segment: rodent-brain }]
-    deliver: [kct-archive, kct-pacs]
-`;
 
 function load(text: string, env: Environment = {}) {
   return loadConfig({ file: 'hub.yaml', text, env, shapes: testShapes });
@@ -113,7 +94,7 @@ describe('loadConfig', () => {
     const text = changed(
       ['port: 11112', 'port: 111112'],
       ['60s', '60'],
-      ['"http://127.0.0.1:8042/dicom-web"', 'nonsense'],
+      ["'http://127.0.0.1:8042/dicom-web'", 'nonsense'],
       ['Modality: MR', 'Modalty: MR'],
       ['kct-archive, kct-pacs]', 'kct-archiv, kct-pacs]'],
     );
@@ -263,7 +244,7 @@ describe('loadConfig', () => {
     ],
     [
       'a secret in plain sight',
-      changed(['dicom-web",', 'dicom-web", token: abc,']),
+      changed(["dicom-web',", "dicom-web', token: abc,"]),
       'hub.yaml:13 /destinations/1/token: not a mapping of keys to values',
     ],
     [
@@ -305,7 +286,7 @@ describe('loadConfig', () => {
       version(`# a comment\n${SMALLEST.replace('http: { port: 8080 }', 'http: { "port": 8080, host: 127.0.0.1 }')}`),
     ).to.equal(version(SMALLEST));
     expect(version(changed(['quiet: 60s', 'quiet: 61s']))).to.not.equal(version(SMALLEST));
-    expect(version(changed(['"brain"', '"Brain"']))).to.not.equal(version(SMALLEST));
+    expect(version(changed(["'brain'", "'Brain'"]))).to.not.equal(version(SMALLEST));
   });
 
   describe('warns', () => {
@@ -337,7 +318,7 @@ describe('loadConfig', () => {
       ],
       [
         'of a secret that is not there',
-        changed(['dicom-web",', 'dicom-web", token: { env: NO_SUCH_TOKEN },']),
+        changed(["dicom-web',", "dicom-web', token: { env: NO_SUCH_TOKEN },"]),
         'hub.yaml:13 /destinations/1/token: the environment variable NO_SUCH_TOKEN is not set here',
       ],
       [
@@ -360,7 +341,7 @@ describe('loadConfig', () => {
       ],
       [
         'of a secret file that is not there',
-        changed(['dicom-web",', 'dicom-web", token: { file: /nowhere/token },']),
+        changed(["dicom-web',", "dicom-web', token: { file: /nowhere/token },"]),
         'hub.yaml:13 /destinations/1/token: the file /nowhere/token cannot be read here',
       ],
     ];

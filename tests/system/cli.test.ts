@@ -3,28 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { runHub } from '../support/hub-process.ts';
+import { SMALLEST } from '../support/smallest-configuration.ts';
 import { writeStudy } from './planted-study.ts';
-
-/** The smallest useful file, as the README shows it. */
-const SMALLEST = `hub: { name: savilahti, data: ./data }
-gateway:
-  dimse:
-    port: 11112
-    aeTitle: HUB
-    sources: [{ name: pv-7t, aeTitle: PV7T, hosts: [127.0.0.1] }]
-  http: { port: 8080 }
-  completion: { quiet: 60s, force: 90m }
-policies: [{ name: kct, profile: basic }]
-partners: [{ name: kct }]
-destinations:
-  - { name: kct-archive, type: folder, path: ./out, partner: kct }
-  - { name: kct-pacs, type: stow-rs, url: "http://127.0.0.1:8042/dicom-web", partner: kct }
-routes:
-  - name: rat-brain
-    when: { source: pv-7t, Modality: MR, StudyDescription: { matches: "brain" } }
-    process: [{ deidentify: kct }, qc, { segment: rodent-brain }]
-    deliver: [kct-archive, kct-pacs]
-`;
 
 describe('the hub command', function () {
   this.timeout(30_000);
@@ -95,7 +75,7 @@ describe('the hub command', function () {
       .replace('aeTitle: PV7T', 'aeTitle: "A\\\\B"')
       .replace('quiet: 60s', 'quiet: 60')
       .replace('Modality: MR', 'Modalty: MR')
-      .replace('"http://127.0.0.1:8042/dicom-web"', '"127.0.0.1:8042"')
+      .replace("'http://127.0.0.1:8042/dicom-web'", '"127.0.0.1:8042"')
       .replace('{ segment: rodent-brain }', 'sgment')
       .replace('deliver: [kct-archive, kct-pacs]', 'deliver: [kct-archive, kct-pax]')
       .concat('frobnicate: true\n');
