@@ -1,8 +1,11 @@
 import { expect } from 'chai';
 import { ended, hubWithPulls, pulled, shown } from '../connectors/pull/hub-with-pull.ts';
+import { makeAuthority } from '../support/certificates.ts';
 import type { HubProcess } from '../support/hub-process.ts';
 import { mrInstance, newUid } from '../support/mr-instance.ts';
 import { type OrthancPeer, startOrthanc } from '../support/peer-servers.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { startTlsFront, type TlsFront } from '../support/tls-front.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 interface Series {
@@ -15,30 +18,43 @@ const TODAY = '20260301';
 
 describe('a pull from Orthanc', function () {
   this.timeout(90_000);
+  const folder = temporaryFolder();
   let archive: OrthancPeer;
+  let front: TlsFront;
   let hub: HubProcess;
   /** Two series each, of 3 and 2 instances. */
   const wanted = [newUid(), newUid()] as const;
   const unwanted = newUid();
 
   before(async () => {
-    hub = await hubWithPulls([]);
+    const authority = await makeAuthority(folder.path);
+    hub = await hubWithPulls([], {}, { NODE_EXTRA_CA_CERTS: authority.certificate });
     archive = await startOrthanc({
       dicomWeb: true,
       modalities: { hub: { aeTitle: 'HUB', port: hub.dimsePort } },
       config: { DicomAlwaysAllowFind: true, DicomAlwaysAllowMove: true, DicomAlwaysAllowGet: true },
     });
     const { host, port, aeTitle } = archive;
+    const own = await authority.sign('pacs', '/CN=pacs', { names: 'IP:127.0.0.1' });
+    front = await startTlsFront(Number(new URL(archive.dicomWebUrl).port), own);
+    const overTls = `https://127.0.0.1:${String(front.port)}${new URL(archive.dicomWebUrl).pathname}`;
     const dicom = { host, port, aeTitle, callingAeTitle: 'HUB' };
     const query = { modality: 'MR', studyDate: { from: '2026-03-01', to: '2026-03-31' }, studyDescription: '*brain*' };
+    const timeouts = { stall: '10s', settle: '10s' };
     await hub.configure({
-      pulls: (
-        [
-          ['by-move', { dicom, retrieve: 'c-move', moveTo: 'HUB' }],
-          ['by-get', { dicom, retrieve: 'c-get' }],
-          ['by-web', { dicomweb: { url: archive.dicomWebUrl } }],
-        ] as const
-      ).map(([name, from]) => ({ name, from, query, timeouts: { stall: '10s', settle: '10s' } })),
+      pulls: [
+        ...(
+          [
+            ['by-move', { dicom, retrieve: 'c-move', moveTo: 'HUB' }],
+            ['by-get', { dicom, retrieve: 'c-get' }],
+            ['by-web', { dicomweb: { url: archive.dicomWebUrl } }],
+          ] as const
+        ).map(([name, from]) => ({ name, from, query, timeouts })),
+        {
+          ...{ name: 'over-tls', from: { dicomweb: { url: overTls } }, timeouts },
+          query: { ...query, studyDescription: '*knee*' },
+        },
+      ],
       routes: [{ name: 'pulled', when: { source: 'by-move' } }],
     });
     for (const study of wanted) await fill(study, 'rat brain', 5);
@@ -46,6 +62,7 @@ describe('a pull from Orthanc', function () {
     await hub.start();
   });
   after(async () => {
+    await front.stop();
     await hub.remove();
     await archive.stop();
   });
@@ -128,6 +145,13 @@ describe('a pull from Orthanc', function () {
       expect((await shown(hub, name)).unfetched).to.deep.equal([]);
     });
   }
+
+  it('fetches over https from a server whose authority the hub was told of', async () => {
+    const run = await pulled(hub, 'over-tls');
+
+    expect(run, hub.log()).to.include({ state: 'done', found: 1, fetched: 1, instances: 2 });
+    expect(await seriesOf(unwanted)).to.deep.equal([{ door: 'stow-rs', source: 'over-tls', instances: 2 }]);
+  });
 
   it('goes through the days of a back-fill, and says how far it is', async () => {
     const asked = await hub.command('pulls', 'backfill', 'by-get', '--from', '2026-02-27', '--to', '2026-03-02');

@@ -34,8 +34,10 @@ export const IMPATIENT = {
 export async function hubWithPulls(
   pulls: readonly Readonly<Record<string, unknown>>[],
   more: HubSettings['config'] = {},
+  env: HubSettings['env'] & {} = {},
 ): Promise<HubProcess> {
   return await HubProcess.create({
+    env,
     config: { ...more, pulls: pulls.map((pull) => ({ ...IMPATIENT, ...pull })) },
   });
 }
