@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { EVENTS, type EventType, wireType } from '../core/events.ts';
 import { jsonSchemaOf } from '../core/openapi.ts';
 import { STREAMS } from '../core/streams.ts';
+import { RELEASED } from '../connectors/kafka-topic/messages.ts';
 import { TEST_EVENT } from '../connectors/webhook/test-event.ts';
 
 const VERSION = '1.0.0';
@@ -27,6 +28,24 @@ const kafkaHeaders = z.object({
   ce_causationid: z.string().optional(),
   ce_replayof: z.string().optional(),
 });
+/** Of a destination's topic: the same bytes for each attempt, so there is no time. */
+const deliveryHeaders = kafkaHeaders
+  .pick({ 'content-type': true, ce_specversion: true, ce_source: true, ce_type: true })
+  .extend({
+    ce_id: z
+      .string()
+      .describe(
+        'Of the delivery, and behind a dot the SOP Instance UID or the name of the file: the same for each attempt',
+      ),
+    ce_subject: z.string().describe('Study Instance UID, as released where the destination is a partner’s'),
+  });
+const RELEASED_ABOUT: Readonly<Record<keyof typeof RELEASED, string>> = {
+  'hub.instance.released.v1': 'An instance of the delivery: what it is, and where it can be had; never its bytes.',
+  'hub.file.released.v1': 'A file of the delivery beside the instances: a report, a mask.',
+};
+/** The last of a delivery. */
+const END = wireType('study.processed');
+
 /** Standard Webhooks 1.0.0. */
 const webhookHeaders = z.object({
   'content-type': z.literal('application/cloudevents+json; charset=utf-8'),
@@ -57,6 +76,12 @@ export function asyncApiDocument(): string {
         description: 'With bus: { kind: kafka }.',
         variables: { broker: { description: 'One of bus.brokers.' } },
       },
+      destination: {
+        host: '{broker}',
+        protocol: 'kafka',
+        description: 'Of a destination of type kafka-topic: its own brokers, whatever the bus is.',
+        variables: { broker: { description: 'One of brokers of the destination.' } },
+      },
       hub: {
         host: '{hub}',
         protocol: 'https',
@@ -73,6 +98,16 @@ export function asyncApiDocument(): string {
         servers: [{ $ref: '#/servers/kafka' }],
         parameters: { partner: { description: 'Its name in the configuration.' } },
         messages: messagesOf(PARTNER_TYPES, 'kafka.partner'),
+      },
+      'destination.topic': {
+        address: '{topic}',
+        title: 'The topic of a kafka-topic destination',
+        description: `What was delivered, a message an instance and a file, and ${END} at the end: all that it speaks of stands before it. The key is the study.`,
+        servers: [{ $ref: '#/servers/destination' }],
+        parameters: { topic: { description: 'topic of the destination.' } },
+        messages: Object.fromEntries(
+          [...Object.keys(RELEASED), END].map((name) => [name, refTo('messages', `destination.${name}`)]),
+        ),
       },
       'partner.stream': {
         address: '/partner/v1/events/stream',
@@ -104,6 +139,11 @@ export function asyncApiDocument(): string {
         channel: refTo('channels', 'partner.events', ''),
         summary: "What concerns a partner, in the partner's words",
       },
+      'send.destination.topic': {
+        action: 'send',
+        channel: refTo('channels', 'destination.topic', ''),
+        summary: 'What a delivery to a kafka-topic destination consists of',
+      },
       'send.partner.stream': {
         action: 'send',
         channel: refTo('channels', 'partner.stream', ''),
@@ -119,7 +159,9 @@ export function asyncApiDocument(): string {
     components: {
       schemas: {
         kafkaHeaders: lenient(kafkaHeaders),
+        deliveryHeaders: lenient(deliveryHeaders),
         webhookHeaders: lenient(webhookHeaders),
+        ...Object.fromEntries(Object.entries(RELEASED).map(([name, schema]) => [name, lenient(schema)])),
         ...Object.fromEntries(TYPES.map((type) => [wireType(type), lenient(EVENTS[type].data)])),
         ...Object.fromEntries(
           PARTNER_TYPES.map((type) => {
@@ -137,6 +179,13 @@ export function asyncApiDocument(): string {
             [`webhook.${wireType(type)}`, { ...httpMessage(type), headers: refTo('schemas', 'webhookHeaders') }],
           ]),
         ),
+        ...Object.fromEntries(
+          Object.entries(RELEASED_ABOUT).map(([name, about]) => [
+            `destination.${name}`,
+            deliveryMessage(name, about, name),
+          ]),
+        ),
+        [`destination.${END}`]: deliveryMessage(END, EVENTS['study.processed'].about, `partner.${END}`),
         [`webhook.${TEST_EVENT}`]: {
           name: TEST_EVENT,
           summary: 'Asked for by the partner: it says only that it came.',
@@ -176,6 +225,17 @@ function kafkaMessage(type: EventType, schema: string): Record<string, unknown> 
     headers: refTo('schemas', 'kafkaHeaders'),
     payload: refTo('schemas', schema),
     bindings: { kafka: { key: { type: 'string', description: "The event's key" }, bindingVersion: '0.5.0' } },
+  };
+}
+
+function deliveryMessage(name: string, about: string, schema: string): Record<string, unknown> {
+  return {
+    name,
+    summary: about,
+    contentType: 'application/json',
+    headers: refTo('schemas', 'deliveryHeaders'),
+    payload: refTo('schemas', schema),
+    bindings: { kafka: { key: { type: 'string', description: 'The Study Instance UID' }, bindingVersion: '0.5.0' } },
   };
 }
 

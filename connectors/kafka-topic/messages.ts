@@ -17,8 +17,8 @@ const common = {
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 };
 
-/** Data of each type of message, beside `study.processed`, which is a partner's own. */
-const RELEASED = {
+/** Data of each type of message, beside `study.processed` at the end, which is as partners see it. */
+export const RELEASED = {
   'hub.instance.released.v1': z.strictObject({
     ...common,
     seriesInstanceUid: uid,

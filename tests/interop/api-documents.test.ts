@@ -6,7 +6,10 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import { createApiRouter } from '../../api/router.ts';
-import { EVENTS, toCloudEvent, wireType, type EventType } from '../../core/events.ts';
+import { endOf, messageOf } from '../../connectors/kafka-topic/messages.ts';
+import { EVENTS, toCloudEvent, wireType, type EventType, type PositionedEvent } from '../../core/events.ts';
+import { toMessage } from '../../platform/bus/kafka/cloud-events.ts';
+import { MemoryStore, mrImage, orderOf } from '../support/outgoing.ts';
 import { openTestLedger } from '../support/open-ledger.ts';
 import { type PartnerHub, partnerSettings, startPartnerHub } from '../support/partner-hub.ts';
 import { startHttp } from '../support/running-http.ts';
@@ -49,6 +52,39 @@ describe('docs/asyncapi.yaml', () => {
     expect(Object.keys(document.channels['partner.stream']?.messages ?? {})).to.deep.equal(partnerTypes);
     for (const [type, { stream }] of Object.entries(EVENTS))
       expect(document.channels[stream]?.messages).to.have.property(wireType(type as EventType));
+  });
+
+  it('says of a kafka-topic destination and of a partner’s topic what is sent, headers and data', async () => {
+    const store = new MemoryStore();
+    const order = orderOf([await store.instance(mrImage(1)), store.artefact('qc/report.json', '{}')]);
+    const options = { hubName: 'savilahti', link: 'https://pacs.example.org/studies/{study}' };
+    const sent = [...order.items.map((item) => messageOf(order, item, options)), endOf(order, 'savilahti')];
+    const data = { webhookId: '6f4c2c1e-8d6b-4c52-9a53-0d0b5d1f2a11', reason: 'gone' };
+    const ofPartner = toMessage(
+      {
+        ...{ id: '6f4c2c1e-8d6b-4c52-9a53-0d0b5d1f2a12', type: 'webhook.disabled', stream: 'partner.kct.v1' },
+        ...{ key: data.webhookId, time: '2026-03-01T08:00:00.000Z', position: 7, data },
+      } as unknown as PositionedEvent,
+      { hubName: 'savilahti', ledgerId: 'x' },
+    );
+    const ajv = new Ajv({ strict: false, validateFormats: false });
+    ajv.addSchema({ ...document, $id: 'https://hub.example.org/asyncapi' });
+    const fits = (message: string, part: string, value: unknown) =>
+      ajv.compile({ $ref: `https://hub.example.org/asyncapi#/components/messages/${message}/${part}` })(value);
+
+    expect(Object.keys(document.channels['destination.topic']?.messages ?? {})).to.deep.equal(
+      sent.map(({ headers }) => headers['ce_type']),
+    );
+    for (const { headers, value } of sent) {
+      const message = `destination.${headers['ce_type'] ?? ''}`;
+      expect([fits(message, 'headers', headers), fits(message, 'payload', JSON.parse(String(value)))]).to.deep.equal([
+        true,
+        true,
+      ]);
+      expect(fits(message, 'payload', {}), message).to.equal(false);
+    }
+    const partners = `kafka.partner.${ofPartner.headers['ce_type'] ?? ''}`;
+    expect([fits(partners, 'headers', ofPartner.headers), fits(partners, 'payload', data)]).to.deep.equal([true, true]);
   });
 
   it('says of a webhook what is sent', () => {
