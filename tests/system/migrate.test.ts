@@ -1,232 +1,42 @@
 /** A hub of one machine that moves up: everything is there afterwards, whatever the move met on its way. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect } from 'chai';
-import type { PostgresServer } from '../../platform/ledger/postgres/connection.ts';
-import type { Finished } from '../support/child-process.ts';
 import { startOrigin } from '../support/crash-origin.ts';
-import {
-  ended,
-  eventsOf,
-  fetched,
-  listed,
-  type SeenDelivery,
-  type SeenEvent,
-  type SeenQuarantine,
-  type SeenStudy,
-} from '../support/hub-api.ts';
-import { HubProcess, lastingPort, runHub, type Section } from '../support/hub-process.ts';
-import { mrInstance, type MrInstance, newUid } from '../support/mr-instance.ts';
+import type { SeenDelivery, SeenStudy } from '../support/hub-api.ts';
+import { HubProcess } from '../support/hub-process.ts';
+import { mrInstance } from '../support/mr-instance.ts';
 import { execute, postgres, type PostgresPeer } from '../support/postgres.ts';
-import { S3_SECRETS, type S3Bucket, type S3Server, startS3Server } from '../support/s3-server.ts';
+import { type S3Server, startS3Server } from '../support/s3-server.ts';
 import { send } from '../support/scanner.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-const MAIN = resolve(import.meta.dirname, '../../main.ts');
-/** 2,200 × 2,200 × 2 bytes: too large for a shared segment. */
-const LARGE_PIXELS = 2200;
-const MOVE_MS = 60_000;
-const NODE = 'hub-0';
-
-interface FeedPage {
-  readonly events: readonly SeenEvent[];
-  readonly cursor: string;
-}
+import { adminOf, envOf, type HubToMove, MOVE_MS, started, startHubToMove, written } from './hub-to-move.ts';
 
 describe('hub migrate', function () {
   this.timeout(240_000);
   let database: PostgresPeer;
   let s3: S3Server;
-  let hub: HubProcess;
-  let shared: Section;
-  let laterPort: number;
-  /** What the hub was stopped with. */
-  const was: {
-    delivered: MrInstance[];
-    receiving: MrInstance[];
-    token: string;
-    page: FeedPage;
-    studies: readonly SeenStudy[];
-    deliveries: readonly SeenDelivery[];
-    quarantine: readonly SeenQuarantine[];
-    events: readonly SeenEvent[];
-  } = {
-    delivered: [],
-    receiving: [],
-    token: '',
-    page: { events: [], cursor: '' },
-    studies: [],
-    deliveries: [],
-    quarantine: [],
-    events: [],
-  };
-
-  const hubs: HubProcess[] = [];
-  afterEach(async () => {
-    for (const each of hubs.splice(0)) await each.remove();
-  });
-
-  const env = (server?: PostgresServer) => ({ ...S3_SECRETS, LEDGER_PASSWORD: server?.password ?? '' });
-  const ledgerOf = ({ host, port, database: name, user }: PostgresServer): Section => ({
-    ...{ kind: 'postgres', host, port, database: name, user },
-    password: { env: 'LEDGER_PASSWORD' },
-  });
+  let moving: HubToMove;
 
   before(async () => {
     [database, s3] = await Promise.all([postgres(), startS3Server()]);
-    const deadPort = await lastingPort();
-    laterPort = await lastingPort();
-    hub = await HubProcess.create({ config: {}, env: S3_SECRETS });
-    const retry = { attempts: 100, firstDelay: '2s', maxDelay: '4s' };
-    const once = { attempts: 1, firstDelay: '500ms', maxDelay: '1s' };
-    shared = {
-      gateway: {
-        completion: { quiet: '1s', force: '20m' },
-        disk: { minFree: '50MB', maxUsedPercent: 100 },
-        spool: { segment: '1MiB' },
-        dimse: {
-          sources: [
-            { name: 'pv-7t', aeTitle: 'PV7T', hosts: ['127.0.0.1'] },
-            { name: 'slow', aeTitle: 'SLOW', hosts: ['127.0.0.1'], completion: { quiet: '15m' } },
-          ],
-        },
-      },
-      policies: [{ name: 'kct', profile: 'basic' }],
-      partners: [{ name: 'kct' }],
-      destinations: [
-        { name: 'archive', type: 'folder', path: join(hub.folder, 'archive') },
-        { name: 'kct-folder', type: 'folder', path: join(hub.folder, 'partner'), partner: 'kct' },
-        { name: 'dead', type: 'stow-rs', url: `http://127.0.0.1:${deadPort}/dicom-web`, retry: once },
-        { name: 'later', type: 'stow-rs', url: `http://127.0.0.1:${laterPort}/dicom-web`, retry },
-      ],
-      routes: [
-        { name: 'house', when: { Modality: 'MR' }, deliver: ['archive'] },
-        { name: 'kct', when: { Modality: 'MR' }, process: [{ deidentify: 'kct' }], deliver: ['kct-folder'] },
-        { name: 'dead', when: { StudyDescription: { like: '*dead*' } }, deliver: ['dead'] },
-        { name: 'later', when: { StudyDescription: { like: '*later*' } }, deliver: ['later'] },
-      ],
-    };
-    await hub.configure({ ...shared });
-    await hub.start();
-    await prepare();
+    moving = await startHubToMove();
   });
+  afterEach(() => moving.removeCopies());
   after(async () => {
-    await hub.remove();
+    await moving.remove();
     await s3.stop();
   });
-
-  /** Studies in each state that a study may be in, and a partner in the middle of its feed. */
-  async function prepare(): Promise<void> {
-    const study = (description: string, n: number) => {
-      const same = { StudyInstanceUID: newUid(), SeriesInstanceUID: newUid(), StudyDescription: description };
-      return Array.from({ length: n }, (_, index) => mrInstance({ ...same, InstanceNumber: index + 1 }, 256));
-    };
-    const [plain, dead, later] = [study('plain', 12), study('for the dead', 2), study('for later', 3)];
-    const large = mrInstance({ StudyInstanceUID: plain[0]?.studyInstanceUid }, LARGE_PIXELS);
-    const stranger = mrInstance({ ...plain[0]?.attributes, SOPInstanceUID: newUid(), PatientID: 'RAT-8' });
-    const nameless = mrInstance({ StudyInstanceUID: undefined });
-    was.receiving = study('still coming', 2);
-    was.delivered = [...plain, large, ...dead, ...later];
-    await send(hub.dimsePort, await written(hub, was.delivered), { timeoutMs: 60_000 });
-    await send(hub.dimsePort, await written(hub, was.receiving), { calling: 'SLOW' });
-    for (const uid of [plain, dead, later].map(([first]) => first?.studyInstanceUid ?? '')) {
-      await ended(hub, uid, 'archive', { deadlineMs: 60_000 });
-      await ended(hub, uid, 'kct-folder', { deadlineMs: 60_000 });
-    }
-    await send(hub.dimsePort, await written(hub, [stranger, nameless]));
-    await ended(hub, dead[0]?.studyInstanceUid ?? '', 'dead');
-    await waitFor('the quarantine', async () => (await listed<SeenQuarantine>(hub, 'quarantine')).length >= 2);
-    was.token = await hub.token('--role', 'partner', '--partner', 'kct');
-    was.page = await feedPage(hub, was.token, '');
-    expect(await hub.stop()).to.equal(0);
-    // What it is after a stop that let everything end.
-    await hub.start();
-    was.studies = await fetched<SeenStudy>(hub, 'studies?limit=500');
-    was.quarantine = await fetched<SeenQuarantine>(hub, 'quarantine?limit=500');
-    was.deliveries = await fetched<SeenDelivery>(hub, 'deliveries?limit=500');
-    was.events = await eventsOf(hub);
-    expect(await hub.stop()).to.equal(0);
-  }
-
-  /** A copy of the stopped hub's folder, with a configuration of where it is and one of where it goes. */
-  async function aside(over: { ledger?: PostgresServer; bucket?: S3Bucket; data?: string }): Promise<Aside> {
-    const next = await HubProcess.create({ config: {}, env: env(over.ledger) });
-    hubs.push(next);
-    const { folder, dataFolder: data } = next;
-    await cp(hub.dataFolder, data, { recursive: true, preserveTimestamps: true });
-    const from = join(folder, 'from.yaml');
-    const to = join(folder, 'to.yaml');
-    await writeFile(from, JSON.stringify({ ...shared, hub: { name: 'tested', data } }));
-    const target = {
-      ...shared,
-      hub: { name: 'tested', data: over.data ?? data, node: NODE },
-      ...(over.ledger === undefined ? {} : { ledger: ledgerOf(over.ledger) }),
-      ...(over.bucket === undefined ? {} : { store: over.bucket.config }),
-    };
-    await writeFile(to, JSON.stringify(target));
-    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HUB_')));
-    const all = { ...inherited, ...env(over.ledger) };
-    const args = ['migrate', '--config', from, '--to', to];
-    return {
-      ...{ data, next, config: target },
-      migrate: (...more) => runHub([...args, ...more], { env: all, timeoutMs: MOVE_MS }),
-      begin: () => spawn(process.execPath, [...process.execArgv, MAIN, ...args], { env: all, stdio: 'ignore' }),
-    };
-  }
-
-  /** What the hub is after its move, started. */
-  async function started({ config, next }: Pick<Aside, 'config' | 'next'>): Promise<HubProcess> {
-    await next.configure(config);
-    await next.start();
-    return next;
-  }
-
-  const adminOf = async (next: HubProcess) => await next.token('--role', 'admin');
-
-  /** Everything that the hub said of itself before, and the bytes. */
-  async function expectAllOf(next: HubProcess): Promise<void> {
-    const admin = await adminOf(next);
-    const list = async <Item>(path: string) => {
-      const response = await next.get(`/api/v1/${path}`, admin);
-      expect(response.status, path).to.equal(200);
-      return ((await response.json()) as { items: readonly Item[] }).items;
-    };
-    expect(await list<SeenStudy>('studies?limit=500')).to.deep.equal(was.studies);
-    expect(await list<SeenQuarantine>('quarantine?limit=500')).to.deep.equal(was.quarantine);
-    const shown = ({ deliveryId, destination, studyInstanceUid }: SeenDelivery) => [
-      deliveryId,
-      destination,
-      studyInstanceUid,
-    ];
-    const deliveries = await list<SeenDelivery>('deliveries?limit=500');
-    expect(deliveries.map(shown)).to.deep.equal(was.deliveries.map(shown));
-    const events = await list<SeenEvent>('events?limit=1000');
-    expect(events.slice(0, was.events.length).map(({ id }) => id)).to.deep.equal(was.events.map(({ id }) => id));
-    for (const uid of new Set([...was.delivered, ...was.receiving].map((each) => each.studyInstanceUid))) {
-      const answer = await next.get(`/dicom-web/studies/${uid}`, admin);
-      expect(answer.status, uid).to.equal(200);
-      const body = Buffer.from(await answer.arrayBuffer());
-      for (const each of [...was.delivered, ...was.receiving].filter(
-        ({ studyInstanceUid }) => studyInstanceUid === uid,
-      )) {
-        expect(body.includes(Buffer.from(each.dataSet.subarray(-2000))), each.sopInstanceUid).to.be.true;
-      }
-    }
-    // The partner goes on behind what it has seen, and gets nothing twice.
-    const again = await feedPage(next, was.token, was.page.cursor);
-    const seen = new Set(was.page.events.map(({ id }) => id));
-    expect(again.events.filter(({ id }) => seen.has(id))).to.deep.equal([]);
-  }
 
   it('takes a hub to PostgreSQL and S3, on another machine, and what was pending there is delivered', async () => {
     const server = await database.createDatabase({ isEmpty: true });
     const bucket = await s3.bucket();
-    const other = join(hub.folder, 'another-machine');
-    const moved = await aside({ ledger: server, bucket, data: other });
+    const other = join(moving.folder, 'another-machine');
+    const moved = await moving.aside({ ledger: server, bucket, data: other });
 
     const dry = await moved.migrate('--dry-run');
     const keysAfterDry = await bucket.keys();
@@ -248,7 +58,7 @@ describe('hub migrate', function () {
       positions.map((row) => ({ ...row })),
     );
     expect(summary.rows['events']).to.equal(positions.length);
-    expect(summary.objects.read).to.be.at.least(was.delivered.length * 2 + was.receiving.length + 2);
+    expect(summary.objects.read).to.be.at.least(moving.was.delivered.length * 2 + moving.was.receiving.length + 2);
     expect(summary.objects.damaged).to.equal(0);
     expect(done.stdout + done.stderr).to.match(/HUB_FEED_KEY \(what stands in keys\/feed\.key\)/);
     const secrets = await Promise.all(
@@ -271,13 +81,13 @@ describe('hub migrate', function () {
           ]),
       ),
     ) as Record<string, string>;
-    const next = await HubProcess.create({ config: {}, env: { ...env(server), ...keys } });
-    hubs.push(next);
+    const next = await HubProcess.create({ config: {}, env: { ...envOf(server), ...keys } });
+    moving.own(next);
     await started({ config: moved.config, next });
-    const origin = await startOrigin({ port: laterPort });
+    const origin = await startOrigin({ port: moving.laterPort });
     try {
-      await expectAllOf(next);
-      const later = was.deliveries.find(({ destination }) => destination === 'later');
+      await moving.expectAllOf(next);
+      const later = moving.was.deliveries.find(({ destination }) => destination === 'later');
       const admin = await adminOf(next);
       await waitFor('the pending delivery', async () => {
         const response = await next.get(`/api/v1/deliveries/${later?.deliveryId ?? ''}`, admin);
@@ -285,7 +95,7 @@ describe('hub migrate', function () {
       });
       expect(origin.copies.size).to.equal(3);
       // It goes on: numbers, positions and what was still coming.
-      const [coming] = was.receiving;
+      const [coming] = moving.was.receiving;
       await next.command('studies', 'complete', coming?.studyInstanceUid ?? '');
       const fresh = mrInstance();
       await send(next.dimsePort, await written(next, [fresh]));
@@ -308,7 +118,7 @@ describe('hub migrate', function () {
   it('goes on where it was killed, at any point, and nothing is there twice', async () => {
     const server = await database.createDatabase({ isEmpty: true });
     const bucket = await s3.bucket();
-    const moved = await aside({ ledger: server, bucket });
+    const moved = await moving.aside({ ledger: server, bucket });
     const rows = async (sql: string) => (await execute(server, sql).catch(() => [])).length > 0;
     const points: readonly (readonly [string, () => Promise<boolean>])[] = [
       ['the bucket is marked', async () => (await bucket.keys()).length >= 1],
@@ -330,16 +140,16 @@ describe('hub migrate', function () {
     expect(killed).to.be.at.least(4);
     expect(done.code, done.stderr).to.equal(0);
     const next = await started(moved);
-    await expectAllOf(next);
+    await moving.expectAllOf(next);
     await waitFor('segments to leave the spool', async () => {
       return !(await readdir(join(moved.data, 'spool'))).some((name) => name.endsWith('.seg'));
     });
-    await expectAllOf(next);
+    await moving.expectAllOf(next);
   });
 
   it('copies the rows again when the hub has run between two attempts', async () => {
     const server = await database.createDatabase({ isEmpty: true });
-    const moved = await aside({ ledger: server });
+    const moved = await moving.aside({ ledger: server });
     const child = moved.begin();
     await killedWhen(child, async () => (await execute(server, 'SELECT 1 FROM studies').catch(() => [])).length > 0);
     const ledger = new DatabaseSync(join(moved.data, 'ledger.db'));
@@ -356,13 +166,13 @@ describe('hub migrate', function () {
 
   it('lets no hub begin on half a ledger', async () => {
     const server = await database.createDatabase({ isEmpty: true });
-    const moved = await aside({ ledger: server });
+    const moved = await moving.aside({ ledger: server });
     const child = moved.begin();
     await killedWhen(
       child,
       async () => (await execute(server, 'SELECT 1 FROM ledger_move').catch(() => [])).length > 0,
     );
-    const early = await HubProcess.create({ config: {}, env: env(server) });
+    const early = await HubProcess.create({ config: {}, env: envOf(server) });
     await early.configure({ ...moved.config, hub: { name: 'tested', data: early.dataFolder } });
 
     const failure = await early.start().then(
@@ -376,7 +186,7 @@ describe('hub migrate', function () {
 
   it('ends what was cut off between its last two steps, and refuses a hub that has gone on here since', async () => {
     const server = await database.createDatabase({ isEmpty: true });
-    const moved = await aside({ ledger: server });
+    const moved = await moving.aside({ ledger: server });
     const [ledger, gone] = [join(moved.data, 'ledger.db'), join(moved.data, 'ledger.db.moved')];
     expect((await moved.migrate()).code).to.equal(0);
     await rename(gone, ledger);
@@ -397,18 +207,18 @@ describe('hub migrate', function () {
 
   it('moves only the ledger where the bytes stay', async () => {
     const server = await database.createDatabase({ isEmpty: true });
-    const moved = await aside({ ledger: server });
+    const moved = await moving.aside({ ledger: server });
 
     const done = await moved.migrate();
 
     expect(done.code, done.stderr).to.equal(0);
     const next = await started(moved);
-    await expectAllOf(next);
+    await moving.expectAllOf(next);
   });
 
   it('moves only the bytes where the ledger stays', async () => {
     const bucket = await s3.bucket();
-    const moved = await aside({ bucket });
+    const moved = await moving.aside({ bucket });
 
     const done = await moved.migrate();
     const again = await moved.migrate();
@@ -419,12 +229,12 @@ describe('hub migrate', function () {
       .to.match(/^to move: /m)
       .and.to.match(/^0 rows of the ledger name the new places$/m);
     const next = await started(moved);
-    await expectAllOf(next);
+    await moving.expectAllOf(next);
   });
 
   it('moves what its disk has damaged as it is, and names it', async () => {
     const bucket = await s3.bucket();
-    const moved = await aside({ bucket });
+    const moved = await moving.aside({ bucket });
     const spool = join(moved.data, 'spool');
     const [segment = ''] = (await readdir(spool)).filter((name) => name.endsWith('.seg')).toSorted();
     const bytes = await readFile(join(spool, segment));
@@ -441,9 +251,9 @@ describe('hub migrate', function () {
 
   describe('refuses, and changes nothing,', () => {
     it('while the hub runs', async () => {
-      const moved = await aside({ ledger: await database.createDatabase({ isEmpty: true }) });
+      const moved = await moving.aside({ ledger: await database.createDatabase({ isEmpty: true }) });
       const running = moved.next;
-      await running.configure(shared);
+      await running.configure(moving.shared);
       await running.start();
 
       const refused = await moved.migrate();
@@ -455,7 +265,7 @@ describe('hub migrate', function () {
     it('a database that is not empty', async () => {
       const server = await database.createDatabase();
       await execute(server, "INSERT INTO tokens VALUES ('a', 'b', 'admin', NULL, '', NULL, NULL, NULL)");
-      const moved = await aside({ ledger: server });
+      const moved = await moving.aside({ ledger: server });
 
       const refused = await moved.migrate();
 
@@ -467,7 +277,7 @@ describe('hub migrate', function () {
     it('a bucket that is not empty', async () => {
       const bucket = await s3.bucket();
       await bucket.client.send(new PutObjectCommand({ Bucket: bucket.options.bucket, Key: 'hub/other', Body: 'x' }));
-      const moved = await aside({ bucket });
+      const moved = await moving.aside({ bucket });
 
       const refused = await moved.migrate();
 
@@ -478,8 +288,8 @@ describe('hub migrate', function () {
 
     it('a target that another hub is being moved to', async () => {
       const server = await database.createDatabase({ isEmpty: true });
-      const one = await aside({ ledger: server });
-      const other = await aside({ ledger: server });
+      const one = await moving.aside({ ledger: server });
+      const other = await moving.aside({ ledger: server });
       await rm(join(other.data, 'keys', 'replica.key'));
       expect((await one.migrate()).code).to.equal(0);
 
@@ -491,9 +301,9 @@ describe('hub migrate', function () {
 
     it('a hub whose spool has objects that the ledger was not told of, and says what to do', async () => {
       const server = await database.createDatabase({ isEmpty: true });
-      const moved = await aside({ ledger: server });
+      const moved = await moving.aside({ ledger: server });
       const running = moved.next;
-      await running.configure(shared);
+      await running.configure(moving.shared);
       await running.start();
       // The hub itself may be writing at this moment.
       const ledger = new DatabaseSync(join(moved.data, 'ledger.db'), { timeout: 10_000 });
@@ -517,7 +327,7 @@ describe('hub migrate', function () {
     });
 
     it('configurations between which there is nothing to move', async () => {
-      const moved = await aside({});
+      const moved = await moving.aside({});
 
       const refused = await moved.migrate();
 
@@ -527,15 +337,6 @@ describe('hub migrate', function () {
   });
 });
 
-interface Aside {
-  readonly data: string;
-  /** On the copy; not started. */
-  readonly next: HubProcess;
-  readonly config: Section;
-  readonly migrate: (...more: readonly string[]) => Promise<Finished>;
-  readonly begin: () => ChildProcess;
-}
-
 /** @returns false when it had ended before */
 async function killedWhen(child: ChildProcess, isReached: () => Promise<boolean>): Promise<boolean> {
   const exited = once(child, 'exit');
@@ -544,25 +345,4 @@ async function killedWhen(child: ChildProcess, isReached: () => Promise<boolean>
   child.kill('SIGKILL');
   if (!isOver()) await exited;
   return child.signalCode === 'SIGKILL';
-}
-
-async function feedPage(hub: HubProcess, token: string, after: string): Promise<FeedPage> {
-  const response = await hub.get(
-    `/partner/v1/events?limit=3${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`,
-    token,
-  );
-  expect(response.status, 'the feed').to.equal(200);
-  return (await response.json()) as FeedPage;
-}
-
-async function written(hub: HubProcess, instances: readonly MrInstance[]): Promise<readonly string[]> {
-  const folder = join(hub.folder, 'scanner');
-  await mkdir(folder, { recursive: true });
-  return await Promise.all(
-    instances.map(async ({ part10, sopInstanceUid }) => {
-      const file = join(folder, `${sopInstanceUid}.dcm`);
-      await writeFile(file, part10);
-      return file;
-    }),
-  );
 }
