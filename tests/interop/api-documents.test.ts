@@ -77,7 +77,7 @@ describe('docs/asyncapi.yaml', () => {
     );
     for (const { headers, value } of sent) {
       const message = `destination.${headers['ce_type'] ?? ''}`;
-      expect([fits(message, 'headers', headers), fits(message, 'payload', JSON.parse(String(value)))]).to.deep.equal([
+      expect([fits(message, 'headers', headers), fits(message, 'payload', JSON.parse(value))]).to.deep.equal([
         true,
         true,
       ]);
