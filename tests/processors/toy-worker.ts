@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { exit } from 'node:process';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, threadId, workerData } from 'node:worker_threads';
 import { HubError } from '../../core/errors.ts';
 import type { ProcessorContext, ProcessorPlugin, ProcessorResult } from '../../core/plugins.ts';
 import { openFileStore } from '../../platform/store/file.ts';
@@ -33,6 +33,11 @@ function isFirst({ options }: ProcessorContext<ToyOptions>): boolean {
 }
 
 const plugins: readonly ProcessorPlugin[] = [
+  toy('thread', () => ({ outcome: 'held', reason: 'toy', detail: String(threadId), sopInstanceUids: [] })),
+  {
+    ...toy('broken', passOn),
+    load: () => Promise.reject(new Error("Cannot find package 'gone' imported from /some/where.ts")),
+  },
   toy('pass', passOn),
   toy('measure', async ({ items, quality, studyInstanceUid }) => {
     const question = { protocolKey: 'protocol', exceptScan: studyInstanceUid, limit: 10 };
