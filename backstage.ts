@@ -19,6 +19,7 @@ import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
 import { startWebhookSender } from './connectors/webhook/sender.ts';
 import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
+import { newerVersions } from './core/newer-version.ts';
 import type { DeliveryPriority } from './core/ledger/deliveries.ts';
 import type { Clock, EventBus, Logger, Metrics } from './core/ports.ts';
 import { openDecodedInstances } from './decoded-instances.ts';
@@ -234,6 +235,7 @@ async function startConnectors(
     {
       destinations: destinations.map(({ opened }) => opened),
       ...{ owner, leaseMs: LEASE_MS, priorities: prioritiesOf(current()) },
+      isNewerVersion: newerVersions(ports, () => current().version),
     },
   );
   const projector = await startFeedProjector({ ...ports, directory }, () => current().destinations);
@@ -306,6 +308,7 @@ async function startProcessors(ports: Ports, { current, dataDir, owner }: StageO
     },
     leaseMs: LEASE_MS,
     owner,
+    isNewerVersion: newerVersions(ports, () => current().version),
   });
   return {
     prepare: async (config) => {

@@ -2,6 +2,7 @@
 import { HubError, toHubError } from '../core/errors.ts';
 import type { LeasedDelivery } from '../core/ledger/deliveries.ts';
 import type { Connector, DeliveryOrder, DestinationOptions } from '../core/plugins.ts';
+import type { IsNewerVersion } from '../core/newer-version.ts';
 import { withheld } from '../core/partners.ts';
 import { recordWhileHeld } from '../core/retry.ts';
 import type { RunItem } from '../core/store.ts';
@@ -17,10 +18,14 @@ export interface OpenDestination {
   readonly connector: Connector;
 }
 
+/** Another replica may know the destination already. */
+const NOT_KNOWN_YET_MS = 5_000;
+
 interface AttemptOptions {
   readonly leaseMs: number;
   /** Of `performance.now()`, before the delivery was asked for. */
   readonly leasedAtMs: number;
+  readonly isNewerVersion: IsNewerVersion;
   /** Aborted when the hub stops and has waited long enough. */
   readonly signal: AbortSignal;
 }
@@ -57,6 +62,12 @@ export async function attemptDelivery(
     if (lease.isTaken()) return;
     const delivered = [...work.delivered];
     await record(() => ports.ledger.deliveries.giveBack(deliveryId, delivery.fence, delivered, ports.clock.now()));
+    return;
+  }
+  if (destination === undefined && (await options.isNewerVersion(delivery.configVersion))) {
+    log.warn('delivery waits for a configuration that other replicas have', { configVersion: delivery.configVersion });
+    const at = new Date(ports.clock.now().getTime() + NOT_KNOWN_YET_MS);
+    await record(() => ports.ledger.deliveries.giveBack(deliveryId, delivery.fence, [...work.delivered], at));
     return;
   }
   const durationMs = Math.round(performance.now() - startMs);

@@ -2,11 +2,12 @@
  * Brings the results of each run to each destination of its route. One ledger row a destination; who has the lease on
  * it delivers. A destination that is down keeps only its own slots busy, never another's.
  */
-import { toHubError } from '../core/errors.ts';
+import { HubError, toHubError } from '../core/errors.ts';
 import { isEventOf, type PositionedEvent } from '../core/events.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { LeasedDelivery, NewDelivery } from '../core/ledger/deliveries.ts';
 import type { DeliveryPriority } from '../core/ledger/deliveries.ts';
+import type { IsNewerVersion } from '../core/newer-version.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptDelivery, type OpenDestination } from './attempt.ts';
 import { deliveryIdOf } from '../core/delivery-id.ts';
@@ -41,6 +42,8 @@ export interface DispatcherOptions {
   /** Names this process in leases. */
   readonly owner: string;
   readonly leaseMs?: number;
+  /** Of a run that other replicas have routed; absent: there are none. */
+  readonly isNewerVersion?: IsNewerVersion;
   /** Of routes that say one; it goes before the destination's. */
   readonly priorities?: ReadonlyMap<string, DeliveryPriority>;
 }
@@ -64,6 +67,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
   let destinations = byName(options.destinations);
   let { priorities } = options;
+  const { isNewerVersion = () => Promise.resolve(false) } = options;
   const metrics = deliveryMetrics(ports.metrics);
   watchDeliveries(metrics, ports, () => [...destinations.keys()]);
   const ordered = (): readonly string[] =>
@@ -110,6 +114,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
     const work = attemptDelivery({ ...ports, log, metrics }, delivery, destination, {
       leaseMs,
       leasedAtMs,
+      isNewerVersion,
       signal: abandon.signal,
     })
       .catch((error: unknown) => {
@@ -189,14 +194,22 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
       });
   }
 
+  /** Whose a delivery is, and so what may be in it, is the destination's to say: who does not know it yet opens none. */
+  const requireKnown = async (event: PositionedEvent): Promise<void> => {
+    if (!isEventOf(event, 'study.processed')) return;
+    const { configVersion, route } = event.data;
+    if (await isNewerVersion(configVersion)) throw new HubError('config.behind', { configVersion, route });
+  };
+
   (await ledger.deliveries.waitingFor()).forEach(noticeUnknown);
 
   const subscription = await ports.bus.subscribe(
     { group: GROUP, streams: ['hub.result.v1'], from: 'earliest' },
     async (event) => {
       const deliveries = deliveriesOf(event, destinations, priorities);
-      deliveries.forEach(({ destination }) => noticeUnknown(destination));
       if (deliveries.length === 0) return;
+      if (deliveries.some(({ destination }) => !destinations.has(destination))) await requireKnown(event);
+      deliveries.forEach(({ destination }) => noticeUnknown(destination));
       await ledger.deliveries.open({ group: GROUP, eventId: event.id }, deliveries);
       wake();
     },

@@ -7,6 +7,7 @@ import type { NewQuarantine } from '../core/ledger/quarantine.ts';
 import type { LeasedJob, RunStep } from '../core/ledger/runs.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import type { ProcessorResult } from '../core/plugins.ts';
+import type { IsNewerVersion } from '../core/newer-version.ts';
 import { nextDelayMs, recordWhileHeld } from '../core/retry.ts';
 import { deviceOf } from './device.ts';
 import type { ProcessorMetrics } from './metrics.ts';
@@ -27,6 +28,7 @@ export interface AttemptOptions {
   readonly resolve: (step: RunStep) => unknown;
   readonly leaseMs: number;
   readonly timeLimitMs: number;
+  readonly isNewerVersion?: IsNewerVersion;
   readonly retry?: { readonly firstDelayMs: number; readonly maxDelayMs: number };
   readonly onProgress: (step: {
     readonly runId: string;
@@ -96,13 +98,13 @@ export async function attemptStep(
     log.error('run quarantined', { ...fields, reason: entry.reason });
   };
 
-  /** The hub's own store or ledger was away: it says nothing about the study, which must not end in quarantine for it. */
+  /** It says nothing about the study, which must not end in quarantine for it. */
   const wait = async (error: HubError): Promise<number | undefined> => {
     const policy = { ...AWAY_RETRY, ...options.retry };
     const delayMs = nextDelayMs(policy, job.attempt, ports.random()) ?? policy.maxDelayMs;
     const isRecorded = await ledger.runs.giveBack(jobId, fence, new Date(clock.now().getTime() + delayMs));
     observe(isRecorded ? 'retried' : 'lost');
-    log.warn('step waits for the ledger or the object store', { ...fields, error, retryInMs: delayMs });
+    log.warn('step waits for what the hub needs for it', { ...fields, error, retryInMs: delayMs });
     return isRecorded ? delayMs : undefined;
   };
 
@@ -158,12 +160,18 @@ export async function attemptStep(
       return undefined;
     }
     case 'failed':
-      return isStoreAway(outcome.error) || isLedgerAway(outcome.error)
+      return (await mayPass(outcome.error, options, job))
         ? await wait(outcome.error)
         : await fail(outcome.error, outcome.isFinal);
     default:
       return outcome satisfies never;
   }
+}
+
+/** What failed is not the step: the hub's own store or ledger was away, or a replica does not know its names yet. */
+async function mayPass(error: HubError, { isNewerVersion }: AttemptOptions, { run }: LeasedJob): Promise<boolean> {
+  if (isStoreAway(error) || isLedgerAway(error)) return true;
+  return error.code === 'config.invalid' && (await isNewerVersion?.(run.configVersion)) === true;
 }
 
 async function workUnderLease(ports: AttemptPorts, options: AttemptOptions, job: LeasedJob): Promise<Outcome> {

@@ -6,6 +6,7 @@ import { toHubError } from '../core/errors.ts';
 import { isEventOf } from '../core/events.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { LeasedJob, RunStep } from '../core/ledger/runs.ts';
+import type { IsNewerVersion } from '../core/newer-version.ts';
 import type { ProcessorPlugin } from '../core/plugins.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptStep } from './attempt.ts';
@@ -46,6 +47,8 @@ export interface RunnerOptions {
   readonly leaseMs?: number;
   /** For one attempt at one step of the processor named. */
   readonly timeLimitMs?: (processor: string) => number;
+  /** Of a run that other replicas have routed; absent: there are none. */
+  readonly isNewerVersion?: IsNewerVersion;
   /** Delays before the second and later attempts. */
   readonly retry?: { readonly firstDelayMs: number; readonly maxDelayMs: number };
   readonly onProgress?: (step: {
@@ -102,6 +105,7 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
         leaseMs,
         timeLimitMs: options.timeLimitMs?.(job.run.steps[job.step]?.processor ?? '') ?? DEFAULT_TIME_LIMIT_MS,
         ...(options.retry === undefined ? {} : { retry: options.retry }),
+        ...(options.isNewerVersion === undefined ? {} : { isNewerVersion: options.isNewerVersion }),
         onProgress: options.onProgress ?? (() => {}),
         signal: abandon.signal,
       },

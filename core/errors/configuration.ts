@@ -24,6 +24,13 @@ export const CONFIGURATION_ERRORS = {
     remedy:
       '`hub reload` takes what the file says; `hub routes show VERSION` prints what is in force, to be written there.',
   },
+  'config.behind': {
+    dimse: 0x0110,
+    http: 503,
+    retry: 'transient',
+    title: 'Other replicas have a configuration that this one has not taken yet',
+    remedy: 'Give this replica the same file and `hub reload` it; what waits goes on by itself then.',
+  },
   'plugin.unusable': {
     dimse: 0x0110,
     http: 500,
