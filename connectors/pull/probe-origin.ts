@@ -4,7 +4,7 @@ import { HubError } from '../../core/errors.ts';
 import type { StudyInstanceUid } from '../../core/identifiers.ts';
 import { probeWay, targetOf } from '../probe/web.ts';
 import type { PullFrom, PullOptions } from './options.ts';
-import type { AskSource, PullProbe } from './probe.ts';
+import type { AskSource, PullProbe } from './probe-parts.ts';
 import { askByQido } from './search.ts';
 import { firstBytes } from './wado.ts';
 

@@ -10,7 +10,7 @@ import { move } from './c-move.ts';
 import { askByFind } from './find.ts';
 import { Moves } from './moves.ts';
 import type { PullFrom, PullOptions } from './options.ts';
-import type { AskSource, PullProbe } from './probe.ts';
+import type { AskSource, PullProbe } from './probe-parts.ts';
 import { SYNTAXES } from './retrieval.ts';
 import { Throttle } from './throttle.ts';
 

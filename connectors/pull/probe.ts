@@ -8,17 +8,12 @@ import type { PullOptions } from './options.ts';
 import { questionsOf } from './questions.ts';
 import { probePacs } from './probe-pacs.ts';
 import { probeOrigin } from './probe-origin.ts';
+import type { AskSource, PullProbe } from './probe-parts.ts';
 import type { PullSource } from './source.ts';
 
 /** A question of the pull itself, cut short: nobody wants the whole answer. */
 const MAX_MATCHES = 20;
 const QUERY = 'query of this pull';
-
-export interface PullProbe {
-  /** Where a source has to be told that we are: host and port. */
-  readonly door: { readonly hosts: readonly string[]; readonly port: number };
-  readonly signal: AbortSignal;
-}
 
 /** Nothing is stored, and of patients nothing is said: UIDs and counts are all that is looked at. */
 export async function* probePull(written: PullOptions, probe: PullProbe): AsyncGenerator<Diagnosis> {
@@ -32,12 +27,6 @@ export async function* probePull(written: PullOptions, probe: PullProbe): AsyncG
   if (options.from.kind === 'dicomweb') yield* probeOrigin(options, options.from, ask, probe);
   else yield* probePacs(options, options.from, ask, probe);
 }
-
-/** Puts the pull's own question. @returns a study of the answer; undefined: none, or none that could be counted */
-export type AskSource = (
-  source: Pick<PullSource, 'find' | 'series'>,
-  name: 'C-FIND' | 'QIDO-RS',
-) => AsyncGenerator<Diagnosis, StudyInstanceUid | undefined>;
 
 /** As a run by hand would begin now. */
 async function firstQuestion(options: PullOptions): Promise<PullRange | Diagnosis> {
