@@ -25,6 +25,7 @@ const vrNames = new Map<number, string>();
 for (const vr of [...LONG_VRS, ...SHORT_VRS]) vrNames.set((vr.charCodeAt(0) << 8) | vr.charCodeAt(1), vr);
 
 const IMPLICIT: Encoding = { explicit: false, bigEndian: false };
+const EXPLICIT: Encoding = { explicit: true, bigEndian: false };
 
 /** True when the explicit header of this VR has a 32-bit length. An unknown VR is long too: PS3.5 Section 6.2, Note 2. */
 export function hasLongHeader(vr: string): boolean {
@@ -120,13 +121,17 @@ class Walker {
     if (undefinedLength) {
       if (vr === 'SQ' || encodedVr === 'UN' || encodedVr === undefined)
         // PS3.5 Section 6.2.2 (CP-246): UN of undefined length is a sequence in implicit VR little endian.
-        return this.#sequence(base, limit, limit, true, encodedVr === 'UN' ? IMPLICIT : encoding, depth);
+        return encodedVr === 'UN'
+          ? this.#unknownSequence(base, limit, limit, true, depth)
+          : this.#sequence(base, limit, limit, true, encoding, depth);
       return this.#fragments(base, limit, encoding);
     }
     const valueEnd = valueStart + length;
     if (valueEnd > limit) throw unreadable('length-beyond-container', start);
     if (vr === 'SQ')
-      return this.#sequence(base, valueEnd, limit, false, encodedVr === 'UN' ? IMPLICIT : encoding, depth);
+      return encodedVr === 'UN'
+        ? this.#unknownSequence(base, valueEnd, limit, false, depth)
+        : this.#sequence(base, valueEnd, limit, false, encoding, depth);
     this.#need(valueEnd);
     if (tag === TAG.PixelRepresentation && length === 2)
       this.#isSigned = this.#uint16(valueStart, encoding.bigEndian) === 1;
@@ -160,6 +165,22 @@ class Walker {
     if (encodedVr === 'UN' && encoding.bigEndian && length !== UNDEFINED_LENGTH) return 'UN';
     const vr = vrOf(tag) ?? (length === UNDEFINED_LENGTH ? 'SQ' : 'UN');
     return vr === 'US' && this.#isSigned && isPixelDependent(tag) ? 'SS' : vr;
+  }
+
+  /**
+   * A sequence sent as UN is in implicit VR (PS3.5 Section 6.2.2). Some writers change the VR and leave the items as they
+   * were, in explicit VR: their first element shows it.
+   */
+  #unknownSequence(base: ElementBase, limit: number, container: number, isDelimited: boolean, depth: number): Element {
+    const firstVr = base.valueStart + 12;
+    if (firstVr + 2 <= limit) this.#need(firstVr + 2);
+    const looksExplicit = vrNames.has(((this.#bytes[firstVr] ?? 0) << 8) | (this.#bytes[firstVr + 1] ?? 0));
+    try {
+      return this.#sequence(base, limit, container, isDelimited, looksExplicit ? EXPLICIT : IMPLICIT, depth);
+    } catch (error) {
+      if (!looksExplicit || !(error instanceof HubError)) throw error;
+      return this.#sequence(base, limit, container, isDelimited, IMPLICIT, depth);
+    }
   }
 
   /** @param limit - end of the value when the length is defined, of the container when not */

@@ -7,6 +7,8 @@ export interface CompiledPlan {
   action(tag: number): PlannedRow | undefined;
   has(option: ProfileOption): boolean;
   readonly hasPrivateRules: boolean;
+  /** Options keep some rows of the table. */
+  readonly keepsTexts: boolean;
   /** Some UID of an instance, study or place may stay as it is. */
   readonly keepsUids: boolean;
   privateRule(creator: string, group: number, elementByte: number): CompiledPrivateRule | undefined;
@@ -32,6 +34,7 @@ export function compileLookups(plan: Plan): CompiledPlan {
     action: (tag) => actions.get(tag),
     has: (option) => options.has(option),
     hasPrivateRules: privateRules.size > 0,
+    keepsTexts: plan.actions.some(({ action }) => action === 'K'),
     keepsUids: plan.actions.some(({ action, vrs }) => action === 'K' && vrs.includes('UI')),
     privateRule: (creator, group, elementByte) => privateRules.get(privateKey(creator, group, elementByte)),
   };

@@ -6,8 +6,7 @@ import type { Part10Header } from '../../core/dicom/part10.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { isKnownVr } from '../../core/dicom/walker.ts';
 import { withoutPadding } from '../../core/padding.ts';
-import { iodKindOf, ONLY_WITH, resolveCode } from './attribute-types.ts';
-import type { IodKind } from './attribute-types.ts';
+import { iodOf, ONLY_WITH, resolveCode } from './attribute-types.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import { contentAction, hasReferencesByPlace } from './content-items.ts';
 import type { ContentAction } from './content-items.ts';
@@ -17,7 +16,7 @@ import { isCurveOrOverlay, keptGraphics } from './graphics.ts';
 import type { PlannedRow } from './plan.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 import { ownTokensOf } from './own-tokens.ts';
-import { isSafeWords } from './safe-words.ts';
+import { isSafeWord, tokensOf } from './safe-words.ts';
 import { hexOf } from './scope.ts';
 import type { Decision, ElementPath, Mode, Scope } from './scope.ts';
 import { isInstanceUid, shiftedValue, uidValues } from './value-rules.ts';
@@ -46,7 +45,7 @@ export class Decider {
   readonly #plan: CompiledPlan;
   readonly #pseudonyms: Pseudonyms;
   readonly #blanked: ReadonlySet<ElementPath>;
-  readonly #iod: IodKind | undefined;
+  readonly #iod: number | undefined;
   readonly #isOfAnimal: boolean;
   readonly #patientPseudonym: string;
   readonly #shiftDays: number;
@@ -63,7 +62,7 @@ export class Decider {
     this.#plan = plan;
     this.#pseudonyms = pseudonyms;
     this.#blanked = blanked;
-    this.#iod = iodKindOf(dataSet.string('SOPClassUID') ?? '');
+    this.#iod = iodOf(dataSet.string('SOPClassUID') ?? '');
     this.#isOfAnimal = dataSet.has('PatientSpeciesDescription') || dataSet.has('PatientSpeciesCodeSequence');
     const issuer = dataSet.string('IssuerOfPatientID') ?? '';
     const id = dataSet.string('PatientID') ?? '';
@@ -170,7 +169,7 @@ export class Decider {
     const isEmpty = element.items === undefined ? element.value.length === 0 : element.items.length === 0;
     const code = resolveCode(row.basic, row.keyword, {
       iod: this.#iod,
-      isTopLevel: scope.isTopLevel,
+      sequences: scope.sequences,
       isOfAnimal: this.#isOfAnimal,
       isEmpty,
     });
@@ -290,7 +289,7 @@ export class Decider {
       case 'replaced':
         // Codes such as Value Type hold a structure together; what is no word of the standard goes.
         if (vr !== 'CS') return this.#replaced(element);
-        return isSafeWords(latin1(value)) || isTemplate(element) ? KEEP : REMOVE;
+        return isCodeOfStructure(latin1(value)) || isTemplate(element) ? KEEP : this.#replaced(element);
       case 'cleaned':
         if (scope.isPublicCode || vr === 'DS' || vr === 'IS') return KEEP;
         return this.#clean(element, scope) ?? REMOVE;
@@ -321,6 +320,12 @@ export class Decider {
     const shifted = this.#plan.has('retain-longitudinal-modified-dates') ? this.#shift(element) : undefined;
     return shifted ?? this.#replaced(element);
   }
+}
+
+/** `CONTAINER`, `Y`, `LAYER1`: words of the standard, a letter, and a number behind a word. */
+function isCodeOfStructure(value: string): boolean {
+  const tokens = tokensOf(value);
+  return tokens.length > 0 && tokens.every((token) => token.length === 1 || isSafeWord(token.replace(/\d{1,2}$/, '')));
 }
 
 /** Template Identifier (0040,DB00): the number of a template of PS3.16, which demands its sequence. */

@@ -1,7 +1,7 @@
 /** The values of an output, one behind the other, each with its element: what the verification pass searches. */
 import { decodeText, latin1, parseCharacterSets } from '../../core/dicom/character-sets.ts';
 import { isPrivate } from '../../core/dicom/dictionary.ts';
-import type { Element, Item } from '../../core/dicom/element.ts';
+import type { Element, Encoding, Item } from '../../core/dicom/element.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
@@ -25,6 +25,9 @@ const BYTE_VRS = new Set(['OB', 'OW', 'UN']);
 const CODE_VRS = new Set(['CS', 'DA', 'DT', 'TM', 'AS']);
 /** Digits of the shortest number that is looked at as an identifier. */
 const SHORTEST_IDENTIFYING = 6;
+/** Numbers in bytes that have room for as many digits. */
+const WIDE_NUMBERS: Readonly<Record<string, 4 | 8>> = { UL: 4, SL: 4, FL: 4, FD: 8, SV: 8, UV: 8 };
+const FEW_NUMBERS = 4;
 /** A stretch of letters in a value of numbers: somebody wrote a text with the wrong VR. */
 const LETTERS_IN_NUMBERS = 4;
 /** Larger values are images and tables of numbers: they are searched as they are, not unpacked. */
@@ -62,7 +65,7 @@ export class Haystack {
       if ((element.tag & 0xffff) === 0) this.faults.push('a group length');
       if (isPrivate(element.tag) && allowed?.has(element) !== true) this.faults.push('a private element not allowed');
       if (element.items === undefined) {
-        if (!isCodeOfTime(element, item)) this.#addValue(element, characterSets);
+        if (!isCodeOfTime(element, item)) this.#addValue(element, characterSets, item.encoding);
       } else
         for (const inner of element.items)
           if (element.tag !== TAG.DeidentificationMethodCodeSequence || !isMethodCode(inner))
@@ -79,14 +82,24 @@ export class Haystack {
     return [...this.#hits];
   }
 
-  #addValue(element: Element, characterSets: readonly string[]): void {
+  #addValue(element: Element, characterSets: readonly string[], encoding: Encoding): void {
     const { vr, value } = element;
     if (value.length < 2) return;
     if (vr === 'DS' || vr === 'IS') this.#addNumbers(element);
     else if (vr === 'UI') this.#addUids(element);
     else if (TEXT_VRS.has(vr)) this.#addText(element, characterSets);
     else if (BYTE_VRS.has(vr)) this.#addBytes(element, characterSets);
-    else if (hasLetters(value)) this.#append(element, lowerCase(value));
+    else this.#addBinaryNumbers(element, encoding);
+  }
+
+  /** Tables of numbers are no identifiers; one number, or a few, may be. */
+  #addBinaryNumbers(element: Element, encoding: Encoding): void {
+    const { vr, value } = element;
+    if (hasLetters(value)) this.#append(element, lowerCase(value));
+    const size = WIDE_NUMBERS[vr];
+    if (size === undefined || value.length > size * FEW_NUMBERS) return;
+    for (let at = 0; at + size <= value.length; at += size)
+      if (this.#isIdentifier(String(numberAt(vr, value, at, !encoding.bigEndian)))) this.#hits.add(element);
   }
 
   /** A number that is, as a whole, an identifier or a date; within other numbers anything can be found. */
@@ -94,7 +107,7 @@ export class Haystack {
     const text = latin1(element.value);
     // Most numbers of a header are too short for either.
     if (element.value.length >= SHORTEST_IDENTIFYING)
-      for (const one of text.split('\\')) if (this.#isIdentifier(one.trim())) this.#hits.add(element);
+      for (const one of text.split('\\')) if (this.#isIdentifier(integerIn(one.trim()))) this.#hits.add(element);
     if (/[a-df-zA-DF-Z]|[eE]{2}/.test(text)) this.#append(element, lowerCase(element.value));
   }
 
@@ -206,6 +219,28 @@ function isCodeOfTime({ tag, value }: Element, item: Item): boolean {
 /** Dates and times are looked for where people write: not in bytes that may be anything, and not where dates belong. */
 function isMeant(vr: string, kind: PatternKind): boolean {
   return kind !== 'digits' || (vr !== 'OW' && !DATE_VRS.has(vr));
+}
+
+/** `815471100.0` and `+8.154711e8` are the number 815471100; anything else is as it stands. */
+function integerIn(text: string): string {
+  if (/^\d+$/.test(text) || !/^[+-]?[\d.]+(?:[eE][+-]?\d+)?$/.test(text)) return text;
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? String(number) : text;
+}
+
+function numberAt(vr: string, value: Uint8Array, at: number, isLittleEndian: boolean): number | bigint {
+  const view = new DataView(value.buffer, value.byteOffset + at, WIDE_NUMBERS[vr] ?? 0);
+  switch (vr) {
+    case 'FL':
+      return view.getFloat32(0, isLittleEndian);
+    case 'FD':
+      return view.getFloat64(0, isLittleEndian);
+    case 'SV':
+    case 'UV':
+      return view.getBigUint64(0, isLittleEndian);
+    default:
+      return view.getUint32(0, isLittleEndian);
+  }
 }
 
 function valueEnd(value: Uint8Array): number {

@@ -18,6 +18,7 @@ import { beginsFrame, hiddenText } from './compressed-pixels.ts';
 import { changesFor, UNTOUCHED, withClaims } from './pixels/claims.ts';
 import type { AttributeChange, PixelClaims, PixelCleaner } from './pixels/cleaning.ts';
 import { decidePixels } from './pixels/decision-table.ts';
+import { textBehindFrames } from './pixels/pixel-tail.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 import { rewriteHeader } from './rewrite.ts';
 import type { Rewritten } from './rewrite.ts';
@@ -94,6 +95,9 @@ export async function deidentifyInstance(
 
   const cleaned = (await cleaner?.clean({ source, header }, signal)) ?? UNTOUCHED;
   if (cleaned.outcome === 'held') return { outcome: 'held', reason: cleaned.reason, original };
+  // What is cleaned is written anew, frame by frame; what is copied is copied whole.
+  const behind = cleaned.outcome === 'untouched' ? await textBehindFrames(source, header) : undefined;
+  if (behind !== undefined) return { outcome: 'held', reason: behind, original };
 
   const claimed = withClaims(plan, cleaned.claims);
   const changes = [...changesFor(cleaned), ...csaNumbers(header, plan)];

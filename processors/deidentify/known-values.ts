@@ -2,8 +2,15 @@
 import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import { isDummy } from './dummies.ts';
-import { isSafeText, isSafeWords } from './safe-words.ts';
-import { codesIn, pairsOfName, spellingsOfDate, spellingsOfIdentifier, spellingsOfTime } from './spellings.ts';
+import { isOrdinaryWord, isSafeText, isSafeWords } from './safe-words.ts';
+import {
+  codesIn,
+  pairsOfName,
+  spellingsOfDate,
+  spellingsOfIdentifier,
+  spellingsOfName,
+  spellingsOfTime,
+} from './spellings.ts';
 
 /**
  * How a pattern has to stand in a text to be meant:
@@ -16,12 +23,16 @@ import { codesIn, pairsOfName, spellingsOfDate, spellingsOfIdentifier, spellings
  */
 export type PatternKind = 'anywhere' | 'word' | 'name' | 'number' | 'digits' | 'uid';
 
-/** What a removed text was for: an identifier is looked for in pieces, of a description single words prove nothing. */
-export type Role = 'identifier' | 'description' | 'other';
+/**
+ * What a removed text was for: an identifier is looked for in pieces, of a description single words prove nothing, of the
+ * name of a place those that are no everyday words do.
+ */
+export type Role = 'identifier' | 'description' | 'place' | 'other';
 
 /** Shorter values are found in everything and prove nothing; see `shortValues` for identifiers. */
 const SHORTEST_TEXT = 4;
 const SHORTEST_NAME = 3;
+const SHORTEST_PLACE = 6;
 /** From here on a value is not part of a longer word by chance. */
 const SHORTEST_ANYWHERE = 6;
 const SHORTEST_NUMBER = 5;
@@ -50,6 +61,8 @@ export class KnownValues {
   readonly shortValues = new Set<string>();
   /** More than can be searched for: the instance cannot be proven clean. */
   isOverflown = false;
+  /** What of it names people or is an identifier: never excused. */
+  readonly #firm = new Set<string>();
   readonly #seen = new Set<string>();
   readonly #remembered: SpelledValues;
   #spelled: Spelled[] = [];
@@ -71,9 +84,12 @@ export class KnownValues {
     const before = this.#remembered.get(name);
     if (before === undefined) this.#spellOut(vr, value, raw, characterSets, role);
     const spelled = before ?? this.#spelled;
-    for (const [text, kind] of spelled)
+    const isFirm = vr === 'PN' || role === 'identifier';
+    for (const [text, kind] of spelled) {
       if (kind === 'value') this.shortValues.add(text);
       else this.#put(text, kind);
+      if (isFirm) this.#firm.add(text);
+    }
     if (before !== undefined) return;
     this.#spelled = [];
     if (raw.length > REMEMBERED_BYTES) return;
@@ -91,6 +107,24 @@ export class KnownValues {
     if (vr === 'PN') this.#addNames(text);
     const parts = vr === 'LT' || vr === 'ST' || vr === 'UT' ? [text, ...text.split(/[\r\n]+/)] : text.split('\\');
     for (const part of parts) this.#addText(trimmed(part), vr === 'PN' ? 'other' : role);
+    if (role === 'place') this.#addPlace(text);
+  }
+
+  /** `Kowalczyk Radiology` is told by its first word; what is written small names nothing. */
+  #addPlace(text: string): void {
+    for (const [word] of text.matchAll(/(?<![\p{L}\p{N}])(?=[\p{Lu}\p{Lo}])[\p{L}\p{M}]+(?![\p{L}\p{N}])/gu)) {
+      const whole = normalised(word);
+      if (whole.length >= SHORTEST_PLACE && !isOrdinaryWord(whole)) this.#say(whole, 'name');
+    }
+  }
+
+  /**
+   * What the policy keeps by name is no secret where it stands once more: the institution in a report's text. Names of
+   * people and identifiers that were removed elsewhere stay secrets.
+   */
+  excuse(kept: KnownValues): void {
+    for (const pattern of kept.patterns.keys()) if (!this.#firm.has(pattern)) this.patterns.delete(pattern);
+    for (const value of kept.shortValues) if (!this.#firm.has(value)) this.shortValues.delete(value);
   }
 
   /** A UID that got a new one. */
@@ -161,7 +195,13 @@ export class KnownValues {
     if (name.length < (isIdeographic ? 2 : SHORTEST_NAME)) {
       if (name.length === 2) this.#say(whole, 'value');
     } else if (/^\d+$/.test(whole)) this.#putText(whole);
-    else this.#say(whole, isIdeographic || whole.length >= SHORTEST_ANYWHERE ? 'anywhere' : 'name');
+    else {
+      const kind = (one: string) => (one.length >= SHORTEST_ANYWHERE ? 'anywhere' : 'name');
+      this.#say(whole, isIdeographic ? 'anywhere' : kind(whole));
+      if (isIdeographic) return;
+      for (const one of spellingsOfName(name, normalised))
+        if (one.length >= SHORTEST_NAME && !isSafeWords(one)) this.#say(one, kind(one));
+    }
   }
 
   #addPair(pair: string): void {
@@ -200,8 +240,18 @@ export function normalised(text: string): string {
   return text
     .normalize('NFKD')
     .replaceAll(/[\p{M}\p{Cf}\0]/gu, '')
-    .toLowerCase();
+    .toLowerCase()
+    .replaceAll(/[ßøæœłđðþıς\u30a1-\u30f6]/g, folded);
 }
+
+/** Letters that are another one with a stroke, two in one, or the same sound in the other of two Japanese scripts. */
+function folded(letter: string): string {
+  return FOLDED[letter] ?? String.fromCharCode(letter.charCodeAt(0) - 0x60);
+}
+
+const FOLDED: Readonly<Record<string, string>> = {
+  ...{ ß: 'ss', ø: 'o', æ: 'ae', œ: 'oe', ł: 'l', đ: 'd', ð: 'd', þ: 'th', ı: 'i', ς: 'σ' },
+};
 
 function trimmed(text: string): string {
   return withoutPadding(text.trim(), 'spaces and NULs').trim();

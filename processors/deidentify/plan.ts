@@ -14,7 +14,7 @@ import { PROFILE_ROWS, SAFE_PRIVATE_ROWS, TABLE_EDITION, TABLES_DIGEST } from '.
 import type { ActionCode, ProfileRow } from './tables.ts';
 
 /** Changes to how codes are carried out change what a hash stands for. */
-const ENGINE_VERSION = 2;
+const ENGINE_VERSION = 3;
 /** Attributes whose values name one patient, animal, study, device or order. */
 const IDENTIFIERS = /IDs?$|Identifier$|Number(?:ImagingServiceRequest)?$|Identification$|Locator$|PhoneNumbers?$/;
 
@@ -126,8 +126,12 @@ function plannedRows(options: readonly ProfileOption[], overrides: Policy['overr
   return [...rows.values()].toSorted((one, other) => one.tag - other.tag);
 }
 
+/** One word of which may say which. */
+const PLACES = new Set(['InstitutionName']);
+
 /** What a removed value is searched for as. Names are told by their VR. */
 function roleOf(row: ProfileRow, keyword: string): Role {
+  if (PLACES.has(keyword)) return 'place';
   if (row.options['cleanDescriptors'] !== undefined) return 'description';
   return IDENTIFIERS.test(keyword) ? 'identifier' : 'other';
 }

@@ -11,6 +11,7 @@ export interface KeptPrivate {
   readonly elements: ReadonlyMap<Element, string>;
 }
 
+const SHORTEST_TEXT_IN_NUMBERS = 8;
 const NOTHING: KeptPrivate = { elements: new Map() };
 const SIZES: Readonly<Record<string, number>> = { US: 2, SS: 2, UL: 4, SL: 4, FL: 4, FD: 8, UV: 8, SV: 8 };
 
@@ -43,14 +44,32 @@ function mayStay(element: Element, rule: CompiledPrivateRule): boolean {
   if (element.vr !== rule.vr && !(element.vr === 'UN' && element.encodedVr === undefined)) return false;
   const size = SIZES[rule.vr];
   if (size !== undefined && element.value.length % size !== 0) return false;
-  if (size !== undefined && rule.expression === undefined) return true;
+  if (size !== undefined && rule.expression === undefined) return !looksLikeText(element.value);
   // A pattern on binary numbers has nothing to match: the element goes.
   if (size !== undefined) return false;
   const values = latin1(element.value)
     .split('\\')
     .map((value) => withoutPadding(value));
   const isSafe = (value: string) => rule.isSafeTextOnly !== true || value === '' || isSafeText(value);
-  return values.every((value) => hasForm(rule.vr, value) && isSafe(value) && (rule.expression?.test(value) ?? true));
+  return values.every(
+    (value) => hasForm(rule.vr, value) && !isDay(value) && isSafe(value) && (rule.expression?.test(value) ?? true),
+  );
+}
+
+/**
+ * True for bytes that somebody wrote: numbers in bytes are letters and digits throughout by no chance worth naming. In
+ * implicit VR a private text says nowhere that it is one.
+ */
+function looksLikeText(value: Uint8Array): boolean {
+  if (value.length < SHORTEST_TEXT_IN_NUMBERS) return false;
+  const isLong = value.length >= 2 * SHORTEST_TEXT_IN_NUMBERS;
+  const text = latin1(value).replace(/[ \0]+$/, '');
+  return text.length >= value.length - 8 && (isLong ? /^[\x20-\x7e]{8,}$/ : /^[\w .^-]{4,}$/).test(text);
+}
+
+/** A day written as a number moves with no other. */
+function isDay(value: string): boolean {
+  return /^(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$/.test(value);
 }
 
 function hasForm(vr: string, value: string): boolean {

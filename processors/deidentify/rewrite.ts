@@ -4,7 +4,7 @@
  * copied as bytes; everything removed or changed is remembered for the verification pass.
  */
 import { parseCharacterSets } from '../../core/dicom/character-sets.ts';
-import { isPrivate } from '../../core/dicom/dictionary.ts';
+import { isPrivate, keywordOf } from '../../core/dicom/dictionary.ts';
 import type { Element, Encoding, Item } from '../../core/dicom/element.ts';
 import type { Part10Header } from '../../core/dicom/part10.ts';
 import { TAG } from '../../core/dicom/tags.ts';
@@ -55,6 +55,8 @@ class Rewriter {
   readonly #blanked: ReadonlySet<ElementPath>;
   readonly #writer: ByteWriter;
   readonly #known: KnownValues;
+  /** What the policy's options keep of the table's rows. */
+  readonly #keptByName: KnownValues;
   readonly #tally = new Tally();
   readonly #decider: Decider;
   /** Told of UIDs that stay, too. */
@@ -79,11 +81,13 @@ class Rewriter {
     this.#mapped = plan.keepsUids ? pseudonyms.mapped : undefined;
     this.#decider = new Decider(header, plan, pseudonyms, blanked);
     this.#known = new KnownValues(memoryOf(pseudonyms).spelled);
+    this.#keptByName = new KnownValues(memoryOf(pseudonyms).spelled);
   }
 
   run(): Rewritten {
     const { item, characterSets } = this.#header.dataSet;
-    this.#item(item, { characterSets, path: '', isTopLevel: true, ...OPEN });
+    this.#item(item, { characterSets, path: '', sequences: '', isTopLevel: true, ...OPEN });
+    this.#known.excuse(this.#keptByName);
     return { bytes: this.#writer.written(), known: this.#known, tally: this.#tally };
   }
 
@@ -112,6 +116,9 @@ class Rewriter {
       if (privateName !== undefined && privateName !== '' && decision.kind !== 'drop')
         this.#keptPrivate(element, privateName);
       if (decision.kind === 'keep') {
+        const row = this.#plan.keepsTexts ? this.#plan.action(element.tag) : undefined;
+        if (row?.action === 'K' && !DATES.has(element.vr) && element.vr !== 'UI')
+          this.#keptByName.add(element.vr, element.value, scope.characterSets, row.role);
         if (element.vr === 'UI' && this.#mapped !== undefined) noteKept(element, this.#mapped);
         if (runStart >= 0 && element.start === runEnd) runEnd = element.end;
         else {
@@ -208,6 +215,7 @@ class Rewriter {
       ...scope,
       characterSets: own === undefined ? scope.characterSets : parseCharacterSets(own.value),
       path: this.#blanked.size === 0 ? '' : `${scope.path}${hexOf(tag)}/${index}/`,
+      sequences: `${scope.sequences}${keywordOf(tag) ?? ''}/`,
       isTopLevel: false,
     };
   }

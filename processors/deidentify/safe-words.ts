@@ -42,7 +42,22 @@ container contains concept has obs context acq mod properties inferred selected 
 verified unverified preliminary draft tcoord scoord scoord3d composite waveform uidref pname num code datetime date time
 point multipoint multisegment begin polyline polygon circle ellipse ellipsoid ellipse interpolated closed pixel display
 volume closed_planar closed_nonplanar open_planar open_nonplanar binary fractional labelmap manual semiautomatic automatic
-dcmr yes no none unknown other quantity identical uniform reordered identity matched
+dcmr yes no none unknown other quantity identical uniform reordered identity matched row col column feet supine recumbent
+planar scalar spherical linear rectilinear reverse centric sparse dense helical sequenced spin gradient steady sharp soft
+plain text smooth rounded left right center centered medial lateral proximal distal oblique tangential antero postero
+`;
+
+/** What institutions and addresses are called besides their names, in a few languages; no word for a description. */
+const PLACE_WORDS = `
+academic academy animal avenue building biomedical campus care cardiology central centrum city clinical clinics college
+community core county diagnostic diagnostics district division east eastern europe facility faculty fakultat federal floor
+foundation general group health hopital hospitals house imagerie inc infirmary inpatient institut instituto international
+istituto klinik kliniken klinikum krankenhaus life limited main medicale medicin medicine medizin medizinische memorial
+molecular national neurology neuroradiology neuroscience north northern nuclear oncology ospedale outpatient pediatric
+pharma platform plaza polyclinic practice preclinical private public radiologie radiologia regional road room royal
+sairaala sanatorium school science sciences scientific service services small society south southern specialty spital
+state strasse street suite surgery surgical technology tower translational trust unit universidad universita
+universitaire universitat universitats veterans veterinary west western women ziekenhuis
 `;
 
 /** Tokens as `tokensOf` makes them. */
@@ -51,6 +66,13 @@ const safeWords = new Set(`${WORDS} ${DEFINED_TERMS}`.split(/[\s_]+/).filter((wo
 for (const tag of allTags())
   for (const word of (keywordOf(tag) ?? '').split(/(?=[A-Z][a-z])/))
     if (word.length >= 4) safeWords.add(word.toLowerCase());
+
+const placeWords = new Set(PLACE_WORDS.split(/\s+/).filter((word) => word !== ''));
+
+/** A word that says nothing of whose a place is. */
+export function isOrdinaryWord(token: string): boolean {
+  return safeWords.has(token) || placeWords.has(token);
+}
 
 /** Letters and digits, lower case. */
 export function tokensOf(text: string): readonly string[] {

@@ -19,6 +19,8 @@ export interface Scope {
   readonly characterSets: readonly string[];
   readonly path: ElementPath;
   readonly isTopLevel: boolean;
+  /** Keywords of the sequences around it, each with a slash behind it. */
+  readonly sequences: string;
   readonly mode: Mode;
   /** Of the content item the element stands in. */
   readonly content: ContentAction | undefined;

@@ -2,28 +2,57 @@
 
 import { isSafeWord } from './safe-words.ts';
 
-const MONTHS = 'january february march april may june july august september october november december'.split(' ');
+/** January to December as people write them; equal ones stand once. */
+const MONTHS: readonly (readonly string[])[] = [
+  ['january', 'januar', 'janvier', 'enero', 'gennaio', 'januari', 'tammikuuta'],
+  ['february', 'februar', 'fevrier', 'febrero', 'febbraio', 'februari', 'helmikuuta'],
+  ['march', 'marz', 'maerz', 'mars', 'marzo', 'maart', 'maaliskuuta'],
+  ['april', 'avril', 'abril', 'aprile', 'huhtikuuta'],
+  ['may', 'mai', 'mayo', 'maggio', 'mei', 'maj', 'toukokuuta'],
+  ['june', 'juni', 'juin', 'junio', 'giugno', 'kesakuuta'],
+  ['july', 'juli', 'juillet', 'julio', 'luglio', 'heinakuuta'],
+  ['august', 'aout', 'agosto', 'augustus', 'augusti', 'elokuuta'],
+  ['september', 'septembre', 'septiembre', 'settembre', 'syyskuuta'],
+  ['october', 'oktober', 'octobre', 'octubre', 'ottobre', 'lokakuuta'],
+  ['november', 'novembre', 'noviembre', 'marraskuuta'],
+  ['december', 'dezember', 'decembre', 'diciembre', 'dicembre', 'joulukuuta'],
+];
 
-/** A DA value as the standard, ISO 8601 and people in several countries write it; empty when it is no date. */
+/**
+ * A DA value as the standard, ISO 8601 and people in several countries write it, normalised; empty when it is no date.
+ * The year in two digits only where separators say that it is a date.
+ */
 export function spellingsOfDate(value: string): readonly string[] {
   const [, year, month, day] = /^(\d{4})(\d{2})(\d{2})$/.exec(value) ?? [];
-  const name = MONTHS[Number(month) - 1];
-  if (year === undefined || month === undefined || day === undefined || name === undefined) return [];
-  const spellings = [value, `${year}-${month}-${day}`, `${year}/${month}/${day}`, `${year}.${month}.${day}`];
-  const parts = [
-    [day, month],
-    [String(Number(day)), String(Number(month))],
-  ];
-  for (const separator of ['.', '/', '-'])
-    for (const [one = '', other = ''] of parts)
-      spellings.push([one, other, year].join(separator), [other, one, year].join(separator));
-  for (const spelled of [name, name.slice(0, 3)])
-    for (const number of [day, String(Number(day))])
-      spellings.push(
-        ...[`${number} ${spelled} ${year}`, `${number}. ${spelled} ${year}`, `${number}-${spelled}-${year}`],
-        ...[`${spelled} ${number}, ${year}`, `${spelled} ${number} ${year}`],
-      );
-  return spellings;
+  const names = MONTHS[Number(month) - 1];
+  if (year === undefined || month === undefined || day === undefined || names === undefined) return [];
+  const short = year.slice(2);
+  const days = [...new Set([day, String(Number(day))])];
+  const months = [...new Set([month, String(Number(month))])];
+  const spellings = [value, `${day}${month}${year}`, `${month}${day}${year}`];
+  for (const separator of ['-', '/', '.', '_', ' ']) spellings.push([year, month, day].join(separator));
+  for (const one of days)
+    for (const other of months) {
+      for (const separator of ['.', '/', '-', '_', ' '])
+        spellings.push([one, other, year].join(separator), [other, one, year].join(separator));
+      for (const separator of ['.', '/', '-'])
+        spellings.push([one, other, short].join(separator), [other, one, short].join(separator));
+      // Chinese, Japanese, and Korean in the letters that it is taken apart into.
+      spellings.push(`${year}年${other}月${one}日`);
+      for (const space of ['', ' ']) spellings.push(`${year}년${space}${other}월${space}${one}일`.normalize('NFKD'));
+    }
+  for (const number of days) {
+    for (const name of names)
+      spellings.push(`${number} ${name} ${year}`, `${number}. ${name} ${year}`, `${number} de ${name} de ${year}`);
+    const [english = ''] = names;
+    for (const name of [english, english.slice(0, 3)]) {
+      for (const separator of ['-', '/', ' ', '.', '_', ''])
+        spellings.push([number, name, year].join(separator), [number, name, short].join(separator));
+      spellings.push(`${number}. ${name} ${year}`, `${name} ${number}, ${year}`, `${name} ${number} ${year}`);
+      spellings.push(`${name}-${number}-${year}`, `${name}. ${number}, ${year}`);
+    }
+  }
+  return [...new Set(spellings)];
 }
 
 /** A TM value; empty when it is none, or midnight, which says nothing. */
@@ -35,12 +64,41 @@ export function spellingsOfTime(value: string): readonly string[] {
   return minute === '00' && second === '00' ? spellings.slice(1) : [...spellings, `${hour}${minute}${second}`];
 }
 
-/** `RAT-0815-X` also as `RAT0815X`, `RAT_0815_X`, …; the value itself comes first. */
+/**
+ * `RAT-0815-X` also as `RAT0815X`, `RAT_0815_X`, …, and `RAT0815` as `RAT-0815`, …; the value itself comes first.
+ */
 export function spellingsOfIdentifier(value: string): readonly string[] {
   const parts = value.split(/[^\p{L}\p{N}]+/u).filter((part) => part !== '');
-  if (parts.length < 2 || parts.length > 8) return [value];
-  return [value, ...['', '-', '_', ' ', '.', '/'].map((separator) => parts.join(separator))];
+  const finer = value.match(/\p{L}+|\p{N}+/gu) ?? [];
+  const joined = [parts, finer].flatMap((some) =>
+    some.length < 2 || some.length > 8 ? [] : SEPARATORS.map((separator) => some.join(separator)),
+  );
+  return [...new Set([value, ...joined])];
 }
+
+const SEPARATORS = ['', '-', '_', ' ', '.', '/'];
+
+/**
+ * A part of a name as forms and file names have it, normalised: `smith-jones` also as `smithjones`, `smith jones`, and
+ * each half; `McDonald` as `mc donald`; `Müller` as `mueller`, and `Mueller` as `muller`.
+ *
+ * @param name - as it was written: capitals inside of it tell where it is put together
+ * @returns without the name itself
+ */
+export function spellingsOfName(name: string, normalise: (text: string) => string): readonly string[] {
+  const pieces = name.split(/[^\p{L}\p{M}\p{N}]+|(?<=\p{Ll})(?=\p{Lu})/u).filter((piece) => piece !== '');
+  const parts = pieces.length < 2 || pieces.length > 6 ? [] : pieces;
+  const joined = parts.length === 0 ? [] : ['', ' ', '-', '_'].map((separator) => parts.join(separator));
+  const spelled = [name, ...joined, ...parts].flatMap((one) => {
+    const plain = normalise(one);
+    const transcribed = one.replaceAll(/[äöüåøÄÖÜÅØ]/g, (letter) => TRANSCRIBED[letter.toLowerCase()] ?? letter);
+    return [plain, normalise(transcribed), plain.replaceAll(/(?<=[aou])e/g, '')];
+  });
+  return [...new Set(spelled)].filter((one) => one !== normalise(name));
+}
+
+/** How passports and keyboards without these letters write them. */
+const TRANSCRIBED: Readonly<Record<string, string>> = { ä: 'ae', ö: 'oe', ü: 'ue', å: 'aa', ø: 'oe' };
 
 /** The components of a name in pairs, both ways round: what finds `Li Wei`, each half of which stands in any text. */
 export function pairsOfName(components: readonly string[]): readonly string[] {

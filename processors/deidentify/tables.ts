@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
+import attributeTypes from './tables/attribute-types.json' with { type: 'json' };
 import cid7050 from './tables/cid7050.json' with { type: 'json' };
 import structuredContent from './tables/clean-structured-content.json' with { type: 'json' };
 import confidentialityProfile from './tables/confidentiality-profile.json' with { type: 'json' };
@@ -17,6 +18,7 @@ const DIGESTS = {
   safePrivate: '0622acc883fd686f87cdd134a7b0bfe9f3da6d32c437b3a9c8cc9930a72173cc',
   structuredContent: '20a0e21ded56f7592274641b430f4b881ad68cb10fc8131afa6981f98af0dd3b',
   methodCodes: 'd28566b521d70354629dcdd71ef56dcec08fe4332c61871322061c3466ce8e2f',
+  attributeTypes: 'c686d61064df3ec6905d4ad1c5a158b3d8e328a3023adfdd52e08068ddd9c7d0',
   registeredUids: '49c1c32bc7c4d26fa80c9348e4022c9c05be7195edd30f52bc66e7c7380af142',
 } as const;
 
@@ -69,6 +71,14 @@ export const STRUCTURED_CONTENT_ROWS: readonly StructuredContentRow[] = z
 export const METHOD_MEANINGS: ReadonlyMap<string, string> = new Map(
   checked(cid7050.codes, DIGESTS.methodCodes, 'cid7050.json').map(({ code, meaning }) => [code, meaning]),
 );
+
+const { iods, sopClasses, types } = attributeTypes;
+/** Types of PS3.3: IODs by SOP class, and which of them demand an attribute, by the keywords of its path. */
+export const ATTRIBUTE_TYPES: {
+  readonly iods: readonly string[];
+  readonly sopClasses: Readonly<Record<string, number>>;
+  readonly types: Readonly<Record<string, { readonly 1?: readonly number[]; readonly 2?: readonly number[] }>>;
+} = checked({ iods, sopClasses, types }, DIGESTS.attributeTypes, 'attribute-types.json');
 
 const registered = new Set(Object.keys(checked(registeredUids.uids, DIGESTS.registeredUids, 'registered-uids.json')));
 /** PS3.6 Table A-3: context group UIDs, more than a thousand. */

@@ -24,7 +24,7 @@ describe('probes of de-identification', () => {
 });
 
 describe('a weakened de-identification', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   it('is noticed when any one row of Table E.1-1 is kept', async () => {
     const plan = compilePlan(policySchema.parse({ name: 'basic', profile: 'basic' }));

@@ -4,13 +4,13 @@ import { bytesAsSource } from '../../../core/bytes-as-source.ts';
 import { type Element, parseDataSet } from '../../../core/dicom/data-set.ts';
 import { formatTag } from '../../../core/dicom/tags.ts';
 import { type Part10Header, readHeader } from '../../../core/dicom/part10.ts';
-import { ATTRIBUTE_TYPES, resolveCode } from '../../../processors/deidentify/attribute-types.ts';
+import { iodOf, resolveCode } from '../../../processors/deidentify/attribute-types.ts';
 import { compileLookups } from '../../../processors/deidentify/compiled-plan.ts';
 import { compilePlan } from '../../../processors/deidentify/plan.ts';
 import { policySchema } from '../../../processors/deidentify/policy.ts';
 import { createPseudonyms } from '../../../processors/deidentify/pseudonyms.ts';
 import { rewriteHeader } from '../../../processors/deidentify/rewrite.ts';
-import { PROFILE_ROWS, type ProfileRow } from '../../../processors/deidentify/tables.ts';
+import { ATTRIBUTE_TYPES, PROFILE_ROWS, type ProfileRow } from '../../../processors/deidentify/tables.ts';
 import { ALL_ENCODINGS, element, EXPLICIT, type SampleElement, sampleFile } from '../../support/dicom-samples.ts';
 
 const plan = compileLookups(compilePlan(policySchema.parse({ name: 'basic', profile: 'basic' })));
@@ -83,8 +83,8 @@ describe('Basic Profile table', () => {
       const dataSet = parseDataSet(bytes, EXPLICIT.transferSyntaxUid);
       const found = dataSet.element(source.tag);
       const code = resolveCode(row.basic, row.keyword ?? '', {
-        iod: 'classic',
-        isTopLevel: true,
+        iod: iodOf(SOP_CLASSES['MR Image']),
+        sequences: '',
         isOfAnimal: false,
         isEmpty: false,
       });
@@ -120,25 +120,61 @@ describe('Basic Profile table', () => {
     expect(left).to.deep.equal(['(0008,0016)', '(0012,0062)', '(0012,0063)', '(0012,0064)', '(0028,0303)']);
   });
 
-  it('gives each compound code a Type for the IODs it knows', () => {
-    const compound = PROFILE_ROWS.filter(({ basic }) => basic.includes('/')).map(({ keyword }) => keyword);
+  it('has the Types of every storage SOP class, for rows that are not removed or kept anyhow', () => {
+    const codes = new Map(PROFILE_ROWS.map(({ keyword, basic }) => [keyword ?? '', basic]));
+    const leaves = Object.keys(ATTRIBUTE_TYPES.types).map((path) => path.split('/').at(-1) ?? '');
 
-    expect(Object.keys(ATTRIBUTE_TYPES).toSorted()).to.deep.equal(compound.toSorted());
-    expect(compound.length).to.equal(50);
+    expect(leaves.filter((leaf) => !/[/X]/.test(codes.get(leaf) ?? ''))).to.deep.equal([]);
+    expect(leaves.length).to.be.greaterThan(250);
+    for (const sopClass of [...Object.values(SOP_CLASSES), '1.2.840.10008.5.1.4.1.1.11.1'])
+      expect(iodOf(sopClass), sopClass).to.be.a('number');
+    for (const iods of Object.values(ATTRIBUTE_TYPES.types).flatMap((one) => [...(one[1] ?? []), ...(one[2] ?? [])]))
+      expect(ATTRIBUTE_TYPES.iods[iods]).to.be.a('string');
   });
 
-  it('keeps presence and no value where the Type is not known', () => {
-    const place = { iod: undefined, isTopLevel: true, isOfAnimal: false, isEmpty: false } as const;
+  const SR = '1.2.840.10008.5.1.4.1.1.88.33';
+  const GSPS = '1.2.840.10008.5.1.4.1.1.11.1';
+  const PARAMETRIC_MAP = '1.2.840.10008.5.1.4.1.1.30';
+  const ANY = '1.2.3';
+  for (const [code, path, sopClass, expected] of [
+    // Not known: presence is kept.
+    ['X/Z/D', 'StationName', ANY, 'D'],
+    ['X/Z', 'AcquisitionDate', ANY, 'Z'],
+    ['X/Z/U*', 'RequestAttributesSequence/SourceImageSequence', SOP_CLASSES.Segmentation, 'U'],
+    // Known at the top of every IOD …
+    ['X/D', 'SeriesDate', SOP_CLASSES['Enhanced MR Image'], 'X'],
+    ['X/Z/D', 'DeviceSerialNumber', SOP_CLASSES['Enhanced MR Image'], 'D'],
+    ['X/Z/D', 'DeviceSerialNumber', SOP_CLASSES['MR Image'], 'X'],
+    ['X/Z', 'ReferencedStudySequence', PARAMETRIC_MAP, 'X'],
+    ['X/Z/D', 'OperatorsName', SOP_CLASSES['RT Plan'], 'Z'],
+    ['X/Z/D', 'OperatorsName', SOP_CLASSES['MR Image'], 'X'],
+    // … and in the sequences that PS3.3 describes.
+    ['X', 'ReferencedRequestSequence/RequestedProcedureID', SR, 'Z'],
+    ['X', 'RequestAttributesSequence/RequestedProcedureID', SR, 'X'],
+    // Removed, were it not of Type 1.
+    ['X', 'PresentationCreationDate', GSPS, 'D'],
+    ['X', 'PresentationCreationDate', SOP_CLASSES['MR Image'], 'X'],
+    ['X', 'PresentationCreationDate', ANY, 'X'],
+  ] as const)
+    it(`carries out ${code} of ${path} in ${sopClass} as ${expected}`, () => {
+      const steps = path.split('/');
+      const place = {
+        iod: iodOf(sopClass),
+        sequences: steps
+          .slice(0, -1)
+          .map((step) => `${step}/`)
+          .join(''),
+        isOfAnimal: false,
+        isEmpty: false,
+      };
 
-    expect(resolveCode('X/Z/D', 'StationName', place)).to.equal('D');
-    expect(resolveCode('X/Z', 'AcquisitionDate', place)).to.equal('Z');
-    expect(resolveCode('X/D', 'SeriesDate', { ...place, isEmpty: true })).to.equal('Z');
-    expect(resolveCode('X/Z/U*', 'SourceImageSequence', { ...place, iod: 'segmentation', isTopLevel: false })).to.equal(
-      'U',
-    );
-    expect(resolveCode('X/D', 'SeriesDate', { ...place, iod: 'enhanced' })).to.equal('X');
-    expect(resolveCode('X/Z/D', 'DeviceSerialNumber', { ...place, iod: 'enhanced' })).to.equal('D');
-    expect(resolveCode('X/Z/D', 'DeviceSerialNumber', { ...place, iod: 'classic' })).to.equal('X');
+      expect(resolveCode(code, steps.at(-1) ?? '', place)).to.equal(expected);
+    });
+
+  it('empties what was empty, whatever the Type', () => {
+    const place = { iod: undefined, sequences: '', isOfAnimal: false, isEmpty: true };
+
+    expect(resolveCode('X/D', 'SeriesDate', place)).to.equal('Z');
   });
 });
 

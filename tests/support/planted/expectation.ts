@@ -68,6 +68,8 @@ const DATES = new Set(['DA', 'DT', 'TM']);
 const NUMBERS = new Set(['CS', 'DS', 'IS', 'FD', 'FL', 'SL', 'SS', 'UL', 'US', 'SQ']);
 /** Written by de-identification itself (PS3.15 Section E.1.1), or dependent on what it removes (PS3.3 Table C.7-1). */
 const FREE = new Set(['00120062', '00120063', '00120064', '00280303', '00102298']);
+/** Of code X and, at the top level of presentation states, of Type 1: a value that says nothing stands there. */
+const DEMANDED = new Set(['00700082', '00700083']);
 /** UIDs that say what a thing is, not which: classes and encodings, private ones included. */
 const CLASS_UIDS =
   /^(?:00080016|0008001A|0008001B|00080062|00081150|0008115A|00083002|04000010|04000510|0040E0..|00041510|00041512|0004151A|00080115)$/;
@@ -137,6 +139,7 @@ function listed(element: Dumped, row: Row, policy: ExaminedPolicy): Expectation 
     return 'free';
   // Cleaning a sequence is cleaning what is in it, or taking it away.
   if (element.vr === 'SQ' && says('clean-descriptors') === 'C') return 'optional';
+  if (DEMANDED.has(element.path)) return 'changed';
   if (row.basic === 'X') return element.vr === 'SQ' ? 'gone' : says('clean-descriptors') === 'C' ? 'changed' : 'gone';
   // A sequence of references goes, or stays with new UIDs, as the IOD has it.
   if (row.basic === 'X/Z/U*' && element.vr === 'SQ') return 'optional';

@@ -6,8 +6,10 @@ import {
   encapsulated,
   EXPLICIT,
   identity,
+  IMPLICIT,
   pixels,
   type SampleElement,
+  type SampleEncoding,
   sampleFile,
 } from '../dicom-samples.ts';
 import { encodeText } from './text-encoding.ts';
@@ -24,6 +26,12 @@ export interface Probe {
 
 const SECRET = 'Qzkvlmt';
 const MAKER: readonly SampleElement[] = [{ tag: 0x00190010, vr: 'LO', value: 'MAKER' }];
+/** One item: Code Meaning `Brain`, and Patient Comments. */
+const EXPLICIT_ITEM = Buffer.concat([
+  Buffer.from([0xfe, 0xff, 0x00, 0xe0, 14 + 8 + SECRET.length + 1, 0, 0, 0]),
+  Buffer.from('\x08\0\x04\x01LO\x06\0Brain ', 'latin1'),
+  Buffer.from(`\x10\0\0\x40LT\x08\0${SECRET} `, 'latin1'),
+]);
 const numbers = { creator: 'MAKER', group: '0019', element: '01', vr: 'IS' };
 const words = { creator: 'MAKER', group: '0019', element: '02', vr: 'LO', pattern: 'coil [0-9]+' };
 const tree = { creator: 'MAKER', group: '0019', element: '03', vr: 'SQ' };
@@ -99,6 +107,31 @@ const WALK: readonly Probe[] = [
     present: ['CONTAINER'],
   },
   {
+    ...released('codes of one letter and of a numbered word in a replaced sequence', [
+      element('PersonIdentificationCodeSequence', [
+        [element('GraphicFilled', 'Y'), element('GraphicLayer', 'LAYER1'), element('PatientPosition', 'ROW')],
+      ]),
+    ]),
+    present: ['LAYER1', 'ROW'],
+  },
+  {
+    ...released('a sequence sent as UN with its items in explicit VR', []),
+    files: [
+      sampleFile([...identity(), { ...element('AnatomicRegionSequence', EXPLICIT_ITEM), vr: 'UN' }, ...pixels()]),
+    ],
+    absent: [SECRET],
+    present: ['Brain'],
+  },
+  {
+    ...released('what the policy keeps by name, in a text', [
+      element('InstitutionName', 'Wxvarpu Hospital'),
+      element('VerifyingOrganization', 'Wxvarpu Hospital'),
+      element('ManufacturerModelName', 'of Wxvarpu Hospital'),
+    ]),
+    policy: { options: ['retain-institution-identity'] },
+    present: ['of Wxvarpu Hospital'],
+  },
+  {
     ...released('UN in big endian where a device is retained', []),
     files: [sampleFile([...identity(), { ...element('DeviceSerialNumber', SECRET), statedVr: 'UN' }], BIG_ENDIAN)],
     policy: { options: ['retain-device-identity'] },
@@ -154,6 +187,21 @@ const PRIVATE: readonly Probe[] = [
   away('a private element of another VR', [...MAKER, { tag: 0x00191001, vr: 'UT', value: '4711' }], '4711', numbers),
   away('a private number that is none', [...MAKER, { tag: 0x00191001, vr: 'IS', value: SECRET }], SECRET, numbers),
   away(
+    'a private text where the policy says numbers in bytes, in implicit VR',
+    [...MAKER, { tag: 0x00191004, vr: 'LO', value: `${SECRET} wxva` }],
+    SECRET,
+    { ...numbers, element: '04', vr: 'FL' },
+    IMPLICIT,
+  ),
+  kept(
+    'private numbers in bytes, in implicit VR',
+    [...MAKER, { tag: 0x00191004, vr: 'FL', value: Buffer.from('0000c03f41424344', 'hex') }],
+    ['ABCD'],
+    { ...numbers, element: '04', vr: 'FL' },
+    IMPLICIT,
+  ),
+  away('a day as a private number', [...MAKER, { tag: 0x00191001, vr: 'IS', value: '20140311' }], '20140311', numbers),
+  away(
     'what a private sequence holds',
     [...MAKER, { tag: 0x00191003, vr: 'SQ', value: [[element('PatientComments', SECRET)]] }],
     SECRET,
@@ -177,6 +225,7 @@ const SPELLED: readonly Probe[] = [
     ...repeated('a name of two letters, alone', 'Qj', [element('PatientName', 'Qj^Kanariala')]),
     absent: [Buffer.from('LO\x02\0Qj', 'latin1')],
   },
+  repeated('two short names of the phonetic group', 'Bo Li', [element('PatientName', 'Wang^Xiao=Li^Bo')]),
   repeated('the phonetic group of a name', 'of Tamadani', [element('PatientName', 'Wang^Xiao=Tamadani^Alla')]),
   repeated('a patient ID inside a word', 'xRAT-0815-Xy'),
   ...['', '-', '_', ' ', '.', '/'].map((separator) =>
@@ -202,9 +251,66 @@ const SPELLED: readonly Probe[] = [
     '3.2.1937',
     '3/2/1937',
     '2-3-1937',
+    '03021937',
+    '02031937',
+    '1937_02_03',
+    '1937 02 03',
+    '03_02_1937',
+    '3.2.37',
+    '2/3/37',
+    '03-02-37',
+    '3.02.1937',
   ].map((text) => repeated(`a date as ${text}`, text, BORN())),
-  ...['03-Feb-1937', '3 February 1937', 'Feb 3, 1937', 'February 03 1937', '3. February 1937', '03 Feb 1937'].map(
-    (text) => repeated(`a date as ${text}`, text, BORN()),
+  ...[
+    '03-Feb-1937',
+    '3 February 1937',
+    'Feb 3, 1937',
+    'February 03 1937',
+    '3. February 1937',
+    '03 Feb 1937',
+    '3-Feb-37',
+    '03FEB1937',
+    '3/Feb/1937',
+    '03.Feb.37',
+    '03_feb_1937',
+    'Feb. 3, 1937',
+    'Feb-03-1937',
+    '3. Februar 1937',
+    '3 de febrero de 1937',
+    '3 helmikuuta 1937',
+  ].map((text) => repeated(`a date as ${text}`, text, BORN())),
+  foreignDate('ISO_IR 192', '1937年2月3日'),
+  foreignDate('ISO_IR 192', '1937년 2월 3일'),
+  foreignDate('ISO_IR 192', '1937년02월03일'),
+  repeated('an ID parted where its letters end', 'of KX-138451', [element('AccessionNumber', 'KX138451')]),
+  repeated('one half of a double name', 'the Varpu', [element('PatientName', 'Wxvar-Varpu^Aino')]),
+  ...['WxvarVarpu', 'wxvar_varpu', 'WXVAR VARPU'].map((text) =>
+    repeated(`a double name as ${text}`, text, [element('PatientName', 'Wxvar-Varpu^Aino')]),
+  ),
+  repeated('a name taken apart at its capitals', 'Mc Wxvarpu', [element('PatientName', 'McWxvarpu^Aino')]),
+  repeated('a name with an apostrophe', 'OWXVARPU', [element('PatientName', "O'Wxvarpu^Aino")]),
+  repeated('an umlaut where there was a transcription', 'Wx\u00fcrvar', [element('PatientName', 'Wxuervar^Aino')]),
+  repeated('the name of an institution', 'made for Wxvarpu', [element('InstitutionName', 'Wxvarpu Imaging Center')]),
+  only('an ID as a number with decimals', element('TriggerTime', '73615290.00'), '73615290', [
+    element('AccessionNumber', '73615290'),
+  ]),
+  only('an ID as a number with an exponent', element('TriggerTime', '7.361529E7'), '7.361529E7', [
+    element('AccessionNumber', '73615290'),
+  ]),
+  ...(
+    [
+      ['UL', 'BA466304'],
+      ['SL', 'BA466304'],
+      ['FD', '000000E81A8D9141'],
+      ['UV', 'BA46630400000000'],
+    ] as const
+  ).map(([vr, bytes]) =>
+    only(
+      `an ID as ${vr}`,
+      { ...element('CardiacRRIntervalSpecified', Buffer.from(bytes, 'hex')), vr },
+      hexText(bytes),
+      [element('AccessionNumber', '73615034')],
+    ),
   ),
   repeated('a date and time', 'at 19370203101112.123456', [element('AcquisitionDateTime', '19370203101112.123456')]),
   repeated('the time of a date and time', 'at 10:11:12', [element('AcquisitionDateTime', '19370203101112.123456')]),
@@ -236,6 +342,11 @@ const SPELLED: readonly Probe[] = [
   only('an instance UID among the classes', element('RelatedGeneralSOPClassUID', '1.2.999.1'), '1.2.999.1'),
   foreign('an accent left out', 'ISO_IR 100', 'Mükkinön', Buffer.from('of Mukkinon')),
   foreign('an accent typed by itself', 'ISO_IR 192', 'Mükkinön', Buffer.from('of Mu\u0308kkino\u0308n')),
+  foreign('an umlaut transcribed', 'ISO_IR 100', 'Mükkinön', Buffer.from('of Muekkinoen')),
+  foreign('a sharp s transcribed', 'ISO_IR 100', 'Weißvarpu', Buffer.from('WEISSVARPU')),
+  foreign('letters with a stroke', 'ISO_IR 192', 'Wołødæn', Buffer.from('Wolodaen')),
+  foreign('a Greek name that ends elsewhere', 'ISO_IR 126', 'Κωστας', encodeText('ΚΩΣΤΑΣΒ', 'ISO_IR 126')),
+  foreign('a name in the other of the Japanese scripts', 'ISO_IR 192', 'やまだ', Buffer.from('ヤマダ')),
   foreign('letters of full width', 'ISO_IR 192', 'Wxvarpu', Buffer.from('of Ｗｘｖａｒｐｕ')),
   foreign('letters in upper case that ASCII lacks', 'ISO_IR 144', 'Жаннетта', encodeText('С ЖАННЕТТА', 'ISO_IR 144')),
   {
@@ -268,6 +379,25 @@ const HELD: readonly Probe[] = [
     [sampleFile([...identity(), element('StationName', 'KANARIALA'), ...pixels()])],
     { options: ['retain-device-identity'] },
   ),
+  held(
+    'an ID that repeats in what the policy keeps',
+    [
+      sampleFile([
+        ...identity({ patientId: 'Wxvarpu 4711' }),
+        element('InstitutionName', 'Wxvarpu 4711'),
+        element('VerifyingOrganization', 'Wxvarpu 4711'),
+        ...pixels(),
+      ]),
+    ],
+    { options: ['retain-institution-identity'] },
+  ),
+  held('bytes behind the last frame', [
+    sampleFile([...identity(), ...pixels().slice(0, -1), element('PixelData', Buffer.from(`12345678${SECRET} `))]),
+  ]),
+  {
+    ...released('padding behind the last frame', []),
+    files: [sampleFile([...identity(), ...pixels().slice(0, -1), element('PixelData', Buffer.alloc(16))])],
+  },
   held('secondary capture', [sampleFile([...identity({ sopClass: '1.2.840.10008.5.1.4.1.1.7' }), ...pixels()])]),
   held('a comment in compressed pixels', [
     Buffer.concat([
@@ -299,12 +429,26 @@ function gone(about: string, one: SampleElement, policy: Readonly<Record<string,
   return { ...released(about, [one], [SECRET, '19370203', '1.9.8.7.6']), policy };
 }
 
-function kept(about: string, elements: readonly SampleElement[], present: readonly string[], rule: unknown): Probe {
-  return { ...released(about, elements), present, policy: { privateAllow: [rule] } };
+function kept(
+  about: string,
+  elements: readonly SampleElement[],
+  present: readonly string[],
+  rule: unknown,
+  encoding: SampleEncoding = EXPLICIT,
+): Probe {
+  const files = [sampleFile([...identity(), ...pixels(), ...elements], encoding)];
+  return { ...released(about, elements), files, present, policy: { privateAllow: [rule] } };
 }
 
-function away(about: string, elements: readonly SampleElement[], absent: string, rule: unknown): Probe {
-  return { ...released(about, elements, [absent]), policy: { privateAllow: [rule] } };
+function away(
+  about: string,
+  elements: readonly SampleElement[],
+  absent: string,
+  rule: unknown,
+  encoding: SampleEncoding = EXPLICIT,
+): Probe {
+  const files = [sampleFile([...identity(), ...pixels(), ...elements], encoding)];
+  return { ...released(about, elements, [absent]), files, policy: { privateAllow: [rule] } };
 }
 
 /** In the one attribute outside of the table that the probe has. */
@@ -327,6 +471,19 @@ function foreign(about: string, set: string, family: string, text: Uint8Array): 
     element('ManufacturerModelName', text),
   ];
   return released(about, elements, [text]);
+}
+
+function foreignDate(set: string, text: string): Probe {
+  const elements = [
+    element('SpecificCharacterSet', set),
+    ...BORN(),
+    element('ManufacturerModelName', Buffer.from(text, 'utf8')),
+  ];
+  return released(`a date as ${text}`, elements, [Buffer.from(text, 'utf8')]);
+}
+
+function hexText(bytes: string): string {
+  return Buffer.from(bytes, 'hex').toString('latin1');
 }
 
 function held(about: string, files: readonly Uint8Array[], policy: Readonly<Record<string, unknown>> = {}): Probe {
