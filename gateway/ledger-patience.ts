@@ -4,7 +4,6 @@
  */
 import { type ErrorCode, toHubError } from '../core/errors.ts';
 import type { Logger } from '../core/ports.ts';
-import { waited } from '../core/waited.ts';
 
 /** The ledger is asked no longer than this before an acknowledgement: it need not be up for one. */
 const PATIENCE_MS = 1_000;
@@ -38,11 +37,12 @@ export function ledgerPatience(
     log.info('ledger is asked before acknowledgements again');
   };
   const inTime = async <Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> => {
-    const given = new AbortController();
+    let patience: NodeJS.Timeout | undefined;
     try {
       const answer = await Promise.race([
         question().then((value) => ({ value })),
-        waited(patienceMs, given.signal).then(() => undefined),
+        // A bare timer: an abort signal for each acknowledgement costs more than the question.
+        new Promise<undefined>((resolve) => (patience = setTimeout(resolve, patienceMs))),
       ]);
       if (answer === undefined) failed('no answer in time');
       else answered();
@@ -52,7 +52,7 @@ export function ledgerPatience(
       else log.warn('ledger not asked before an acknowledgement', { reason: String(error) });
       return undefined;
     } finally {
-      given.abort();
+      clearTimeout(patience);
     }
   };
 
