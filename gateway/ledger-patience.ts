@@ -42,7 +42,9 @@ export function ledgerPatience(
       const answer = await Promise.race([
         question().then((value) => ({ value })),
         // A bare timer: an abort signal for each acknowledgement costs more than the question.
-        new Promise<undefined>((resolve) => (patience = setTimeout(resolve, patienceMs))),
+        new Promise<undefined>((resolve) => {
+          patience = setTimeout(() => resolve(undefined), patienceMs);
+        }),
       ]);
       if (answer === undefined) failed('no answer in time');
       else answered();
