@@ -8,10 +8,13 @@ export function findRunningWith(find: () => Runnable | undefined): void {
 }
 
 /**
- * Gives the running hook or test more time, once.
+ * Gives the running hook or test more time, once; never less than it has.
  *
  * The first run on a machine fetches its peers inside some `before` hook; that hook is not slow, the network is.
  */
 export function allow(timeoutMs: number): void {
-  waiting()?.timeout(timeoutMs);
+  const running = waiting();
+  // 0: as long as it takes.
+  if (running === undefined || running.timeout() === 0) return;
+  running.timeout(Math.max(running.timeout(), timeoutMs));
 }
