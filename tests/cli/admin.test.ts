@@ -131,7 +131,7 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
 
     expect([error.code, error.fields['detail']]).to.deep.equal([
       'request.invalid',
-      'body.partner: no such partner in the configuration',
+      'body.partner: no such partner',
     ]);
   });
 

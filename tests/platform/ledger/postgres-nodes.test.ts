@@ -69,7 +69,7 @@ describe('what a replica has received, on a PostgreSQL ledger', function () {
 
     await a.commitments.request(asked, now);
     const first = await seen();
-    await b.commitments.request(asked, now);
+    await b.commitments.request({ ...asked, commitmentId: 'd' }, now);
     const second = await seen();
 
     expect([first, second]).to.deep.equal([
