@@ -28,6 +28,6 @@ export function converting(): Converting {
 
 export const kind = (name: string): Omit<SyntheticScan, 'number'> => KINDS[name] ?? expect.fail();
 
-export const RODENT = resolve(import.meta.dirname, '../../../shared/mri/rodent');
+const RODENT = resolve(import.meta.dirname, '../../../shared/mri/rodent');
 export const BANANA = join(RODENT, 'bruker_pv5_banana/bru_banana');
 export const PV6 = join(RODENT, 'bruker_pv6_meta_only/20151110_170605_4011_1_1');

@@ -25,7 +25,7 @@ import { waitFor } from '../support/wait-for.ts';
 const LARGE_PIXELS = 2200;
 const MAIN = resolve(import.meta.dirname, '../../main.ts');
 export const MOVE_MS = 60_000;
-export const NODE = 'hub-0';
+const NODE = 'hub-0';
 
 interface FeedPage {
   readonly events: readonly SeenEvent[];

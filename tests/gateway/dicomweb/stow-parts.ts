@@ -4,7 +4,7 @@ import { dataSetToJson, type JsonDataSet, type JsonElement } from '../../../core
 import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../../core/dicom/transfer-syntaxes.ts';
 import type { MrInstance } from '../../support/mr-instance.ts';
 
-export const PIXEL_DATA = '7FE00010';
+const PIXEL_DATA = '7FE00010';
 
 export interface SentPart {
   readonly type?: string;
