@@ -282,11 +282,11 @@ export function describeEventBus(
 
       const [behind] = await bus.lag();
       release();
-      await waitFor('all facts', async () => (await bus.lag())[0]?.events === 0);
+      const caughtUp = await waitFor('all facts', async () => (await bus.lag()).find(({ events }) => events === 0));
 
       expect(behind).to.include({ group: 'router', stream: 'hub.audit.v1', events: 5, parkedKeys: 0 });
       expect(behind?.seconds).to.be.at.least(0);
-      expect((await bus.lag())[0]).to.include({ events: 0, seconds: 0 });
+      expect(caughtUp).to.include({ events: 0, seconds: 0 });
     });
 
     it('tells the handler to hurry when it stops, waits for it, and forgets nothing', async () => {
