@@ -62,16 +62,10 @@ const RULES: readonly Mutant[] = [
   inFile('study.ts')('if (mismatch !== undefined) hold(', 'if (false) hold('),
 ];
 
-/** A list of separators, each taken out of it once. @param others - that are not missed */
-function without(
-  before: string,
-  separators: readonly string[],
-  after: string,
-  others: readonly string[] = [],
-): readonly Mutant[] {
+/** A list of separators, without one of them. */
+function without(before: string, separators: readonly string[], after: string, missing: string): Mutant {
   const written = (some: readonly string[]) => `${before}[${some.map((one) => `'${one}'`).join(', ')}]${after}`;
-  const all = [...separators, ...others];
-  return separators.map((one) => spellings(written(all), written(all.filter((other) => other !== one))));
+  return spellings(written(separators), written(separators.filter((one) => one !== missing)));
 }
 
 /** The proof, normalisation by normalisation. */
@@ -100,9 +94,10 @@ const PROOF: readonly Mutant[] = [
   known("gu, '')\n    .toLowerCase()", "gu, '')"),
   spellings('`${day}${month}${year}`, ', ''),
   spellings(', `${month}${day}${year}`]', ']'),
-  ...without('for (const separator of ', ['-', '/', '.', '_', ' '], ') spellings.push([year'),
-  ...without('for (const separator of ', ['.', '/', '-', '_'], ')\n        spellings.push([one, other, year]', [' ']),
-  ...without('for (const separator of ', ['.', '/', '-'], ')\n        spellings.push([one, other, short]'),
+  without('for (const separator of ', ['-', '/', '.', '_', ' '], ') spellings.push([year', '-'),
+  without('for (const separator of ', ['-', '/', '.', '_', ' '], ') spellings.push([year', '_'),
+  without('for (const separator of ', ['.', '/', '-', '_', ' '], ')\n        spellings.push([one, other, year]', '/'),
+  without('for (const separator of ', ['.', '/', '-'], ')\n        spellings.push([one, other, short]', '.'),
   spellings('[one, other, year].join(separator), ', ''),
   spellings(', [other, one, year].join(separator)', ''),
   spellings('[one, other, short].join(separator), ', ''),
@@ -138,7 +133,8 @@ const PROOF: readonly Mutant[] = [
   privates('!isDay(value) &&', ''),
   spellings(', `${hour}:${minute}:${second}`]', ']'),
   spellings('[...spellings, `${hour}${minute}${second}`]', 'spellings'),
-  ...without('const SEPARATORS = ', ['', '-', '_', ' ', '.', '/'], ';'),
+  without('const SEPARATORS = ', ['', '-', '_', ' ', '.', '/'], ';', ''),
+  without('const SEPARATORS = ', ['', '-', '_', ' ', '.', '/'], ';', '-'),
   haystack('? latin1(value) : decodeText(value, characterSets)', '? latin1(value) : latin1(value)'),
   haystack(
     "this.#appendText(element, Buffer.from(value).toString('utf8'));\n      this.#appendText(element, latin1(value))",
