@@ -129,10 +129,7 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
   it('refuse a partner that is not configured', async () => {
     const error = await thrownBy(run(token, 'create', '--role', 'partner', '--partner', 'nobody'));
 
-    expect([error.code, error.fields['detail']]).to.deep.equal([
-      'request.invalid',
-      'body.partner: no such partner',
-    ]);
+    expect([error.code, error.fields['detail']]).to.deep.equal(['request.invalid', 'body.partner: no such partner']);
   });
 
   it('talk to the hub that runs, whose ledger nobody else may open', async () => {

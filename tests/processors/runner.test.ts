@@ -262,7 +262,8 @@ describe('the runner', () => {
   it('waits for a store that is away, however often it has to ask, and goes on when it is back', async () => {
     await hub.start();
     const runId = await hub.route([['without-store', { file: hub.file('is-back') }]]);
-    const waits = () => hub.logged.filter(({ message }) => message === 'step waits for what the hub needs for it').length;
+    const waits = () =>
+      hub.logged.filter(({ message }) => message === 'step waits for what the hub needs for it').length;
     await waitFor('more attempts than may fail', () => waits() > 5);
 
     writeFileSync(hub.file('is-back'), '');

@@ -4,7 +4,13 @@ import { createCursors } from '../../../connectors/feed/cursor.ts';
 import { createPlaces } from '../../../connectors/feed/places.ts';
 import { readHeader } from '../../../core/dicom/part10.ts';
 import { bytesAsSource } from '../../../core/bytes-as-source.ts';
-import { DEFAULT_QUOTAS, narrowed, PARTNER_SCOPES, type PartnerGrant, type PartnerSettings } from '../../../core/partners.ts';
+import {
+  DEFAULT_QUOTAS,
+  narrowed,
+  PARTNER_SCOPES,
+  type PartnerGrant,
+  type PartnerSettings,
+} from '../../../core/partners.ts';
 import { grantOnly } from '../../support/grants.ts';
 import { type Auth, type PartnerHub, partnerSettings, startPartnerHub } from '../../support/partner-hub.ts';
 import { thrownBy } from '../../support/thrown.ts';
