@@ -1,94 +1,14 @@
 import { expect } from 'chai';
-import { randomUUID } from 'node:crypto';
-import type { OpenDestination } from '../../connectors/attempt.ts';
 import { deliveryIdOf } from '../../core/delivery-id.ts';
-import { type Dispatcher, startDispatcher } from '../../connectors/dispatcher.ts';
-import { createPartnerDirectory, type PartnerDirectory } from '../../connectors/partner-api/directory.ts';
 import { HubError } from '../../core/errors.ts';
-import type { PositionedEvent } from '../../core/events.ts';
-import type { Ledger } from '../../core/ledger.ts';
-import type { NewRun } from '../../core/ledger/runs.ts';
 import type { DeliveryOrder } from '../../core/plugins.ts';
-import type { PartnerGrant } from '../../core/partners.ts';
-import type { EventBus } from '../../core/ports.ts';
-import type { ArtefactItem, RunItem } from '../../core/store.ts';
-import { openEmbeddedBus } from '../../platform/bus/embedded.ts';
-import {
-  completeStudy,
-  inbox,
-  processed,
-  releasedItem,
-  startRun,
-  STUDY,
-  TestClock,
-} from '../contracts/ledger-facts.ts';
-import { grantOnly } from '../support/grants.ts';
-import { measuredMetrics } from '../support/measured.ts';
-import { openTestLedger } from '../support/open-ledger.ts';
-import { partnerSettings } from '../support/partner-hub.ts';
-import { silentLog } from '../support/silent-log.ts';
+import { inbox, releasedItem, STUDY } from '../contracts/ledger-facts.ts';
 import { waitFor } from '../support/wait-for.ts';
-
-type Deliver = (order: DeliveryOrder, onDelivered: (uid: string) => void) => Promise<void>;
+import { dispatching, to } from './dispatching.ts';
 
 describe('the dispatcher', () => {
-  let ledger: Ledger;
-  let remove: () => Promise<void>;
-  let bus: EventBus;
-  let clock: TestClock;
-  let metrics: ReturnType<typeof measuredMetrics>;
-  const dispatchers: Dispatcher[] = [];
-  let partners: PartnerDirectory;
-
-  beforeEach(async () => {
-    clock = new TestClock();
-    ({ ledger, remove } = await openTestLedger(clock));
-    bus = openEmbeddedBus({ ledger, log: silentLog, clock });
-    metrics = measuredMetrics();
-    partners = createPartnerDirectory(ledger, () => ['kct', 'uef'].map((name) => partnerSettings(name)));
-  });
-  afterEach(async () => {
-    for (const dispatcher of dispatchers.splice(0)) await dispatcher.stop(0);
-    await bus.stop();
-    await remove();
-  });
-
-  const start = async (destinations: readonly OpenDestination[], leaseMs?: number): Promise<Dispatcher> => {
-    const dispatcher = await startDispatcher(
-      { bus, ledger, partners, log: silentLog, metrics, clock, random: () => 0 },
-      { destinations, owner: randomUUID(), ...(leaseMs === undefined ? {} : { leaseMs }) },
-    );
-    dispatchers.push(dispatcher);
-    return dispatcher;
-  };
-  /** A run whose one step made the items and said that the study is processed. */
-  const process = async (
-    destinations: readonly string[],
-    items: readonly RunItem[],
-    partner?: string,
-  ): Promise<NewRun> => {
-    if ((await ledger.studies.get(STUDY)) === undefined) await completeStudy(ledger, clock);
-    const run = await startRun(ledger, { destinations, steps: [{ processor: 'deidentify', argument: 'kct' }] });
-    const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
-    if (job === undefined) throw new Error('nothing to claim');
-    const event = processed(run);
-    await ledger.runs.finishStep(job.jobId, job.fence, {
-      items,
-      events: [{ ...event, data: { ...event.data, ...(partner === undefined ? {} : { partner }) } } as typeof event],
-    });
-    return run;
-  };
-  const delivery = async (run: NewRun, destination: string) =>
-    await ledger.deliveries.get(deliveryIdOf(run.runId, destination));
-  const inState = async (run: NewRun, destination: string, state: string) =>
-    await waitFor(`${destination} ${state}`, async () => {
-      const row = await delivery(run, destination);
-      return row?.state === state ? row : undefined;
-    });
-  const events = async (type: string): Promise<readonly PositionedEvent[]> =>
-    (await ledger.events.read({ streams: ['hub.delivery.v1'], after: 0, limit: 100 })).filter(
-      (event) => event.type === type,
-    );
+  const at = dispatching();
+  const { start, process, delivery, inState, events } = at;
 
   it('delivers to each destination of a run and says so', async () => {
     const orders: DeliveryOrder[] = [];
@@ -125,156 +45,8 @@ describe('the dispatcher', () => {
       attempts: 1,
       correlationId: 'association-1',
     });
-    expect(metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'succeeded')).to.equal(1);
-    expect(metrics.valueOf('hub_delivery_duration_seconds', 'kct-pacs')).to.equal(1);
-  });
-
-  it('gives nothing to a partner whose access has ended, until it is granted again, and others meanwhile theirs', async () => {
-    const got: string[] = [];
-    const grant = async (change: PartnerGrant) => {
-      await grantOnly(ledger, 'kct', change);
-      partners.forget();
-    };
-    for (const ended of [{ suspended: true }, { expiresAtMs: clock.now().getTime() }]) {
-      got.length = 0;
-      await grant(ended);
-      const dispatcher = await start([
-        to('kct-pacs', async ({ destination }) => void got.push(destination), { partner: 'kct' }),
-        to('own', async ({ destination }) => void got.push(destination)),
-      ]);
-
-      const run = await process(['kct-pacs', 'own'], [releasedItem(1)], 'kct');
-      await inState(run, 'own', 'succeeded');
-      const before = [...got];
-      await grant({});
-      // A commit that makes work wakes the dispatcher.
-      await process(['own'], [releasedItem(1)], 'kct');
-      const row = await inState(run, 'kct-pacs', 'succeeded');
-
-      expect([before, row.attempts]).to.deep.equal([['own'], 1]);
-      await dispatcher.stop(0);
-    }
-  });
-
-  it('makes a dead letter of what a partner is not entitled to by its route or its time', async () => {
-    let sent = 0;
-    await grantOnly(ledger, 'kct', { routes: ['another'] });
-    await grantOnly(ledger, 'uef', { fromMs: clock.now().getTime() + 60_000 });
-    await start([
-      to('kct-pacs', async () => void (sent += 1), { partner: 'kct' }),
-      to('uef-pacs', async () => void (sent += 1), { partner: 'uef' }),
-    ]);
-
-    const run = await process(
-      ['kct-pacs', 'uef-pacs'],
-      [releasedItem(1), { ...releasedItem(2), releasedFor: 'uef' }],
-      'kct',
-    );
-
-    const rows = [await inState(run, 'kct-pacs', 'dead'), await inState(run, 'uef-pacs', 'dead')];
-    expect(rows.map(({ code }) => code)).to.deep.equal(['policy.unsafe', 'policy.unsafe']);
-    expect(sent).to.equal(0);
-  });
-
-  it('gives a partner only what was released for it', async () => {
-    const orders: DeliveryOrder[] = [];
-    await start([
-      to('kct-pacs', async (order) => void orders.push(order), { partner: 'kct' }),
-      to('own', async (order) => void orders.push(order)),
-    ]);
-    const { releasedFor: _, ...original } = releasedItem(2);
-    const items: readonly RunItem[] = [releasedItem(1), original, { ...releasedItem(3), releasedFor: 'other' }];
-
-    const run = await process(['kct-pacs', 'own'], items, 'kct');
-
-    await inState(run, 'kct-pacs', 'succeeded');
-    await inState(run, 'own', 'succeeded');
-    const sent = Object.fromEntries(
-      orders.map(({ destination, items: given }) => [destination, given.map(({ releasedFor }) => releasedFor)]),
-    );
-    expect(sent).to.deep.equal({ 'kct-pacs': ['kct'], own: ['kct', undefined, 'other'] });
-    const [forPartner] = (await events('delivery.succeeded')).filter(({ data }) => 'partner' in data);
-    expect(forPartner?.data).to.include({ destination: 'kct-pacs', partner: 'kct' });
-  });
-
-  it('makes a dead letter of what has nothing for the partner, and does not tell the partner', async () => {
-    let asked = 0;
-    await start([to('kct-pacs', async () => void (asked += 1), { partner: 'kct' })]);
-
-    const run = await process(['kct-pacs'], [{ ...releasedItem(1), releasedFor: 'other' }], 'other');
-
-    const { history } = await inState(run, 'kct-pacs', 'dead');
-    expect([asked, history.map(({ code, retry }) => [code, retry])]).to.deep.equal([
-      0,
-      [['policy.unsafe', 'permanent']],
-    ]);
-    const [dead] = await events('delivery.dead-lettered');
-    expect(dead?.data).to.include({ reason: 'policy.unsafe' }).and.not.to.have.property('partner');
-  });
-
-  it('does not let a study UID out that is not the pseudonym the partner has', async () => {
-    let asked = 0;
-    await start([to('kct-pacs', async () => void (asked += 1), { partner: 'kct' })]);
-
-    const run = await process(['kct-pacs'], [{ ...releasedItem(1), studyInstanceUid: '2.25.8' }], 'kct');
-
-    const { history } = await inState(run, 'kct-pacs', 'dead');
-    expect([asked, history[0]?.code]).to.deep.equal([0, 'policy.unsafe']);
-    expect((await events('delivery.dead-lettered'))[0]?.data).not.to.have.property('partner');
-  });
-
-  const artefact = (changes: Partial<ArtefactItem> = {}): ArtefactItem => ({
-    kind: 'artefact',
-    name: 'qc/report.json',
-    mediaType: 'application/json',
-    derivedBy: 'qc',
-    blob: releasedItem(1).blob,
-    sizeBytes: 1,
-    sha256: releasedItem(1).sha256,
-    releasedFor: 'kct',
-    ...changes,
-  });
-  const { releasedFor: _, ...original } = releasedItem(1);
-  for (const [what, items] of [
-    ['files without an instance that proves the pseudonym', [artefact()]],
-    ['files beside instances that were not released', [artefact(), original]],
-    ['a file of a series that was not released', [artefact({ seriesInstanceUid: '1.2.3.4' }), releasedItem(1)]],
-  ] as const)
-    it(`gives a partner no ${what}`, async () => {
-      let asked = 0;
-      await start([to('kct-pacs', async () => void (asked += 1), { partner: 'kct' })]);
-
-      const run = await process(['kct-pacs'], items, 'kct');
-
-      const { history } = await inState(run, 'kct-pacs', 'dead');
-      expect([asked, history[0]?.code]).to.deep.equal([0, 'policy.unsafe']);
-      expect((await events('delivery.dead-lettered'))[0]?.data).not.to.have.property('partner');
-    });
-
-  it('does not give a partner what was meant for whom its destination belonged to before, nor everything to nobody', async () => {
-    const before = await start([
-      to('moved', () => Promise.reject(new HubError('partner.refused', {})), { partner: 'kct' }),
-      to('freed', () => Promise.reject(new HubError('partner.refused', {})), { partner: 'kct' }),
-    ]);
-    const run = await process(['moved', 'freed'], [releasedItem(1), original], 'kct');
-    const dead = [await inState(run, 'moved', 'dead'), await inState(run, 'freed', 'dead')];
-    await before.stop(0);
-    let asked = 0;
-    await start([
-      to('moved', async () => void (asked += 1), { partner: 'uef' }),
-      to('freed', async () => void (asked += 1)),
-    ]);
-
-    for (const { deliveryId } of dead) await ledger.deliveries.replay(deliveryId);
-
-    for (const name of ['moved', 'freed']) {
-      const row = await waitFor('the second end', async () => {
-        const found = await delivery(run, name);
-        return found?.history.length === 2 ? found : undefined;
-      });
-      expect([row.state, row.history[1]?.code]).to.deep.equal(['dead', 'policy.unsafe']);
-    }
-    expect(asked).to.equal(0);
+    expect(at.metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'succeeded')).to.equal(1);
+    expect(at.metrics.valueOf('hub_delivery_duration_seconds', 'kct-pacs')).to.equal(1);
   });
 
   it('tries again after the delay, and sends only what did not get through', async () => {
@@ -293,10 +65,10 @@ describe('the dispatcher', () => {
       return row?.history.length === 1 ? row : undefined;
     });
     expect(failed.state).to.equal('pending');
-    expect(failed.dueAt).to.equal(new Date(clock.now().getTime() + 15_000).toISOString());
+    expect(failed.dueAt).to.equal(new Date(at.clock.now().getTime() + 15_000).toISOString());
 
-    clock.advance(15_000);
-    await ledger.events.append([], inbox('wake-up'));
+    at.clock.advance(15_000);
+    await at.ledger.events.append([], inbox('wake-up'));
 
     const { history } = await inState(run, 'kct-pacs', 'succeeded');
     expect(history.map(({ outcome, code, retry }) => [outcome, code, retry])).to.deep.equal([
@@ -308,7 +80,7 @@ describe('the dispatcher', () => {
       [2, ['2.25.1.1.1']],
     ]);
     expect(new Set(orders.map(({ deliveryId }) => deliveryId)).size).to.equal(1);
-    expect(metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'retried')).to.equal(1);
+    expect(at.metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'retried')).to.equal(1);
   });
 
   it('waits as long as the destination asked for', async () => {
@@ -320,7 +92,7 @@ describe('the dispatcher', () => {
       const found = await delivery(run, 'kct-pacs');
       return found?.history.length === 1 ? found : undefined;
     });
-    expect(row.dueAt).to.equal(new Date(clock.now().getTime() + 120_000).toISOString());
+    expect(row.dueAt).to.equal(new Date(at.clock.now().getTime() + 120_000).toISOString());
   });
 
   it('makes a dead letter at once of what is permanent, and of what has used up its attempts', async () => {
@@ -341,10 +113,10 @@ describe('the dispatcher', () => {
     expect(
       (await events('delivery.dead-lettered')).map(({ data }) => 'reason' in data && data.reason).sort(),
     ).to.deep.equal(['partner.refused', 'partner.unreachable']);
-    await metrics.scrape();
+    await at.metrics.scrape();
     expect([
-      metrics.valueOf('hub_dead_letters', 'permanent'),
-      metrics.valueOf('hub_dead_letters', 'exhausted'),
+      at.metrics.valueOf('hub_dead_letters', 'permanent'),
+      at.metrics.valueOf('hub_dead_letters', 'exhausted'),
     ]).to.deep.equal([1, 1]);
   });
 
@@ -367,7 +139,7 @@ describe('the dispatcher', () => {
     const { deliveryId } = await inState(run, 'kct-pacs', 'dead');
     isUp = true;
 
-    await ledger.deliveries.replay(deliveryId);
+    await at.ledger.deliveries.replay(deliveryId);
 
     const { history } = await inState(run, 'kct-pacs', 'succeeded');
     expect(history.map(({ outcome }) => outcome)).to.deep.equal(['failed', 'succeeded']);
@@ -400,7 +172,7 @@ describe('the dispatcher', () => {
     const run = await process(['kct-pacs'], [releasedItem(1)]);
     await inState(run, 'kct-pacs', 'succeeded');
 
-    await bus.seek('connectors', 0);
+    await at.bus.seek('connectors', 0);
     const last = await process(['kct-pacs'], [releasedItem(1)]);
 
     await inState(last, 'kct-pacs', 'succeeded');
@@ -419,10 +191,10 @@ describe('the dispatcher', () => {
     await waitFor('the lease', async () => ((await delivery(run, 'kct-pacs'))?.attempts === 1 ? true : undefined));
     await first.stop(0);
     // As after kill -9: somebody had it, and will not come back.
-    const [taken] = await ledger.deliveries.claim('dead process', 60_000, clock.now(), { 'kct-pacs': 1 });
+    const [taken] = await at.ledger.deliveries.claim('dead process', 60_000, at.clock.now(), { 'kct-pacs': 1 });
     expect(taken?.destination).to.equal('kct-pacs');
 
-    clock.advance(60_001);
+    at.clock.advance(60_001);
     await start([to('kct-pacs', async () => undefined)]);
 
     const { history } = await inState(run, 'kct-pacs', 'succeeded');
@@ -455,7 +227,7 @@ describe('the dispatcher', () => {
     await before.stop(0);
     await start([to('kct-pacs', async () => undefined)]);
 
-    await ledger.deliveries.replay(deliveryId);
+    await at.ledger.deliveries.replay(deliveryId);
 
     const row = await waitFor('the second end', async () => {
       const found = await delivery(run, 'was-here');
@@ -478,10 +250,10 @@ describe('the dispatcher', () => {
     );
     const run = await process(['kct-pacs'], [releasedItem(1)]);
     await waitFor('the lease', async () => ((await delivery(run, 'kct-pacs'))?.attempts === 1 ? true : undefined));
-    clock.advance(3_600_000);
+    at.clock.advance(3_600_000);
 
     await waitFor('another owner', async () => {
-      const taken = await ledger.deliveries.claim('another', 600_000, clock.now(), { 'kct-pacs': 9 });
+      const taken = await at.ledger.deliveries.claim('another', 600_000, at.clock.now(), { 'kct-pacs': 9 });
       return taken.length > 0 || isAborted;
     });
 
@@ -521,10 +293,3 @@ describe('the id of a delivery', () => {
     expect(new Set(ids).size).to.equal(3);
   });
 });
-
-function to(name: string, deliver: Deliver, changes: Partial<OpenDestination['options']> = {}): OpenDestination {
-  return {
-    options: { name, type: 'test', ...changes },
-    connector: { deliver, close: () => Promise.resolve() },
-  };
-}
