@@ -34,7 +34,7 @@ const BLUR = 0.4;
 const BLUR_FROM = 1.1;
 
 /** Middle of the field of view, in voxels of the scan. */
-export function centreOf({ dims: [nx, ny, nz] }: Volume): Triple {
+function centreOf({ dims: [nx, ny, nz] }: Volume): Triple {
   return [(nx - 1) / 2, (ny - 1) / 2, (nz - 1) / 2];
 }
 
