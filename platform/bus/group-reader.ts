@@ -145,6 +145,8 @@ export class GroupReader {
   async #readPage(): Promise<boolean> {
     const { ledger } = this.#options;
     const page = await ledger.events.read({ streams: this.streams, after: this.#position, limit: PAGE });
+    // After the page was read: what was published after somebody moved the group is not handled before the replay.
+    await this.#requireTurn();
     const waiting: Promise<void>[] = [];
     let reached = this.#position;
     for (const event of page) {
@@ -162,16 +164,13 @@ export class GroupReader {
     }
     // Parked rows first: a crash in between repeats the page, the other way round it would lose the events.
     await Promise.all(waiting);
-    if (reached === this.#position) {
-      if (page.length === 0) await this.#requireTurn();
-      return page.length > 0;
-    }
+    if (reached === this.#position) return page.length > 0;
     if (!(await ledger.groups.commit(this.group, reached, this.#fence))) throw new TurnLost();
     this.#position = reached;
     return true;
   }
 
-  /** While nothing is written, nothing tells that somebody moved the group. @throws {TurnLost} */
+  /** Before anything is written, nothing else tells that somebody moved the group. @throws {TurnLost} */
   async #requireTurn(): Promise<void> {
     if (this.#fence !== undefined && !(await this.#options.ledger.groups.holds(this.group, this.#fence)))
       throw new TurnLost();
