@@ -88,7 +88,8 @@ describe('shipping what was received', function () {
   it('tries again under another name each time, says once what waits, and once that it goes on', async () => {
     const { store, told, said, receive, ship, shipping } = await begin();
     store.failures = 2;
-    for (let n = 0; n < 3; n += 1) ship(await receive(1_000));
+    const records = [await receive(1_000), await receive(1_000), await receive(1_000)];
+    for (const record of records) ship(record);
 
     await waitFor('the failure', () => shipping.problem !== undefined);
     await waitFor('all', () => told.length === 3);
