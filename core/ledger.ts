@@ -3,6 +3,7 @@
  * resolves, or it has not happened at all. Methods that make a fact true append the event of that fact in the same
  * transaction. Every method may be repeated after a crash: what was done is not done twice.
  */
+import type { AskedCommitmentsLedger } from './ledger/asked-commitments.ts';
 import type { CommitmentsLedger } from './ledger/commitments.ts';
 import type { ConfigurationLedger } from './ledger/configuration.ts';
 import type { CrosswalkLedger } from './ledger/crosswalk.ts';
@@ -26,6 +27,7 @@ export interface Ledger {
   readonly runs: RunsLedger;
   readonly deliveries: DeliveryLedger;
   readonly commitments: CommitmentsLedger;
+  readonly askedCommitments: AskedCommitmentsLedger;
   readonly quarantine: QuarantineLedger;
   readonly events: EventsLedger;
   readonly groups: GroupsLedger;

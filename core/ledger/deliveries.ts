@@ -103,6 +103,11 @@ export interface DeliveryLedger {
   ): Promise<boolean>;
   /** Leaves the delivery to whoever claims it next, at once, and does not count the attempt. False: an old fence. */
   giveBack(deliveryId: string, fence: number, delivered: readonly string[], now: Date): Promise<boolean>;
+  /**
+   * Everything was sent; the destination says later whether it has it. It is due by then, or as soon as that is reported,
+   * and the attempt does not count. The destination is well: its breaker closes. False: an old fence.
+   */
+  park(deliveryId: string, fence: number, delivered: readonly string[], until: Date, reason: string): Promise<boolean>;
   /** Destinations that pending deliveries are for. */
   waitingFor(): Promise<readonly string[]>;
   list(page: Page & DeliveryFilter): Promise<readonly DeliveryRow[]>;

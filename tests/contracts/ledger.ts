@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Ledger } from '../../core/ledger.ts';
 import type { Clock } from '../../core/ports.ts';
 import { type LedgerUnderTest, TestClock } from './ledger-facts.ts';
+import { describeAskedCommitments } from './ledger-asked-commitments.ts';
 import { describeCompletion } from './ledger-completion.ts';
 import { describeCommitments } from './ledger-commitments.ts';
 import { describeCrosswalk } from './ledger-crosswalk.ts';
@@ -57,6 +58,7 @@ export function describeLedger(
     describe('configuration', () => describeConfiguration(subject));
     describe('quarantine', () => describeQuarantine(subject));
     describe('storage commitments', () => describeCommitments(subject));
+    describe('storage commitments asked of destinations', () => describeAskedCommitments(subject));
     describe('pulls', () => describePulls(subject));
     describe('leases', () => describeLeases(subject));
     describe('crosswalk', () => describeCrosswalk(subject));

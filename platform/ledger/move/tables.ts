@@ -36,6 +36,7 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   { name: 'deliveries', key: ['delivery'] },
   { name: 'delivery_attempts', key: ['entry'] },
   { name: 'delivered_instances', key: ['delivery', 'sop_instance_uid'] },
+  { name: 'asked_commitments', key: ['asked'] },
   { name: 'breakers', key: ['destination'] },
   { name: 'quarantine', key: ['entry'] },
   { name: 'quarantine_items', key: ['item'] },

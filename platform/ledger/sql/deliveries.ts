@@ -9,6 +9,7 @@ import {
   type DeliveryFilter,
   type FailureNotes,
 } from '../../../core/ledger/deliveries.ts';
+import { openAskedCommitments } from './asked-commitments.ts';
 import { claimWrites, openBreakers } from './delivery-claims.ts';
 import { conditionsOf, MATCHING, PAGED } from './delivery-lists.ts';
 import type { EventLog, SealedEvent } from './events.ts';
@@ -41,6 +42,9 @@ export function deliveryWrites(db: Database, log: EventLog) {
     'UPDATE deliveries SET state = ?, leased = 0, attempts = attempts - ?, ready_at = ?, reason = ?, code = ? WHERE delivery = ?',
   );
   const back = db.query('UPDATE deliveries SET leased = 0, attempts = attempts - 1, ready_at = ? WHERE delivery = ?');
+  const park = db.query(
+    'UPDATE deliveries SET leased = 0, attempts = attempts - 1, ready_at = ?, reason = ?, code = NULL WHERE delivery = ?',
+  );
   const attempted = db.query(
     `INSERT INTO delivery_attempts (delivery, attempt, started_at, duration_ms, outcome, code, retry, detail, request, answer, size_bytes)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -78,6 +82,7 @@ export function deliveryWrites(db: Database, log: EventLog) {
   );
   const expiredRun = db.query<{ found: 1 }>(`SELECT 1 AS found FROM runs r WHERE r.run = ? AND ${GONE}`);
   const breakers = openBreakers(db);
+  const asked = openAskedCommitments(db);
 
   const record = function* (delivery: number, attempt: DeliveryAttempt): Script<void> {
     yield* attempted.send(
@@ -118,7 +123,9 @@ export function deliveryWrites(db: Database, log: EventLog) {
     return row !== undefined;
   };
   const giveUp = function* (now: Date, deliveryId: string): Script<boolean> {
-    return (yield* cancel.run(now.getTime(), deliveryId)) === 1;
+    if ((yield* cancel.run(now.getTime(), deliveryId)) !== 1) return false;
+    yield* asked.endOf(deliveryId);
+    return true;
   };
   const act = function* (action: DeliveryAction, now: Date, deliveryId: string): Script<boolean> {
     switch (action) {
@@ -160,6 +167,7 @@ export function deliveryWrites(db: Database, log: EventLog) {
       yield* record(row.delivery, attempt);
       // A replay of a done delivery is wanted because the peer has lost something: everything goes again.
       yield* forget.send(row.delivery);
+      yield* asked.end(row.delivery);
       yield* breakers.isWell(row.destination);
       yield* log.append(events);
       return true;
@@ -182,6 +190,7 @@ export function deliveryWrites(db: Database, log: EventLog) {
       yield* record(row.delivery, attempt);
       for (const sopInstanceUid of delivered) yield* keep.send(row.delivery, sopInstanceUid, 0);
       for (const sopInstanceUid of missing) yield* keep.send(row.delivery, sopInstanceUid, 1);
+      yield* asked.end(row.delivery);
       if (breaker === 'answered') yield* breakers.isWell(row.destination);
       else if (breaker !== undefined) {
         yield* breakers.failed(row.destination, row.delivery_id, attempt.code ?? 'unknown', breaker, now);
@@ -194,6 +203,23 @@ export function deliveryWrites(db: Database, log: EventLog) {
       if (row === undefined) return false;
       yield* back.send(at.getTime(), row.delivery);
       for (const sopInstanceUid of delivered) yield* keep.send(row.delivery, sopInstanceUid, 0);
+      return true;
+    },
+    *park(
+      now: Date,
+      deliveryId: string,
+      fence: number,
+      delivered: readonly string[],
+      until: Date,
+      reason: string,
+    ): Script<boolean> {
+      const row = yield* leased.get(deliveryId, fence);
+      if (row === undefined) return false;
+      // It may have come between the last look and this.
+      const dueMs = (yield* asked.isReported(row.delivery)) ? now.getTime() : until.getTime();
+      yield* park.send(dueMs, reason, row.delivery);
+      for (const sopInstanceUid of delivered) yield* keep.send(row.delivery, sopInstanceUid, 0);
+      yield* breakers.isWell(row.destination);
       return true;
     },
     *actOnMany(now: Date, action: DeliveryAction, filter: DeliveryFilter, page: Page): Script<BulkOutcome> {

@@ -174,6 +174,8 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
         write('deliveries', 'fail', deliveryId, fence, attempt, delivered, retryAt, seal(events), notes),
       giveBack: (deliveryId, fence, delivered, now) =>
         write('deliveries', 'giveBack', deliveryId, fence, delivered, now),
+      park: (deliveryId, fence, delivered, until, reason) =>
+        write('deliveries', 'park', deliveryId, fence, delivered, until, reason),
       waitingFor: () => read(() => reads.deliveries.waitingFor()),
       list: (page) => read(() => reads.deliveries.list(page)),
       count: (filter, atMost) => read(() => reads.deliveries.count(filter, atMost)),
@@ -200,6 +202,12 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       list: (page) => read(() => reads.commitments.list(page)),
       get: (commitmentId) => read(() => reads.commitments.get(commitmentId)),
       backlog: () => read(() => reads.commitments.backlog()),
+    },
+    askedCommitments: {
+      ask: (asked, waitMs) => write('askedCommitments', 'ask', asked, waitMs),
+      report: (report) => write('askedCommitments', 'report', report),
+      ofDelivery: (deliveryId) => read(() => reads.askedCommitments.ofDelivery(clock.now(), deliveryId)),
+      result: (transactionUid) => read(() => reads.askedCommitments.result(transactionUid)),
     },
     quarantine: {
       hold: (entry) => write('quarantine', 'hold', entry),

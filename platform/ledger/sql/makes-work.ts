@@ -7,6 +7,7 @@ const MAKES_WORK: ReadonlySet<string> = new Set([
   'studies.release',
   'studies.answered',
   'commitments.decide',
+  'askedCommitments.report',
   'runs.open',
   'runs.start',
   'runs.replay',

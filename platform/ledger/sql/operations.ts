@@ -1,4 +1,5 @@
 /** Every operation of the ledger over one connection, by group: what writes, for the writer; what reads, for anybody. */
+import { askedCommitmentReads, askedCommitmentWrites } from './asked-commitments.ts';
 import { commitmentReads, commitmentWrites } from './commitments.ts';
 import { completionReads, completionWrites } from './completion.ts';
 import { configurationReads, configurationWrites } from './configuration.ts';
@@ -43,6 +44,7 @@ export function openWrites(db: Database) {
     jobs: jobWrites(db, log, holds),
     deliveries: deliveryWrites(db, log),
     commitments: commitmentWrites(db),
+    askedCommitments: askedCommitmentWrites(db),
     quarantine: quarantineWrites(db, holds, intake, replay),
     events: eventWrites(log),
     groups: groupWrites(db),
@@ -66,6 +68,7 @@ export function openReads(db: Database) {
     runs: runReads(db, (study, selection) => instances.ofStudy(study, selection)),
     deliveries: deliveryReads(db),
     commitments: commitmentReads(db),
+    askedCommitments: askedCommitmentReads(db),
     crosswalk: crosswalkReads(db),
     quality: qcHistoryReads(db),
     configuration: configurationReads(db),
