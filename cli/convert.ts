@@ -5,6 +5,7 @@ import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
 import { type Conversion, toDicom } from './convert-to-dicom.ts';
 import { toNifti } from './convert-to-nifti.ts';
 import { EXIT } from './exit-codes.ts';
+import { pathOrUnpacked } from './local-archive.ts';
 import { leftOutLines, type LocalFiles, openLocalFiles } from './local-files.ts';
 import { makeFolder } from './out-folder.ts';
 import { interruptible } from './signals.ts';
@@ -33,7 +34,7 @@ export async function convert(argv: readonly string[], to: Terminal = terminal):
       detail: `--to ${format} is not known${suggest(format, Object.keys(TARGETS))}: nifti or dicom`,
     });
 
-  const files = await openLocalFiles(path);
+  const files = await openLocalFiles(await pathOrUnpacked(path, to));
   for (const line of leftOutLines(files)) to.err(line);
   await makeFolder(out);
   const series = await interruptible((signal) => target(files, out, signal));

@@ -2,7 +2,7 @@
 import { basename, dirname, join, relative, sep } from 'node:path';
 import type { HubError } from '../core/errors.ts';
 import type { ByteSource } from '../core/store.ts';
-import { itemsOf, recognise, recogniseScan, type StudyFolder } from '../paravision/study-folder.ts';
+import { itemsOf, recognise, recogniseScan, studyRootOf, type StudyFolder } from '../paravision/study-folder.ts';
 
 /** A Part 10 file that is made of something else. */
 export interface MadeInstance {
@@ -22,8 +22,6 @@ export interface LocalStudies {
   readonly isApart: (path: string) => boolean;
 }
 
-/** Of a scan, and of a derived data set, which has no acquisition. */
-const OF_A_SCAN = /^(.*)[/\\]([1-9]\d{0,4})[/\\](?:acqp|pdata[/\\]\d+[/\\]visu_pars)$/;
 /** What ParaVision exported beside a reconstruction stands for it. */
 const EXPORTED = /[/\\](\d+)[/\\]pdata[/\\](\d+)[/\\]dicom[/\\]/;
 /** Commands are interrupted between instances. */
@@ -59,7 +57,7 @@ export async function localStudies(root: string, paths: readonly string[]): Prom
 async function studiesAmong(root: string, paths: readonly string[]): Promise<readonly StudyFolder[]> {
   const scan = await recogniseScan(root);
   if (scan !== undefined) return [scan];
-  const candidates = new Set(paths.flatMap((path) => OF_A_SCAN.exec(path)?.[1] ?? []));
+  const candidates = new Set(paths.flatMap((path) => studyRootOf(path) ?? []).map((folder) => folder || '.'));
   const studies: StudyFolder[] = [];
   for (const folder of [...candidates].toSorted()) {
     const study = await recognise(folder);

@@ -18,6 +18,7 @@ import { finding } from '../processors/volumes/volume.ts';
 import { onlyPath, readArguments } from './arguments.ts';
 import { EXIT } from './exit-codes.ts';
 import { commandFailure, sentenceOf } from './failure.ts';
+import { pathOrUnpacked } from './local-archive.ts';
 import { type DamagedFile, leftOutLines, openLocalFiles, seriesName } from './local-files.ts';
 import { isDerived, maskBeside, withCompanions } from './nifti-companions.ts';
 import { readNiftiFile } from './nifti-files.ts';
@@ -67,7 +68,7 @@ export async function qc(argv: readonly string[], to: Terminal = terminal): Prom
   const given = values.mask === undefined ? undefined : await namedMask(values.mask);
   // What cannot be written is said before an hour of measuring, not after it.
   for (const folder of [values.out, values.images]) if (folder !== undefined) await makeFolder(folder);
-  const files = await openLocalFiles(path);
+  const files = await openLocalFiles(await pathOrUnpacked(path, to));
   for (const line of leftOutLines(files)) to.err(line);
   const niftiFiles = files.niftiFiles.filter((file) => !isDerived(file) || files.niftiFiles.length === 1);
 

@@ -20,6 +20,7 @@ import { CONFIG_OPTION } from './configuration.ts';
 import { configuredModels } from './configured-models.ts';
 import { EXIT } from './exit-codes.ts';
 import { commandFailure, sentenceOf } from './failure.ts';
+import { pathOrUnpacked } from './local-archive.ts';
 import { leftOutLines, type LocalFiles, openLocalFiles, seriesName } from './local-files.ts';
 import { readNiftiFile } from './nifti-files.ts';
 import { makeFolder } from './out-folder.ts';
@@ -60,7 +61,7 @@ export async function segment(argv: readonly string[], to: Terminal = terminal):
   const model = openModelOrFolder(values.model ?? DEFAULT_MODEL, { models: configuredModels(values.config) });
   await makeFolder(out);
 
-  const files = await openLocalFiles(path);
+  const files = await openLocalFiles(await pathOrUnpacked(path, to));
   for (const line of leftOutLines(files)) to.err(line);
   const order = { model, out, withProbability: values.probability === true };
   const result = await interruptible(async (signal) => segmentAll(await readVolumes(files, signal), order, signal));

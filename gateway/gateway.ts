@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Arrivals } from './arrivals.ts';
 import { ChangingRules } from './completion/rules.ts';
+import { emptyFolder } from './folder/unpack.ts';
 import { HeaderReader } from './header/header-reader.ts';
 import { gatewayMetrics } from './metrics.ts';
 import type { GatewayOptions, GatewayPorts } from './options.ts';
@@ -96,6 +97,9 @@ async function openInside(ports: GatewayPorts, options: GatewayOptions, presence
   isOpen = (segment) => spool.isOpen(segment);
   if (unrecorded.length > 0) log.info('spool holds instances the ledger does not know', { records: unrecorded.length });
   await resume(unrecorded, arrivals, pump);
+  const unpacked = join(options.dataDir, 'unpacked');
+  // What a crash left of studies that were being taken out of archives: those stand in their folders still.
+  await emptyFolder(unpacked);
   return new RunningGateway(ports, options, {
     presence,
     keptRequests: await openKeptRequests(join(options.dataDir, 'commitments'), log),
@@ -106,6 +110,7 @@ async function openInside(ports: GatewayPorts, options: GatewayOptions, presence
     headers: new HeaderReader(),
     metrics,
     rules,
+    unpacked,
     openReceived: async (blob) => ports.remote?.objects.open(blob) ?? openReceived(files, blob),
     remote,
     retention:

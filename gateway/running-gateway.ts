@@ -24,6 +24,7 @@ import type { Presence } from './replicas/presence.ts';
 import type { Retention } from './retention.ts';
 import { namesOfSource, requireAccess } from './returned.ts';
 import { type SourceSeen, SourcesSeen } from './sources-seen.ts';
+import { roomAbove } from './spool/disk-guard.ts';
 import type { Digester } from './spool/digester.ts';
 import type { SpoolPump } from './spool/pump.ts';
 import type { Reception } from './spool/reception.ts';
@@ -119,6 +120,8 @@ export class RunningGateway implements Gateway {
       readonly keptRequests: KeptRequests;
       readonly metrics: GatewayMetrics;
       readonly rules: ChangingRules;
+      /** The folder where studies in archives are unpacked. */
+      readonly unpacked: string;
     } & Pick<IngestPorts, 'headers' | 'openReceived'>,
   ) {
     const { spool, metrics } = inner;
@@ -192,6 +195,7 @@ export class RunningGateway implements Gateway {
       onSeen,
       onEnded: (associationId, isWhole) => batches.ended(associationId, isWhole),
       studies: ports.studies,
+      scratch: { folder: inner.unpacked, roomBytes: () => roomAbove(spool.disk) },
       metrics,
       clock,
       log,

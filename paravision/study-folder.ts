@@ -40,6 +40,8 @@ export interface StudyFolder {
   readonly isAsked?: true;
 }
 
+/** Of a scan, and of a derived data set, which has no acquisition. */
+const OF_A_SCAN = /^(?:(.*)[/\\])?[1-9]\d{0,4}[/\\](?:acqp|pdata[/\\]\d+[/\\]visu_pars)$/su;
 const NUMBER = /^[1-9]\d{0,4}$/;
 /** So many scan folders are asked whether they are some, before a folder of numbers is none. */
 const MOST_ASKED = 3;
@@ -72,7 +74,14 @@ export const paravisionStudies = {
     const folder = await recognise(path, names);
     return folder === undefined ? undefined : { items: () => itemsOf(folder) };
   },
+  rootOf: studyRootOf,
 };
+
+/** The folder that is a study if a file of this name is what it is called; undefined where the name says nothing. */
+export function studyRootOf(name: string): string | undefined {
+  const found = OF_A_SCAN.exec(name);
+  return found === null ? undefined : (found[1] ?? '');
+}
 
 /** Whether a folder is one scan: then its study folder is the one above it. */
 export async function recogniseScan(path: string): Promise<StudyFolder | undefined> {

@@ -1,7 +1,6 @@
 /**
- * Zip archives, entry by entry, straight from the file: nothing is unpacked onto a disk, so no name in an archive can
- * lead anywhere. Limits are checked against the archive's own directory before the first byte is inflated, and what is
- * inflated against that directory.
+ * Zip archives, entry by entry, straight from the file. Limits are checked against the archive's own directory before the
+ * first byte is inflated, and what is inflated against that directory.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
@@ -18,10 +17,18 @@ export interface ArchiveLimits {
   readonly maxRatio: number;
 }
 
+export interface Archive {
+  /** The files in it that are not ignored. @throws {HubError} `archive.unreadable`; the disk's own errors as they are */
+  readonly entries: () => AsyncGenerator<ArchiveEntry>;
+}
+
 export interface ArchiveEntry {
-  /** From 1, in the order of the archive's directory. The entry's name may name a patient. */
+  /** From 1, in the order of the archive's directory. */
   readonly number: number;
+  /** Relative, with forward slashes, and never leading out of the archive. It may name a patient: never in a log. */
+  readonly name: string;
   readonly isArchive: boolean;
+  readonly inflatedBytes: number;
   /** To be read before the next entry is asked for. @throws {HubError} `archive.unreadable` when its bytes are not what its checksum says */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -35,24 +42,24 @@ const DEFLATED = 8;
 const ABOUT_NAMES = /^(?:absolute path|invalid relative path|invalid characters in fileName)/u;
 
 /**
- * The files in an archive that are not ignored.
+ * Looks through an archive's directory.
  *
  * @param file - stays open, and the caller's
  * @throws {HubError} `archive.unreadable`, `archive.encrypted`, `archive.too-large`; the disk's own errors as they are
  */
-export async function* archiveEntries(
-  file: FileHandle,
-  limits: ArchiveLimits,
-  isIgnored: IsIgnored,
-): AsyncGenerator<ArchiveEntry> {
+export async function openArchive(file: FileHandle, limits: ArchiveLimits, isIgnored: IsIgnored): Promise<Archive> {
   await check(file, limits);
+  return { entries: () => entriesIn(file, isIgnored) };
+}
+
+async function* entriesIn(file: FileHandle, isIgnored: IsIgnored): AsyncGenerator<ArchiveEntry> {
   let number = 0;
   const archive = await open(file);
   for await (const entry of entriesOf(archive)) {
     number += 1;
-    const { fileName } = entry;
-    if (fileName.endsWith('/') || isIgnoredAnywhere(fileName, isIgnored)) continue;
-    yield { number, isArchive: /\.zip$/iu.test(fileName), body: bodyOf(archive, entry, number) };
+    const { fileName: name, uncompressedSize: inflatedBytes } = entry;
+    if (name.endsWith('/') || isIgnoredAnywhere(name, isIgnored)) continue;
+    yield { number, name, isArchive: /\.zip$/iu.test(name), inflatedBytes, body: bodyOf(archive, entry, number) };
   }
 }
 

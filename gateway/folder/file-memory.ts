@@ -8,8 +8,8 @@
  * `settle` said of the unchanged file.
  */
 export type FileState = 'waiting' | 'still' | 'resting' | Settled;
-/** `refused`: has a note. `unnoted`: it could not be written. `other`: no instance. `taken`: in the hub, but it could not be moved away. `left`: in the hub, and to stay where it is. */
-export type Settled = 'refused' | 'unnoted' | 'other' | 'taken' | 'left';
+/** `refused`: has a note. `unnoted`: it could not be written. `other`: no instance. `taken`: in the hub, but it could not be moved away; `kept`: the same, and it is not to be deleted. `left`: in the hub, and to stay where it is. */
+export type Settled = 'refused' | 'unnoted' | 'other' | 'taken' | 'kept' | 'left';
 
 interface Seen {
   readonly fingerprint: string;

@@ -1,6 +1,6 @@
 /** Walks a watched folder, one entry at a time, whatever its size. A study folder is one entry. */
 import type { Stats } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { type FileHandle, lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNote } from './error-note.ts';
 import { isDenied, isVanished } from './file-errors.ts';
@@ -120,7 +120,13 @@ function foundFile(path: string, name: string, { size, mtimeMs, ctimeMs }: Stats
   return { path, name, sizeBytes: size, mtimeMs, fingerprint: fingerprintOf(size, mtimeMs, ctimeMs) };
 }
 
-export function fingerprintOf(sizeBytes: number, mtimeMs: number, ctimeMs: number): string {
+/** Of an open file: nobody wrote to it since it was looked at. */
+export async function isUnchanged(handle: FileHandle, file: Pick<FoundFile, 'fingerprint'>): Promise<boolean> {
+  const { size, mtimeMs, ctimeMs } = await handle.stat();
+  return fingerprintOf(size, mtimeMs, ctimeMs) === file.fingerprint;
+}
+
+function fingerprintOf(sizeBytes: number, mtimeMs: number, ctimeMs: number): string {
   return `${String(sizeBytes)}-${String(mtimeMs)}-${String(ctimeMs)}`;
 }
 

@@ -11,6 +11,12 @@ import type { FoundFile } from './found.ts';
 export interface StudyReader {
   /** @param names - of the folder's entries */
   readonly recognise: (path: string, names: readonly string[]) => Promise<RecognisedStudy | undefined>;
+  /**
+   * The folder that would be a study because a file of this name is in it, told by the name alone; undefined: nothing says so.
+   *
+   * @param name - relative, with forward slashes @returns empty for the folder that names are relative to
+   */
+  readonly rootOf: (name: string) => string | undefined;
 }
 
 export interface RecognisedStudy {

@@ -99,16 +99,25 @@ export class PuttingAway {
     this.#options = options;
   }
 
-  /** When those before have had their turn. @throws the file system's error; then nothing happened, or it was put back */
-  async put(taken: FoundFile, at: Date): Promise<Put> {
-    const turn = this.#last.then(async () => this.#put(taken, at));
+  /**
+   * When those before have had their turn.
+   *
+   * @param holdsStudies - an archive with a study in it: like that it is never deleted
+   * @throws the file system's error; then nothing happened, or it was put back
+   */
+  async put(taken: FoundFile, at: Date, holdsStudies = false): Promise<Put> {
+    const turn = this.#last.then(async () => this.#put(taken, at, holdsStudies));
     this.#last = turn.catch(() => undefined);
     return await turn;
   }
 
-  async #put(taken: FoundFile, at: Date): Promise<Put> {
+  async #put(taken: FoundFile, at: Date, holdsStudies: boolean): Promise<Put> {
     const { whenTaken, studies, look } = this.#options;
-    if (!isStudy(taken)) return (await putAway(taken, whenTaken, at)) ? 'gone' : 'changed';
+    if (!isStudy(taken)) {
+      const when = holdsStudies && whenTaken.kind === 'delete' ? studies : whenTaken;
+      if (when === undefined || when.kind === 'leave') return 'stays';
+      return (await putAway(taken, when, at)) ? 'gone' : 'changed';
+    }
     if (studies?.kind !== 'keep') return 'stays';
     return (await putStudyAway(taken, studies.folder, at, look)) ? 'gone' : 'changed';
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeNote } from './error-note.ts';
 import type { FoundFile } from './found.ts';
 import { isStudy } from './found-study.ts';
-import type { Outcome } from './take.ts';
+import type { Outcome } from './outcome.ts';
 
 /**
  * @param fingerprint - undefined: the next start of the hub tries the file again

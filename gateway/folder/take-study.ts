@@ -9,7 +9,8 @@ import type { Counter, Logger } from '../../core/ports.ts';
 import { noteLines, removeNote } from './error-note.ts';
 import type { FoundStudy, StudyItem } from './found-study.ts';
 import { receive } from './receive.ts';
-import { commit, failed, type Outcome, take, type TakePorts, watched } from './take.ts';
+import { commit, failed, type Outcome, type TakePorts, watched } from './outcome.ts';
+import { take } from './take.ts';
 
 export interface TakeStudyPorts extends TakePorts {
   readonly log: Logger;
@@ -19,10 +20,16 @@ export interface TakeStudyPorts extends TakePorts {
 }
 
 /** Large, and never an instance. Whatever else is in a study is looked at: exports stand between the parameters. */
-const RAW = /(?:^|\/)(?:2dseq|fid|ser|traj|rawdata)(?:\.[^/]*)?$/u;
+const RAW = /(?:^|\/)(?:fid|ser|traj|rawdata)(?:\.[^/]*)?$/u;
+const IMAGES = /(?:^|\/)2dseq(?:\.[^/]*)?$/u;
 /** A reconstruction whose images the scanner's software exported itself. */
 const EXPORTED = /(?:^|\/)(\d+\/pdata\/\d+)\/dicom\//u;
 const MAX_LISTED = 20;
+
+/** True for a file of a study folder that no image is made of. @param name - with forward slashes */
+export function isRaw(name: string): boolean {
+  return RAW.test(name);
+}
 
 /** It never rejects. */
 export async function takeStudy(
@@ -52,7 +59,7 @@ async function takeAll(study: FoundStudy, provenance: Provenance, ports: TakeStu
   const tally = new StudyTally();
   const exported = new Set<string>();
   for (const file of study.files) {
-    if (RAW.test(file.name)) continue;
+    if (isRaw(file.name) || IMAGES.test(file.name)) continue;
     ports.signal.throwIfAborted();
     const outcome = await (await take(file, provenance, ports)).outcome;
     if (isOver(outcome)) return outcome;
@@ -154,6 +161,9 @@ class StudyTally {
       ...(more > 0 ? [`and ${String(more)} more`] : []),
       ...(this.#files > 0 ? [`other files that were not taken: ${String(this.#files)}`] : []),
     ];
-    return { kind: 'refused', error: this.#first, lines, scans: this.#scans };
+    return {
+      ...{ kind: 'refused', error: this.#first, lines, scans: this.#scans },
+      ...{ instances: this.#instances, files: this.#files },
+    };
   }
 }

@@ -21,8 +21,10 @@ import { LookTally, type FolderCounts } from './look-tally.ts';
 import { checkPlaces, problemOf } from './places.ts';
 import { writeNotes } from './refusal-notes.ts';
 import { PuttingAway, type WhenStudyTaken, type WhenTaken } from './put-away.ts';
+import type { Outcome, TakePorts } from './outcome.ts';
+import { type Scratch, takeArchive } from './take-archive.ts';
 import { takeStudy } from './take-study.ts';
-import { take, type Outcome, type TakePorts } from './take.ts';
+import { take } from './take.ts';
 
 export interface WatchedFolderOptions {
   /** The source of what comes from here. */
@@ -50,6 +52,8 @@ export interface WatchedFolderPorts extends Pick<TakePorts, 'receive' | 'store' 
   readonly onSeen: (source: string) => void;
   /** Who knows the study folders of a scanner's software, and what counts their scans. */
   readonly studies?: { readonly reader: StudyReader; readonly scans: GatewayMetrics['folderScans'] } | undefined;
+  /** Where studies in archives are unpacked to. */
+  readonly scratch: Scratch;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -162,13 +166,20 @@ export class WatchedFolder {
     const tally = new LookTally();
     const pending = new Set<Promise<void>>();
     this.#isPaused = false;
-    const ports: TakePorts = {
+    const plain = {
       ...this.#ports,
-      archives: this.#options.archives,
-      isIgnored: this.#isIgnored,
       onProgress: this.#progress,
       realRoot: await checkPlaces(path, whenTaken),
       signal,
+    };
+    const known = studies === undefined ? undefined : this.#ports.studies;
+    const archivePorts = {
+      ...{ ...plain, archives: this.#options.archives, isIgnored: this.#isIgnored },
+      studies: known === undefined ? undefined : { ...known, log: this.#log },
+    };
+    const ports: TakePorts = {
+      ...plain,
+      takeArchive: async (file, handle, provenance) => takeArchive(file, handle, provenance, archivePorts),
     };
     try {
       const found = filesBelow({
@@ -181,7 +192,7 @@ export class WatchedFolder {
         onMisnamed: () => void (tally.misnamed += 1),
         onEmpty: async (name, folder) => this.#emptied.seen(name, folder),
         onNote: async (note) => removeOrphanNote(note).catch(() => void (tally.denied += 1)),
-        studies: studies === undefined ? undefined : this.#ports.studies?.reader,
+        studies: known?.reader,
       });
       for await (const file of found) await this.#visit(file, tally, ports, pending);
     } finally {
@@ -211,7 +222,8 @@ export class WatchedFolder {
       case 'left':
         return;
       case 'taken':
-        await this.#leave(file, tally);
+      case 'kept':
+        await this.#leave(file, tally, state === 'kept');
         return;
       case 'still':
         if (this.#isPaused || tally.stuck >= MAX_STUCK || !this.#ports.canTake()) {
@@ -251,7 +263,7 @@ export class WatchedFolder {
       case 'taken':
         this.#ports.onSeen(this.#options.name);
         this.#batch?.taken(outcome.instances);
-        await this.#leave(file, tally);
+        await this.#leave(file, tally, outcome.holdsStudies);
         return;
       case 'other':
         this.#memory.settle(name, fingerprint, 'other');
@@ -280,16 +292,16 @@ export class WatchedFolder {
   }
 
   /** Its bytes are durable: only now may the file go. */
-  async #leave(file: FoundFile, tally: LookTally): Promise<void> {
+  async #leave(file: FoundFile, tally: LookTally, holdsStudies = false): Promise<void> {
     try {
-      const put = await this.#puttingAway.put(file, this.#ports.clock.now());
+      const put = await this.#puttingAway.put(file, this.#ports.clock.now(), holdsStudies);
       if (put === 'stays') this.#memory.settle(file.name, file.fingerprint, 'left');
       else this.#memory.forget(file.name);
       this.#emptied.took(file.name);
       if (put === 'changed') tally.waiting += 1;
       else await removeNote(file.path);
     } catch (error) {
-      this.#memory.settle(file.name, file.fingerprint, 'taken');
+      this.#memory.settle(file.name, file.fingerprint, holdsStudies ? 'kept' : 'taken');
       tally.cannotPutAway(error);
     }
   }

@@ -119,6 +119,14 @@ export class DiskGuard {
   }
 }
 
+/** How much may be written until receiving ends, as last seen; whatever is asked for where nothing was seen yet. */
+export function roomAbove(disk: DiskGuard['measured']): number {
+  if (disk === undefined) return Number.MAX_SAFE_INTEGER;
+  const { usedFraction, freeBytes, maxUsedFraction, minFreeBytes } = disk;
+  const total = usedFraction < 1 ? freeBytes / (1 - usedFraction) : 0;
+  return Math.max(0, Math.min(freeBytes - minFreeBytes, (maxUsedFraction - usedFraction) * total));
+}
+
 /** Whichever limit is met first counts. */
 function isDiskLow(space: DiskSpace, limits: DiskLimits): boolean {
   return space.usedFraction > limits.maxUsedFraction || space.freeBytes < limits.minFreeBytes;

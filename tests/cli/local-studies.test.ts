@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
@@ -7,11 +8,13 @@ import { openLocalFiles } from '../../cli/local-files.ts';
 import { readHeader } from '../../core/dicom/part10.ts';
 import { assembleVolumes } from '../../processors/volumes/assemble.ts';
 import { captureTerminal } from '../support/captured-terminal.ts';
+import { pathsBelow } from '../support/files-below.ts';
 import { mrImage } from '../support/outgoing.ts';
 import { convertedIn } from '../support/paravision-converted.ts';
 import { KINDS } from '../support/paravision-scans.ts';
 import { storedAt, type SyntheticScan, writeStudy } from '../support/paravision-study.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { zipArchive } from '../support/zip-archive.ts';
 
 const BANANA = resolve(import.meta.dirname, '../../../shared/mri/rodent/bruker_pv5_banana');
 const SCAN: SyntheticScan = { ...(KINDS['slices and repetitions'] ?? expect.fail()), number: 1 };
@@ -38,6 +41,33 @@ describe('ParaVision studies below a path', () => {
     ]);
     expect([files.damaged, files.otherFiles, files.niftiFiles]).to.deep.equal([[], ['notes.txt'], []]);
     expect(files.series.map(({ name }) => name)).to.include('a protocol');
+  });
+
+  it('may be in a zip archive, which is read as its folder is, and what it was unpacked to is removed', async () => {
+    await writeStudy(join(root, 'study'), { version: '6.0.1', scans: [SCAN, { ...SCAN, number: 2 }] });
+    await truncate(join(root, 'study/2/pdata/1/2dseq'), 10);
+    const entries = (await pathsBelow(join(root, 'study'))).map(async (path) => ({
+      name: path.slice(root.length + 1),
+      content: await readFile(path),
+    }));
+    await writeFile(join(root, 'study.zip'), zipArchive(await Promise.all(entries)));
+    const terminal = captureTerminal();
+    const hub = resolve(import.meta.dirname, '../../bin/hub.mjs');
+    const scratch = join(root, 'tmp');
+    await mkdir(scratch);
+
+    const zipped = spawnSync(process.execPath, [hub, 'convert', 'study.zip', '--out', 'zipped', '--to', 'dicom'], {
+      ...{ cwd: root, encoding: 'utf8', env: { ...process.env, TMPDIR: scratch } },
+    });
+    await convert([join(root, 'study'), '--out', join(root, 'plain'), '--to', 'dicom'], terminal);
+
+    expect(zipped.stderr).to.contain('study/2/pdata/1').and.to.contain('2dseq has 10 bytes');
+    expect(await readdir(scratch)).to.deep.equal([]);
+    const digestsIn = async (name: string) =>
+      Promise.all((await pathsBelow(join(root, name))).map(async (path) => (await readFile(path)).toString('base64')));
+    expect(await digestsIn('zipped'))
+      .to.have.length(1)
+      .and.to.deep.equal(await digestsIn('plain'));
   });
 
   it('may be one scan only, of the study it lies in', async () => {

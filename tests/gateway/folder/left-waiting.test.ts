@@ -70,6 +70,7 @@ describe('a file that cannot be taken', function () {
           canTake: () => true,
           onSeen: () => undefined,
           onEnded: (_, isWhole) => void ended.push(isWhole),
+          scratch: { folder: folder.path, roomBytes: () => 0 },
           clock: { now: () => new Date() },
           log: silentLog,
         },

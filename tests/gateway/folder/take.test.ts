@@ -1,4 +1,4 @@
-import { appendFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, open, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -11,12 +11,16 @@ import {
 } from '../../../core/identifiers.ts';
 import { lookAt } from '../../../gateway/folder/found-file.ts';
 import type { FoundFile } from '../../../gateway/folder/found.ts';
-import { take, type Outcome, type TakePorts } from '../../../gateway/folder/take.ts';
+import type { Outcome, TakePorts } from '../../../gateway/folder/outcome.ts';
+import { takeArchive } from '../../../gateway/folder/take-archive.ts';
+import { take } from '../../../gateway/folder/take.ts';
 import { openSpoolFolder } from '../../../gateway/spool/files.ts';
 import { openSpool, type Spool } from '../../../gateway/spool/spool.ts';
+import { paravisionStudies } from '../../../paravision/study-folder.ts';
 import { mrInstance } from '../../support/mr-instance.ts';
 import { silentLog } from '../../support/silent-log.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { zipArchive } from '../../support/zip-archive.ts';
 import { ARCHIVE_LIMITS } from './watched.ts';
 
 describe('taking one file', () => {
@@ -51,31 +55,35 @@ describe('taking one file', () => {
   afterEach(async () => spool.close());
 
   async function outcome(over: Partial<TakePorts> = {}): Promise<Outcome> {
+    const plain: Omit<TakePorts, 'takeArchive'> = {
+      receive: (prefix) => spool.receive(prefix),
+      store: async (reception, { provenance }) => {
+        await reception.abandon();
+        stored.push(provenance.associationId);
+        return {
+          studyInstanceUid: parseStudyInstanceUid('1.2'),
+          seriesInstanceUid: parseSeriesInstanceUid('1.5'),
+          sopInstanceUid: parseSopInstanceUid('1.3'),
+          sopClassUid: parseSopClassUid('1.4'),
+          sizeBytes: 1,
+          filedStudyInstanceUid: parseStudyInstanceUid('1.2'),
+        };
+      },
+      onEnded: () => undefined,
+      onProgress: () => undefined,
+      signal: new AbortController().signal,
+      realRoot: root,
+      ...over,
+    };
+    const archivePorts = {
+      ...{ ...plain, isIgnored: () => false, archives: ARCHIVE_LIMITS },
+      studies: { reader: paravisionStudies, log: silentLog, scans: { increment: () => undefined } },
+      scratch: { folder: join(folder.path, 'unpacked'), roomBytes: () => 0 },
+    };
     const { outcome: settled } = await take(
       file,
       { door: 'folder', source: 'a', associationId: 'b' },
-      {
-        receive: (prefix) => spool.receive(prefix),
-        store: async (reception, { provenance }) => {
-          await reception.abandon();
-          stored.push(provenance.associationId);
-          return {
-            studyInstanceUid: parseStudyInstanceUid('1.2'),
-            seriesInstanceUid: parseSeriesInstanceUid('1.5'),
-            sopInstanceUid: parseSopInstanceUid('1.3'),
-            sopClassUid: parseSopClassUid('1.4'),
-            sizeBytes: 1,
-            filedStudyInstanceUid: parseStudyInstanceUid('1.2'),
-          };
-        },
-        onEnded: () => undefined,
-        onProgress: () => undefined,
-        signal: new AbortController().signal,
-        realRoot: root,
-        isIgnored: () => false,
-        archives: ARCHIVE_LIMITS,
-        ...over,
-      },
+      { ...plain, takeArchive: async (archive, handle, from) => takeArchive(archive, handle, from, archivePorts) },
     );
     return await settled;
   }
@@ -83,6 +91,24 @@ describe('taking one file', () => {
   it('brings it to the store', async () => {
     expect(await outcome()).to.deep.equal({ kind: 'taken', instances: 1 });
     expect(stored).to.deep.equal(['b']);
+  });
+
+  it('is refused when it is an archive of a study and the disk has no room to unpack it', async () => {
+    await writeFile(
+      join(root, 'exam/IM1'),
+      zipArchive([
+        { name: 'study/1/acqp', content: Buffer.from('##TITLE=Parameter List') },
+        { name: 'study/1/fid', content: Buffer.alloc(1000) },
+        { name: 'study/1/pdata/1/2dseq', content: Buffer.alloc(100) },
+      ]),
+    );
+    file = (await lookAt(join(root, 'exam/IM1'), 'exam/IM1')) ?? file;
+
+    const result = await outcome();
+
+    expect(result).to.have.property('kind', 'refused');
+    expect(JSON.stringify(result)).to.contain('room on the disk of the data folder').and.to.contain('bytes: 122');
+    expect(existsSync(join(folder.path, 'unpacked'))).to.equal(false);
   });
 
   it('stores nothing of a file that grows while it is read', async () => {
