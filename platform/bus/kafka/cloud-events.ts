@@ -18,8 +18,12 @@ export interface OutgoingMessage {
 const PREFIX = 'ce_';
 const CONTENT_TYPE = 'content-type';
 const JSON_TYPE = 'application/json';
-/** Extensions: the place in the ledger's log, which consumers of the hub go by, and whose place it is. */
+/**
+ * Extensions: the place in the ledger's log, which consumers of the hub go by, the place of the message before it in its
+ * partition, by which they see that one is missing, and whose places these are.
+ */
 const POSITION = 'ledgerposition';
+const PREVIOUS = 'ledgerprevious';
 const LEDGER = 'ledgerid';
 const TYPES = new Map<string, EventType>(
   (Object.keys(EVENTS) as EventType[]).map((type) => [wireType(type), type] as const),
@@ -31,13 +35,15 @@ export interface Origin {
   readonly ledgerId: string;
 }
 
-export function toMessage(event: PositionedEvent, { hubName, ledgerId }: Origin): OutgoingMessage {
+/** @param previous - position of the event before it in its topic and partition, where that is known */
+export function toMessage(event: PositionedEvent, { hubName, ledgerId }: Origin, previous?: number): OutgoingMessage {
   const { data, datacontenttype: _, ...attributes } = toCloudEvent(event, hubName);
   const headers: Record<string, string> = { [CONTENT_TYPE]: JSON_TYPE };
   for (const [name, value] of Object.entries(attributes)) headers[PREFIX + name] = String(value);
   // To a partner it would say how much happens that is not theirs.
   if (!event.stream.startsWith('partner.')) {
     headers[PREFIX + POSITION] = String(event.position);
+    if (previous !== undefined) headers[PREFIX + PREVIOUS] = String(previous);
     headers[PREFIX + LEDGER] = ledgerId;
   }
   return {
@@ -86,6 +92,12 @@ export function parseMessage(
     // Checked when the ledger took it.
     data: data as PositionedEvent['data'],
   };
+}
+
+/** Position of the event before it in its topic and partition; undefined when its relay did not know. */
+export function previousOf(message: Pick<KafkaMessage, 'headers'>): number | undefined {
+  const text = textOf(message.headers ?? {}, PREFIX + PREVIOUS);
+  return text === undefined || !/^\d{1,15}$/.test(text) ? undefined : Number(text);
 }
 
 function textOf(headers: IHeaders, name: string): string | undefined {

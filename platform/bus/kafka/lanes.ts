@@ -103,6 +103,23 @@ export class Lanes {
   }
 
   /**
+   * Whether a batch of one topic and partition goes on where its lane is. Each event says which was before it: a relay
+   * that did not know leaves that to the ledger.
+   */
+  goesOnWith(
+    number: number,
+    links: readonly { readonly event: PositionedEvent; readonly previous: number | undefined }[],
+  ): boolean {
+    let reached = this.#lanes.get(number)?.position ?? 0;
+    for (const { event, previous } of links) {
+      if (event.position <= reached) continue;
+      if (previous === undefined || previous > reached) return false;
+      reached = event.position;
+    }
+    return true;
+  }
+
+  /**
    * Takes a batch that Kafka brought of one topic and partition.
    *
    * @returns the position up to which everything is handled or parked, durably

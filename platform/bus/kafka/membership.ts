@@ -6,7 +6,7 @@ import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { HubError } from '../../../core/errors.ts';
 import type { PositionedEvent } from '../../../core/events.ts';
 import type { HubStream } from '../../../core/streams.ts';
-import { parseMessage } from './cloud-events.ts';
+import { parseMessage, previousOf } from './cloud-events.ts';
 import type { GroupOptions } from './group-options.ts';
 import type { Lanes } from './lanes.ts';
 import { withDeadline } from './pause.ts';
@@ -120,11 +120,14 @@ export class Membership {
     const goesOn = () => this.#has(assignment.numbers) && payload.isRunning() && !payload.isStale();
     await this.#alive(assignment.ready, heartbeat);
     const place = `${batch.topic}/${String(batch.partition)}`;
-    // Offsets have no gaps in these topics: neither transactions nor compaction. What is missing the ledger has.
-    if (assignment.expected.get(place) !== BigInt(first.offset))
-      await this.#alive(this.#lanes.catchUp([batch.partition], goesOn), heartbeat);
     const messages = await this.#read(batch, stream);
-    const events = messages.flatMap(({ event }) => event ?? []);
+    const links = messages.flatMap(({ event, previous }) => (event === undefined ? [] : [{ event, previous }]));
+    const events = links.map(({ event }) => event);
+    // Offsets have no gaps in these topics: neither transactions nor compaction. In a topic that was made anew they begin
+    // again, and the same one may be of another event. What is missing the ledger has.
+    const isWhole =
+      assignment.expected.get(place) === BigInt(first.offset) && this.#lanes.goesOnWith(batch.partition, links);
+    if (!isWhole) await this.#alive(this.#lanes.catchUp([batch.partition], goesOn), heartbeat);
     let cut: Error | undefined;
     const reached = this.#lanes.take(batch.partition, stream, events, () => cut === undefined && goesOn());
     await this.#alive(reached, heartbeat).catch((error: unknown) => {
@@ -212,26 +215,33 @@ export class Membership {
   async #read(
     batch: EachBatchPayload['batch'],
     stream: HubStream,
-  ): Promise<readonly { readonly offset: string; readonly event: PositionedEvent | undefined }[]> {
+  ): Promise<
+    readonly {
+      readonly offset: string;
+      readonly event: PositionedEvent | undefined;
+      readonly previous: number | undefined;
+    }[]
+  > {
     const { hubName, ledger, log, onForeign, identity } = this.#options;
     const origin = { hubName, ledgerId: await identity() };
     const messages = batch.messages.map((message) => ({
       offset: message.offset,
       event: parseMessage(message, stream, origin),
+      previous: previousOf(message),
     }));
     const highest = Math.max(0, ...messages.map(({ event }) => event?.position ?? 0));
     // A place that the ledger has not reached is made up: it would make the group skip everything before it.
     if (highest > this.#head) this.#head = await ledger.events.head();
     const head = this.#head;
-    return messages.map(({ offset, event }) => {
-      if (event !== undefined && event.position <= head) return { offset, event };
+    return messages.map(({ offset, event, previous }) => {
+      if (event !== undefined && event.position <= head) return { offset, event, previous };
       onForeign(stream);
       log.error('a message in a topic of the hub is not one it can read; it is left out', {
         topic: batch.topic,
         partition: batch.partition,
         offset,
       });
-      return { offset, event: undefined };
+      return { offset, event: undefined, previous };
     });
   }
 
@@ -251,7 +261,9 @@ export class Membership {
 
   /**
    * A topic that was deleted takes the group's offsets with it. Made anew it begins at 0, and a consumer that goes on at
-   * its old offset passes over what comes first without a word: it is made anew too, and asks the ledger.
+   * its old offset passes over what comes first without a word: it is made anew too, and asks the ledger. Where the
+   * brokers have nothing more for the group the ledger is asked whether it has: offsets do not tell a topic from the one
+   * before it.
    */
   async #findLoss(assignment: Assignment): Promise<void> {
     const { offsets, groupId, streams, timings } = this.#options;
@@ -268,5 +280,10 @@ export class Membership {
         return;
       }
     }
+    const { numbers } = assignment;
+    const rows = [...(known?.values() ?? [])].flat();
+    const isAtEnd = (number: number) =>
+      rows.every(({ partition, committed, low, high }) => partition !== number || (committed ?? low) === high);
+    if (known !== undefined) await this.#lanes.catchUp(numbers.filter(isAtEnd), () => this.#has(numbers));
   }
 }

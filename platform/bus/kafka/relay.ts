@@ -49,6 +49,12 @@ interface BatchEntry {
   readonly message: OutgoingMessage | undefined;
 }
 
+interface Batch {
+  readonly entries: readonly BatchEntry[];
+  /** Position of the last event by topic and partition, once the batch is there. */
+  readonly ends: ReadonlyMap<string, number>;
+}
+
 /** The longest is what a recovery waits for nothing; a connection that is refused costs nobody anything. */
 const RETRY = { firstDelayMs: 1_000, maxDelayMs: 15_000 };
 const PAGE = 256;
@@ -73,6 +79,8 @@ export class Relay {
   #producer: Producer | undefined;
   #lease: { readonly fence: number; readonly renewAtMs: number } | undefined;
   #position = 0;
+  /** Of what this relay has sent since it has the lease: the last position by topic and partition. */
+  #ends: ReadonlyMap<string, number> = new Map();
   #batchBytes = BATCH_BYTES;
   #failures = 0;
   #problem: HubError | undefined;
@@ -158,6 +166,7 @@ export class Relay {
     const fence = await ledger.leases.acquire(this.name, owner, LEASE_MS, now);
     if (fence === undefined) return false;
     this.#position = await ledger.groups.open(this.name, 'earliest');
+    this.#ends = new Map();
     this.#lease = { fence, renewAtMs };
     return true;
   }
@@ -169,43 +178,48 @@ export class Relay {
     if (performance.now() > this.#verifyAtMs) await verify();
     if (performance.now() > this.#verifyAtMs) this.#verifyAtMs = performance.now() + VERIFY_EVERY_MS;
     const page = await ledger.events.read({ streams: this.streams, after: this.#position, limit: PAGE });
-    const batch = page.length === 0 ? [] : await this.#batchOf(page, await identity());
-    const last = batch.at(-1)?.event.position;
-    if (last === undefined) {
+    const batch = page.length === 0 ? undefined : await this.#batchOf(page, await identity());
+    const last = batch?.entries.at(-1)?.event.position;
+    if (batch === undefined || last === undefined) {
       // Nothing to send shows nothing: the circuit closes when Kafka has taken something, or answers at all.
       this.#recovered(0);
       return 0;
     }
     await this.#alone(async () => {
       const fence = this.#lease?.fence;
-      await this.#send(batch);
+      await this.#send(batch.entries);
       // Taken over while the brokers were slow: the place is no longer this relay's to move.
       if (!(await this.#hasLease()) || this.#lease?.fence !== fence) return;
       await ledger.groups.commit(this.name, last);
       this.#position = last;
+      this.#ends = batch.ends;
     });
-    for (const { event, message } of batch) if (message !== undefined) onSent(event.stream, 1);
-    this.#recovered(batch.length);
-    return batch.length;
+    for (const { event, message } of batch.entries) if (message !== undefined) onSent(event.stream, 1);
+    this.#recovered(batch.entries.length);
+    return batch.entries.length;
   }
 
   /** Without a message: it is skipped. */
-  async #batchOf(page: readonly PositionedEvent[], ledgerId: string): Promise<readonly BatchEntry[]> {
-    const batch: BatchEntry[] = [];
+  async #batchOf(page: readonly PositionedEvent[], ledgerId: string): Promise<Batch> {
+    const { hubName, partitions, passage: passageOf } = this.#options;
+    const entries: BatchEntry[] = [];
+    const ends = new Map(this.#ends);
     let bytes = 0;
     for (const event of page) {
-      const passage = (await this.#options.passage?.(event)) ?? 'pass';
+      const passage = (await passageOf?.(event)) ?? 'pass';
       if (passage === 'hold') break;
       if (passage === 'skip') {
-        batch.push({ event, message: undefined });
+        entries.push({ event, message: undefined });
         continue;
       }
-      const message = toMessage(event, { hubName: this.#options.hubName, ledgerId });
+      const place = `${event.stream}/${String(partitionOf(event.key, partitions))}`;
+      const message = toMessage(event, { hubName, ledgerId }, ends.get(place));
       bytes += Buffer.byteLength(message.value) + 512;
-      if (batch.length > 0 && bytes > this.#batchBytes) break;
-      batch.push({ event, message });
+      if (entries.length > 0 && bytes > this.#batchBytes) break;
+      ends.set(place, event.position);
+      entries.push({ event, message });
     }
-    return batch;
+    return { entries, ends };
   }
 
   async #send(batch: readonly BatchEntry[]): Promise<void> {

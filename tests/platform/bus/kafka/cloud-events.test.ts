@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Kafka as CloudEventsKafka } from 'cloudevents';
 import type { PositionedEvent } from '../../../../core/events.ts';
-import { parseMessage, toMessage } from '../../../../platform/bus/kafka/cloud-events.ts';
+import { parseMessage, previousOf, toMessage } from '../../../../platform/bus/kafka/cloud-events.ts';
 
 const EVENT: PositionedEvent = {
   position: 42,
@@ -68,12 +68,21 @@ describe('events as Kafka messages', () => {
     expect(parseMessage(asReceived(message), 'hub.work.v1', ORIGIN)).to.deep.equal(EVENT);
   });
 
+  it('say which was before them in their partition, where the relay knows', () => {
+    const before = (previous?: number) => previousOf(asReceived(toMessage(EVENT, ORIGIN, previous)));
+
+    expect([before(), before(0), before(41)]).to.deep.equal([undefined, 0, 41]);
+    expect(previousOf({ headers: { ce_ledgerprevious: '-1' } })).to.equal(undefined);
+  });
+
   it('tell a partner neither how much else happens nor what it followed from', () => {
     const { correlationId: _, causationId: __, replayOf: ___, ...plain } = EVENT;
 
-    const { headers } = toMessage({ ...plain, stream: 'partner.kct.v1' }, ORIGIN);
+    const { headers } = toMessage({ ...plain, stream: 'partner.kct.v1' }, ORIGIN, 41);
 
-    expect(headers).to.not.have.any.keys('ce_ledgerposition', 'ce_ledgerid', 'ce_correlationid', 'ce_causationid');
+    expect(headers).to.not.have.any.keys(
+      ...['ce_ledgerposition', 'ce_ledgerprevious', 'ce_ledgerid', 'ce_correlationid', 'ce_causationid'],
+    );
   });
 
   const strange: readonly (readonly [string, (headers: Record<string, string>) => Record<string, string>, string?])[] =
