@@ -8,6 +8,7 @@ import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { busChoice } from './bus-choice.ts';
+import { takesReports } from './commitment-options.ts';
 import { type Environment, readSecret } from './config/environment.ts';
 import { startDispatcher } from './connectors/dispatcher.ts';
 import { startFeedProjector } from './connectors/feed/projector.ts';
@@ -221,6 +222,9 @@ async function startConnectors(
       log: ports.log.child({ stage: 'connectors', destination: destination.name }),
       secret: (reference) => readSecret(reference, env),
       decoded,
+      ...(takesReports(destination, current().gateway.dimse)
+        ? { askedCommitments: ports.ledger.askedCommitments }
+        : {}),
       openTopics: async (brokers) => {
         // When it is needed: few hubs have such a destination.
         const { openTopicWriter } = await import('./platform/bus/kafka/topic-writer.ts');

@@ -1,11 +1,12 @@
 /** The configuration as the gateway wants it: names looked up, secrets read, routes asked what they wait for. */
 import { lookup } from 'node:dns/promises';
+import { reportersOf } from './commitment-options.ts';
 import { type Environment, readSecret } from './config/environment.ts';
 import { partnersOfSources } from './config/returns.ts';
 import { HubError } from './core/errors.ts';
 import { returnedUids } from './core/returned-uids.ts';
 import type { SourceQuery } from './gateway/completion/query.ts';
-import type { DimseSource } from './gateway/dimse/association-policy.ts';
+import type { DimseSource, Reporter } from './gateway/dimse/association-policy.ts';
 import type { DimseOptions } from './gateway/dimse/dimse.ts';
 import type { GatewayOptions } from './gateway/options.ts';
 import { authorizationOf, moversOf, pullQueries } from './pull-options.ts';
@@ -25,7 +26,7 @@ export async function gatewayOptions(
   const { store } = config;
   return {
     dataDir,
-    dimse: await dimseOptions(dimse, moversOf(config), env),
+    dimse: await dimseOptions(dimse, moversOf(config), reportersOf(config), env),
     pulls: config.pulls.map(({ name }) => name),
     completion: {
       ...completion,
@@ -94,18 +95,15 @@ function sourceQueries(config: Config, env: Environment): Readonly<Record<string
 async function dimseOptions(
   { tls, storageCommitment, maxPduLengthBytes, sources, ...rest }: Config['gateway']['dimse'],
   movers: readonly DimseSource[],
+  reporters: readonly Reporter[],
   env: Environment,
 ): Promise<DimseOptions> {
   return {
     ...rest,
     maxPduLength: maxPduLengthBytes,
     commitment: storageCommitment,
-    movers: await Promise.all(
-      movers.map(async ({ hosts, ...mover }) => ({
-        ...mover,
-        hosts: (await Promise.all(hosts.map(addressesOf))).flat(),
-      })),
-    ),
+    movers: await Promise.all(movers.map(withAddresses)),
+    reporters: (await Promise.all(reporters.map(whereKnown))).flat(),
     sources: await Promise.all(
       sources.map(async ({ hosts, userIdentity, ...source }) => ({
         ...source,
@@ -133,6 +131,23 @@ async function dimseOptions(
           },
         }),
   };
+}
+
+async function withAddresses<Entry extends { readonly hosts: readonly string[] }>(entry: Entry): Promise<Entry> {
+  return { ...entry, hosts: (await Promise.all(entry.hosts.map(addressesOf))).flat() };
+}
+
+/**
+ * A destination may be unknown to the name service at the moment, or for long: that keeps no hub from starting. It cannot
+ * report until the configuration is read again, and is asked in another way.
+ */
+async function whereKnown(reporter: Reporter): Promise<readonly Reporter[]> {
+  try {
+    return [await withAddresses(reporter)];
+  } catch (error) {
+    if (error instanceof HubError && error.code === 'config.invalid') return [];
+    throw error;
+  }
 }
 
 /** An address or range as it is; a name as what it resolves to. @throws {HubError} `config.invalid` when it resolves to nothing */

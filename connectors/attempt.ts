@@ -73,6 +73,16 @@ export async function attemptDelivery(
   const durationMs = Math.round(performance.now() - startMs);
   ports.metrics.duration.observe({ destination: name }, durationMs / 1000);
   ports.metrics.bytes.increment({ destination: name }, notes.sizeBytes);
+  if (failure === undefined && work.wait !== undefined) {
+    const { until, detail } = work.wait;
+    const { fence } = delivery;
+    const isParked = await record(() =>
+      ports.ledger.deliveries.park(deliveryId, fence, [...work.delivered], until, detail),
+    );
+    if (isParked) log.info('delivery waits to hear whether the destination has it', { until: until.toISOString() });
+    else log.warn('delivery was sent under a lease that was lost');
+    return;
+  }
   await recordEnd(
     { ...ports, log },
     {
@@ -91,6 +101,8 @@ interface Work {
   missing: readonly string[];
   /** What the destination is given; empty when nothing may go. */
   items: readonly RunItem[];
+  /** Until it says whether it has it. */
+  wait?: { readonly until: Date; readonly detail: string };
 }
 
 /** @throws {HubError} why it has not got there */
@@ -126,7 +138,11 @@ async function deliver(
   if (connector.reconcile === undefined) {
     throw new HubError('config.invalid', { detail: `${options.type} cannot ask what a destination has: no verify` });
   }
-  const { missing, detail } = await connector.reconcile(order);
+  const { missing, detail, waitUntil } = await connector.reconcile(order);
+  if (waitUntil !== undefined) {
+    work.wait = { until: waitUntil, detail: detail ?? 'waits for the destination' };
+    return;
+  }
   if (missing.length === 0) return;
   work.missing = missing;
   for (const sopInstanceUid of missing) work.delivered.delete(sopInstanceUid);

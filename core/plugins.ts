@@ -5,6 +5,7 @@
  */
 import type * as z from 'zod';
 import type { Diagnosis } from './diagnosis.ts';
+import type { AskedCommitmentsLedger } from './ledger/asked-commitments.ts';
 import type { NewEvent } from './ledger/common.ts';
 import type { CrosswalkLedger, CrosswalkPart } from './ledger/crosswalk.ts';
 import type { PastQuestion, PastScan, QcScan } from './ledger/qc-history.ts';
@@ -181,6 +182,11 @@ export interface ConnectorContext {
   secret(reference: SecretReference): string;
   readonly openTopics: OpenTopics;
   readonly decoded: DecodedInstances;
+  /**
+   * Storage commitments that are reported whenever they are: a door of the hub answers to the AE title the destination
+   * knows us by. Absent: none does.
+   */
+  readonly askedCommitments?: AskedCommitmentsLedger | undefined;
 }
 
 /** Instances in explicit VR little endian, their pixels decoded: for peers that do not take what they are in. */
@@ -215,6 +221,8 @@ export interface Connector {
 export interface Reconciliation {
   /** SOP Instance UIDs, and names of files, that it does not have, or not whole. */
   readonly missing: readonly string[];
+  /** It is going to say so, at the latest by then; nothing is missing as far as is known. */
+  readonly waitUntil?: Date;
   /** How it was asked and what it said, in a line without values of a data set. */
   readonly detail?: string;
 }

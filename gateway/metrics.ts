@@ -20,6 +20,7 @@ export interface GatewayMetrics {
   readonly commitments: Counter<'source' | 'outcome'>;
   readonly commitmentReports: Counter<'source' | 'outcome'>;
   readonly commitmentBacklog: Gauge<'state'>;
+  readonly commitmentResults: Counter<'destination' | 'outcome'>;
   readonly completionSignals: Counter<'signal'>;
   readonly sourceQueries: Counter<'source' | 'outcome'>;
   readonly sourceLastSeenSeconds: Gauge<'source'>;
@@ -121,6 +122,11 @@ export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
       name: 'hub_gateway_commitments',
       help: 'Storage commitments being decided, being reported, those that could not be reported (failed), and those that wait on the disk for the ledger (kept).',
       labels: ['state'],
+    }),
+    commitmentResults: metrics.counter({
+      name: 'hub_gateway_commitment_results_total',
+      help: 'Results of storage commitments that destinations reported to a door: recorded, repeated, late when the delivery had ended without it, unknown when nobody had asked, or refused.',
+      labels: ['destination', 'outcome'],
     }),
     sourceLastSeenSeconds: metrics.gauge({
       name: 'hub_source_last_seen_seconds',

@@ -1,10 +1,11 @@
-/** Storage Commitment SCU (PS3.4 Annex J): the provider is asked to be answerable for what it was sent. */
+/** N-ACTION of a Storage Commitment SCU (PS3.4 Section J.3.2), and the report where it comes on the same association. */
 import { randomBytes } from 'node:crypto';
 import { parseDataSet } from '../../core/dicom/data-set.ts';
 import { TAG } from '../../core/dicom/tags.ts';
 import { IMPLICIT_VR_LITTLE_ENDIAN } from '../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../core/errors.ts';
-import type { DeliveryOrder, Reconciliation } from '../../core/plugins.ts';
+import type { CommitmentResult } from '../../core/ledger/asked-commitments.ts';
+import type { InstanceItem } from '../../core/store.ts';
 import type { Peer } from '../../peers/dimse/connection.ts';
 import { type Message, type MessageAssociation, openMessages } from '../../peers/dimse/messages.ts';
 import { attemptNotes } from '../attempt-notes.ts';
@@ -16,80 +17,97 @@ const EVENT_REPORT_REQUEST = 0x0100;
 const MESSAGE_ID = 1;
 /** Every instance is two UIDs: far below what this holds. */
 const MAX_REPORT_BYTES = 64 * 1024 * 1024;
+/** PS3.7 Annex C: Processing failure, of one that failed without a reason. */
+const PROCESSING_FAILURE = 0x0110;
 
-/** @returns undefined where the provider gives none, or not on this association */
-export async function askForCommitment(order: DeliveryOrder, peer: Peer): Promise<Reconciliation | undefined> {
+/** `refused`: the provider gives none, or did not answer. `asked`: it takes the request, and says later what came of it. */
+export type CommitmentAnswer = 'refused' | 'asked' | CommitmentResult;
+
+export interface CommitmentQuestion {
+  readonly transactionUid: string;
+  readonly instances: readonly Pick<InstanceItem, 'sopClassUid' | 'sopInstanceUid'>[];
+  /** For the report on the association of the request. */
+  readonly reportMs: number;
+  /** Has the report in safe keeping; the provider is told that it was taken only then. */
+  readonly keep: (result: CommitmentResult) => Promise<unknown>;
+}
+
+/** @throws {HubError} `partner.*`, or what `keep` throws */
+export async function askForCommitment(
+  question: CommitmentQuestion,
+  peer: Peer,
+  signal: AbortSignal,
+): Promise<CommitmentAnswer> {
   const context = { sopClassUid: STORAGE_COMMITMENT.sopClassUid, transferSyntaxUid: IMPLICIT_VR_LITTLE_ENDIAN };
   const notes = attemptNotes();
   notes?.asked(`N-ACTION storage commitment to ${peer.calledAeTitle}`);
-  const association = await openMessages(peer, [context], order.signal);
+  const association = await openMessages(peer, [context], signal);
   let isOver = false;
   try {
     const contextId = association.contextIdOf(context);
-    const instances = order.items.filter((item) => item.kind === 'instance');
-    const transactionUid = newUid();
-    const reported =
-      contextId === undefined
-        ? undefined
-        : await commit(association, contextId, { transactionUid, instances }, peer.timeouts.responseMs);
+    const answer =
+      contextId === undefined ? 'refused' : await commit(association, contextId, question, peer.timeouts.responseMs);
     isOver = true;
-    notes?.answered(reported === undefined ? 'no report' : `${String(reported.committed.size)} committed`);
-    if (reported === undefined) return undefined;
-    const missing = instances
-      .map(({ sopInstanceUid }) => sopInstanceUid)
-      .filter((uid) => reported.failed.has(uid) || !reported.committed.has(uid));
-    return { missing, detail: 'storage commitment' };
+    notes?.answered(typeof answer === 'string' ? `${answer}, no report yet` : wordsOf(answer));
+    return answer;
   } finally {
     if (isOver) await association.release();
     else association.abort();
   }
 }
 
-interface Report {
-  readonly committed: ReadonlySet<string>;
-  readonly failed: ReadonlySet<string>;
+export function wordsOf({ committed, failed }: CommitmentResult): string {
+  return `${String(committed.length)} committed, ${String(failed.length)} failed`;
 }
 
 async function commit(
   association: MessageAssociation,
   contextId: number,
-  wanted: {
-    readonly transactionUid: string;
-    readonly instances: readonly { readonly sopClassUid: string; readonly sopInstanceUid: string }[];
-  },
+  { transactionUid, instances, reportMs, keep }: CommitmentQuestion,
   responseMs: number,
-): Promise<Report | undefined> {
-  const references = wanted.instances.map(({ sopClassUid, sopInstanceUid }) =>
+): Promise<CommitmentAnswer> {
+  const references = instances.map(({ sopClassUid, sopInstanceUid }) =>
     Buffer.concat([
       uidElement(TAG.ReferencedSOPClassUID, sopClassUid),
       uidElement(TAG.ReferencedSOPInstanceUID, sopInstanceUid),
     ]),
   );
   const request = Buffer.concat([
-    uidElement(TAG.TransactionUID, wanted.transactionUid),
+    uidElement(TAG.TransactionUID, transactionUid),
     element(TAG.ReferencedSOPSequence, Buffer.concat(references.map(itemOf))),
   ]);
   await association.send(contextId, actionRequest(MESSAGE_ID), request);
+  let isTaken = false;
   for (;;) {
-    const message = await nextWithin(association, responseMs);
-    if (message === undefined) return undefined;
+    const silent = isTaken ? 'asked' : 'refused';
+    const waitMs = isTaken ? reportMs : responseMs;
+    const message = waitMs === 0 ? undefined : await nextWithin(association, waitMs);
+    if (message === undefined) return silent;
     const body = await bytesOf(message);
     const { field, status } = message.command;
     if (field === ACTION_RESPONSE) {
       // It does not know the class after all, or refuses: C-FIND may say more.
-      if (status !== 0) return undefined;
+      if (status !== 0) return 'refused';
+      isTaken = true;
       continue;
     }
     if (field !== EVENT_REPORT_REQUEST) {
       throw new HubError('partner.refused', { detail: 'a message that is none of a storage commitment' });
     }
-    await association.send(message.contextId, eventReportResponse(message.command.messageId));
     const report = parseDataSet(body, IMPLICIT_VR_LITTLE_ENDIAN);
-    // Of another one, asked for earlier.
-    if (report.string('TransactionUID') !== wanted.transactionUid) continue;
-    const uidsOf = (sequence: string) =>
-      new Set(report.items(sequence).flatMap((item) => item.string('ReferencedSOPInstanceUID') ?? []));
-    return { committed: uidsOf('ReferencedSOPSequence'), failed: uidsOf('FailedSOPSequence') };
+    const isOurs = report.string('TransactionUID') === transactionUid;
+    const result = {
+      committed: report.items('ReferencedSOPSequence').flatMap((item) => item.string('ReferencedSOPInstanceUID') ?? []),
+      failed: report.items('FailedSOPSequence').flatMap((item) => {
+        const sopInstanceUid = item.string('ReferencedSOPInstanceUID');
+        const failureReason = item.number('FailureReason') ?? PROCESSING_FAILURE;
+        return sopInstanceUid === undefined ? [] : [{ sopInstanceUid, failureReason }];
+      }),
+    };
+    if (isOurs) await keep(result);
+    await association.send(message.contextId, eventReportResponse(message.command.messageId));
+    // Else of another one, asked for earlier.
+    if (isOurs) return result;
   }
 }
 
@@ -137,7 +155,7 @@ function element(tag: number, value: Buffer): Buffer {
 const uidElement = (tag: number, text: string): Buffer =>
   element(tag, Buffer.from(text.length % 2 === 0 ? text : `${text}\0`, 'latin1'));
 
-/** PS3.5 Section B.2: from a random number of 128 bits. */
-function newUid(): string {
+/** PS3.5 Section B.2: from a random number of 128 bits, which nobody guesses. */
+export function newTransactionUid(): string {
   return `2.25.${BigInt(`0x${randomBytes(16).toString('hex')}`).toString()}`;
 }

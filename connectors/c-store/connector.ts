@@ -11,7 +11,7 @@ import type { Peer } from '../../peers/dimse/connection.ts';
 import { KeptAssociations } from './associations.ts';
 import type { CStoreOptions } from './options.ts';
 import { probeCStore } from './probe.ts';
-import { reconcileWithPeer } from './reconcile.ts';
+import { type How, reconcileWithPeer } from './reconcile.ts';
 import { sendInstances } from './send.ts';
 
 export function open(given: CStoreOptions, context: ConnectorContext): Connector {
@@ -73,7 +73,7 @@ export function open(given: CStoreOptions, context: ConnectorContext): Connector
     },
     ...(given.verify === 'none'
       ? {}
-      : { reconcile: reconcileAs(given.verify, peer, () => associations.releaseIdle()) }),
+      : { reconcile: reconcileAs(howOf(given, context), peer, () => associations.releaseIdle()) }),
     close: () => associations.close(),
   };
 }
@@ -98,12 +98,14 @@ function decodedOf(
   }
 }
 
+function howOf({ verify, commitment }: CStoreOptions, { askedCommitments }: ConnectorContext): How {
+  if (verify !== 'commitment') return 'after';
+  const { sameAssociation: sameAssociationMs, wait: waitMs, requests } = commitment;
+  return { askedCommitments, patience: { sameAssociationMs, waitMs, requests } };
+}
+
 /** @param before - a peer that takes one association at a time is let go of first */
-function reconcileAs(
-  how: 'after' | 'commitment',
-  peer: Peer,
-  before: () => Promise<void>,
-): NonNullable<Connector['reconcile']> {
+function reconcileAs(how: How, peer: Peer, before: () => Promise<void>): NonNullable<Connector['reconcile']> {
   return async (order) => {
     await before();
     return await reconcileWithPeer(order, peer, how);

@@ -6,6 +6,8 @@ import { destinationOptions, secretReference } from '../destination-options.ts';
 
 const TIMEOUTS = { connect: '10s', association: '30s', response: '120s' };
 
+const COMMITMENT = { sameAssociation: '5s', wait: '1h' };
+
 const aeTitle = z.string().refine((text) => isAeTitle(text), 'one to 16 printable characters, no backslash');
 
 export const options = z.strictObject({
@@ -15,6 +17,23 @@ export const options = z.strictObject({
     .enum(['none', 'after', 'commitment'])
     .default('none')
     .describe('after: C-FIND for what it confirmed; commitment: a storage commitment. What is missing goes again.'),
+  commitment: z
+    .strictObject({
+      sameAssociation: duration('0ms', '10m')
+        .prefault(COMMITMENT.sameAssociation)
+        .describe('How long the association of the request is kept open for the report.'),
+      wait: duration('100ms', '30d')
+        .prefault(COMMITMENT.wait)
+        .describe('How long the report is waited for that comes on an association of the destination.'),
+      requests: z
+        .int()
+        .min(1)
+        .max(10)
+        .default(2)
+        .describe('So often it is asked when no report comes, before it is asked with C-FIND.'),
+    })
+    .prefault({})
+    .describe('With verify: commitment.'),
   host: z.string().min(1),
   port: z.int().min(1).max(65_535),
   aeTitle: aeTitle.describe('Called AE title.'),

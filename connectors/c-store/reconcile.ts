@@ -1,27 +1,29 @@
 /** Asks a C-STORE provider what it has of an order: by a storage commitment where it gives one, else with C-FIND. */
 import { HubError, toHubError } from '../../core/errors.ts';
+import type { AskedCommitmentsLedger } from '../../core/ledger/asked-commitments.ts';
 import type { DeliveryOrder, Reconciliation } from '../../core/plugins.ts';
 import { openFinder } from '../../peers/dimse/c-find.ts';
 import type { Peer } from '../../peers/dimse/connection.ts';
 import { attemptNotes } from '../attempt-notes.ts';
 import { reconcileBySeries } from '../reconciliation.ts';
-import { askForCommitment } from './commitment.ts';
+import { type CommitmentPatience, reconcileByCommitment } from './reconcile-by-commitment.ts';
 
 /** Of one series; a provider with more beside what is looked for is asked for each instance by itself. */
 const MOST_MATCHES = 20_000;
 const MOST_SINGLE_QUESTIONS = 1_000;
 
-/**
- * A provider that gives no commitment on the association it was asked on (PS3.4 Section J.3 lets it report on another one,
- * for which there is no door here) is asked with C-FIND instead.
- */
-export async function reconcileWithPeer(
-  order: DeliveryOrder,
-  peer: Peer,
-  how: 'after' | 'commitment',
-): Promise<Reconciliation> {
-  if (how === 'commitment') {
-    const committed = await askForCommitment(order, peer);
+export type How =
+  | 'after'
+  | {
+      /** Absent: a report can only come on the association of the request, for no door of the hub answers to our AE title. */
+      readonly askedCommitments: AskedCommitmentsLedger | undefined;
+      readonly patience: CommitmentPatience;
+    };
+
+/** A provider that gives no commitment, or never says what came of it, is asked with C-FIND instead. */
+export async function reconcileWithPeer(order: DeliveryOrder, peer: Peer, how: How): Promise<Reconciliation> {
+  if (how !== 'after') {
+    const committed = await reconcileByCommitment(order, peer, how.askedCommitments, how.patience);
     if (committed !== undefined) return committed;
   }
   return await findAll(order, peer);

@@ -27,6 +27,15 @@ export interface DimseSource {
   readonly idleMs?: number | undefined;
 }
 
+/** A destination that was asked for storage commitments, and calls to report on them. */
+export interface Reporter {
+  readonly destination: string;
+  readonly aeTitle: string;
+  /** Ours, as it knows it. */
+  readonly calledAeTitle: string;
+  readonly hosts: readonly string[];
+}
+
 /** A called AE title and what is to be had there. */
 export interface DimseTitle extends Offered {
   readonly aeTitle: string;
@@ -103,14 +112,18 @@ interface KnownSource extends Pick<DimseSource, 'name' | 'partner' | 'maxAssocia
  * @param titles - the titles the hub answers to; the first of two of one name counts
  * @param sources - without any, only this machine may call
  * @param movers - who may call beside them, because it is asked to send
+ * @param reporters - who may call to report, and for nothing else unless it is one of the others
  * @throws {HubError} `config.invalid` for a host that is neither address nor range, or a certificate rule that is none
  */
 export function associationPolicy(
   titles: readonly DimseTitle[],
   sources: readonly DimseSource[],
   movers: readonly DimseSource[] = [],
+  reporters: readonly Reporter[] = [],
 ): AssociationPolicy {
   const called = new Map(titles.toReversed().map((title) => [title.aeTitle, title]));
+  const reporting = reporters.map((reporter) => ({ ...reporter, addresses: hostList(reporter.hosts) }));
+  const withRules = new Set(sources.map(({ aeTitle }) => aeTitle));
   const known = [...(sources.length === 0 ? [loopback()] : sources.map(knownSource)), ...movers.map(knownSource)];
 
   return (caller, load) => {
@@ -119,12 +132,22 @@ export function associationPolicy(
     if (caller.applicationContextUid !== DICOM_APPLICATION_CONTEXT) return rejected('application context');
     const title = called.get(caller.calledAeTitle);
     if (title === undefined) return rejected('called AE title');
-    const candidates = known.filter(
-      ({ name, isCaller }) => title.sources?.includes(name) !== false && isCaller(caller),
-    );
-    if (candidates.length === 0) return rejected('calling AE title');
-    const source = candidates.find(({ isProven }) => isProven?.(caller) ?? true);
-    if (source === undefined) return rejected('user identity');
+    const asSource = known.filter(({ isCaller }) => isCaller(caller));
+    const candidates = asSource.filter(({ name }) => title.sources?.includes(name) !== false);
+    const proven = candidates.find(({ isProven }) => isProven?.(caller) ?? true);
+    // Who has to prove something as a source is not let in with less because it is a destination too.
+    const isTrusted =
+      !withRules.has(caller.callingAeTitle) || asSource.some(({ isProven }) => isProven?.(caller) ?? true);
+    const reportsOf = reporting
+      .filter(
+        ({ aeTitle, calledAeTitle, addresses }) =>
+          aeTitle === caller.callingAeTitle &&
+          calledAeTitle === caller.calledAeTitle &&
+          isInside(caller.address, addresses),
+      )
+      .flatMap(({ destination }) => (isTrusted ? [destination] : []));
+    const source = proven ?? reporterAs(reportsOf);
+    if (source === undefined) return rejected(candidates.length === 0 ? 'calling AE title' : 'user identity');
     if (load.isStopping) return rejected('stopping');
     if (load.isDiskLow) return rejected('disk low');
     if (load.associations >= load.maxAssociations) return rejected('too many associations');
@@ -134,9 +157,18 @@ export function associationPolicy(
       return rejected('too many associations from the address');
     }
     // A commitment tells of instances by their UIDs, whoever sent them: a partner could ask for what is not its own.
-    const offered = source.partner === undefined ? title : { ...title, storageCommitment: false };
+    const offered = {
+      ...(proven === undefined ? { aeTitle: title.aeTitle, sopClasses: [] } : title),
+      storageCommitment: proven !== undefined && proven.partner === undefined && title.storageCommitment,
+      ...(reportsOf.length === 0 ? {} : { reportsOf }),
+    };
     return { accepted: true, source: name, title: offered, idleMs, isIdentityProven: source.isProven !== undefined };
   };
+}
+
+/** Who only reports is known by the destination's name. */
+function reporterAs([destination]: readonly string[]): KnownSource | undefined {
+  return destination === undefined ? undefined : { name: destination, isCaller: () => true };
 }
 
 function loopback(): KnownSource {

@@ -4,15 +4,12 @@ import { COMMAND, encodeResponse, STATUS, type CommandSet } from './command-set.
 import { actionService } from './commitment/action-service.ts';
 import type { Desk } from './commitment/desk.ts';
 import { ReportSender } from './commitment/report-channel.ts';
+import { type ReportPorts, reportService } from './commitment/report-service.ts';
 import { readOver, type MessageCarrier, type MessageRouting, type Service } from './messages.ts';
-import {
-  STORAGE_COMMITMENT_SOP_CLASS,
-  VERIFICATION_SOP_CLASS,
-  type NegotiatedContext,
-} from './presentation-contexts.ts';
+import { VERIFICATION_SOP_CLASS, type NegotiatedContext } from './presentation-contexts.ts';
 import { storeService, type StoreCounts, type StoreHandling } from './store-service.ts';
 
-export interface ServicePorts extends StoreHandling {
+export interface ServicePorts extends StoreHandling, ReportPorts {
   readonly desk: Desk;
 }
 
@@ -23,6 +20,7 @@ export class AssociationServices implements MessageRouting {
   readonly #counts: StoreCounts = { stored: 0, failed: 0, bytes: 0 };
   readonly #store: Service;
   readonly #action: Service;
+  readonly #report: Service;
   #maxPduLength = 0;
   #reports: ReportSender | undefined;
 
@@ -32,6 +30,7 @@ export class AssociationServices implements MessageRouting {
     this.#carrier = carrier;
     this.#store = storeService(ports, carrier, this.#counts, log);
     this.#action = actionService(ports.desk, carrier, log);
+    this.#report = reportService(ports, carrier, log);
   }
 
   get counts(): Readonly<StoreCounts> {
@@ -50,16 +49,18 @@ export class AssociationServices implements MessageRouting {
   }
 
   serviceFor(context: NegotiatedContext, set: CommandSet): Service {
-    const { abstractSyntaxUid } = context;
+    const { abstractSyntaxUid, commitment } = context;
     switch (set.field) {
       case COMMAND.storeRequest:
         return this.#store;
       case COMMAND.echoRequest:
         return abstractSyntaxUid === VERIFICATION_SOP_CLASS ? this.#echo : this.#unrecognized;
       case COMMAND.actionRequest:
-        if (abstractSyntaxUid !== STORAGE_COMMITMENT_SOP_CLASS) return this.#unrecognized;
+        if (commitment?.takesRequests !== true) return this.#unrecognized;
         this.#openReports(context);
         return this.#action;
+      case COMMAND.eventReportRequest:
+        return (commitment?.reportsOf ?? []).length > 0 ? this.#report : this.#unrecognized;
       case COMMAND.cancelRequest:
         return () => readOver();
       default:

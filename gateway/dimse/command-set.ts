@@ -18,6 +18,7 @@ export const STATUS = {
   success: 0x0000,
   processingFailure: 0x0110,
   noSuchInstance: 0x0112,
+  noSuchEventType: 0x0113,
   invalidArgument: 0x0115,
   noSuchAction: 0x0123,
   unrecognizedOperation: 0x0211,
@@ -55,6 +56,7 @@ export interface CommandSet {
   readonly affectedSopInstanceUid: string;
   readonly status?: number;
   readonly actionTypeId?: number;
+  readonly eventTypeId?: number;
   /** Of a C-STORE-RQ that is part of a C-MOVE, where its sender says so. */
   readonly moveOriginator?: { readonly aeTitle: string; readonly messageId: number };
 }
@@ -93,6 +95,7 @@ export function decodeCommandSet(bytes: Buffer): CommandSet {
     affectedSopInstanceUid: uid(ELEMENT.affectedSopInstanceUid, ELEMENT.requestedSopInstanceUid),
     ...(isResponse ? { status: optional(ELEMENT.status) } : {}),
     ...(field === COMMAND.actionRequest ? { actionTypeId: number(ELEMENT.actionTypeId) } : {}),
+    ...(field === COMMAND.eventReportRequest ? { eventTypeId: number(ELEMENT.eventTypeId) } : {}),
     ...(field === COMMAND.storeRequest ? moveOriginatorOf(values) : {}),
   };
 }
@@ -121,6 +124,8 @@ export function encodeResponse(contextId: number, to: CommandSet, status: number
         ? Buffer.alloc(0)
         : element(ELEMENT.errorComment, padded(comment.slice(0, MAX_COMMENT_LENGTH), ' ')),
       uidElement(ELEMENT.affectedSopInstanceUid, to.affectedSopInstanceUid),
+      // PS3.7 Table 10.3-1
+      to.eventTypeId === undefined ? Buffer.alloc(0) : numberElement(ELEMENT.eventTypeId, to.eventTypeId),
       to.actionTypeId === undefined ? Buffer.alloc(0) : numberElement(ELEMENT.actionTypeId, to.actionTypeId),
     ]),
   );

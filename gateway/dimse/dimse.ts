@@ -6,7 +6,13 @@ import type { RetryPolicy } from '../../core/retry.ts';
 import type { ObjectStore } from '../../core/store.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import type { RefusedCaller } from '../refusals.ts';
-import { type AssociationPolicy, associationPolicy, type DimseSource, type DimseTitle } from './association-policy.ts';
+import {
+  type AssociationPolicy,
+  associationPolicy,
+  type DimseSource,
+  type DimseTitle,
+  type Reporter,
+} from './association-policy.ts';
 import { CommitmentDesk } from './commitment/desk.ts';
 import type { KeptRequests } from './commitment/kept-requests.ts';
 import type { ReportAddress } from './commitment/new-association.ts';
@@ -41,6 +47,8 @@ export interface DimseOptions {
   readonly sources: readonly CallingSource[];
   /** Who may call because it is asked to send, each as the source named; looked at after the others. */
   readonly movers?: readonly DimseSource[];
+  /** Who may call to say what came of storage commitments it was asked for. */
+  readonly reporters?: readonly Reporter[];
   readonly maxAssociations?: number;
   readonly maxAssociationsPerAddress?: number | undefined;
   /** Announced and enforced; up to 256 KiB. */
@@ -59,7 +67,7 @@ export interface CommitmentRules {
 }
 
 export interface DimsePorts extends StoreHandling {
-  readonly ledger: Pick<Ledger, 'commitments'>;
+  readonly ledger: Pick<Ledger, 'commitments' | 'askedCommitments'>;
   readonly objects: Pick<ObjectStore, 'open'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -115,7 +123,7 @@ export class Dimse {
     this.#tls = tls;
     const rules = { ...DEFAULT_COMMITMENT, ...options.commitment };
     this.#titles = titles;
-    this.#policy = associationPolicy(titles, sources, options.movers);
+    this.#policy = associationPolicy(titles, sources, options.movers, options.reporters);
     this.#sources = commitmentsOf(sources);
     const desk = new CommitmentDesk(
       {
@@ -160,7 +168,7 @@ export class Dimse {
         receive: ports.receive,
         store: ports.store,
         ...(ports.moves === undefined ? {} : { moves: ports.moves }),
-        desk,
+        ...{ desk, askedCommitments: ledger.askedCommitments, metrics },
         log,
         onSeen: ports.onSeen,
         onEnded: ports.onEnded,
@@ -201,8 +209,8 @@ export class Dimse {
    * @returns the switch
    * @throws {HubError} `config.invalid`; nothing has changed
    */
-  prepare({ sources, movers }: Pick<DimseOptions, 'sources' | 'movers'>): () => void {
-    const policy = associationPolicy(this.#titles, sources, movers);
+  prepare({ sources, movers, reporters }: Pick<DimseOptions, 'sources' | 'movers' | 'reporters'>): () => void {
+    const policy = associationPolicy(this.#titles, sources, movers, reporters);
     return () => {
       this.#policy = policy;
       this.#sources = commitmentsOf(sources);

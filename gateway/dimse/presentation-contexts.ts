@@ -22,6 +22,12 @@ export interface NegotiatedContext {
   readonly roles?: RoleSelection;
   /** The hub's part of SOP Class Extended Negotiation. */
   readonly extended?: Uint8Array;
+  /** Of the Storage Commitment Push Model: what may come. */
+  readonly commitment?: {
+    readonly takesRequests: boolean;
+    /** Destinations that may be reported for. */
+    readonly reportsOf: readonly string[];
+  };
 }
 
 /** What a called AE title offers. */
@@ -29,6 +35,8 @@ export interface Offered {
   /** Storage SOP classes; undefined is all. */
   readonly sopClasses?: readonly string[] | undefined;
   readonly storageCommitment: boolean;
+  /** Destinations that the caller is: what came of commitments they were asked for may be reported (the hub as SCU). */
+  readonly reportsOf?: readonly string[] | undefined;
 }
 
 /** The root of everything DICOM itself defines; below it only these hold composite objects to be stored (PS3.6 Annex A). */
@@ -57,11 +65,10 @@ export function negotiate(proposed: ProposedContext, offered: Offered): Negotiat
   const { id, abstractSyntaxUid, roles, extended } = proposed;
   const kind = kindOf(abstractSyntaxUid, offered);
   if (kind === undefined) return { id, abstractSyntaxUid, result: 3 };
+  if (kind === 'commitment') return negotiateCommitment(proposed, offered);
   // The hub only performs here: a requestor that does not want to be SCU has nothing to ask of it.
   if (roles?.scu === false) return { id, abstractSyntaxUid, result: 1 };
-  const transferSyntaxUid = proposed.transferSyntaxUids.find((uid) =>
-    kind === 'commitment' ? PLAIN_SYNTAXES.has(uid) : transferSyntax(uid) !== undefined,
-  );
+  const transferSyntaxUid = proposed.transferSyntaxUids.find((uid) => transferSyntax(uid) !== undefined);
   if (transferSyntaxUid === undefined) return { id, abstractSyntaxUid, result: 4 };
   return {
     ...{ id, abstractSyntaxUid, result: 0, transferSyntaxUid },
@@ -70,9 +77,31 @@ export function negotiate(proposed: ProposedContext, offered: Offered): Negotiat
   };
 }
 
+/**
+ * Whoever opens an association to report proposes the SCP role (PS3.7 Section D.3.3.4). Some leave it out and report all
+ * the same: of a destination that was asked that is taken too.
+ */
+function negotiateCommitment(
+  { id, abstractSyntaxUid, transferSyntaxUids, roles }: ProposedContext,
+  { storageCommitment, reportsOf = [] }: Offered,
+): NegotiatedContext {
+  const takesRequests = storageCommitment && roles?.scu !== false;
+  const isProvider = reportsOf.length > 0 && (roles?.scp ?? true);
+  if (!takesRequests && !isProvider) return { id, abstractSyntaxUid, result: 1 };
+  const transferSyntaxUid = transferSyntaxUids.find((uid) => PLAIN_SYNTAXES.has(uid));
+  if (transferSyntaxUid === undefined) return { id, abstractSyntaxUid, result: 4 };
+  return {
+    ...{ id, abstractSyntaxUid, result: 0, transferSyntaxUid },
+    ...(roles === undefined ? {} : { roles: { scu: takesRequests, scp: isProvider } }),
+    commitment: { takesRequests, reportsOf: isProvider ? reportsOf : [] },
+  };
+}
+
 function kindOf(uid: string, offered: Offered): 'verification' | 'commitment' | 'storage' | undefined {
   if (uid === VERIFICATION_SOP_CLASS) return 'verification';
-  if (uid === STORAGE_COMMITMENT_SOP_CLASS) return offered.storageCommitment ? 'commitment' : undefined;
+  if (uid === STORAGE_COMMITMENT_SOP_CLASS) {
+    return offered.storageCommitment || (offered.reportsOf ?? []).length > 0 ? 'commitment' : undefined;
+  }
   if (!isStorageClass(uid) || offered.sopClasses?.includes(uid) === false) return undefined;
   return 'storage';
 }

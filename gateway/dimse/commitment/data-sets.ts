@@ -4,6 +4,7 @@ import { TAG } from '../../../core/dicom/tags.ts';
 import { IMPLICIT_VR_LITTLE_ENDIAN } from '../../../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../../../core/errors.ts';
 import { isUid } from '../../../core/identifiers.ts';
+import type { CommitmentReport } from '../../../core/ledger/asked-commitments.ts';
 import type { CommitmentItem, CommitmentReference } from '../../../core/ledger/commitments.ts';
 import { encodeElement } from '../../../core/dicom/encode-element.ts';
 import type { EventInformation } from './report-channel.ts';
@@ -12,6 +13,8 @@ import type { EventInformation } from './report-channel.ts';
 export const REQUEST_STORAGE_COMMITMENT = 1;
 /** PS3.4 Section J.3.3.1 */
 const EVENT_TYPE = { successful: 1, failuresExist: 2 } as const;
+/** PS3.7 Annex C: of one that failed without a Failure Reason. */
+const PROCESSING_FAILURE = 0x0110;
 
 export interface CommitmentAsked {
   readonly transactionUid: string;
@@ -35,6 +38,34 @@ export function parseActionInformation(bytes: Buffer, transferSyntaxUid: string,
       sopInstanceUid: uidOf(item.string('ReferencedSOPInstanceUID'), 'ReferencedSOPInstanceUID'),
     })),
   };
+}
+
+export function isEventType(id: number | undefined): boolean {
+  return id === EVENT_TYPE.successful || id === EVENT_TYPE.failuresExist;
+}
+
+/**
+ * The Event Information of an N-EVENT-REPORT-RQ (PS3.4 Table J.3-2), whichever event type it came with: what is in the
+ * lists counts.
+ *
+ * @throws {HubError} `dataset.unreadable`, `dataset.uid-missing`, `dataset.uid-invalid`
+ */
+export function parseEventInformation(
+  bytes: Buffer,
+  transferSyntaxUid: string,
+): Omit<CommitmentReport, 'destinations'> {
+  const dataSet = parseDataSet(bytes, transferSyntaxUid);
+  const uid = (item: typeof dataSet) => uidOf(item.string('ReferencedSOPInstanceUID'), 'ReferencedSOPInstanceUID');
+  const committed = dataSet.items('ReferencedSOPSequence').map(uid);
+  const failed = dataSet.items('FailedSOPSequence').map((item) => ({
+    sopInstanceUid: uid(item),
+    failureReason: item.number('FailureReason') ?? PROCESSING_FAILURE,
+  }));
+  const transactionUid = uidOf(dataSet.string('TransactionUID'), 'TransactionUID');
+  if (committed.length + failed.length === 0) {
+    throw new HubError('dataset.uid-missing', { attribute: 'ReferencedSOPSequence' });
+  }
+  return { transactionUid, committed, failed };
 }
 
 /** The Event Information of an N-EVENT-REPORT-RQ, elements in ascending order, lengths stated. */

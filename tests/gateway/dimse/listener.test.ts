@@ -9,6 +9,8 @@ import { mrInstance } from '../../support/mr-instance.ts';
 import { RawPeer, numberIn, statusOf, storeRequest } from '../../support/raw-association.ts';
 import { startGateway } from '../../support/running-gateway.ts';
 import { silentLog } from '../../support/silent-log.ts';
+import { gatewayMetrics } from '../../../gateway/metrics.ts';
+import { measuredMetrics } from '../../support/measured.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -45,6 +47,8 @@ describe('the DIMSE port', function () {
           ofAddress: () => 0,
         }),
         desk: noDesk,
+        askedCommitments: { report: () => Promise.resolve('unknown' as const) },
+        metrics: gatewayMetrics(measuredMetrics()),
         maxPduLength: 128 * 1024,
         timeouts: { associationMs: 10_000, idleMs: 10_000, progressMs: 10_000, minBytes: 1, closeMs: 1_000 },
         receive: (prefix) => spool.receive(prefix),
