@@ -5,6 +5,7 @@ import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock } from '../../../core/ports.ts';
 import { attachSqliteLedger, openSqliteLedger } from '../../../platform/ledger/sqlite/client.ts';
 import { describeLedger } from '../../contracts/ledger.ts';
+import { writeEmptyLedger } from '../../support/open-ledger.ts';
 
 describeLedger('SQLite', async (clock) => inFolder(async (file) => openSqliteLedger({ file, clock })));
 describeLedger('SQLite, through a port of the thread that owns it', async (clock) =>
@@ -13,7 +14,9 @@ describeLedger('SQLite, through a port of the thread that owns it', async (clock
 
 async function inFolder(openAt: (file: string) => Promise<Ledger>) {
   const folder = await mkdtemp(join(tmpdir(), 'ledger-'));
-  const open = () => openAt(join(folder, 'ledger.db'));
+  const file = join(folder, 'ledger.db');
+  await writeEmptyLedger(file);
+  const open = () => openAt(file);
   let last = await open();
   return {
     ledger: last,
