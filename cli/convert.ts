@@ -5,6 +5,7 @@ import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
 import { type Conversion, toDicom } from './convert-to-dicom.ts';
 import { toNifti } from './convert-to-nifti.ts';
 import { EXIT } from './exit-codes.ts';
+import { sentenceOf } from './failure.ts';
 import { pathOrUnpacked } from './local-archive.ts';
 import { leftOutLines, type LocalFiles, openLocalFiles } from './local-files.ts';
 import { makeFolder } from './out-folder.ts';
@@ -37,10 +38,13 @@ export async function convert(argv: readonly string[], to: Terminal = terminal):
   const files = await openLocalFiles(await pathOrUnpacked(path, to));
   for (const line of leftOutLines(files)) to.err(line);
   await makeFolder(out);
-  const series = await interruptible((signal) => target(files, out, signal));
+  const converted = await interruptible((signal) => target(files, out, signal));
+  const damaged = files.damaged.map(({ name, error }): Conversion => ({ name, error: sentenceOf(error) }));
+  const series = [...converted, ...damaged];
 
   if (values.json === true) to.out(json({ to: format, series }));
-  else for (const each of series) to.out(sentence(each));
+  // What could not be read was said above.
+  else for (const each of converted) to.out(sentence(each));
   const isWhole = series.every(({ error }) => error === undefined);
   if (series.some((each) => each.files !== undefined)) return isWhole ? EXIT.done : EXIT.failed;
   to.err(`nothing below ${path} was converted`);

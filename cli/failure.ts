@@ -17,6 +17,12 @@ export function remedyOf({ row }: HubError): string | undefined {
   return row.remedy.startsWith('See the detail') ? undefined : row.remedy;
 }
 
+/** What is wrong, and what to do about it. */
+export function adviceOf(error: HubError): string {
+  const remedy = remedyOf(error);
+  return remedy === undefined ? sentenceOf(error) : `${sentenceOf(error)}: ${remedy.replace(/\.$/u, '')}`;
+}
+
 /**
  * Any thrown value as a HubError. What the operating system said about a file the person named is no defect of ours:
  * it becomes `file.failed` with the path and the reason.

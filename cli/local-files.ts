@@ -9,7 +9,7 @@ import { HubError } from '../core/errors.ts';
 import type { Attributes } from '../core/ledger/common.ts';
 import { type ByteSource, formatBlobRef, type InstanceItem, type ObjectStore, parseBlobRef } from '../core/store.ts';
 import { fileRange, letOthersIn } from '../platform/store/file-range.ts';
-import { commandFailure, sentenceOf } from './failure.ts';
+import { commandFailure, remedyOf, sentenceOf } from './failure.ts';
 import { localStudies } from './local-studies.ts';
 import { niftiAmong } from './nifti-files.ts';
 import { progressBar } from './progress.ts';
@@ -104,9 +104,11 @@ export function leftOutLines({
   otherFiles,
 }: Pick<LocalFiles, 'damaged' | 'remarks' | 'otherFiles'>): readonly string[] {
   const more = damaged.length - MOST_NAMED;
+  const remedies = new Set(damaged.slice(0, MOST_NAMED).flatMap(({ error }) => remedyOf(error) ?? []));
   return [
     ...damaged.slice(0, MOST_NAMED).map(({ name, error }) => `cannot be taken: ${name}: ${sentenceOf(error)}`),
     ...(more > 0 ? [`cannot be taken: ${count(more, 'more file')}`] : []),
+    ...[...remedies].map((remedy) => `what to do: ${remedy}`),
     ...remarks.slice(0, MOST_NAMED).map((remark) => `worth a look: ${remark}`),
     ...(remarks.length > MOST_NAMED ? [`worth a look: ${remarks.length - MOST_NAMED} more`] : []),
     ...(otherFiles.length === 0

@@ -17,7 +17,7 @@ import { assembleVolumes, imagesBySeries } from '../processors/volumes/assemble.
 import { finding } from '../processors/volumes/volume.ts';
 import { onlyPath, readArguments } from './arguments.ts';
 import { EXIT } from './exit-codes.ts';
-import { commandFailure, sentenceOf } from './failure.ts';
+import { adviceOf, commandFailure, sentenceOf } from './failure.ts';
 import { pathOrUnpacked } from './local-archive.ts';
 import { type DamagedFile, leftOutLines, openLocalFiles, seriesName } from './local-files.ts';
 import { isDerived, maskBeside, withCompanions } from './nifti-companions.ts';
@@ -127,7 +127,7 @@ export async function qc(argv: readonly string[], to: Terminal = terminal): Prom
         const brainOf = given ?? (() => maskBeside(file, volume));
         tell(name, await add(name, { seriesInstanceUid: '', volumes: [volume], findings, brainOf }));
       }
-      for (const { name, error } of files.damaged.slice(0, MOST_DAMAGED)) await addUnreadable(name, sentenceOf(error));
+      for (const { name, error } of files.damaged.slice(0, MOST_DAMAGED)) await addUnreadable(name, adviceOf(error));
     });
   } finally {
     bar.stop();

@@ -10,6 +10,7 @@ import { EXPLICIT_VR_LITTLE_ENDIAN } from '../core/dicom/transfer-syntaxes.ts';
 import { HubError } from '../core/errors.ts';
 import { rangedSource } from '../core/ranged-source.ts';
 import type { ByteSource } from '../core/store.ts';
+import { requireByteOrder } from './byte-order.ts';
 import { ENHANCED_MR_IMAGE_STORAGE, enhancedMrAttributes, type Pixels } from './enhanced-mr.ts';
 import { type Place, uidsOf } from './identity.ts';
 import { extremesOf, type Extremes, formatOf, pixelsOf, scaledTo16Bits } from './pixel-values.ts';
@@ -43,6 +44,7 @@ export async function convert(
 ): Promise<Converted> {
   const { planes, grid } = reconstruction;
   if (planes > MAX_PLANES) throw new HubError('paravision.unsupported', { reason: 'too many frames for one object' });
+  await requireByteOrder(reconstruction, images, signal);
   const pixels = await pixelsFor(reconstruction, images, signal);
   const planeBytes = (grid.columns * grid.rows * pixels.format.bits) / 8;
   const pixelBytes = planes * planeBytes;

@@ -29,6 +29,8 @@ const MAX_PARAMETERS = 50_000;
 const MAX_TEXT_LENGTH = 1_000_000;
 const MAX_DEPTH = 16;
 
+/** As the software spells them; in a damaged file a label may be anything, a name of a subject too. */
+const PARAMETER_NAME = /^\$([A-Za-z]\w{0,63})$/;
 /** In characters: a longer word is not tried, each digit of which would be tried with all that follow. */
 const LONGEST_NUMBER = 400;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
@@ -65,6 +67,8 @@ class Parser {
   readonly #name: string;
   #at = 0;
   #values = 0;
+  /** The parameter that is being read. */
+  #within = '';
   #counted = { to: 0, line: 1 };
 
   constructor(text: string, name: string) {
@@ -90,7 +94,9 @@ class Parser {
       else if (!label.startsWith('$')) this.#skipText();
       else {
         if (parameters.size >= MAX_PARAMETERS) throw this.#wrong('too many parameters', start);
+        this.#within = PARAMETER_NAME.exec(label)?.[1] ?? '';
         parameters.set(label.slice(1), this.#parameter(start));
+        this.#within = '';
       }
     }
     // A file that is still being written, or was cut off, has no end: half of an array must not pass for all of it.
@@ -241,6 +247,7 @@ class Parser {
   #wrong(reason: string, position: number): HubError {
     // Never what stands there: operators write names of subjects into parameters.
     const at = `${this.#name}:${String(this.#lineOf(position))}`;
-    return new HubError('paravision.parameters-unreadable', { at, reason });
+    const parameter = this.#within === '' ? {} : { parameter: this.#within };
+    return new HubError('paravision.parameters-unreadable', { at, ...parameter, reason });
   }
 }

@@ -4,7 +4,7 @@ import type { ByteSource } from '../core/store.ts';
 import { FrameOrder } from './frame-groups.ts';
 import { Geometry, type Grid, gridOf } from './geometry.ts';
 import type { Parameters } from './parameters.ts';
-import { type WordType, wordTypeOf } from './word-type.ts';
+import { byteOrderOf, type WordType, wordTypeOf } from './word-type.ts';
 
 /** Of a scale: what is beyond would be no number once it is multiplied. */
 const LARGEST = 1e100;
@@ -32,7 +32,7 @@ export class Reconstruction {
     this.parameters = parameters;
     this.grid = gridOf(parameters);
     this.wordType = wordTypeOf(parameters.text('VisuCoreWordType') ?? '');
-    this.isLittleEndian = parameters.text('VisuCoreByteOrder') !== 'bigEndian';
+    this.isLittleEndian = byteOrderOf(parameters) === 'littleEndian';
     const single = this.planeBytes * this.grid.planes * (parameters.number('VisuCoreFrameCount') ?? 1);
     const isComplex = parameters.texts('VisuCoreFrameType').includes('COMPLEX_IMAGE');
     this.order = new FrameOrder(parameters, isComplex && sizeBytes === 2 * single);

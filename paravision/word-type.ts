@@ -1,5 +1,6 @@
 /** How `2dseq` stores a value: VisuCoreWordType and VisuCoreByteOrder, or RECO_wordtype and RECO_byte_order. */
 import { HubError } from '../core/errors.ts';
+import type { Parameters } from './parameters.ts';
 
 export interface WordType {
   readonly bytes: 1 | 2 | 4;
@@ -18,6 +19,18 @@ export function wordTypeOf(name: string): WordType {
   const found = Object.hasOwn(WORD_TYPES, name) ? WORD_TYPES[name] : undefined;
   if (found === undefined) throw new HubError('paravision.unsupported', { reason: 'its word type is not known' });
   return found;
+}
+
+type ByteOrder = 'littleEndian' | 'bigEndian';
+
+/** @throws {HubError} `paravision.parameters-unreadable` for a word that is no order */
+export function byteOrderOf(parameters: Parameters): ByteOrder {
+  for (const name of ['VisuCoreByteOrder', 'RECO_byte_order']) {
+    const order = parameters.text(name);
+    if (order === 'littleEndian' || order === 'bigEndian') return order;
+    if (order !== undefined) throw parameters.wrong(name, `${name} is neither littleEndian nor bigEndian`);
+  }
+  return 'littleEndian';
 }
 
 /** Calls back with each value of `bytes`, in order. */

@@ -52,7 +52,8 @@ export const FOLDER_ERRORS = {
     http: 409,
     retry: 'permanent',
     title: 'ParaVision images are not what their parameters say',
-    remedy: 'Size or order of 2dseq contradict visu_pars: reconstruct the scan again.',
+    remedy:
+      'Size, order of frames or order of bytes of 2dseq contradict visu_pars: copy the scan again, correct what the reason names, or reconstruct it again.',
   },
   'paravision.unsupported': {
     dimse: 0xc000,

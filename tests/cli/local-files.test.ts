@@ -36,8 +36,8 @@ describe('files below a path', () => {
       ['a/cut.dcm', 'dataset.unreadable'],
     ]);
     expect(files.otherFiles).to.deep.equal(['DICOMDIR', 'empty', 'notes.txt']);
-    expect(leftOutLines(files)).to.have.length(2);
-    expect(leftOutLines(files)[1]).to.equal('left out, not DICOM: 3 files, such as DICOMDIR');
+    expect(leftOutLines(files)).to.have.length(3);
+    expect(leftOutLines(files)[2]).to.equal('left out, not DICOM: 3 files, such as DICOMDIR');
   });
 
   it('are read in place, by series', async () => {
@@ -99,8 +99,9 @@ describe('files below a path', () => {
 
     const lines = leftOutLines({ damaged, remarks, otherFiles: [] });
 
-    expect(lines).to.have.length(12);
+    expect(lines).to.have.length(13);
     expect(lines[5]).to.equal('cannot be taken: 2 more files');
+    expect(lines[6]).to.match(/^what to do: /);
     expect(lines.slice(-2)).to.deep.equal(['worth a look: 4: something', 'worth a look: 1 more']);
   });
 

@@ -11,6 +11,12 @@ import { integer, seeded } from '../support/seeded.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { BANANA } from './converting.ts';
 
+/** A bright disc in noise, as a scan is. */
+function phantom(): (frame: number, x: number, y: number) => number {
+  const random = seeded(4);
+  return (_, x, y) => (Math.hypot(x - 7, y - 6) < 4 ? 9_000 : 0) + integer(random, 900);
+}
+
 describe('a ParaVision scan that is broken', () => {
   const folder = temporaryFolder();
   const scan: SyntheticScan = { ...(KINDS['slices and repetitions'] ?? expect.fail()), number: 5 };
@@ -23,7 +29,7 @@ describe('a ParaVision scan that is broken', () => {
     if (item?.kind === 'broken') return item.error;
     if (item?.kind !== 'image') throw new Error('nothing was found');
     return await item.open(new AbortController().signal).then(
-      () => expect.fail('nothing was refused'),
+      async ({ source }) => source.close().then(() => expect.fail('nothing was refused')),
       (error: unknown) => (error instanceof HubError ? error : expect.fail(String(error))),
     );
   }
@@ -78,6 +84,58 @@ describe('a ParaVision scan that is broken', () => {
       expect(error.fields['reason']).to.match(reason);
       expect(error.message).not.to.contain('Planted');
     });
+
+  for (const said of ['littleEndian', 'bigEndian'] as const)
+    for (const wordType of ['_16BIT_SGN_INT', '_32BIT_SGN_INT', '_32BIT_FLOAT'] as const)
+      it(`is one whose 2dseq is not ${said} as it says: ${wordType}`, async () => {
+        const byteOrder = said === 'bigEndian' ? 'littleEndian' : 'bigEndian';
+
+        const error = await refusal({ stored: phantom(), wordType, byteOrder, visu: { VisuCoreByteOrder: said } });
+
+        expect(error.code).to.equal('paravision.mismatch');
+        expect(error.message).to.contain(`2dseq is written in ${byteOrder}, VisuCoreByteOrder`);
+      });
+
+  it('is one of noise whose greatest value only the other order of bytes makes', async () => {
+    const random = seeded(5);
+    const stored = () => integer(random, 90);
+
+    const error = await refusal({
+      stored,
+      byteOrder: 'bigEndian',
+      visu: { VisuCoreByteOrder: 'littleEndian', VisuCoreDataMax: list([90]) },
+    });
+
+    expect(error.message).to.contain('2dseq is written in bigEndian');
+  });
+
+  it('is none of noise, of zeros or of one step, in the order it says', async () => {
+    const random = seeded(6);
+    const kinds: readonly SyntheticScan['stored'][] = [
+      () => integer(random, 40_000) - 20_000,
+      () => integer(random, 3) * 256,
+      () => 0,
+      (_, x) => (x > 5 ? 256 : 0),
+      (_, x, y) => ((x + y) % 2) * 4096,
+    ];
+    for (const [index, stored] of kinds.entries())
+      for (const byteOrder of ['littleEndian', 'bigEndian'] as const) {
+        const place = join(folder.path, `order-${index}-${byteOrder}`);
+        await writeStudy(place, {
+          version: '6.0.1',
+          scans: [{ ...scan, ...(stored === undefined ? {} : { stored }), byteOrder }],
+        });
+        const [item] = await itemsIn(place);
+        if (item?.kind !== 'image') throw new Error('nothing was found');
+        await (await item.open(new AbortController().signal)).source.close();
+      }
+  });
+
+  it('is one whose order of bytes is a word nobody knows', async () => {
+    const error = await refusal({ visu: { VisuCoreByteOrder: 'middleEndian' } });
+
+    expect(error.message).to.contain('visu_pars:').and.to.contain('VisuCoreByteOrder is neither');
+  });
 
   it('is told of when its acqp is empty, as a full disk leaves it', async () => {
     const place = join(folder.path, 'empty-acqp');

@@ -97,6 +97,22 @@ describe('JCAMP-DX of ParaVision', () => {
       expect(error.fields['reason']).to.match(reason);
     });
 
+  it('names the parameter it could not read, and no label that is none', () => {
+    const refused = (text: string) => {
+      try {
+        parseJcamp(text, 'visu_pars');
+      } catch (error) {
+        return error instanceof HubError ? error.fields : expect.fail(String(error));
+      }
+      return expect.fail('nothing was refused');
+    };
+
+    expect(refused('##TITLE=x\n##$VisuCoreSize=( 2 \n1 2\n##END=')).to.deep.include({
+      ...{ at: 'visu_pars:2', parameter: 'VisuCoreSize' },
+    });
+    expect(refused('##TITLE=x\n##$Doe, John=<a\n##END=')).not.to.have.property('parameter');
+  });
+
   it('says of a parameter that is not what it must be where it stands, and never what stands there', () => {
     const file = parseJcamp(body('##$N=( 3 )', '1 2', '##$S=( 65 )', '<Miller^Anna>'), '4/pdata/1/visu_pars');
     const parameters = new Parameters([file]);
