@@ -3,7 +3,7 @@
  * ended and takes only its own step with it; the next step gets a fresh one.
  */
 import { Worker } from 'node:worker_threads';
-import { HubError } from '../core/errors.ts';
+import { type ErrorFields, HubError } from '../core/errors.ts';
 import { packError, unpackError } from '../core/packed-error.ts';
 import type { CrosswalkLedger } from '../core/ledger/crosswalk.ts';
 import type { ProcessorResult, QualityPast } from '../core/plugins.ts';
@@ -45,7 +45,10 @@ export interface WorkRequest {
   readonly quality: QualityPast;
 }
 
-/** A plug-in that sees the signal tidies up; one that does not is ended. */
+/**
+ * A plug-in that sees the signal tidies up; one that does not is ended. Only a living thread learns that a process it
+ * started has died: without it each step that takes too long would leave one in the system's table until the hub ends.
+ */
 const ABORT_GRACE_MS = 2_000;
 
 export class WorkerPool {
@@ -210,6 +213,7 @@ function converse(worker: Worker, request: WorkRequest): Promise<Conversation> {
   const post = (message: ToWorker) => worker.postMessage(message);
   return new Promise((resolve) => {
     let grace: NodeJS.Timeout | undefined;
+    let givenUp: HubError | undefined;
     const settle = (result: ProcessorResult | HubError, isReusable: boolean) => {
       clearTimeout(limit);
       clearTimeout(grace);
@@ -235,10 +239,10 @@ function converse(worker: Worker, request: WorkRequest): Promise<Conversation> {
           return;
         }
         case 'finished':
-          settle(message.result, true);
+          settle(message.result, true); // Done is done, also where it was given up a moment ago.
           return;
         case 'failed':
-          settle(unpackError(message.error), true);
+          settle(givenUp ?? unpackError(message.error), true);
           return;
         case 'loaded':
           return; // Of `prove`, in a thread of its own.
@@ -246,37 +250,26 @@ function converse(worker: Worker, request: WorkRequest): Promise<Conversation> {
           return message satisfies never;
       }
     };
-    const onError = (error: unknown) =>
-      settle(
-        new HubError('processor.failed', { processor: order.processor, detail: 'the worker crashed' }, error),
-        false,
-      );
-    const onExit = (exitCode: number) =>
-      settle(
-        new HubError('processor.failed', { processor: order.processor, detail: 'the worker ended', exitCode }),
-        false,
-      );
-    const onAbort = () => {
+    const { processor } = order;
+    const failed = (detail: string, fields: ErrorFields = {}, cause?: unknown) =>
+      settle(givenUp ?? new HubError('processor.failed', { processor, detail, ...fields }, cause), false);
+    const onError = (error: unknown) => failed('the worker crashed', {}, error);
+    const onExit = (exitCode: number) => failed('the worker ended', { exitCode });
+    const giveUp = (why: HubError) => {
+      if (givenUp !== undefined) return;
+      givenUp = why;
       post({ kind: 'abort' });
-      grace = setTimeout(
-        () => settle(new HubError('processor.failed', { processor: order.processor, detail: 'aborted' }), false),
-        ABORT_GRACE_MS,
-      );
+      grace = setTimeout(() => settle(why, false), ABORT_GRACE_MS);
     };
-    const limit = setTimeout(
-      () => settle(new HubError('processor.timeout', { processor: order.processor, timeLimitMs }), false),
-      timeLimitMs,
-    );
+    const onAbort = () => giveUp(new HubError('processor.failed', { processor, detail: 'aborted' }));
+    const limit = setTimeout(() => giveUp(new HubError('processor.timeout', { processor, timeLimitMs })), timeLimitMs);
     worker.on('message', onMessage).on('error', onError).on('messageerror', onError).on('exit', onExit);
     signal.addEventListener('abort', onAbort);
     try {
       post({ kind: 'work', order });
     } catch (error) {
       // Options that do not survive cloning: a defect of a plug-in's `resolve`, which a retry does not mend.
-      settle(
-        new HubError('config.invalid', { processor: order.processor, detail: 'options cannot be sent' }, error),
-        true,
-      );
+      settle(new HubError('config.invalid', { processor, detail: 'options cannot be sent' }, error), true);
       return;
     }
     if (signal.aborted) onAbort();

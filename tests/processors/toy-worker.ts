@@ -101,6 +101,10 @@ const plugins: readonly ProcessorPlugin[] = [
     if (!isFirst(context)) return passOn(context);
     for (;;);
   }),
+  /** Looks at nothing. */
+  toy('deaf', () => {
+    for (;;);
+  }),
   /** Writes, then waits for a file, or stops when told to. */
   toy('wait', async (context) => {
     await context.pack.append(Buffer.from('half done'));

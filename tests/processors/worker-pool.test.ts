@@ -18,20 +18,22 @@ describe('the pool of threads that work steps', function () {
     pools.push(pool);
     return pool;
   };
-  /** What the step's thread is known by. */
-  const threadOf = async (pool: WorkerPool) => {
-    const result = await pool.run({
+  const run = (pool: WorkerPool, processor: string, timeLimitMs: number) =>
+    pool.run({
       order: {
-        ...{ processor: 'thread', options: undefined, runId: 'run', route: 'all', studyInstanceUid: '2.25.1' },
+        ...{ processor, options: undefined, runId: 'run', route: 'all', studyInstanceUid: '2.25.1' },
         ...{ revision: 1, items: [], packName: `thread-${String(performance.now())}` },
       },
       log: silentLog,
-      timeLimitMs: 10_000,
+      timeLimitMs,
       signal: new AbortController().signal,
       onProgress: () => undefined,
       crosswalk: { find: () => Promise.reject(new Error('nobody asks')), received: () => Promise.resolve([]) },
       quality: { past: () => Promise.resolve([]), device: () => Promise.reject(new Error('nobody asks')) },
     });
+  /** What the step's thread is known by. */
+  const threadOf = async (pool: WorkerPool) => {
+    const result = await run(pool, 'thread', 10_000);
     return result.outcome === 'held' ? result.detail : 'not held';
   };
 
@@ -42,6 +44,28 @@ describe('the pool of threads that work steps', function () {
     const pool = open();
 
     expect(await threadOf(pool)).to.equal(await threadOf(pool));
+  });
+
+  // A thread that is ended in mid step never learns that a process it started has died: that one stays in the system's table.
+  it('lets a step that took too long put away what it began, and goes on with its thread', async () => {
+    const pool = open();
+    const before = await threadOf(pool);
+
+    const late = await thrownBy(run(pool, 'wait', 200));
+
+    expect(late.code).to.equal('processor.timeout');
+    expect(late.fields).to.deep.equal({ processor: 'wait', timeLimitMs: 200 });
+    expect(await threadOf(pool)).to.equal(before);
+  });
+
+  it('ends the thread of a step that took too long and hears nothing', async () => {
+    const pool = open();
+    const before = await threadOf(pool);
+
+    const late = await thrownBy(run(pool, 'deaf', 200));
+
+    expect(late.code).to.equal('processor.timeout');
+    expect(await threadOf(pool)).not.to.equal(before);
   });
 
   it('says which processor cannot be loaded, and goes on without it', async () => {
