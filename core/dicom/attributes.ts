@@ -14,12 +14,14 @@ const NUMBERS_LIMIT = 16;
 /** The top-level standard attributes that have text or numbers, none longer than 256 characters; no sequences, no bulk. */
 export function headerAttributes(dataSet: DataSet): HeaderAttributes {
   const attributes: Record<string, readonly string[]> = {};
-  for (const element of dataSet.elements) {
-    if (isPrivate(element.tag) || element.value.length > VALUE_LIMIT * 4) continue;
-    const keyword = keywordOf(element.tag);
+  const { elements, encoding } = dataSet.item;
+  for (const element of elements) {
+    const { tag, vr } = element;
+    if (isPrivate(tag) || element.valueEnd - element.valueStart > VALUE_LIMIT * 4) continue;
+    const keyword = keywordOf(tag);
     if (keyword === undefined || Object.hasOwn(attributes, keyword)) continue;
-    const values = NUMBER_VRS.has(element.vr)
-      ? numbersOf(element, dataSet.item.encoding.bigEndian).slice(0, NUMBERS_LIMIT).map(String)
+    const values = NUMBER_VRS.has(vr)
+      ? numbersOf(element, encoding.bigEndian).slice(0, NUMBERS_LIMIT).map(String)
       : dataSet.textValues(element);
     if (values.length > 0 && values.every((value) => value.length <= VALUE_LIMIT)) attributes[keyword] = values;
   }

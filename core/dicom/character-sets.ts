@@ -71,7 +71,8 @@ export function parseCharacterSets(value: Uint8Array): readonly string[] {
 
 /** One character a byte, without looking at any character set. */
 export function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString('latin1');
 }
 
 function labelOf(term: string): string {
@@ -153,7 +154,10 @@ function decode(bytes: Uint8Array, label: string): string {
 }
 
 function isPlainAscii(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (byte >= 0x80 || byte === ESC) return false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte >= 0x80 || byte === ESC) return false;
+  }
   return true;
 }
 

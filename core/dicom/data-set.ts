@@ -32,6 +32,7 @@ export class DataSet {
   readonly item: Item;
   readonly #inherited: readonly string[];
   readonly #byTag = new Map<number, WalkedElement>();
+  #characterSets: readonly string[] | undefined;
 
   constructor(item: Item, inheritedCharacterSets: readonly string[] = []) {
     this.item = item;
@@ -42,8 +43,11 @@ export class DataSet {
 
   /** Terms of Specific Character Set in force here: its own, or those of the data set around it. */
   get characterSets(): readonly string[] {
-    const own = this.#byTag.get(TAG.SpecificCharacterSet);
-    return own === undefined ? this.#inherited : parseCharacterSets(own.value);
+    if (this.#characterSets === undefined) {
+      const own = this.#byTag.get(TAG.SpecificCharacterSet);
+      this.#characterSets = own === undefined ? this.#inherited : parseCharacterSets(own.value);
+    }
+    return this.#characterSets;
   }
 
   /** True when the attribute is present, even if empty. */
@@ -97,7 +101,7 @@ export class DataSet {
   }
 
   /** The values of an element that has text; empty for other VRs. */
-  textValues(element: Element): readonly string[] {
+  textValues(element: Pick<Element, 'vr' | 'value'>): readonly string[] {
     return this.#strings(element);
   }
 
@@ -116,12 +120,12 @@ export class DataSet {
     return undefined;
   }
 
-  #strings(element: { readonly vr: string; readonly value: Uint8Array }): readonly string[] {
-    if (!STRING_VRS.has(element.vr) || element.value.length === 0) return [];
-    const text = TEXT_VRS.has(element.vr) ? decodeText(element.value, this.characterSets) : latin1(element.value);
+  #strings({ vr, value }: Pick<Element, 'vr' | 'value'>): readonly string[] {
+    if (!STRING_VRS.has(vr) || value.length === 0) return [];
+    const text = TEXT_VRS.has(vr) ? decodeText(value, this.characterSets) : latin1(value);
     // PS3.5 Section 6.2: trailing padding is not significant, and for these VRs leading spaces are.
-    if (UNSPLIT_VRS.has(element.vr)) return [withoutTrailingPadding(text)];
-    return text.split('\\').map((value) => withoutPadding(value));
+    if (UNSPLIT_VRS.has(vr)) return [withoutTrailingPadding(text)];
+    return text.includes('\\') ? text.split('\\').map((part) => withoutPadding(part)) : [withoutPadding(text)];
   }
 
   #view(element: WalkedElement): Element {

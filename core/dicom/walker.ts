@@ -117,8 +117,8 @@ class Walker {
     const { encodedVr, length, valueStart } = this.#header(start, limit, encoding);
     const vr = this.#resolveVr(tag, encodedVr, encoding, length);
     const undefinedLength = length === UNDEFINED_LENGTH;
-    const base = { tag, vr, encodedVr, start, valueStart, undefinedLength };
     if (undefinedLength) {
+      const base = { tag, vr, encodedVr, start, valueStart, undefinedLength };
       if (vr === 'SQ' || encodedVr === 'UN' || encodedVr === undefined)
         // PS3.5 Section 6.2.2 (CP-246): UN of undefined length is a sequence in implicit VR little endian.
         return encodedVr === 'UN'
@@ -128,14 +128,28 @@ class Walker {
     }
     const valueEnd = valueStart + length;
     if (valueEnd > limit) throw unreadable('length-beyond-container', start);
-    if (vr === 'SQ')
+    if (vr === 'SQ') {
+      const base = { tag, vr, encodedVr, start, valueStart, undefinedLength };
       return encodedVr === 'UN'
         ? this.#unknownSequence(base, valueEnd, limit, false, depth)
         : this.#sequence(base, valueEnd, limit, false, encoding, depth);
+    }
     this.#need(valueEnd);
     if (tag === TAG.PixelRepresentation && length === 2)
       this.#isSigned = this.#uint16(valueStart, encoding.bigEndian) === 1;
-    return new Element(this.#bytes, { ...base, valueEnd, end: valueEnd, items: undefined });
+    // Nearly every element: written out, for a header has a hundred, and to spread an object costs as much as to walk it.
+    const end = valueEnd;
+    return new Element(this.#bytes, {
+      tag,
+      vr,
+      encodedVr,
+      start,
+      valueStart,
+      valueEnd,
+      end,
+      undefinedLength,
+      items: undefined,
+    });
   }
 
   #header(
