@@ -24,6 +24,8 @@ const SHORT: Readonly<Record<string, string>> = {
   diameter_horizontal_mm: 'diameter_h_mm',
   diameter_vertical_mm: 'diameter_v_mm',
   slice_thickness_mm: 'slice_thick_mm',
+  slice_position_1_mm: 'slice_pos_1_mm',
+  slice_position_11_mm: 'slice_pos_11_mm',
 };
 /** UCUM for the units of the table of measures. */
 const UNITS: Readonly<Record<string, Code>> = {

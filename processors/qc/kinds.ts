@@ -28,6 +28,7 @@ import { noiseDeviation } from './noise-deviation.ts';
 import { realigned } from './realigned.ts';
 import { framewiseDisplacement, realign } from './realignment.ts';
 import type { Curves, Maps, Scan } from './scan.ts';
+import { barLengthDifference } from './slice-position.ts';
 import { temporalSnr } from './stability.ts';
 import { mean, median } from './statistics.ts';
 import {
@@ -244,4 +245,13 @@ export function measurePhantom({ volume, first, sheet }: Scan): void {
     rampDisc === undefined ? undefined : sliceThickness(ramps, rampDisc, pixel),
     'only the ACR phantom of eleven slices has the ramps',
   );
+  for (const number of [1, 11]) {
+    const wedges = planeOf(first, number - 1);
+    const wedgeDisc = volume.dims[2] === 11 ? discOf(wedges) : undefined;
+    sheet.set(
+      `slice_position_${number}_mm`,
+      wedgeDisc === undefined ? undefined : barLengthDifference(wedges, wedgeDisc, pixel),
+      'only the ACR phantom of eleven slices, its wedges at the top, has the bars',
+    );
+  }
 }

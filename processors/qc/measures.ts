@@ -151,6 +151,8 @@ const ROWS: readonly Row[] = [
   ['diameter_horizontal_mm', 'Width of the phantom', 'mm', 'same', 'between half heights of its edges', ACR, SERVICE, PHANTOM, 0.5],
   ['diameter_vertical_mm', 'Height of the phantom', 'mm', 'same', 'between half heights of its edges', ACR, SERVICE, PHANTOM, 0.5],
   ['slice_thickness_mm', 'Thickness of the slice', 'mm', 'same', '0.2 · a · b / (a + b) of the two ramps’ widths, slice 1 of the ACR phantom', ACR, SERVICE, PHANTOM, 0.1],
+  ['slice_position_1_mm', 'Difference of the bars, slice 1', 'mm', 'same', 'right minus left bar of the crossed wedges: twice what the slice is off its place', ACR, 'Above 5 mm: place the phantom and the slices again and repeat.'],
+  ['slice_position_11_mm', 'Difference of the bars, slice 11', 'mm', 'same', 'right minus left bar of the crossed wedges: twice what the slice is off its place', ACR, 'Above 5 mm: place the phantom and the slices again and repeat.'],
 ]; // prettier-ignore
 
 /** By name, in the order of the report. */

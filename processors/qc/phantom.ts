@@ -5,7 +5,7 @@ import { filledBySlice, largestPiece } from './morphology.ts';
 import { mean, median, sorted } from './statistics.ts';
 
 /** Where a phantom stands in a slice. */
-interface Disc {
+export interface Disc {
   readonly mask: Uint8Array;
   readonly centre: readonly [number, number];
   readonly left: number;

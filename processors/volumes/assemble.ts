@@ -1,6 +1,8 @@
 /** Instances become volumes in memory: planned from their headers, then read slice by slice into place. */
 import type { InstanceItem, ObjectStore } from '../../core/store.ts';
 import type { Frame } from './frame.ts';
+import { isAcrPhantom } from './acr-phantom.ts';
+import { statedPhantom } from './kind.ts';
 import { frameReader, type FrameReader } from './frame-reader.ts';
 import { type Numbers, readFrame } from './pixels.ts';
 import { planSeries, type VolumePlan } from './series.ts';
@@ -90,12 +92,18 @@ async function fillVolume(
     await reader.close();
   }
   const isFloat = frames.some(({ instance }) => instance.format.isFloat);
-  if (!isFloat) return { ...head, data };
+  if (!isFloat) return withShape({ ...head, data });
   findings.push(finding('pixels-float', head.seriesInstanceUid));
   const zeroed = zeroWhatIsNoNumber(data);
-  if (zeroed === 0) return { ...head, data };
+  if (zeroed === 0) return withShape({ ...head, data });
   findings.push(finding('values-not-finite', head.seriesInstanceUid, `${zeroed} of ${data.length}`));
-  return { ...head, data, zeroed };
+  return withShape({ ...head, data, zeroed });
+}
+
+/** Where nothing in the header tells a phantom, de-identified as it may be, its shape does. */
+function withShape(volume: Volume): Volume {
+  const mayBe = volume.kind === 'anatomical' && statedPhantom(volume.header) === undefined;
+  return mayBe && isAcrPhantom(volume) ? { ...volume, kind: 'phantom' } : volume;
 }
 
 /**

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { expect } from 'chai';
 import { openLocalFiles } from '../../../cli/local-files.ts';
-import { planeOf, repetition } from '../../../processors/qc/grid.ts';
+import { type Plane, planeOf, repetition } from '../../../processors/qc/grid.ts';
 import { fitDecay, fitRecovery, missingTimes } from '../../../processors/qc/mapping.ts';
 import { measure } from '../../../processors/qc/measure.ts';
 import { discOf, snrBySmoothing, snrBySubtraction } from '../../../processors/qc/phantom.ts';
+import { barLengthDifference } from '../../../processors/qc/slice-position.ts';
 import { framewiseDisplacement, realign } from '../../../processors/qc/realignment.ts';
 import { assembleVolumes, imagesBySeries } from '../../../processors/volumes/assemble.ts';
 import type { Volume } from '../../../processors/volumes/volume.ts';
@@ -31,6 +32,39 @@ describe('the measures of one kind of scan', () => {
         // Published: 5.39 mm of the first, by its longest ramp; ours is the middle of each.
         expect(measures['slice_thickness_mm']).to.be.closeTo(5.3, 0.3);
       }
+    });
+
+    it('give where the first and the last slice of the ACR phantom stand, by the bars of its wedges', async () => {
+      // Read off the pixels, where each bar is half as bright as what is around it.
+      const seen = [
+        ['acr/SiemensSolaFit', 0, -1.2],
+        ['acr/GE_Signa_Artist_1.5T_T1', 3.1, 0.4],
+      ] as const;
+      for (const [folder, first, last] of seen) {
+        const [volume] = await volumesOf(folder);
+        // The second has no name that says so.
+        expect(volume?.kind, folder).to.equal('phantom');
+
+        const measures = measureAs('phantom', volume);
+
+        expect(measures['slice_position_1_mm'], folder).to.be.closeTo(first, 0.2);
+        expect(measures['slice_position_11_mm'], folder).to.be.closeTo(last, 0.2);
+      }
+    });
+
+    for (const difference of [-6, -1.5, 0, 3.25])
+      it(`give the difference of bars of ${difference} mm`, () => {
+        const plane = wedges(30, 30 + difference);
+
+        const measured = barLengthDifference(plane, discOf(plane) ?? expect.fail(), { x: 1, y: 1 });
+
+        expect(measured).to.be.closeTo(difference, 0.05);
+      });
+
+    it('give no difference of bars where there are none', () => {
+      const plane = wedges(0, 0);
+
+      expect(barLengthDifference(plane, discOf(plane) ?? expect.fail(), { x: 1, y: 1 })).to.equal(undefined);
     });
 
     it('give the signal to noise that is published for pairs of one slice', async () => {
@@ -229,6 +263,18 @@ describe('the measures of one kind of scan', () => {
     });
   });
 });
+
+/** A disc of 190 mm in pixels of 1 mm, with a bar of 6 mm each side of its middle whose end is as soft as a slice is thick. */
+function wedges(leftMm: number, rightMm: number): Plane {
+  const [columns, rows, top] = [256, 256, 33];
+  const pixels = Float32Array.from({ length: columns * rows }, (_, index) => {
+    const [x, y] = [index % columns, Math.floor(index / columns)];
+    if (Math.hypot(x - 128, y - top - 95) > 95) return 0;
+    const lengthMm = Math.abs(x - 128) > 6 ? 0 : x < 128 ? leftMm : rightMm;
+    return lengthMm === 0 ? 1000 : 1000 * Math.min(1, Math.max(0, (y - top - lengthMm) / 5 + 0.5));
+  });
+  return { pixels, columns, rows };
+}
 
 async function volumesOf(folder: string): Promise<readonly Volume[]> {
   const files = await openLocalFiles(resolve(PHANTOMS, folder));
