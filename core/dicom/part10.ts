@@ -143,15 +143,21 @@ export interface FileMetaFields {
   readonly sourceAeTitle?: string;
 }
 
+const PREAMBLE_AND_PREFIX = Buffer.concat([new Uint8Array(PREAMBLE_LENGTH), Buffer.from('DICM', 'latin1')]);
+const META_VERSION = encodeElement(TAG.FileMetaInformationVersion, 'OB', Uint8Array.of(0, 1));
+const IMPLEMENTATION = Buffer.concat([
+  encodeElement(TAG.ImplementationClassUID, 'UI', IMPLEMENTATION_CLASS_UID),
+  encodeElement(TAG.ImplementationVersionName, 'SH', IMPLEMENTATION_VERSION_NAME),
+]);
+
 /** Preamble of zeros, `DICM` and the group 2 elements (PS3.10 Table 7.1-1), always explicit VR little endian. */
 export function fileMeta(fields: FileMetaFields): Uint8Array {
   const elements = [
-    encodeElement(TAG.FileMetaInformationVersion, 'OB', Uint8Array.of(0, 1)),
+    META_VERSION,
     encodeElement(TAG.MediaStorageSOPClassUID, 'UI', fields.sopClassUid),
     encodeElement(TAG.MediaStorageSOPInstanceUID, 'UI', fields.sopInstanceUid),
     encodeElement(TAG.TransferSyntaxUID, 'UI', fields.transferSyntaxUid),
-    encodeElement(TAG.ImplementationClassUID, 'UI', IMPLEMENTATION_CLASS_UID),
-    encodeElement(TAG.ImplementationVersionName, 'SH', IMPLEMENTATION_VERSION_NAME),
+    IMPLEMENTATION,
     ...(fields.sourceAeTitle === undefined
       ? []
       : [encodeElement(TAG.SourceApplicationEntityTitle, 'AE', fields.sourceAeTitle)]),
@@ -160,8 +166,7 @@ export function fileMeta(fields: FileMetaFields): Uint8Array {
   const lengthValue = new Uint8Array(4);
   new DataView(lengthValue.buffer).setUint32(0, length, true);
   return Buffer.concat([
-    new Uint8Array(PREAMBLE_LENGTH),
-    Buffer.from('DICM', 'latin1'),
+    PREAMBLE_AND_PREFIX,
     encodeElement(TAG.FileMetaInformationGroupLength, 'UL', lengthValue),
     ...elements,
   ]);
