@@ -64,6 +64,9 @@ export function administrationOperations(ports: ApiPorts): readonly Operation[] 
         if (body.partner !== undefined && !(await partnersOf(ports)).some(({ name }) => name === body.partner)) {
           throw new HubError('request.invalid', { detail: 'body.partner: no such partner' });
         }
+        if (body.expiresAt !== undefined && Date.parse(body.expiresAt) <= ports.clock.now().getTime()) {
+          throw new HubError('request.invalid', { detail: 'body.expiresAt: that time is over' });
+        }
         const { tokenId, token, secretSha256 } = ports.mintToken();
         const row = {
           tokenId,

@@ -1,6 +1,7 @@
 /** `/api/v1`: the operations behind their roles, each change with an audit event. */
 import express, { type Request, type RequestHandler, Router } from 'express';
 import { HubError, toHubError } from '../core/errors.ts';
+import { methodsByPath, otherMethods } from '../core/other-methods.ts';
 import type { Identity } from '../core/ports.ts';
 import { administrationOperations } from './administration.ts';
 import { commitmentOperations } from './commitments.ts';
@@ -54,10 +55,12 @@ export function createApiRouter(ports: ApiPorts): Router {
   router.get('/openapi.json', (_request, response) => {
     response.json(document);
   });
+  router.all('/openapi.json', otherMethods(['GET']));
   router.use(ports.access.require(...READERS, ...REIDENTIFIERS), express.json({ limit: BODY_LIMIT, strict: true }));
   for (const each of operations) {
     router[each.method](each.path.replace(/\{(\w+)\}/g, ':$1'), serve(each, ports));
   }
+  for (const [path, methods] of methodsByPath(operations)) router.all(path, otherMethods(methods));
   return router;
 }
 

@@ -3,6 +3,7 @@
  * a token needs for it is said by the interface it belongs to.
  */
 import type * as z from 'zod';
+import { HubError } from './errors.ts';
 import { parseInput } from './parse-input.ts';
 
 /** What an operation takes and answers. `Asker` is what its handler learns of who asks. */
@@ -38,6 +39,7 @@ export interface CheckedOperation<
 
 /** A request as the HTTP server has parsed it. */
 interface ParsedRequest {
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly params: Readonly<Record<string, string | readonly string[]>>;
   readonly query: unknown;
   readonly body?: unknown;
@@ -52,7 +54,7 @@ export interface Performed {
 /** Of an operation that takes none: its handler sees an empty object. */
 export type Nothing = z.ZodObject<Record<string, never>>;
 
-/** Does what is asked for. @throws {HubError} `request.invalid`, and what the operation throws */
+/** Does what is asked for. @throws {HubError} `request.invalid`, `request.media-type`, and what the operation throws */
 export async function perform<
   Params extends z.ZodType,
   Query extends z.ZodType,
@@ -64,6 +66,9 @@ export async function perform<
   request: ParsedRequest,
   asker: Asker,
 ): Promise<Performed> {
+  if (body !== undefined && request.body === undefined && hasBody(request)) {
+    throw new HubError('request.media-type', { detail: 'the body must be application/json' });
+  }
   const input = {
     params: parseInput(params, request.params, 'path'),
     query: parseInput(query, request.query, 'query'),
@@ -76,4 +81,10 @@ export async function perform<
     answer: checked,
     subject: subject?.(checked) ?? Object.values(request.params)[0]?.toString() ?? path,
   };
+}
+
+/** One that came and that the server did not read, for it is no JSON (RFC 9112 Section 6). */
+function hasBody({ headers }: ParsedRequest): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }

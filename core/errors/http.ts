@@ -15,7 +15,14 @@ export const HTTP_ERRORS = {
     retry: 'permanent',
     title: 'Media type is not supported',
     remedy:
-      'STOW-RS takes application/dicom, application/dicom+json, and multipart/related of them (PS3.18 Section 10.5).',
+      'STOW-RS takes application/dicom, application/dicom+json, and multipart/related of them (PS3.18 Section 10.5); everything else takes application/json.',
+  },
+  'request.method': {
+    dimse: 0x0110,
+    http: 405,
+    retry: 'permanent',
+    title: 'Method is not allowed here',
+    remedy: 'Use one of the methods that the header Allow names.',
   },
   'request.not-acceptable': {
     dimse: 0x0110,

@@ -2,6 +2,7 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { HubError } from '../../core/errors.ts';
+import { otherMethods } from '../../core/other-methods.ts';
 import type { Logger } from '../../core/ports.ts';
 import { isThroughOwnSocket } from '../auth/access.ts';
 import { isSameText } from '../auth/token.ts';
@@ -28,6 +29,8 @@ export function mountMetrics(app: Express, render: RenderMetrics, { token, liste
     else requireToken(token)(request, _response, next);
   });
   app.get(PATH, serve(render));
+  // Where it is at another port there is nothing here, whatever the method.
+  if (listen === undefined) app.all(PATH, otherMethods(['GET']));
 }
 
 /** On a port of its own, where there is nothing else. */
@@ -36,6 +39,7 @@ export function metricsApp(render: RenderMetrics, { token }: MetricsDoor, log: L
   app.set('etag', false);
   app.use(requestIds, helmet({ strictTransportSecurity: false }));
   app.get(PATH, requireToken(token), serve(render));
+  app.all(PATH, otherMethods(['GET']));
   app.use(() => {
     throw new HubError('resource.not-found');
   });

@@ -11,6 +11,8 @@ function sendProblem(response: Response, error: HubError): void {
   if (http === 401) response.setHeader('WWW-Authenticate', 'Bearer realm="hub"');
   const retryAfterMs = error.fields['retryAfterMs'];
   if (typeof retryAfterMs === 'number') response.setHeader('Retry-After', String(Math.ceil(retryAfterMs / 1000)));
+  const { allow } = error.fields;
+  if (typeof allow === 'string') response.setHeader('Allow', allow);
   response.status(http).type(PROBLEM_JSON);
   response.send(
     JSON.stringify({

@@ -3,6 +3,7 @@ import { Router } from 'express';
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
 import { EVENTS, type EventType, wireType } from '../../core/events.ts';
+import { otherMethods } from '../../core/other-methods.ts';
 
 export function schemaRouter(): Router {
   let made: ReadonlyMap<string, object> | undefined;
@@ -17,6 +18,7 @@ export function schemaRouter(): Router {
     if (document === undefined) throw new HubError('resource.not-found');
     response.type('application/schema+json').send(JSON.stringify(document));
   });
+  router.all(['/', '/:name', '/partner/:name'], otherMethods(['GET']));
   return router;
 }
 

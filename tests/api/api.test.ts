@@ -285,6 +285,68 @@ describe('the administration API', () => {
     expect(wrong[0]?.body['detail']).to.equal('body.partner: role partner needs a partner, and only it');
   });
 
+  it('answers a method that a path has not got with those it has', async () => {
+    const asked = await Promise.all(
+      [
+        ['DELETE', '/api/v1/studies'],
+        ['PUT', '/api/v1/tokens'],
+        ['PATCH', '/api/v1/studies/1.2.3'],
+        ['POST', '/api/v1/openapi.json'],
+        ['POST', '/health/live'],
+        ['DELETE', '/metrics'],
+        ['PUT', '/schemas/hub.study.completed.v1.json'],
+        ['OPTIONS', '/api/v1/tokens'],
+        ['OPTIONS', '/metrics'],
+      ].map(([method, path]) => fetch(`${api.http.url}${path ?? ''}`, { method: method ?? '', headers: admin })),
+    );
+    const [refused] = asked;
+
+    expect(asked.map(({ status, headers }) => `${status} ${headers.get('allow') ?? ''}`)).to.deep.equal([
+      '405 GET, HEAD, OPTIONS',
+      '405 GET, HEAD, OPTIONS, POST',
+      '405 GET, HEAD, OPTIONS',
+      '405 GET, HEAD, OPTIONS',
+      '405 GET, HEAD, OPTIONS',
+      '405 GET, HEAD, OPTIONS',
+      '405 GET, HEAD, OPTIONS',
+      '204 GET, HEAD, OPTIONS, POST',
+      '204 GET, HEAD, OPTIONS',
+    ]);
+    expect(await refused?.json()).to.include({ type: 'urn:hub:error:request.method', status: 405 });
+  });
+
+  it('does not tell somebody without a token which methods a path has', async () => {
+    const asked = await fetch(`${api.http.url}/api/v1/studies`, { method: 'DELETE' });
+
+    expect([asked.status, asked.headers.get('allow')]).to.deep.equal([401, null]);
+  });
+
+  it('takes JSON and says so to whoever sends anything else', async () => {
+    const send = (body: string, type?: string) =>
+      fetch(`${api.http.url}/api/v1/tokens`, {
+        method: 'POST',
+        headers: { ...admin, ...(type === undefined ? {} : { 'Content-Type': type }) },
+        body,
+      });
+
+    const answers = [
+      await send('role=auditor', 'application/x-www-form-urlencoded'),
+      await send('{"role":"auditor"}', 'text/plain'),
+      await send('{"role":"auditor"}', 'application/json; charset=utf-8'),
+      await send('', 'application/json'),
+    ];
+
+    expect(answers.map(({ status }) => status)).to.deep.equal([415, 415, 201, 400]);
+  });
+
+  it('makes no token that has ended already', async () => {
+    const expiresAt = new Date(clock.now().getTime() - 1000).toISOString();
+
+    const { status, body } = await call('POST', '/tokens', admin, { role: 'auditor', expiresAt });
+
+    expect([status, body['detail']]).to.deep.equal([400, 'body.expiresAt: that time is over']);
+  });
+
   it('shows routes and partners as configured', async () => {
     const [routes, partners] = [await call('GET', '/routes'), await call('GET', '/partners')];
 
