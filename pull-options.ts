@@ -5,6 +5,7 @@ import type { PullFrom, PullOptions } from './connectors/pull/options.ts';
 import type { SourceQuery } from './gateway/completion/query.ts';
 import type { DimseSource } from './gateway/dimse/association-policy.ts';
 import type { Peer } from './peers/dimse/connection.ts';
+import type { TlsIdentity } from './peers/tls-identity.ts';
 import type { Config } from './shapes.ts';
 
 type PullEntry = Config['pulls'][number];
@@ -67,8 +68,11 @@ function fromOf(
   env: Environment,
 ): PullFrom {
   if ('dicomweb' in from) {
-    const { url, auth } = from.dicomweb;
-    return { kind: 'dicomweb', origin: { url, authorization: authorizationOf(auth, env) } };
+    const { url, auth, tls } = from.dicomweb;
+    return {
+      kind: 'dicomweb',
+      origin: { url, authorization: authorizationOf(auth, env), tls: identityOf(tls, env) },
+    };
   }
   const { host, port, aeTitle, callingAeTitle = firstTitle } = from.dicom;
   const peer = (): Peer => ({
@@ -97,6 +101,20 @@ function tlsOf(
       ...(key === undefined ? {} : { key: readSecret(key, env) }),
     },
   };
+}
+
+/** Read for each request: certificates are renewed. */
+function identityOf(
+  tls: Extract<PullEntry['from'], { dicomweb: unknown }>['dicomweb']['tls'],
+  env: Environment,
+): (() => TlsIdentity) | undefined {
+  if (tls === undefined) return undefined;
+  const { ca, certificate, key } = tls;
+  return () => ({
+    ...(ca === undefined ? {} : { ca: readSecret(ca, env) }),
+    ...(certificate === undefined ? {} : { certificate: readSecret(certificate, env) }),
+    ...(key === undefined ? {} : { key: readSecret(key, env) }),
+  });
 }
 
 /** How the hub says who it is to an origin server; read for each request. */

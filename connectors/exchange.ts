@@ -3,6 +3,7 @@ import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, req
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { HubError } from '../core/errors.ts';
+import { type TlsIdentity, tlsOptions } from '../peers/tls-identity.ts';
 import { attemptNotes } from './attempt-notes.ts';
 import { firstAnswer } from './first-answer.ts';
 
@@ -21,13 +22,6 @@ export interface ExchangeOptions {
   /** Resolves names; may refuse addresses. Not asked for addresses that stand in the URL. */
   readonly lookup?: LookupFunction;
   readonly tls?: TlsIdentity;
-}
-
-/** PEM texts: authorities to trust in place of the usual ones, and who we are. */
-export interface TlsIdentity {
-  readonly ca?: string | undefined;
-  readonly certificate?: string | undefined;
-  readonly key?: string | undefined;
 }
 
 export interface Answer {
@@ -98,14 +92,6 @@ export function parseRetryAfter(value: string | undefined): number | undefined {
   // RFC 9110 Section 10.2.3: seconds or a date
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
-}
-
-function tlsOptions({ ca, certificate, key }: TlsIdentity = {}) {
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(certificate === undefined ? {} : { cert: certificate }),
-    ...(key === undefined ? {} : { key }),
-  };
 }
 
 function watch(request: ClientRequest, options: ExchangeOptions): { isConnected: () => boolean; stop: () => void } {

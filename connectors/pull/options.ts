@@ -2,7 +2,7 @@
 import type { RetryPolicy } from '../../core/retry.ts';
 import type { Priority } from '../../peers/dimse/command-set.ts';
 import type { Peer } from '../../peers/dimse/connection.ts';
-import type { WebOrigin } from '../../peers/dicomweb/qido.ts';
+import type { WebOrigin } from '../../peers/dicomweb/get.ts';
 
 export interface PullOptions {
   readonly name: string;

@@ -2,6 +2,7 @@
 import { type Diagnosis, fine, skipped, wrong } from '../../core/diagnosis.ts';
 import { HubError } from '../../core/errors.ts';
 import type { StudyInstanceUid } from '../../core/identifiers.ts';
+import type { TlsIdentity } from '../../peers/tls-identity.ts';
 import { probeWay, targetOf } from '../probe/web.ts';
 import type { PullFrom, PullOptions } from './options.ts';
 import type { AskSource, PullProbe } from './probe-parts.ts';
@@ -21,7 +22,9 @@ export async function* probeOrigin(
   ask: AskSource,
   { signal }: PullProbe,
 ): AsyncGenerator<Diagnosis> {
+  let own: TlsIdentity | undefined;
   try {
+    own = origin.tls?.();
     origin.authorization?.();
   } catch (error) {
     if (!(error instanceof HubError) || error.code !== 'config.invalid') throw error;
@@ -34,7 +37,8 @@ export async function* probeOrigin(
     return;
   }
   const url = new URL(origin.url);
-  if ((yield* probeWay(url, targetOf(url, { timeoutMs: CONNECT_MS, signal }))) === undefined) return;
+  const trust = { ...own, caSetting: 'from.dicomweb.tls.ca of this pull' };
+  if ((yield* probeWay(url, targetOf(url, { timeoutMs: CONNECT_MS, signal }), trust)) === undefined) return;
   const source = askByQido(origin, options);
   const study = yield* ask(source, 'QIDO-RS');
   if (study === undefined) {

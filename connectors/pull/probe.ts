@@ -3,6 +3,7 @@ import { type Diagnosis, fine, warning, wrong } from '../../core/diagnosis.ts';
 import { HubError, toHubError } from '../../core/errors.ts';
 import type { StudyInstanceUid } from '../../core/identifiers.ts';
 import type { PullRange } from '../../core/ledger/pulls.ts';
+import { isCertificateAlert } from '../probe/tls.ts';
 import { readAccessions } from './accessions.ts';
 import type { PullOptions } from './options.ts';
 import { questionsOf } from './questions.ts';
@@ -152,6 +153,15 @@ function queryFailure(error: HubError, what: string, id = 'query'): Diagnosis {
   if (typeof status === 'number') {
     const { shown, why, remedy } = statusSentence(status);
     return wrong(id, `${what} is refused (${shown})`, why, remedy);
+  }
+  const { reason } = error.fields;
+  if (typeof reason === 'string' && isCertificateAlert(reason)) {
+    return wrong(
+      id,
+      `${what} fails`,
+      `The source wants a certificate of ours, and takes none or not this one (${reason}).`,
+      'Name certificate and key under from.dicomweb.tls of this pull, signed by an authority that the source trusts.',
+    );
   }
   return wrong(
     id,

@@ -1,11 +1,13 @@
 /** WADO-RS user agent (PS3.18 Section 10.4): Part 10 files of one answer, streamed into the hub one after the other. */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { HubError } from '../../core/errors.ts';
 import type { StudyInstanceUid } from '../../core/identifiers.ts';
 import type { Intake } from '../../core/intake.ts';
+import { get, type WebOrigin } from '../../peers/dicomweb/get.ts';
 import { parseMediaType } from '../../peers/dicomweb/media-type.ts';
 import { boundaryOf, multipartParts } from '../../peers/dicomweb/multipart.ts';
-import { authorizationOf, refusalOf, webFailure, type WebOrigin } from '../../peers/dicomweb/qido.ts';
+import { refusalOf, webFailure } from '../../peers/dicomweb/qido.ts';
 import type { PullOptions } from './options.ts';
 import type { Scope } from './source.ts';
 import type { Throttle } from './throttle.ts';
@@ -97,7 +99,7 @@ async function one(
     } finally {
       await settle(0);
       // Nothing more of it is wanted; of one read to its end nothing is left.
-      await response.body?.cancel().catch(() => undefined);
+      response.destroy();
     }
     if (ownFailure !== undefined) throw ownFailure;
   } catch (error) {
@@ -135,30 +137,31 @@ export async function firstBytes(origin: WebOrigin, path: string, count: number,
   }
 }
 
-async function request(origin: WebOrigin, path: string, dog: Pick<Watchdog, 'signal' | 'moved'>): Promise<Response> {
+async function request(
+  origin: WebOrigin,
+  path: string,
+  dog: Pick<Watchdog, 'signal' | 'moved'>,
+): Promise<IncomingMessage> {
   for (const accept of ACCEPTS) {
-    const response = await fetch(`${origin.url.replace(/\/+$/, '')}${path}`, {
-      signal: dog.signal,
-      redirect: 'error',
-      headers: { Accept: accept, ...authorizationOf(origin) },
-    });
+    const response = await get(origin, path, accept, dog.signal);
+    const { statusCode: status = 0 } = response;
     dog.moved();
-    if (response.ok) return response;
-    await response.body?.cancel();
-    if (response.status !== 406) throw refusalOf(response);
+    if (status >= 200 && status < 300) return response;
+    response.destroy();
+    if (status !== 406) throw refusalOf(status);
   }
   throw new HubError('partner.refused', { status: 406 });
 }
 
-async function* filesOf(response: Response): AsyncGenerator<AsyncIterable<Uint8Array>> {
-  const type = parseMediaType(response.headers.get('content-type') ?? '');
-  if (response.body === null) throw new HubError('partner.refused', { detail: 'an answer without a body' });
+async function* filesOf(response: IncomingMessage): AsyncGenerator<AsyncIterable<Uint8Array>> {
+  const type = parseMediaType(response.headers['content-type'] ?? '');
+  const body: AsyncIterable<Uint8Array> = response;
   if (type.type === 'application/dicom') {
-    yield response.body;
+    yield body;
     return;
   }
   if (type.type !== 'multipart/related') throw new HubError('partner.refused', { detail: 'no DICOM files' });
-  for await (const part of multipartParts(response.body, boundaryOf(type), LIMITS)) {
+  for await (const part of multipartParts(body, boundaryOf(type), LIMITS)) {
     const { type: partType } = part.contentType;
     // One that says it is something else is read over.
     if (partType === '' || partType === 'application/dicom') yield part.body;

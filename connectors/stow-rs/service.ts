@@ -1,5 +1,6 @@
 /** A DICOMweb service as we come to it: its base, our credentials and certificate, and one renewal of a token that is refused. */
-import { type Answer, exchange, type TlsIdentity } from '../exchange.ts';
+import type { TlsIdentity } from '../../peers/tls-identity.ts';
+import { type Answer, exchange } from '../exchange.ts';
 import type { TokenSource } from './token.ts';
 
 export interface Service {

@@ -1,7 +1,8 @@
 /** Access tokens by OAuth 2.0 client credentials (RFC 6749 Section 4.4): asked for once, shared, renewed before they end. */
 import * as z from 'zod';
 import { HubError } from '../../core/errors.ts';
-import { exchange, refusalOf, type TlsIdentity } from '../exchange.ts';
+import type { TlsIdentity } from '../../peers/tls-identity.ts';
+import { exchange, refusalOf } from '../exchange.ts';
 
 export interface TokenOptions {
   readonly tokenUrl: URL;

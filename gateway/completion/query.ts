@@ -1,7 +1,8 @@
 /** Asks a source how many instances of a study it has: C-FIND (PS3.4 Section C.4.1) or QIDO-RS (PS3.18 Section 10.6). */
 import { HubError } from '../../core/errors.ts';
 import type { StudyInstanceUid } from '../../core/identifiers.ts';
-import { qido, type WebOrigin } from '../../peers/dicomweb/qido.ts';
+import type { WebOrigin } from '../../peers/dicomweb/get.ts';
+import { qido } from '../../peers/dicomweb/qido.ts';
 import type { FindPeer } from './c-find.ts';
 import { countOf, type Find } from './counts.ts';
 

@@ -1,13 +1,6 @@
 /** QIDO-RS user agent (PS3.18 Section 10.6): one search, its answer bounded and read as plain values. */
 import { HubError } from '../../core/errors.ts';
-
-/** An origin server, and how the hub says who it is. */
-export interface WebOrigin {
-  /** Of the service, without `/studies`. */
-  readonly url: string;
-  /** Asked for each request, so that a secret may change. */
-  readonly authorization?: (() => string) | undefined;
-}
+import { get, type WebOrigin } from './get.ts';
 
 /** A match as DICOM JSON (PS3.18 Annex F). */
 export interface WebMatch {
@@ -24,15 +17,15 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
  */
 export async function qido(origin: WebOrigin, path: string, signal: AbortSignal): Promise<readonly WebMatch[]> {
   try {
-    const response = await fetch(`${origin.url.replace(/\/+$/, '')}${path}`, {
-      signal,
-      redirect: 'error',
-      headers: { Accept: 'application/dicom+json', ...authorizationOf(origin) },
-    });
-    if (response.status === 204) return [];
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw refusalOf(response);
+    const response = await get(origin, path, 'application/dicom+json', signal);
+    const { statusCode: status = 0 } = response;
+    if (status === 204) {
+      response.resume();
+      return [];
+    }
+    if (status < 200 || status >= 300) {
+      response.destroy();
+      throw refusalOf(status);
     }
     return matchesOf(JSON.parse(await boundedText(response)));
   } catch (error) {
@@ -40,12 +33,8 @@ export async function qido(origin: WebOrigin, path: string, signal: AbortSignal)
   }
 }
 
-export function authorizationOf({ authorization }: WebOrigin): Readonly<Record<string, string>> {
-  return authorization === undefined ? {} : { Authorization: authorization() };
-}
-
 /** What a status that is no success means. */
-export function refusalOf({ status }: Response): HubError {
+export function refusalOf(status: number): HubError {
   return new HubError(status === 429 || status >= 500 ? 'partner.busy' : 'partner.refused', { status });
 }
 
@@ -54,13 +43,13 @@ export function webFailure(error: unknown, signal: AbortSignal, late: string): H
   if (error instanceof HubError) return error;
   if (signal.aborted) return new HubError('partner.timeout', { detail: late }, error);
   if (error instanceof SyntaxError) return new HubError('partner.refused', { detail: 'no DICOM JSON' }, error);
-  return new HubError('partner.unreachable', {}, error);
+  const reason = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return new HubError('partner.unreachable', reason === undefined ? {} : { reason }, error);
 }
 
-async function boundedText(response: Response): Promise<string> {
+async function boundedText(body: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  const body: AsyncIterable<Uint8Array> | Iterable<Uint8Array> = response.body ?? [];
   for await (const chunk of body) {
     size += chunk.byteLength;
     if (size > MAX_ANSWER_BYTES) throw new HubError('partner.refused', { detail: 'an answer without end' });

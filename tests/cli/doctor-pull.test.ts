@@ -8,6 +8,8 @@ import { FIND, MadePacs, MOVE } from '../connectors/pull/made-pacs.ts';
 import { freePort } from '../support/child-process.ts';
 import { mrInstance, newUid } from '../support/mr-instance.ts';
 import { type OrthancPeer, startOrthanc } from '../support/peer-servers.ts';
+import { makeAuthority } from '../support/certificates.ts';
+import { startTlsFront } from '../support/tls-front.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { examinePullOf, type Ran } from './doctor-run.ts';
 
@@ -70,6 +72,46 @@ describe('hub doctor on a pull', function () {
       expect([ran.code, ran.wrong]).to.deep.equal([0, []]);
       expect(said(ran)).to.include.members(['fine contexts.retrieve', 'fine contexts.storage', 'fine counts']);
       expect(ran.check('move')).to.equal(undefined);
+    });
+
+    it('says what is wrong with the chain of an origin server, and with the certificate it wants of us', async () => {
+      const authority = await makeAuthority(folder.path);
+      const signsItself = await makeAuthority(folder.path, 'itself', 'IP:127.0.0.1');
+      const own = await authority.sign('pacs', '/CN=pacs', { names: 'IP:127.0.0.1' });
+      const ours = await authority.sign('hub', '/CN=hub');
+      const behind = Number(new URL(archive.dicomWebUrl).port);
+      const front = await startTlsFront(behind, own, authority);
+      const selfSigned = await startTlsFront(behind, signsItself);
+      const by = (port: number, tls: Readonly<Record<string, string>> = {}) => ({
+        dicomweb: {
+          url: `https://127.0.0.1:${String(port)}/dicom-web`,
+          tls: Object.fromEntries(Object.entries(tls).map(([key, file]) => [key, { file }])),
+        },
+      });
+      const ca = authority.certificate;
+      const { certificate, key } = ours;
+
+      try {
+        const stranger = await examine(by(front.port));
+        const unnamed = await examine(by(front.port, { ca }));
+        const whole = await examine(by(front.port, { ca, certificate, key }));
+        const itself = await examine(by(selfSigned.port));
+        const trusted = await examine(by(selfSigned.port, { ca: signsItself.certificate }));
+        const gone = await examine(by(front.port, { ca: `${ca}.not-there` }));
+
+        expect(said(stranger).filter((line) => line.startsWith('wrong'))).to.deep.equal(['wrong tls.chain']);
+        expect(stranger.check('tls.chain')?.remedy).to.contain('from.dicomweb.tls.ca of this pull');
+        expect(said(unnamed).filter((line) => line.startsWith('wrong'))).to.deep.equal(['wrong query']);
+        expect(unnamed.check('query')?.remedy).to.contain('certificate and key under from.dicomweb.tls of this pull');
+        expect([whole.code, whole.wrong]).to.deep.equal([0, []]);
+        expect(said(whole)).to.include.members(['fine tls.chain', 'fine counts', 'fine retrieve']);
+        expect(said(itself).filter((line) => line.startsWith('wrong'))).to.deep.equal(['wrong tls.chain']);
+        expect([trusted.code, trusted.wrong]).to.deep.equal([0, []]);
+        expect(said(gone)).to.deep.equal(['wrong secret']);
+      } finally {
+        await front.stop();
+        await selfSigned.stop();
+      }
     });
 
     it('finds nothing wrong where all fits, by QIDO-RS and WADO-RS', async () => {

@@ -28,7 +28,7 @@ describe('a pull from Orthanc', function () {
 
   before(async () => {
     const authority = await makeAuthority(folder.path);
-    hub = await hubWithPulls([], {}, { NODE_EXTRA_CA_CERTS: authority.certificate });
+    hub = await hubWithPulls([], {});
     archive = await startOrthanc({
       dicomWeb: true,
       modalities: { hub: { aeTitle: 'HUB', port: hub.dimsePort } },
@@ -36,7 +36,14 @@ describe('a pull from Orthanc', function () {
     });
     const { host, port, aeTitle } = archive;
     const own = await authority.sign('pacs', '/CN=pacs', { names: 'IP:127.0.0.1' });
-    front = await startTlsFront(Number(new URL(archive.dicomWebUrl).port), own);
+    // It wants a certificate of ours too.
+    front = await startTlsFront(Number(new URL(archive.dicomWebUrl).port), own, authority);
+    const ours = await authority.sign('hub', '/CN=hub');
+    const tls = {
+      ca: { file: authority.certificate },
+      certificate: { file: ours.certificate },
+      key: { file: ours.key },
+    };
     const overTls = `https://127.0.0.1:${String(front.port)}${new URL(archive.dicomWebUrl).pathname}`;
     const dicom = { host, port, aeTitle, callingAeTitle: 'HUB' };
     const query = { modality: 'MR', studyDate: { from: '2026-03-01', to: '2026-03-31' }, studyDescription: '*brain*' };
@@ -51,7 +58,7 @@ describe('a pull from Orthanc', function () {
           ] as const
         ).map(([name, from]) => ({ name, from, query, timeouts })),
         {
-          ...{ name: 'over-tls', from: { dicomweb: { url: overTls } }, timeouts },
+          ...{ name: 'over-tls', from: { dicomweb: { url: overTls, tls } }, timeouts },
           query: { ...query, studyDescription: '*knee*' },
         },
       ],

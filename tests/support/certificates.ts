@@ -22,8 +22,12 @@ export interface Authority extends Certificate {
   ): Promise<Certificate>;
 }
 
-/** An authority whose files, and those of what it signs, lie in `folder`. */
-export async function makeAuthority(folder: string, name = 'ca'): Promise<Authority> {
+/**
+ * An authority whose files, and those of what it signs, lie in `folder`.
+ *
+ * @param names - as openssl's subjectAltName, for one that is a server too
+ */
+export async function makeAuthority(folder: string, name = 'ca', names?: string): Promise<Authority> {
   const tool = (await openssl()).command('openssl');
   const must = async (...args: readonly string[]) => {
     const { code, stderr } = await run(tool, args);
@@ -37,6 +41,7 @@ export async function makeAuthority(folder: string, name = 'ca'): Promise<Author
     '-x509',
     ...newKey,
     ...['-keyout', own.key, '-out', own.certificate, '-days', '2', '-subj', `/O=Hospital/CN=${name}`],
+    ...(names === undefined ? [] : ['-addext', `subjectAltName=${names}`]),
   );
   return {
     ...own,
