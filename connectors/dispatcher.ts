@@ -8,6 +8,7 @@ import type { Ledger } from '../core/ledger.ts';
 import type { LeasedDelivery, NewDelivery } from '../core/ledger/deliveries.ts';
 import type { DeliveryPriority } from '../core/ledger/deliveries.ts';
 import type { IsNewerVersion } from '../core/newer-version.ts';
+import { nowAndThen } from '../core/now-and-then.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptDelivery, type OpenDestination } from './attempt.ts';
 import { deliveryIdOf } from '../core/delivery-id.ts';
@@ -83,6 +84,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
   const abandon = new AbortController();
   let isStopping = false;
   let claiming: Promise<void> | undefined;
+  const sayFailure = nowAndThen();
   let isWanted = false;
   let timer: NodeJS.Timeout | undefined;
   let soon: NodeJS.Timeout | undefined;
@@ -185,7 +187,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
     if (isStopping || claiming !== undefined) return;
     claiming = claim()
       .catch((error: unknown) => {
-        log.error('deliveries cannot be claimed', { error: toHubError(error).message });
+        sayFailure((times) => log.error('deliveries cannot be claimed', { error: toHubError(error).message, times }));
         if (!isStopping) timer = setTimeout(wake, IDLE_POLL_MS);
       })
       .finally(() => {

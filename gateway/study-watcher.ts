@@ -8,6 +8,7 @@ import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { Whose } from '../core/ledger/replicas.ts';
 import type { CompletionFacts, DueStudy } from '../core/ledger/studies.ts';
+import { nowAndThen } from '../core/now-and-then.ts';
 import type { Clock, Logger } from '../core/ports.ts';
 import { CLOCK_STEP_MS, type Decision, decide } from './completion/decide.ts';
 import type { Rules } from './completion/rules.ts';
@@ -62,6 +63,7 @@ export class StudyWatcher {
   #latestMs = 0;
   /** Timers were set by another configuration or clock, or may have been. */
   #areTimersStale = true;
+  readonly #sayFailure = nowAndThen();
 
   constructor(ports: StudyWatcherPorts) {
     this.#ports = ports;
@@ -136,7 +138,9 @@ export class StudyWatcher {
       const longestMs = whose === undefined ? MAX_SLEEP_MS : MAX_SLEEP_AMONG_OTHERS_MS;
       this.#wakeIn(Math.max(SETTLE_MS, Math.min(longestMs, sleepMs)));
     } catch (error) {
-      this.#ports.log.error('study timers could not be read', { reason: String(error) });
+      this.#sayFailure((times) =>
+        this.#ports.log.error('study timers could not be read', { reason: String(error), times }),
+      );
       this.#wakeIn(AFTER_FAILURE_MS);
     }
   }

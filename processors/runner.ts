@@ -7,6 +7,7 @@ import { isEventOf } from '../core/events.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { LeasedJob, RunStep } from '../core/ledger/runs.ts';
 import type { IsNewerVersion } from '../core/newer-version.ts';
+import { nowAndThen } from '../core/now-and-then.ts';
 import type { ProcessorPlugin } from '../core/plugins.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptStep } from './attempt.ts';
@@ -91,6 +92,7 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
   let isStopping = false;
   let isWanted = false;
   let claiming: Promise<void> | undefined;
+  const sayFailure = nowAndThen();
   let timer: NodeJS.Timeout | undefined;
 
   const begin = (job: LeasedJob): void => {
@@ -162,7 +164,9 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
     if (isStopping || claiming !== undefined) return;
     clearTimeout(timer);
     claiming = claim()
-      .catch((error: unknown) => log.error('jobs cannot be claimed', { error: toHubError(error).message }))
+      .catch((error: unknown) =>
+        sayFailure((times) => log.error('jobs cannot be claimed', { error: toHubError(error).message, times })),
+      )
       .finally(() => {
         claiming = undefined;
         if (isStopping) return;

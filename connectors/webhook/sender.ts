@@ -6,6 +6,7 @@
 import { toHubError } from '../../core/errors.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { LeasedMessage } from '../../core/ledger/webhooks.ts';
+import { nowAndThen } from '../../core/now-and-then.ts';
 import { withheld } from '../../core/partners.ts';
 import type { Clock, Logger, Metrics } from '../../core/ports.ts';
 import type { PartnerDirectory } from '../partner-api/directory.ts';
@@ -84,6 +85,7 @@ export function startWebhookSender(ports: SenderPorts, options: SenderOptions): 
   let isStopping = false;
   let isWanted = false;
   let working: Promise<void> | undefined;
+  const sayFailure = nowAndThen();
   let timer: NodeJS.Timeout | undefined;
   let soon: NodeJS.Timeout | undefined;
   let prunedMs = -Infinity;
@@ -154,7 +156,9 @@ export function startWebhookSender(ports: SenderPorts, options: SenderOptions): 
     if (isStopping || working !== undefined) return;
     working = work()
       .catch((error: unknown) => {
-        log.error('webhook messages cannot be claimed', { error: toHubError(error).message });
+        sayFailure((times) =>
+          log.error('webhook messages cannot be claimed', { error: toHubError(error).message, times }),
+        );
         if (!isStopping) timer = setTimeout(wake, IDLE_POLL_MS);
         isWanted = false;
       })

@@ -1,6 +1,7 @@
 /** Probes: live while the process answers, ready while every check handed in holds; degraded is ready with a problem to see to. */
 import { Router } from 'express';
 import { toHubError } from '../../core/errors.ts';
+import { otherMethods } from '../../core/other-methods.ts';
 import type { Logger } from '../../core/ports.ts';
 
 export interface ReadinessCheck {
@@ -22,28 +23,53 @@ export function healthRouter(
   alive: readonly ReadinessCheck[] = [],
 ): Router {
   const router = Router();
+  const tellLive = onChange((checks) =>
+    checks.length === 0 ? log.info('alive again') : log.error('not alive', { checks }),
+  );
+  const tellReady = onChange((checks) =>
+    checks.length === 0 ? log.info('ready again') : log.warn('not ready', { checks }),
+  );
   router.get('/live', async (_request, response) => {
     const results = await Promise.all(alive.map((check) => perform(check)));
     const problems = results.filter(({ problem }) => problem !== undefined);
+    tellLive(problems);
     if (problems.length === 0) {
       response.json({ status: 'live' });
       return;
     }
-    log.error('not alive', { checks: problems });
     response.status(503).json({ status: 'dead', checks: problems });
   });
   router.get('/ready', async (_request, response) => {
     const results = await Promise.all(checks.map((check) => perform(check)));
     const isFailed = checks.some(({ isAdvisory }, n) => isAdvisory !== true && results[n]?.problem !== undefined);
     const problems = results.filter(({ problem }) => problem !== undefined);
-    if (isFailed) log.warn('not ready', { checks: problems });
+    tellReady(isFailed ? problems : []);
     const status = isFailed ? 'not-ready' : problems.length > 0 ? 'degraded' : 'ready';
     response.status(isFailed ? 503 : 200).json({ status, checks: results });
   });
+  router.all(['/live', '/ready'], otherMethods(['GET']));
   return router;
 }
 
-async function perform({ name, check }: ReadinessCheck): Promise<{ readonly name: string; readonly problem?: string }> {
+interface Outcome {
+  readonly name: string;
+  readonly problem?: string;
+}
+
+/**
+ * Tells of problems when they begin, when other checks fail and when all is over: probes come every few seconds, for as
+ * long as an outage lasts, and what they say may have figures in it that change each time.
+ */
+function onChange(tell: (problems: readonly Outcome[]) => void): (problems: readonly Outcome[]) => void {
+  let told = '';
+  return (problems) => {
+    const now = problems.map(({ name }) => name).join();
+    if (now !== told) tell(problems);
+    told = now;
+  };
+}
+
+async function perform({ name, check }: ReadinessCheck): Promise<Outcome> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {
     timer = setTimeout(() => resolve('no answer in time'), CHECK_TIMEOUT_MS);

@@ -4,6 +4,7 @@
  */
 import type { Consumer } from 'kafkajs';
 import { HubError } from '../../../core/errors.ts';
+import { nowAndThen } from '../../../core/now-and-then.ts';
 import { nextDelayMs } from '../../../core/retry.ts';
 import type { EventHandler } from '../group-reader.ts';
 import { IMPATIENT, METADATA_MAX_AGE_MS } from './client.ts';
@@ -39,6 +40,7 @@ export class KafkaGroup {
   #problem: GroupProblem | undefined;
   #lastSignMs = performance.now();
   #failures = 0;
+  readonly #sayEnded = nowAndThen();
   #consumer: Consumer | undefined;
   #end: ((error: unknown) => void) | undefined;
   #ended: Promise<unknown> = Promise.resolve();
@@ -197,7 +199,7 @@ export class KafkaGroup {
       problem.code === 'bus.stalled' ? 'stalled' : error instanceof Crash && !isPassing(cause) ? 'crashed' : 'degraded';
     this.#problem = { severity, error: problem };
     const fields = { attempt: this.#failures, error: problem };
-    if (severity === 'degraded') log.warn('consumer ended, it is made anew', fields);
+    if (severity === 'degraded') this.#sayEnded(() => log.warn('consumer ended, it is made anew', fields));
     else log.error('consumer ended, it is made anew', fields);
   }
 

@@ -177,6 +177,34 @@ describe('the HTTP server', () => {
     });
   });
 
+  it('logs that it is not ready when that begins and when it ends, however often it is asked', async () => {
+    const said: string[] = [];
+    const tell = (message: string) => void said.push(message);
+    let freeBytes = 12;
+    const check = () =>
+      isDiskLow ? Promise.reject(new HubError('store.full', { advice: `${freeBytes--} bytes` })) : Promise.resolve();
+    const log: Logger = { ...silentLog, warn: tell, info: tell, child: () => log };
+    const server = createHttpServer({
+      ...nothing,
+      listen: { host: '127.0.0.1', port: 0 },
+      checks: [{ name: 'disk', check }],
+      log,
+    });
+    const { port = 0 } = await server.start();
+    const ask = async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status;
+    try {
+      isDiskLow = true;
+      const low = [await ask(), await ask(), await ask()];
+      isDiskLow = false;
+      const well = [await ask(), await ask()];
+
+      expect([...low, ...well]).to.deep.equal([503, 503, 503, 200, 200]);
+      expect(said).to.deep.equal(['not ready', 'ready again']);
+    } finally {
+      await server.stop(0);
+    }
+  });
+
   it('serves metrics, and the schema of every event', async () => {
     await start();
 
