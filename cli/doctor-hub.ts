@@ -22,6 +22,21 @@ export const PINNED_NODE = '24.21.0';
 const WARN_DAYS = 30;
 const DAY_MS = 86_400_000;
 
+/** By the name of what `/health/ready` asks. */
+const READY_REMEDIES: Readonly<Record<string, string>> = {
+  stopping: 'Wait until it has ended, and start it again if nothing else does.',
+  configuration:
+    'What the file says: "hub reload". What is in force: "hub routes show VERSION" prints it, to be written to the file.',
+  folders: 'Mount the share; the hub must be allowed to read, write and rename in it. It goes on by itself.',
+  ledger: 'Look at the database, and at the log of the hub: "ledger". Receiving goes on where it is PostgreSQL.',
+  store: 'Look at the log of the hub: "object store cannot be used" has the code, and docs/errors.md what to do.',
+  shipping: 'What is received is safe on the disk here. See store and ledger; it goes on by itself.',
+  doors: 'See the disk below. A port that is not open stands below too.',
+  backstage: 'The log has the reason at level error. When it does not end by itself: restart the hub.',
+  bus: 'Look at the brokers, and at bus of the configuration. Events wait in the ledger; it goes on by itself.',
+  consumers: 'Look at the brokers; when these are well, restart this hub.',
+};
+
 const routes = z.object({ configVersion: z.string() });
 const readiness = z.object({ checks: z.array(z.object({ name: z.string(), problem: z.string().optional() })) });
 
@@ -66,7 +81,7 @@ async function* running(config: Config): AsyncGenerator<Diagnosis, boolean> {
         'running',
         `The hub runs with another configuration (${version ?? 'unknown'})`,
         `The file is ${config.version}: it was changed since the start, or another file or HUB_ variables were given.`,
-        'Restart the hub with this file, or name the file it was started with by --config.',
+        '"hub reload" has it take its file, or says why it must be restarted for that; "hub routes history" says who changed what. Or name the file it was started with by --config.',
       );
   const ready = await askRunningHub(config, '/health/ready');
   const problems = readiness.safeParse(ready?.answer).data?.checks.filter(({ problem }) => problem !== undefined) ?? [];
@@ -76,7 +91,7 @@ async function* running(config: Config): AsyncGenerator<Diagnosis, boolean> {
       `ready.${name}`,
       `${name}: ${problem ?? ''}`,
       'The hub says so itself.',
-      'See below, and the log of the hub.',
+      READY_REMEDIES[name] ?? 'See below, and the log of the hub.',
     );
   }
   return true;

@@ -52,7 +52,7 @@ export function strangerRefused({ callingAeTitle, calledAeTitle, address, count:
     `'${callingAeTitle}' at ${address} called '${calledAeTitle}' and was refused ${count(times, 'time')}, last at ${lastAt}`,
     'No source of the configuration has this AE title or this address.',
     isAeTitle(callingAeTitle)
-      ? `If it is a scanner of yours, add it to gateway.dimse.sources: { name: …, aeTitle: ${callingAeTitle}, hosts: [${address}] }. If not, find out whose it is.`
+      ? `If it is a scanner of yours, add it to gateway.dimse.sources: { name: …, aeTitle: ${callingAeTitle}, hosts: [${address}] }, and run "hub reload". If not, find out whose it is.`
       : `Find out what is at ${address}: no scanner has such an AE title.`,
   );
 }
@@ -72,7 +72,7 @@ function sentences(
     case 'called AE title':
       return [
         `The scanner calls the hub '${calledAeTitle}', but the hub answers to ${titles} (case matters).`,
-        `On the scanner set: AE title of the archive = ${titles}.${isAeTitle(calledAeTitle) ? ` Or add ${calledAeTitle} to gateway.dimse.aeTitle.` : ''}`,
+        `On the scanner set: AE title of the archive = ${titles}.${isAeTitle(calledAeTitle) ? ` Or add ${calledAeTitle} to gateway.dimse.aeTitle and restart the hub.` : ''}`,
       ];
     case 'calling AE title': {
       const [called = ''] = aeTitles;
@@ -82,24 +82,24 @@ function sentences(
       if (isTitleKnown && !isAddressKnown) {
         return [
           `Your scanner called us as '${callingAeTitle}' from ${address}, which is not in hosts of source ${source.name} (${source.hosts.join(', ')}).`,
-          `Add ${address} to hosts of source ${source.name} and restart the hub, or change the scanner's address.`,
+          `Add ${address} to hosts of source ${source.name} and run "hub reload", or change the scanner's address.`,
         ];
       }
       if (isAddressKnown && !isTitleKnown) {
         return [
           `The address fits source ${source.name}, but the scanner calls itself '${callingAeTitle}' and not '${source.aeTitle}' (case matters).`,
-          `On the scanner set: its own AE title = ${source.aeTitle}.${isAeTitle(callingAeTitle) ? ` Or write aeTitle: ${callingAeTitle} for source ${source.name} and restart the hub.` : ''}`,
+          `On the scanner set: its own AE title = ${source.aeTitle}.${isAeTitle(callingAeTitle) ? ` Or write aeTitle: ${callingAeTitle} for source ${source.name} and run "hub reload".` : ''}`,
         ];
       }
       if (isTitleKnown) {
         return [
           'Title and address fit now: the configuration was changed since, or a called AE title or certificate did not fit.',
-          'Restart the hub if the configuration was changed, and send again from the scanner.',
+          'If the configuration was changed run "hub reload", and send again from the scanner.',
         ];
       }
       return [
         `The scanner calls itself '${callingAeTitle}' at ${address}; source ${source.name} is '${source.aeTitle}' at ${source.hosts.join(', ')}.`,
-        `On the scanner set: its own AE title = ${source.aeTitle}; and add ${address} to hosts of source ${source.name}, if that is the scanner.`,
+        `On the scanner set: its own AE title = ${source.aeTitle}; and add ${address} to hosts of source ${source.name}, if that is the scanner, and run "hub reload".`,
       ];
     }
     case 'user identity':

@@ -94,7 +94,7 @@ function refused({ fields, row }: HubError, source: Source, address: string, isE
     `The hub does not accept an association of ${source.aeTitle} from ${address}`,
     `${typeof detail === 'string' ? detail : row.title}.`,
     isExpected
-      ? 'By this file it should: restart the hub with this configuration; "hub doctor" without names looks at the hub itself.'
+      ? 'By this file it should: "hub reload" takes it, or says why the hub has to be restarted; "hub doctor" without names looks at the hub itself.'
       : 'Look at the log of the hub: it says "association rejected" and why.',
   );
 }
