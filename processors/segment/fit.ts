@@ -101,6 +101,14 @@ export function contrastsOf({ kind, header }: Volume): readonly string[] {
   return contrast === undefined ? [] : [contrast];
 }
 
+/** Whether a series is of a contrast: by what it is used for or acquired with, or because its name has the word. */
+export function hasContrast(volume: Volume, contrast: string): boolean {
+  const contrasts = contrastsOf(volume);
+  if (contrasts.length > 0 && isOneOf([contrast], contrasts)) return true;
+  const words = protocolOf(volume.header).split(/[^A-Za-z0-9*]+/);
+  return isOneOf([contrast], words);
+}
+
 function protocolOf(header: DataSet): string {
   return ['SeriesDescription', 'ProtocolName', 'SequenceName', 'PulseSequenceName']
     .map((keyword) => header.string(keyword) ?? '')

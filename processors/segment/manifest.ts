@@ -17,6 +17,9 @@ const size = z
   .union([z.int(), z.string().max(16)])
   .refine((value) => parseSize(value) !== undefined, 'a size is a number up to 1024, "*", "16*n", "2**p" or "2**p*n"');
 
+/** Each is a series that is held in memory on one grid. */
+const MAX_INPUT_CHANNELS = 8;
+
 /** As MONAI has it; what is only for people to read (format, value_range, …) is left as it is. */
 const tensor = z.looseObject({
   num_channels: z.int().min(1).max(64),
@@ -190,11 +193,21 @@ function crossCheck(manifest: Unchecked, context: z.RefinementCtx): void {
   if (input === undefined || out === undefined || inputName === undefined || outputName === undefined) return;
 
   if (input.num_channels !== 1) {
-    const contrasts = Object.values(input.channel_def ?? {}).join(', ');
-    report(
-      ['network_data_format', 'inputs', inputName, 'num_channels'],
-      `one channel: a series is given to a model alone, and several series${contrasts === '' ? '' : ` (${contrasts})`} are not put on one grid`,
+    const path = ['network_data_format', 'inputs', inputName];
+    const contrasts = Object.entries(input.channel_def ?? {});
+    const names = contrasts.map(([, contrast]) => contrast.toLowerCase());
+    const isComplete = contrasts.every(
+      ([channel]) => /^\d{1,2}$/.test(channel) && Number(channel) < input.num_channels,
     );
+    if (contrasts.length !== input.num_channels || !isComplete || new Set(names).size !== names.length)
+      report(
+        [...path, 'channel_def'],
+        `a contrast of its own for each of the channels 0 to ${String(input.num_channels - 1)}, such as { "0": "T1w", "1": "T2w" }: by them series are chosen`,
+      );
+    else if (names.some((name) => !/^[a-z0-9*]{1,32}$/.test(name)))
+      report([...path, 'channel_def'], 'a contrast is one word, such as T1w, T2w, T2starw, PDw, FLAIR or DWI');
+    if (input.num_channels > MAX_INPUT_CHANNELS)
+      report([...path, 'num_channels'], `at most ${String(MAX_INPUT_CHANNELS)}: each is a series of the study`);
   }
   const letters = parseLayout(given.layout)?.spatial.length;
   for (const [side, name, each] of [

@@ -30,8 +30,9 @@ export interface ModelGrid {
 /** A tensor of more values is not made: 256 MiB of float32. */
 const MAX_VALUES = 64 * 1024 * 1024;
 /** σ of the blur before down-sampling, in voxels of the grid. */
-const BLUR = 0.4;
-const BLUR_FROM = 1.1;
+export const BLUR = 0.4;
+/** How much coarser the grid must be. */
+export const BLUR_FROM = 1.1;
 
 /** Middle of the field of view, in voxels of the scan. */
 function centreOf({ dims: [nx, ny, nz] }: Volume): Triple {
@@ -76,8 +77,8 @@ export function gridFor(
     return { source, size, ...placed(size, count, centre[source], sign * ratio, isResampled) };
   };
   const axes = [axis(0), axis(1), axis(2)] as const;
-  const { output } = tensorsOf(manifest);
-  if (axes[0].size * axes[1].size * axes[2].size * output.num_channels > MAX_VALUES)
+  const { input, output } = tensorsOf(manifest);
+  if (axes[0].size * axes[1].size * axes[2].size * Math.max(input.num_channels, output.num_channels) > MAX_VALUES)
     throw new HubError('dataset.unreadable', {
       detail: `${axes.map(({ size }) => size).join(' × ')} voxels are too many for this model`,
     });
@@ -294,7 +295,7 @@ export function scanFor({ dims, data: all }: Volume, { axes }: ModelGrid): Float
 }
 
 /** Line by line; beyond its ends a line goes on with its last value. */
-function blurAxis(data: Float32Array, dims: Triple, axis: Axis, sigma: number): Float32Array {
+export function blurAxis(data: Float32Array, dims: Triple, axis: Axis, sigma: number): Float32Array {
   const radius = Math.max(1, Math.ceil(3 * sigma));
   const weights = Float64Array.from({ length: 2 * radius + 1 }, (_, i) =>
     Math.exp(-((i - radius) ** 2) / (2 * sigma * sigma)),

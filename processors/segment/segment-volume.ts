@@ -2,6 +2,7 @@
 import { HubError } from '../../core/errors.ts';
 import type { Volume } from '../volumes/volume.ts';
 import { activate, decode, type DecodedLabel, foreground } from './decode.ts';
+import { onGridOf } from './channels.ts';
 import { combinationsOf, flipped } from './flips.ts';
 import { applyIntensity } from './intensity.ts';
 import { parseLayout } from './layout.ts';
@@ -47,16 +48,19 @@ export function answersFor(volume: Volume, manifest: ModelManifest): number {
  * Where the header does not say which animal it is, every species the model knows is tried that the field of view can
  * hold, and the surest answer kept.
  *
+ * @param others - of a model of several channels: the other series, in their own geometry
  * @throws {HubError} as `Network.run`; `dataset.unreadable` when the geometry is not usable
  */
 export async function segmentVolume(
   volume: Volume,
   manifest: ModelManifest,
   network: Pick<Network, 'run'>,
+  others: readonly Volume[] = [],
 ): Promise<SegmentedVolume> {
+  const onGrid = others.map((other) => onGridOf(volume, other));
   let best: SegmentedVolume | undefined;
   for (const species of candidatesFor(volume, manifest)) {
-    const result = await segmentAs(volume, species, manifest, network);
+    const result = await segmentAs([volume, ...onGrid], species, manifest, network);
     if (best === undefined || rank(result) > rank(best)) best = result;
   }
   if (best === undefined) throw new HubError('model.invalid', { model: manifest.name, detail: 'it is for no species' });
@@ -81,16 +85,18 @@ function rank({ species, reliability: { measures } }: SegmentedVolume): number {
   return (volumeMm3 >= low && volumeMm3 <= high ? 1 : 0) + measures.probability;
 }
 
+/** @param seen - by channel, all on the grid of the first, which is segmented */
 async function segmentAs(
-  volume: Volume,
+  seen: readonly [Volume, ...Volume[]],
   species: string | undefined,
   manifest: ModelManifest,
   network: Pick<Network, 'run'>,
 ): Promise<SegmentedVolume> {
+  const [volume] = seen;
   const mode = windowMode(manifest);
   const isTwice = mode.mode === 'whole' && mode.passes > 1;
   const { flips } = manifest.output;
-  const look = (at: ModelGrid, turned: typeof flips): Promise<Look> => lookAt(volume, at, manifest, network, turned);
+  const look = (at: ModelGrid, turned: typeof flips): Promise<Look> => lookAt(seen, at, manifest, network, turned);
   const first = await look(gridFor(volume, manifest, species), isTwice ? [] : flips);
   const found = isTwice ? focusOn(first, manifest, mode.fill) : undefined;
   const last =
@@ -126,7 +132,7 @@ interface Look {
 
 /** One pass over a grid, or as many as there are ways to turn it round. */
 async function lookAt(
-  volume: Volume,
+  seen: readonly Volume[],
   grid: ModelGrid,
   manifest: ModelManifest,
   network: Pick<Network, 'run'>,
@@ -135,15 +141,18 @@ async function lookAt(
   const layout = parseLayout(manifest.geometry.layout);
   if (layout === undefined) throw new TypeError('a manifest that was read has a layout');
   const size: Triple = [grid.axes[0].size, grid.axes[1].size, grid.axes[2].size];
-  const values = toGrid(scanFor(volume, grid), volume, grid);
-  applyIntensity(values, size, seenPart(grid, volume), manifest.intensity);
+  const values = seen.map((volume) => {
+    const sampled = toGrid(scanFor(volume, grid), volume, grid);
+    applyIntensity(sampled, size, seenPart(grid, volume), manifest.intensity);
+    return sampled;
+  });
   const turns = combinationsOf(flips);
   let sums: readonly Float32Array[] = [];
   let seconds = 0;
   let runtime = '';
   for (const turn of turns) {
     const answer = await throughWindows(
-      flipped(values, size, turn),
+      values.map((channel) => flipped(channel, size, turn)),
       { size, window: grid.window, overlap: overlapOf(manifest) },
       layout,
       tensorsOf(manifest).output.num_channels,

@@ -1,8 +1,10 @@
 /** The volumes of a study through one model, one after the other; what goes wrong with one does not cost the others. */
 import { HubError, toHubError } from '../../core/errors.ts';
 import type { Volume } from '../volumes/volume.ts';
+import { channelContrasts, channelsFor } from './channels.ts';
 import { type Fit, fitOf } from './fit.ts';
 import { openInference } from './inference.ts';
+import type { ModelManifest } from './manifest.ts';
 import type { Model } from './model.ts';
 import type { Network } from './network.ts';
 import type { Confinement } from './sandbox.ts';
@@ -11,6 +13,8 @@ import { answersFor, type SegmentedVolume, segmentVolume } from './segment-volum
 export interface VolumeOutcome {
   readonly volume: Volume;
   readonly fit: Fit;
+  /** Of a model of several channels: the other series that it saw. */
+  readonly beside?: readonly Volume[];
   /** Of a series that was taken, unless the model failed. */
   readonly segmented?: SegmentedVolume;
   readonly confinement?: Confinement;
@@ -34,18 +38,36 @@ export async function* segmentVolumes(
   model: Model,
   signal: AbortSignal,
 ): AsyncGenerator<VolumeOutcome> {
-  const fits = volumes.map((volume) => ({ volume, fit: fitOf(volume, model.manifest) }));
+  const fits = volumes.map((volume) => placed(volume, volumes, model.manifest));
   const answers = fits.reduce(
     (sum, { volume, fit }) => sum + (fit.isTaken ? answersFor(volume, model.manifest) : 0),
     0,
   );
   const holder = new Holder(model, TRIES * answers, signal);
   try {
-    for (const { volume, fit } of fits)
-      yield fit.isTaken ? { volume, fit, ...(await holder.segment(volume)) } : { volume, fit };
+    for (const { volume, fit, others } of fits) {
+      const beside = others.length === 0 ? {} : { beside: others };
+      yield fit.isTaken ? { volume, fit, ...beside, ...(await holder.segment(volume, others)) } : { volume, fit };
+    }
   } finally {
     await holder.close();
   }
+}
+
+/** Whether a series is segmented, and with which others of its study. */
+function placed(
+  volume: Volume,
+  study: readonly Volume[],
+  manifest: ModelManifest,
+): { readonly volume: Volume; readonly fit: Fit; readonly others: readonly Volume[] } {
+  const fit = fitOf(volume, manifest);
+  if (!fit.isTaken) return { volume, fit, others: [] };
+  const channels = channelsFor(volume, study, manifest);
+  if ('because' in channels) return { volume, fit: { isTaken: false, because: channels.because }, others: [] };
+  const { others } = channels;
+  const beside = others.map((other, n) => `${channelContrasts(manifest)[n + 1] ?? ''} ${other.seriesInstanceUid}`);
+  const because = [fit.because, ...(beside.length === 0 ? [] : [`with ${beside.join(', ')}`])].join('; ');
+  return { volume, fit: { isTaken: true, because }, others };
 }
 
 /** At most one open network at a time. */
@@ -62,12 +84,12 @@ class Holder {
     this.#signal = signal;
   }
 
-  async segment(volume: Volume): Promise<Omit<VolumeOutcome, 'volume' | 'fit'>> {
+  async segment(volume: Volume, others: readonly Volume[]): Promise<Omit<VolumeOutcome, 'volume' | 'fit'>> {
     for (let tries = 1; ; tries += 1) {
       if (this.#loadFailure !== undefined) return { failure: this.#loadFailure };
       try {
         const network = await this.#open();
-        const segmented = await segmentVolume(volume, this.#model.manifest, network);
+        const segmented = await segmentVolume(volume, this.#model.manifest, network, others);
         return { segmented, confinement: network.confinement, ...this.#peak() };
       } catch (error) {
         const failure = toHubError(error);

@@ -47,7 +47,9 @@ export async function run(context: ProcessorContext<SegmentOptions>): Promise<Pr
     head.add(outcome);
     report.push({ seriesInstanceUid, ...seriesResult(outcome) });
     if (hasMask(outcome)) {
-      const sources = images.filter((item) => item.seriesInstanceUid === seriesInstanceUid);
+      // What came of several series may go where all of them may.
+      const seen = new Set([outcome.volume, ...(outcome.beside ?? [])].map((each) => each.seriesInstanceUid));
+      const sources = images.filter((item) => seen.has(item.seriesInstanceUid));
       segmented.push(...sources);
       const products = await keep(context, outcome, results, releaseOf(sources));
       made.push(...products.items);

@@ -36,31 +36,35 @@ export function windowsOf(size: Triple, window: Triple, overlap: number): readon
 }
 
 /**
- * @param grid - values, x fastest
+ * @param grids - values of each channel of the input, x fastest
  * @param channels - of the output
  */
 export async function throughWindows(
-  grid: Float32Array,
+  grids: readonly Float32Array[],
   { size, window, overlap }: { readonly size: Triple; readonly window: Triple; readonly overlap: number },
   layout: Layout,
   channels: number,
   ask: Ask,
 ): Promise<Answer> {
   const starts = windowsOf(size, window, overlap);
-  const sums = Array.from({ length: channels }, () => new Float32Array(grid.length));
+  const voxels = size[0] * size[1] * size[2];
+  const sums = Array.from({ length: channels }, () => new Float32Array(voxels));
   const isWhole = starts.length === 1;
   const weights = [0, 1, 2].map((axis) => weightsOf(window[axis] ?? 1, isWhole || size[axis] === window[axis]));
-  const total = isWhole ? undefined : new Float32Array(grid.length);
-  const input = new Float32Array(window[0] * window[1] * window[2]);
-  const into = stridesOf(layout, window, 1);
+  const total = isWhole ? undefined : new Float32Array(voxels);
+  const input = new Float32Array(window[0] * window[1] * window[2] * grids.length);
+  const into = stridesOf(layout, window, grids.length);
   const from = stridesOf(layout, window, channels);
   let seconds = 0;
   let runtime = '';
   for (const start of starts) {
-    eachVoxel(size, window, start, (voxel, x, y, z) => {
-      input[x * into.axis[0] + y * into.axis[1] + z * into.axis[2]] = grid[voxel] ?? 0;
+    grids.forEach((grid, channel) => {
+      const first = channel * into.channel;
+      eachVoxel(size, window, start, (voxel, x, y, z) => {
+        input[first + x * into.axis[0] + y * into.axis[1] + z * into.axis[2]] = grid[voxel] ?? 0;
+      });
     });
-    const pass = await ask(input, shapeOf(layout, window, 1), shapeOf(layout, window, channels));
+    const pass = await ask(input, shapeOf(layout, window, grids.length), shapeOf(layout, window, channels));
     seconds += pass.seconds;
     runtime = pass.runtime;
     const [wx, wy, wz] = weights;

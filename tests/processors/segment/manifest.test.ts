@@ -81,9 +81,22 @@ describe('a model’s manifest', () => {
 
   const mistakes: readonly (readonly [string, ManifestChange, RegExp])[] = [
     [
-      'several channels from several series',
-      withKey('network_data_format', format(tensor(ANY, 2, { channel_def: { '0': 'T1w', '1': 'T2w' } }), tensor(ANY))),
-      /num_channels: one channel: .* several series \(T1w, T2w\)/,
+      'channels without a contrast each',
+      withKey('network_data_format', format(tensor(ANY, 2, { channel_def: { '0': 'T1w' } }), tensor(ANY))),
+      /channel_def: a contrast of its own for each of the channels 0 to 1/,
+    ],
+    [
+      'two channels of one contrast',
+      withKey('network_data_format', format(tensor(ANY, 2, { channel_def: { '0': 'T1w', '1': 't1W' } }), tensor(ANY))),
+      /channel_def: a contrast of its own/,
+    ],
+    [
+      'a contrast of several words',
+      withKey(
+        'network_data_format',
+        format(tensor(ANY, 2, { channel_def: { '0': 'T1w', '1': 'the other' } }), tensor(ANY)),
+      ),
+      /channel_def: a contrast is one word/,
     ],
     [
       'two inputs',

@@ -139,16 +139,22 @@ describe('windows over a grid', () => {
       const shapes = new Set<string>();
 
       // Two channels: the value, and its negative.
-      const answer = await throughWindows(grid, { size, window, overlap: 0.5 }, parsed, 2, (values, shape, wanted) => {
-        shapes.add(`${shape.join()} ${wanted.join()}`);
-        const isLast = parsed.channels === 'last';
-        const output = new Float32Array(2 * values.length);
-        for (const [n, value] of values.entries()) {
-          output[isLast ? 2 * n : n] = value;
-          output[isLast ? 2 * n + 1 : values.length + n] = -value;
-        }
-        return Promise.resolve({ output, seconds: 1, runtime: 'none' });
-      });
+      const answer = await throughWindows(
+        [grid],
+        { size, window, overlap: 0.5 },
+        parsed,
+        2,
+        (values, shape, wanted) => {
+          shapes.add(`${shape.join()} ${wanted.join()}`);
+          const isLast = parsed.channels === 'last';
+          const output = new Float32Array(2 * values.length);
+          for (const [n, value] of values.entries()) {
+            output[isLast ? 2 * n : n] = value;
+            output[isLast ? 2 * n + 1 : values.length + n] = -value;
+          }
+          return Promise.resolve({ output, seconds: 1, runtime: 'none' });
+        },
+      );
 
       const sizes = Array.from(layout, (letter) => (letter === 'N' || letter === 'C' ? 1 : 4));
       const two = Array.from(layout, (letter) => (letter === 'N' ? 1 : letter === 'C' ? 2 : 4));
@@ -167,7 +173,7 @@ describe('windows over a grid', () => {
     for (const layout of ['NCYX', 'NCXY']) {
       const parsed = parseLayout(layout);
       if (parsed === undefined) throw new TypeError(layout);
-      await throughWindows(grid, { size: [3, 2, 1], window: [3, 2, 1], overlap: 0 }, parsed, 1, (values) => {
+      await throughWindows([grid], { size: [3, 2, 1], window: [3, 2, 1], overlap: 0 }, parsed, 1, (values) => {
         seen.push([...values]);
         return Promise.resolve({ output: values, seconds: 0, runtime: '' });
       });
@@ -185,7 +191,7 @@ describe('windows over a grid', () => {
     let asked = 0;
 
     const { channels } = await throughWindows(
-      new Float32Array(12),
+      [new Float32Array(12)],
       { size: [12, 1, 1], window: [8, 1, 1], overlap: 0.5 },
       parsed,
       1,
