@@ -19,6 +19,7 @@ import { HubError, toHubError } from './core/errors.ts';
 import type { Ledger } from './core/ledger.ts';
 import type { Clock, Logger, Metrics } from './core/ports.ts';
 import type { ObjectStore } from './core/store.ts';
+import { otherDicomWebMethods } from './gateway/dicomweb/other-methods.ts';
 import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
@@ -209,6 +210,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
           : [
               { path: '/dicom-web', router: allowOrigins(config.gateway.http.cors) },
               { path: '/dicom-web', router: dicomWebAccess },
+              { path: '/dicom-web', router: otherDicomWebMethods() },
               { path: '/dicom-web', router: gateway.stowRouter },
               { path: '/dicom-web', router: qidoRouter({ search, store, log: log.child({ stage: 'gateway' }) }) },
               {

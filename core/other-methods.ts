@@ -10,19 +10,24 @@ interface Answered {
 }
 
 /**
- * To be put behind everything else that a path answers.
+ * Lets pass what the path answers, so that it may stand before that as well as behind it. Before several routers it has to:
+ * the first of them with the path would answer OPTIONS for all.
  *
  * @param methods - those the path has, in any case and order; `GET` brings `HEAD` with it
  * @throws {HubError} `request.method`, which names them
  */
-export function otherMethods(methods: readonly string[]): (request: Asked, response: Answered) => void {
+export function otherMethods(
+  methods: readonly string[],
+): (request: Asked, response: Answered, next: () => void) => void {
   const has = new Set(methods.map((method) => method.toUpperCase()));
   if (has.has('GET')) has.add('HEAD');
   const allow = [...has.add('OPTIONS')].sort().join(', ');
-  return (request, response) => {
-    if (request.method !== 'OPTIONS') throw new HubError('request.method', { allow });
-    response.setHeader('Allow', allow);
-    response.writeHead(204).end();
+  return ({ method = '' }, response, next) => {
+    if (method === 'OPTIONS') {
+      response.setHeader('Allow', allow);
+      response.writeHead(204).end();
+    } else if (has.has(method)) next();
+    else throw new HubError('request.method', { allow });
   };
 }
 

@@ -43,6 +43,9 @@ const typesByWireName = new Map(
     .map(([type]) => [wireType(type as EventType), type as EventType]),
 );
 
+/** By the names that configuration and administrators use. */
+const wireNames = new Map([...typesByWireName].map(([wireName, type]) => [type as string, wireName]));
+
 /** Types as a partner writes them: `hub.study.processed.v1`. */
 export const partnerTypes = z
   .array(z.enum([...typesByWireName.keys()]))
@@ -50,8 +53,15 @@ export const partnerTypes = z
 
 const types = z
   .string()
-  .describe('Event types, separated by commas; without it: every type.')
-  .transform((text) => text.split(',').filter((name) => name !== ''))
+  .describe(
+    'Event types, separated by commas, as `hub.study.processed.v1` or `study.processed`; without it: every type.',
+  )
+  .transform((text) =>
+    text
+      .split(',')
+      .filter((name) => name !== '')
+      .map((name) => wireNames.get(name) ?? name),
+  )
   .pipe(partnerTypes);
 
 const place = {

@@ -2,7 +2,8 @@
 import express, { type Request, type RequestHandler, Router } from 'express';
 import { HubError, toHubError } from '../../core/errors.ts';
 import type { Ledger } from '../../core/ledger.ts';
-import { openApi } from '../../core/openapi.ts';
+import { type DescribedOperation, openApi } from '../../core/openapi.ts';
+import { methodsByPath, otherMethods } from '../../core/other-methods.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { InstanceItem } from '../../core/store.ts';
 import { createCursors } from '../feed/cursor.ts';
@@ -104,14 +105,21 @@ function describe(operations: readonly PartnerOperation[]): Record<string, unkno
       404: 'Not there, or of another',
       429: 'Too many requests: Retry-After says when to try again',
     },
-    operations: [
-      ...feedOperations,
-      ...operations.map(({ described }) => described),
-      ...wadoOperations,
-      ...stowOperations,
-      ...otherOperations,
-    ],
+    operations: describedOperations(operations, true),
   });
+}
+
+function describedOperations(
+  operations: readonly PartnerOperation[],
+  takesReturns: boolean,
+): readonly DescribedOperation[] {
+  return [
+    ...feedOperations,
+    ...operations.map(({ described }) => described),
+    ...wadoOperations,
+    ...(takesReturns ? stowOperations : []),
+    ...otherOperations,
+  ];
 }
 
 export function createPartnerApi(ports: PartnerApiPorts, options: PartnerApiOptions): PartnerApi {
@@ -153,6 +161,9 @@ export function createPartnerApi(ports: PartnerApiPorts, options: PartnerApiOpti
   router.use(
     ports.wado((study, series, instance, request) => released(door.callerOf(request).partner, study, series, instance)),
   );
+  for (const [path, methods] of methodsByPath(describedOperations(operations, ports.returns !== undefined))) {
+    router.all(path, otherMethods(methods));
+  }
   return { router, stop: () => feed.stop() };
 }
 

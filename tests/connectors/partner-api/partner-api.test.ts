@@ -241,6 +241,23 @@ describe('the partner API', () => {
       expect([both.status, nonsense.status]).to.deep.equal([400, 400]);
     });
 
+    it('by type, under its name in full or in short', async () => {
+      await start();
+      await hub.release('kct');
+      await feedHas(1);
+      const [only] = await events();
+      const short = /^hub\.(.*)\.v1$/.exec(only?.type ?? '')?.[1] ?? '';
+
+      const counts = [
+        (await events(`?types=${only?.type ?? ''}`)).length,
+        (await events(`?types=${short}`)).length,
+        (await events('?types=delivery.dead-lettered')).length,
+      ];
+      const unknown = await hub.call(kct, 'GET', '/events?types=instance.stored');
+
+      expect([short, ...counts, unknown.status]).to.deep.equal(['study.processed', 1, 1, 0, 400]);
+    });
+
     it('but not from a place that the ledger has not come to', async () => {
       await start();
       const key = randomBytes(32);
@@ -270,6 +287,37 @@ describe('the partner API', () => {
       expect(refused[0]?.json).to.include({ type: 'urn:hub:error:request.too-many' });
       expect(again.status).to.equal(200);
       await waitFor('the next second', async () => (await hub.call(kct, 'GET', '/account')).status === 200);
+    });
+
+    it('answers a method that a path has not got with those it has, and says the same of what is not there', async () => {
+      await start();
+      const ours = await hub.release('kct');
+      const ask = async (method: string, path: string) => {
+        const { status, headers } = await fetch(`${hub.http.url}/partner/v1${path}`, { method, headers: kct });
+        return `${status} ${headers.get('allow') ?? ''}`;
+      };
+
+      const answers = [
+        await ask('DELETE', '/events'),
+        await ask('POST', '/events/stream'),
+        await ask('PUT', '/webhooks'),
+        await ask('POST', '/account'),
+        await ask('DELETE', `/studies/${ours.studyInstanceUid}`),
+        await ask('DELETE', '/studies/1.2.3'),
+        await ask('OPTIONS', '/webhooks'),
+        await ask('DELETE', '/nothing'),
+      ];
+
+      expect(answers).to.deep.equal([
+        '405 GET, HEAD, OPTIONS',
+        '405 GET, HEAD, OPTIONS',
+        '405 GET, HEAD, OPTIONS, POST',
+        '405 GET, HEAD, OPTIONS',
+        '405 GET, HEAD, OPTIONS, POST',
+        '405 GET, HEAD, OPTIONS, POST',
+        '204 GET, HEAD, OPTIONS, POST',
+        '404 ',
+      ]);
     });
 
     it('refuses a body that is too large, broken, or has keys that nobody knows', async () => {
