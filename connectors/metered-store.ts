@@ -23,8 +23,17 @@ function metered(source: ByteSource, pace: Pace | undefined): ByteSource {
       await taken(bytes.byteLength, pace);
       return bytes;
     },
+    // What may not go faster comes in slices.
+    ...(pace === undefined && source.readInto !== undefined ? { readInto: meteredReadInto(source.readInto) } : {}),
     stream: (offset, length) => meteredStream(source.stream(offset, length), pace),
     close: () => source.close(),
+  };
+}
+
+function meteredReadInto(readInto: NonNullable<ByteSource['readInto']>): NonNullable<ByteSource['readInto']> {
+  return async (bytes, offset) => {
+    await readInto(bytes, offset);
+    await taken(bytes.byteLength, undefined);
   };
 }
 

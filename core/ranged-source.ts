@@ -8,11 +8,13 @@ const CHUNK_BYTES = 1_048_576;
  *
  * @param read - answers exactly the range it is asked for, in a fresh buffer, or throws
  * @param close - called at most once
+ * @param readInto - fills a buffer of the reader's own
  */
 export function rangedSource(
   sizeBytes: number,
   read: (offset: number, length: number) => Promise<Uint8Array>,
   close: () => Promise<void>,
+  readInto?: ByteSource['readInto'],
 ): ByteSource {
   const readWithin = (offset: number, length: number): Promise<Uint8Array> =>
     read(offset, Math.max(0, Math.min(length, sizeBytes - offset)));
@@ -20,6 +22,7 @@ export function rangedSource(
   return {
     sizeBytes,
     read: readWithin,
+    ...(readInto === undefined ? {} : { readInto }),
     async *stream(offset = 0, length = sizeBytes - offset) {
       const end = Math.min(sizeBytes, offset + length);
       for (let at = offset; at < end; at += CHUNK_BYTES) yield await readWithin(at, Math.min(CHUNK_BYTES, end - at));

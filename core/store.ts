@@ -22,6 +22,8 @@ export interface ByteSource {
   readonly sizeBytes: number;
   /** A fresh buffer of `length` bytes from `offset`, shorter only at the end. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Fills `bytes`, all of which the source has, from `offset`. Absent: there are only fresh buffers. */
+  readonly readInto?: ((bytes: Uint8Array, offset: number) => Promise<void>) | undefined;
   /** Chunks of at most 1 MiB; each chunk is owned by the reader. */
   stream(offset?: number, length?: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;

@@ -24,6 +24,8 @@ export interface Association extends Pick<Negotiated, 'contextIdOf' | 'resultOf'
    * @throws {HubError} after which the association is gone; or what reading the chunks throws, with the same effect
    */
   store(contextId: number, dataSet: OutgoingDataSet): Promise<CommandResponse>;
+  /** Everything that was written has left this process. */
+  isFlushed(): boolean;
   /** Nothing has ended it, as far as is known here. */
   isUsable(): boolean;
   /** Ends it in good order, or at least within a few seconds. */
@@ -87,6 +89,7 @@ function useAssociation(
         throw failure;
       }
     },
+    isFlushed: () => connection.socket.writableLength === 0,
     isUsable: () => connection.failure === undefined && !connection.socket.destroyed,
     release: () => connection.release(),
     abort: () => connection.abort(),

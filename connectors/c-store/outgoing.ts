@@ -1,5 +1,5 @@
 /** One instance on its way out: by which presentation context it may go, and its data set in that encoding, begun to be read. */
-import { readHeader } from '../../core/dicom/part10.ts';
+import { dataSetOffset, readHeader } from '../../core/dicom/part10.ts';
 import {
   EXPLICIT_VR_LITTLE_ENDIAN,
   IMPLICIT_VR_LITTLE_ENDIAN,
@@ -8,6 +8,7 @@ import {
 import type { ByteSource } from '../../core/store.ts';
 import type { ProposedContext } from '../../peers/dimse/negotiation.ts';
 import type { Association, OutgoingDataSet } from './association.ts';
+import type { TwoBuffers } from './two-buffers.ts';
 import { asImplicit, canBecomeImplicit } from './implicit.ts';
 
 /** A Part 10 file that is to go out. */
@@ -39,10 +40,11 @@ export function contextsOf({ sopClassUid, transferSyntaxUid, decoded }: Outgoing
     : [own];
 }
 
-/** Its own transfer syntax first, then what it can become. */
+/** Its own transfer syntax first, then what it can become. @param buffers - what it may be read into, as long as one that is small */
 export async function prepare(
   association: Pick<Association, 'contextIdOf'>,
   instance: OutgoingInstance,
+  buffers: TwoBuffers,
 ): Promise<Prepared> {
   const { sopClassUid, sopInstanceUid, transferSyntaxUid, decoded } = instance;
   const idOf = (syntax: string) => association.contextIdOf({ sopClassUid, transferSyntaxUid: syntax });
@@ -60,13 +62,20 @@ export async function prepare(
   }
   const source = await instance.open();
   try {
+    const close = () => source.close();
+    const whole = own === undefined ? undefined : await buffers.read(source);
+    if (whole !== undefined) {
+      const dataSet = whole.subarray(dataSetOffset(whole));
+      const outgoing = { sopClassUid, sopInstanceUid, sizeBytes: dataSet.byteLength, chunks: [dataSet] };
+      return { contextId, dataSet: outgoing, close };
+    }
     const header = await readHeader(source);
     const { sizeBytes, chunks } =
       own === undefined
         ? await asImplicit(source, header)
         : { sizeBytes: source.sizeBytes - header.dataSetOffset, chunks: source.stream(header.dataSetOffset) };
     const dataSet = { sopClassUid, sopInstanceUid, sizeBytes, chunks: begun(chunks) };
-    return { contextId, dataSet, close: () => source.close() };
+    return { contextId, dataSet, close };
   } catch (error) {
     await source.close();
     throw error;

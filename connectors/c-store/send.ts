@@ -4,6 +4,7 @@ import type { Association } from './association.ts';
 import { type Associations, type Lent, unkept } from './associations.ts';
 import type { Peer } from '../../peers/dimse/connection.ts';
 import { contextsOf, type OutgoingInstance, prepare, type Prepared } from './outgoing.ts';
+import { TwoBuffers } from './two-buffers.ts';
 import { MAX_CONTEXTS, type ProposedContext } from '../../peers/dimse/negotiation.ts';
 
 /**
@@ -90,15 +91,18 @@ async function sendOverOne<Instance extends OutgoingInstance>(
 ): Promise<void> {
   let isWhole = false;
   let next: Promise<Prepared> | undefined;
+  const buffers = new TwoBuffers();
   try {
     for (const [index, instance] of instances.entries()) {
       const { association } = lent;
-      const ready = await (next ?? prepare(association, instance));
+      const ready = await (next ?? prepare(association, instance, buffers));
       const following = instances[index + 1];
       // Read while the peer stores this one. What fails there is told when its turn comes.
-      next = following === undefined ? undefined : prepare(association, following);
+      next = following === undefined ? undefined : prepare(association, following, buffers);
       next?.catch(() => undefined);
       onResult(await sendOne(association, instance, ready));
+      // A peer that answers before it has read to the end: what it has not taken yet is still to be sent.
+      if (!association.isFlushed()) buffers.forget();
     }
     isWhole = true;
   } finally {

@@ -71,6 +71,19 @@ export async function readHeader(source: ByteSource): Promise<Part10Header> {
 }
 
 /**
+ * Where the data set of a whole Part 10 file begins; the data set itself is not looked at.
+ *
+ * @throws {HubError} `dataset.unreadable` with `offset`
+ */
+export function dataSetOffset(file: Uint8Array): number {
+  try {
+    return readMeta(file, file.byteLength).dataSetOffset;
+  } catch (error) {
+    throw error instanceof MoreBytesNeeded ? unreadable('ends-inside-element', file.byteLength) : error;
+  }
+}
+
+/**
  * Reads the whole object into memory, pixel data included as an element of `dataSet`.
  *
  * @throws {HubError} as `readHeader`, and `dataset.unreadable` when pixel data or what follows it is cut off

@@ -47,17 +47,21 @@ export async function letOthersIn(mode: AccessMode): Promise<void> {
 }
 
 export function fileRange({ read: readAt, start, sizeBytes, close, failed }: FileRange): ByteSource {
-  const read = async (offset: number, length: number): Promise<Uint8Array> => {
-    // Every byte of it is read, or it is never seen.
-    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+  const readInto = async (bytes: Uint8Array, offset: number): Promise<void> => {
+    const length = bytes.byteLength;
     for (let filled = 0; filled < length;) {
       const bytesRead = await orFail(() => readAt(bytes, filled, length - filled, start + offset + filled), failed);
       if (bytesRead === 0) throw failed();
       filled += bytesRead;
     }
+  };
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    // Every byte of it is read, or it is never seen.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+    await readInto(bytes, offset);
     return bytes;
   };
-  return rangedSource(sizeBytes, read, close);
+  return rangedSource(sizeBytes, read, close, readInto);
 }
 
 async function orFail(work: () => number | Promise<number>, failed: (cause: unknown) => Error): Promise<number> {
