@@ -13,6 +13,8 @@ import { type Decide, type Source, titlesFor } from './doctor-policy.ts';
 const TIMEOUTS = { connectMs: 5_000, associationMs: 10_000, responseMs: 10_000 };
 /** PS3.8 Table 9-21: calling AE title not recognised. */
 const UNKNOWN_CALLER = '1.3';
+/** PS3.8 Table 9-21: presentation related, temporary congestion and local limit exceeded. */
+const NO_ROOM = ['3.1', '3.2'];
 
 /** @param answering - addresses of this machine on which the port answers */
 export async function* selfAssociation(
@@ -93,9 +95,11 @@ function refused({ fields, row }: HubError, source: Source, address: string, isE
     'association',
     `The hub does not accept an association of ${source.aeTitle} from ${address}`,
     `${typeof detail === 'string' ? detail : row.title}.`,
-    isExpected
-      ? 'By this file it should: "hub reload" takes it, or says why the hub has to be restarted; "hub doctor" without names looks at the hub itself.'
-      : 'Look at the log of the hub: it says "association rejected" and why.',
+    typeof rejection === 'string' && NO_ROOM.includes(rejection)
+      ? 'It takes nothing now: "hub doctor" without names says what of disk and associations is used up.'
+      : isExpected
+        ? 'By this file it should: "hub reload" takes it, or says why the hub has to be restarted; "hub doctor" without names looks at the hub itself.'
+        : 'Look at the log of the hub: it says "association rejected" and why.',
   );
 }
 

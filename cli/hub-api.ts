@@ -231,6 +231,6 @@ function problemOf(answer: unknown): HubError {
   return new HubError(isErrorCode(code) ? code : 'internal.unexpected', detail);
 }
 
-function isErrorCode(code: string): code is ErrorCode {
+export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);
 }

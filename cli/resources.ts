@@ -1,10 +1,10 @@
 /** Commands on one kind of thing of the ledger: listing them, showing one, and letting one go on. */
-import { HubError } from '../core/errors.ts';
+import { ERRORS, HubError } from '../core/errors.ts';
 import { parseDuration } from '../core/quantities.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
-import { type HubApi, withHubApi } from './hub-api.ts';
+import { type HubApi, isErrorCode, withHubApi } from './hub-api.ts';
 import { listLines, parseList, parseRow, type Row, shownLines, type Table } from './rows.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
 
@@ -107,7 +107,19 @@ export function show(
   const said = resource.verbs[verb];
   if (isForMachines) to.out(json(answer));
   else if (said !== undefined) to.out(said(answer, id));
-  else for (const line of shownLines(answer, resource.parts)) to.out(line);
+  else {
+    for (const line of shownLines(answer, resource.parts)) to.out(line);
+    for (const line of remedyLines(answer)) to.out(line);
+  }
+}
+
+/** Of what waits for somebody: the advice that its error code has, and what tries the way there. */
+function remedyLines({ state, code, reason, destination }: Row): readonly string[] {
+  if (state !== 'held' && state !== 'dead' && state !== 'pending') return [];
+  const name = code ?? reason;
+  if (typeof name !== 'string' || !isErrorCode(name)) return [];
+  const doctor = typeof destination === 'string' ? [`  hub doctor --destination ${destination}`] : [];
+  return ['', `what to do: ${ERRORS[name].remedy}`, ...doctor];
 }
 
 /** @throws {HubError} `command.usage` */

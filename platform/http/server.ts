@@ -129,7 +129,13 @@ async function listen(
   await new Promise<void>((listening, failed) => {
     const refuse = (error: NodeJS.ErrnoException) =>
       failed(
-        new HubError('config.invalid', { detail: `HTTP cannot listen on ${host}:${port}: ${error.code ?? ''}` }, error),
+        new HubError(
+          'config.invalid',
+          {
+            detail: `HTTP cannot listen on ${host}:${port}: ${error.code === 'EADDRINUSE' ? 'another program holds the port' : (error.code ?? '')}`,
+          },
+          error,
+        ),
       );
     server.once('error', refuse);
     server.listen(port, host, () => {

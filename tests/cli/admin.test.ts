@@ -109,6 +109,9 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
       id = await hold(ledger);
     });
 
+    expect((await run(quarantine, 'show', id)).lines.at(-1)).to.equal(
+      'what to do: The object is damaged or truncated: export it again. What came over the network is in quarantine.',
+    );
     const { lines } = await run(quarantine, 'release', id);
 
     expect(lines).to.deep.equal(['released: nothing waits for it any longer']);

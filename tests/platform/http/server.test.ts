@@ -331,7 +331,7 @@ describe('the HTTP server', () => {
 
     expect([error.code, error.fields['detail']]).to.deep.equal([
       'config.invalid',
-      `HTTP cannot listen on 127.0.0.1:${port}: EADDRINUSE`,
+      `HTTP cannot listen on 127.0.0.1:${port}: another program holds the port`,
     ]);
   });
 
