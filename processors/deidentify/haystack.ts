@@ -7,6 +7,8 @@ import { withoutPadding } from '../../core/padding.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import { isPublicCode } from './descriptions.ts';
 import { layersOfBytes, layersOfText } from './hidden-layers.ts';
+import { isTelling } from './spellings.ts';
+import { otherReadings } from './other-readings.ts';
 import { normalised } from './known-values.ts';
 import type { KnownValues, PatternKind } from './known-values.ts';
 import { isMethodCode, methodBefore } from './markers.ts';
@@ -28,6 +30,10 @@ const SHORTEST_IDENTIFYING = 6;
 /** Numbers in bytes that have room for as many digits. */
 const WIDE_NUMBERS: Readonly<Record<string, 4 | 8>> = { UL: 4, SL: 4, FL: 4, FD: 8, SV: 8, UV: 8 };
 const FEW_NUMBERS = 4;
+/** A text of no more characters is no table of numbers. */
+const FEW_CHARACTERS = 256;
+/** Digits in a row that are in no table by chance. */
+const LONG_NUMBER = 16;
 /** A stretch of letters in a value of numbers: somebody wrote a text with the wrong VR. */
 const LETTERS_IN_NUMBERS = 4;
 /** Larger values are images and tables of numbers: they are searched as they are, not unpacked. */
@@ -42,6 +48,8 @@ export class Haystack {
   #length = 0;
   readonly #starts: number[] = [];
   readonly #elements: Element[] = [];
+  /** Values without what stands between their letters and digits, by their places in `#starts`. */
+  readonly #joined = new Set<number>();
   readonly #hits = new Set<Element>();
 
   constructor(capacity: number, known: KnownValues, plan: CompiledPlan, memory: StudyMemory) {
@@ -75,9 +83,11 @@ export class Haystack {
 
   search(): readonly Element[] {
     const search = new PatternSearch(this.#known.patterns, this.#memory.patterns);
-    search.run(this.#bytes.subarray(0, this.#length), (offset, kind) => {
-      const element = this.#elementAt(offset);
-      if (element !== undefined && isMeant(element.vr, kind)) this.#hits.add(element);
+    search.run(this.#bytes.subarray(0, this.#length), (offset, kind, lengthBytes) => {
+      const at = this.#placeAt(offset);
+      const element = this.#elements[at];
+      if (element === undefined || !isMeant(element.vr, kind)) return;
+      if (!this.#joined.has(at) || this.#tellsJoined(at, offset, kind, lengthBytes)) this.#hits.add(element);
     });
     return [...this.#hits];
   }
@@ -136,8 +146,15 @@ export class Haystack {
       // Written in another character set than the data set says.
       this.#appendText(element, Buffer.from(value).toString('utf8'));
       this.#appendText(element, latin1(value));
+      if (this.#known.hasForeignLetters && CHARSET_VRS.has(vr))
+        for (const reading of otherReadings(value)) this.#appendText(element, reading);
     }
-    for (const layer of this.#memory.layersOf(text)) this.#appendText(element, layer);
+    const { layers, joined } = this.#memory.readingsOf(text);
+    for (const layer of layers) this.#appendText(element, layer);
+    if (joined !== undefined) {
+      this.#joined.add(this.#starts.length);
+      this.#append(element, Buffer.from(joined, 'utf8'));
+    }
     if (this.#known.shortValues.size > 0 && !CODE_VRS.has(vr) && this.#plan.action(element.tag) === undefined)
       for (const one of text.split('\\'))
         if (this.#known.shortValues.has(normalised(withoutPadding(one)))) this.#hits.add(element);
@@ -199,7 +216,17 @@ export class Haystack {
     this.#bytes = grown;
   }
 
-  #elementAt(offset: number): Element | undefined {
+  /** Whether what was found in a joined value is more than the end of one word and the beginning of the next. */
+  #tellsJoined(at: number, offset: number, kind: PatternKind, lengthBytes: number): boolean {
+    if (kind !== 'anywhere' && kind !== 'number') return false;
+    const found = Buffer.from(this.#bytes.subarray(offset, offset + lengthBytes)).toString('utf8');
+    if (!isTelling(found)) return false;
+    // In a long table of numbers any number can be found.
+    const sizeBytes = (this.#starts[at + 1] ?? this.#length) - (this.#starts[at] ?? 0);
+    return sizeBytes <= FEW_CHARACTERS || found.length >= LONG_NUMBER || !/^\d+$/.test(found);
+  }
+
+  #placeAt(offset: number): number {
     let low = 0;
     let high = this.#starts.length - 1;
     while (low < high) {
@@ -207,7 +234,7 @@ export class Haystack {
       if ((this.#starts[middle] ?? 0) <= offset) low = middle;
       else high = middle - 1;
     }
-    return this.#elements[low];
+    return low;
   }
 }
 

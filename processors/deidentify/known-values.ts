@@ -6,6 +6,7 @@ import { isOrdinaryWord, isSafeText, isSafeWords } from './safe-words.ts';
 import {
   codesIn,
   pairsOfName,
+  spellingsOfAge,
   spellingsOfDate,
   spellingsOfIdentifier,
   spellingsOfName,
@@ -36,10 +37,11 @@ const SHORTEST_PLACE = 6;
 /** From here on a value is not part of a longer word by chance. */
 const SHORTEST_ANYWHERE = 6;
 const SHORTEST_NUMBER = 5;
+const SHORTEST_UID_DIGITS = 20;
 /** A removed report text: its beginning is enough to recognise a copy. */
 const LONGEST_PATTERN = 256;
 /** An instance with more distinct identifiers than this is not searched in bounded time; see `isOverflown`. */
-const PATTERN_LIMIT = 200_000;
+const PATTERN_LIMIT = 400_000;
 
 const TEXT_VRS = new Set(['AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UR', 'UT']);
 const CHARSET_VRS = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
@@ -61,6 +63,8 @@ export class KnownValues {
   readonly shortValues = new Set<string>();
   /** More than can be searched for: the instance cannot be proven clean. */
   isOverflown = false;
+  /** Some of it is not in ASCII: what repeats it may be in yet another character set. */
+  hasForeignLetters = false;
   /** What of it names people or is an identifier: never excused. */
   readonly #firm = new Set<string>();
   readonly #seen = new Set<string>();
@@ -77,7 +81,10 @@ export class KnownValues {
     if (value.length < 2 || value.length > 1_000_000) return;
     const raw = latin1(value);
     // The same bytes are another text in another character set.
-    const sets = CHARSET_VRS.has(vr) && !isAscii(raw) ? characterSets.join('\\') : '';
+    const isForeign = CHARSET_VRS.has(vr) && !isAscii(raw);
+    // The escape sequences of ISO 2022 announce what is written in seven bits, too.
+    this.hasForeignLetters ||= isForeign || raw.includes('\x1b');
+    const sets = isForeign ? characterSets.join('\\') : '';
     const name = `${vr}${role}/${sets}/${raw}`;
     if (this.#seen.has(name)) return;
     this.#seen.add(name);
@@ -103,11 +110,12 @@ export class KnownValues {
       return;
     }
     if (!TEXT_VRS.has(vr)) return;
-    const text = CHARSET_VRS.has(vr) ? decodeText(value, characterSets) : raw;
-    if (vr === 'PN') this.#addNames(text);
-    const parts = vr === 'LT' || vr === 'ST' || vr === 'UT' ? [text, ...text.split(/[\r\n]+/)] : text.split('\\');
-    for (const part of parts) this.#addText(trimmed(part), vr === 'PN' ? 'other' : role);
-    if (role === 'place') this.#addPlace(text);
+    for (const text of CHARSET_VRS.has(vr) ? readingsOf(value, characterSets) : [raw]) {
+      if (vr === 'PN') this.#addNames(text);
+      const parts = vr === 'LT' || vr === 'ST' || vr === 'UT' ? [text, ...text.split(/[\r\n]+/)] : text.split('\\');
+      for (const part of parts) this.#addText(trimmed(part), vr === 'PN' ? 'other' : role);
+      if (role === 'place') this.#addPlace(text);
+    }
   }
 
   /** `Kowalczyk Radiology` is told by its first word; what is written small names nothing. */
@@ -130,6 +138,9 @@ export class KnownValues {
   /** A UID that got a new one. */
   addUid(uid: string): void {
     this.#put(uid, 'uid');
+    // With something else between them, and as the beginning of a longer one.
+    const digits = uid.replaceAll('.', '');
+    if (digits.length >= SHORTEST_UID_DIGITS) this.#put(digits, 'anywhere');
   }
 
   #addCoded(vr: string, value: string): void {
@@ -144,7 +155,7 @@ export class KnownValues {
         for (const one of spellingsOfTime(value)) this.#say(one, 'digits');
         return;
       case 'AS':
-        this.#say(value.toLowerCase(), 'word');
+        for (const one of spellingsOfAge(value)) this.#say(one, 'word');
         return;
       default: {
         const date = value.replaceAll('.', '').slice(0, 8);
@@ -252,6 +263,14 @@ function folded(letter: string): string {
 const FOLDED: Readonly<Record<string, string>> = {
   ...{ ß: 'ss', ø: 'o', æ: 'ae', œ: 'oe', ł: 'l', đ: 'd', ð: 'd', þ: 'th', ı: 'i', ς: 'σ' },
 };
+
+/** By its character set, and as UTF-8 where the bytes are that: many write it whatever they say. */
+function readingsOf(value: Uint8Array, characterSets: readonly string[]): readonly string[] {
+  const text = decodeText(value, characterSets);
+  if (isAscii(latin1(value)) || characterSets[0] === 'ISO_IR 192') return [text];
+  const utf8 = Buffer.from(value).toString('utf8');
+  return utf8 === text || utf8.includes('\ufffd') ? [text] : [text, utf8];
+}
 
 function trimmed(text: string): string {
   return withoutPadding(text.trim(), 'spaces and NULs').trim();

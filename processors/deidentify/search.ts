@@ -14,6 +14,8 @@ interface Encoded {
   readonly hash: number;
 }
 
+type OnHit = (offset: number, kind: PatternKind, lengthBytes: number) => void;
+
 /** Patterns as bytes: the instances of a study are searched for the same ones, a thousand times over. */
 export type EncodedPatterns = Map<string, Encoded>;
 
@@ -46,11 +48,11 @@ export class PatternSearch {
   }
 
   /**
-   * Calls `onHit` with the offset and kind of each pattern found as its kind demands.
+   * Calls `onHit` with the offset, kind and length of each pattern found as its kind demands.
    *
    * @param text - UTF-8, normalised; separate values are separated by a zero byte
    */
-  run(text: Uint8Array, onHit: (offset: number, kind: PatternKind) => void): void {
+  run(text: Uint8Array, onHit: OnHit): void {
     for (let offset = 0; offset + 4 <= text.length; offset++) {
       const hash = hashAt(text, offset);
       if (this.#table[hash] === 0) continue;
@@ -62,11 +64,11 @@ export class PatternSearch {
         this.#test(text, at, needle, onHit);
   }
 
-  #test(text: Uint8Array, offset: number, { bytes, kind }: Needle, onHit: (offset: number, kind: PatternKind) => void) {
+  #test(text: Uint8Array, offset: number, { bytes, kind }: Needle, onHit: OnHit) {
     const end = offset + bytes.length;
     if (end > text.length) return;
     for (let i = 0; i < bytes.length; i++) if (text[offset + i] !== bytes[i]) return;
-    if (stands(kind, text, offset, end)) onHit(offset, kind);
+    if (stands(kind, text, offset, end)) onHit(offset, kind, bytes.length);
   }
 }
 
@@ -90,7 +92,7 @@ function stands(kind: PatternKind, text: Uint8Array, start: number, end: number)
     case 'name':
       return !isLetter(before) && !isLetter(after);
     case 'digits':
-      return !isDigit(before) && !isDigit(after);
+      return !isDigit(before) && (!isDigit(after) || isTimeBehindDate(text, start, end));
     case 'number':
       return !isDigit(beforeZeros(text, start)) && !isDigit(after);
     case 'uid':
@@ -110,6 +112,13 @@ function beforeZeros(text: Uint8Array, start: number): number {
 /** A full stop behind a UID in prose. */
 function endsSentence(text: Uint8Array, end: number): boolean {
   return text[end] === 0x2e && !isDigit(text[end + 1] ?? 0);
+}
+
+/** `19370203101112`: a date in digits, and behind it a time of day. */
+function isTimeBehindDate(text: Uint8Array, start: number, end: number): boolean {
+  if (end - start !== 8) return false;
+  const digits = Buffer.from(text.subarray(end, end + 4)).toString('latin1');
+  return /^(?:[01]\d|2[0-3])[0-5]\d$/.test(digits);
 }
 
 function hashAt(bytes: Uint8Array, offset: number): number {

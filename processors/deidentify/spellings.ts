@@ -30,10 +30,12 @@ export function spellingsOfDate(value: string): readonly string[] {
   const days = [...new Set([day, String(Number(day))])];
   const months = [...new Set([month, String(Number(month))])];
   const spellings = [value, `${day}${month}${year}`, `${month}${day}${year}`];
-  for (const separator of ['-', '/', '.', '_', ' ']) spellings.push([year, month, day].join(separator));
+  for (const separator of ['-', '/', '.', '_', ' ', ':']) spellings.push([year, month, day].join(separator));
+  // As file names and numbers of patients begin.
+  spellings.push(`${short}${month}${day}`, `${day}${month}${short}`);
   for (const one of days)
     for (const other of months) {
-      for (const separator of ['.', '/', '-', '_', ' '])
+      for (const separator of ['.', '/', '-', '_', ' ', '. ', ' - '])
         spellings.push([one, other, year].join(separator), [other, one, year].join(separator));
       for (const separator of ['.', '/', '-'])
         spellings.push([one, other, short].join(separator), [other, one, short].join(separator));
@@ -50,10 +52,34 @@ export function spellingsOfDate(value: string): readonly string[] {
         spellings.push([number, name, year].join(separator), [number, name, short].join(separator));
       spellings.push(`${number}. ${name} ${year}`, `${name} ${number}, ${year}`, `${name} ${number} ${year}`);
       spellings.push(`${name}-${number}-${year}`, `${name}. ${number}, ${year}`);
+      for (const separator of ['-', '/', ' ']) spellings.push([year, name, number].join(separator));
+      const counted = `${Number(number)}${ordinalOf(Number(number))}`;
+      spellings.push(`${counted} ${name} ${year}`, `${counted} of ${name} ${year}`);
+      spellings.push(`${name} ${counted} ${year}`, `${name} ${counted}, ${year}`);
     }
   }
   return [...new Set(spellings)];
 }
+
+/** English: 1st, 2nd, 3rd, 4th, 11th. */
+function ordinalOf(day: number): string {
+  const isTeen = day > 10 && day < 14;
+  return (isTeen ? undefined : ['th', 'st', 'nd', 'rd'][day % 10]) ?? 'th';
+}
+
+/** An AS value, `067Y`, also as people say it; a number of days or weeks as much as a word says. */
+export function spellingsOfAge(value: string): readonly string[] {
+  const [, digits, unit = ''] = /^(\d{3})([dwmy])$/i.exec(value.trim()) ?? [];
+  const word = AGE_UNITS[unit.toLowerCase()];
+  if (digits === undefined || word === undefined || Number(digits) === 0) return [];
+  const age = String(Number(digits));
+  const spellings = [value.trim().toLowerCase(), `${age} ${word}`, `${age} ${word}s`, `${age}-${word}`];
+  if (word !== 'year') return spellings;
+  for (const short of ['y', 'yo', 'yr', 'yrs']) spellings.push(`${age}${short}`, `${age} ${short}`);
+  return [...spellings, `age ${age}`, `age: ${age}`, `aged ${age}`, `${age} jahre`, `${age} ans`];
+}
+
+const AGE_UNITS: Readonly<Record<string, string>> = { d: 'day', w: 'week', m: 'month', y: 'year' };
 
 /** A TM value; empty when it is none, or midnight, which says nothing. */
 export function spellingsOfTime(value: string): readonly string[] {
@@ -65,7 +91,8 @@ export function spellingsOfTime(value: string): readonly string[] {
 }
 
 /**
- * `RAT-0815-X` also as `RAT0815X`, `RAT_0815_X`, …, and `RAT0815` as `RAT-0815`, …; the value itself comes first.
+ * `RAT-0815-X` also as `RAT0815X`, `RAT_0815_X`, …, and `RAT0815` as `RAT-0815`, …; the value itself comes first. In short
+ * texts what is long enough is found whatever stands between its parts: see haystack.ts.
  */
 export function spellingsOfIdentifier(value: string): readonly string[] {
   const parts = value.split(/[^\p{L}\p{N}]+/u).filter((part) => part !== '');
@@ -74,6 +101,12 @@ export function spellingsOfIdentifier(value: string): readonly string[] {
     some.length < 2 || some.length > 8 ? [] : SEPARATORS.map((separator) => some.join(separator)),
   );
   return [...new Set([value, ...joined])];
+}
+
+/** True for letters and digits that are in a row by no chance, even where what stood between them was taken out. */
+export function isTelling(text: string): boolean {
+  if (!/\p{N}/u.test(text)) return text.length >= 8;
+  return text.length >= (/\p{L}/u.test(text) ? 6 : 7);
 }
 
 const SEPARATORS = ['', '-', '_', ' ', '.', '/'];
@@ -86,10 +119,11 @@ const SEPARATORS = ['', '-', '_', ' ', '.', '/'];
  * @returns without the name itself
  */
 export function spellingsOfName(name: string, normalise: (text: string) => string): readonly string[] {
-  const pieces = name.split(/[^\p{L}\p{M}\p{N}]+|(?<=\p{Ll})(?=\p{Lu})/u).filter((piece) => piece !== '');
+  const composed = name.normalize('NFC');
+  const pieces = composed.split(/[^\p{L}\p{M}\p{N}]+|(?<=\p{Ll})(?=\p{Lu})/u).filter((piece) => piece !== '');
   const parts = pieces.length < 2 || pieces.length > 6 ? [] : pieces;
   const joined = parts.length === 0 ? [] : ['', ' ', '-', '_'].map((separator) => parts.join(separator));
-  const spelled = [name, ...joined, ...parts].flatMap((one) => {
+  const spelled = [composed, ...joined, ...parts].flatMap((one) => {
     const plain = normalise(one);
     const transcribed = one.replaceAll(/[äöüåøÄÖÜÅØ]/g, (letter) => TRANSCRIBED[letter.toLowerCase()] ?? letter);
     return [plain, normalise(transcribed), plain.replaceAll(/(?<=[aou])e/g, '')];
@@ -105,8 +139,11 @@ export function pairsOfName(components: readonly string[]): readonly string[] {
   const pairs: string[] = [];
   for (const one of components.slice(0, 3))
     for (const other of components.slice(0, 3))
-      if (one !== other)
+      if (one !== other) {
         for (const separator of ['', ' ', ', ', ',', '_', '-', '.', '^']) pairs.push(`${one}${separator}${other}`);
+        // What people are called by their computers: `jsmith`, `smithj`.
+        if (one.length >= 4 && !isSafeWord(one)) pairs.push(`${other.slice(0, 1)}${one}`, `${one}${other.slice(0, 1)}`);
+      }
   return pairs;
 }
 

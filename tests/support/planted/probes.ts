@@ -36,6 +36,9 @@ const numbers = { creator: 'MAKER', group: '0019', element: '01', vr: 'IS' };
 const words = { creator: 'MAKER', group: '0019', element: '02', vr: 'LO', pattern: 'coil [0-9]+' };
 const tree = { creator: 'MAKER', group: '0019', element: '03', vr: 'SQ' };
 
+/** Longer than the root of any maker. */
+const LONG_UID = '1.2.826.0.1.3680043.9.7777.1.42';
+
 /** Each default-deny rule, by what would stay without it. */
 const WALK: readonly Probe[] = [
   gone('a private element', { tag: 0x00091001, vr: 'LO', value: SECRET }),
@@ -229,10 +232,21 @@ const SPELLED: readonly Probe[] = [
   repeated('the phonetic group of a name', 'of Tamadani', [element('PatientName', 'Wang^Xiao=Tamadani^Alla')]),
   repeated('a patient ID inside a word', 'xRAT-0815-Xy'),
   ...['', '-', '_', ' ', '.', '/'].map((separator) =>
-    repeated(`an ID joined by "${separator}"`, ['KX', '1384', 'D'].join(separator), [
-      element('AccessionNumber', separator === '-' ? 'KX_1384_D' : 'KX-1384-D'),
+    repeated(`a short ID joined by "${separator}"`, ['KX', '47', 'D'].join(separator), [
+      element('AccessionNumber', separator === '-' ? 'KX_47_D' : 'KX-47-D'),
     ]),
   ),
+  ...['KX:1384:D', 'KX 13 84 D', 'kx\\1384d', '(KX)1384+D', 'K-X-1-3-8-4-D'].map((text) =>
+    repeated(`an ID parted as ${text}`, text, [element('AccessionNumber', 'KX-1384D')]),
+  ),
+  ...['7361-5290', '73 61 52 90'].map((text) =>
+    repeated(`a number parted as ${text}`, text, [element('AccessionNumber', '73615290')]),
+  ),
+  repeated('a name with its letters apart', 'of K A N A R I A L A'),
+  ...['wxvara', 'wxvara_scan', 'awxvar', 'AWXVAR2'].map((text) =>
+    repeated(`a name with an initial as ${text}`, text, [element('PatientName', 'Wxvar^Aila')]),
+  ),
+  repeated('a short name with an initial', 'by ahopt', [element('PatientName', 'Hopt^Aila')]),
   repeated('a number without its zeros', 'no 7361529', [element('AccessionNumber', '0007361529')]),
   repeated('a number with fewer zeros', 'no 07361529', [element('AccessionNumber', '0007361529')]),
   repeated('a code in the middle of a description', 'see WXK98765', [
@@ -260,6 +274,13 @@ const SPELLED: readonly Probe[] = [
     '2/3/37',
     '03-02-37',
     '3.02.1937',
+    '1937:02:03',
+    '3. 2. 1937',
+    '03 - 02 - 1937',
+    '370203',
+    '030237',
+    '193702031011',
+    '19370203101112.123',
   ].map((text) => repeated(`a date as ${text}`, text, BORN())),
   ...[
     '03-Feb-1937',
@@ -275,6 +296,13 @@ const SPELLED: readonly Probe[] = [
     '03_feb_1937',
     'Feb. 3, 1937',
     'Feb-03-1937',
+    '1937-Feb-03',
+    '1937/Feb/3',
+    '1937 February 3',
+    '3rd February 1937',
+    '3rd of Feb 1937',
+    'February 3rd 1937',
+    'Feb 3rd, 1937',
     '3. Februar 1937',
     '3 de febrero de 1937',
     '3 helmikuuta 1937',
@@ -282,12 +310,12 @@ const SPELLED: readonly Probe[] = [
   foreignDate('ISO_IR 192', '1937年2月3日'),
   foreignDate('ISO_IR 192', '1937년 2월 3일'),
   foreignDate('ISO_IR 192', '1937년02월03일'),
-  repeated('an ID parted where its letters end', 'of KX-138451', [element('AccessionNumber', 'KX138451')]),
+  repeated('a short ID parted where its letters end', 'of KX-47', [element('AccessionNumber', 'KX47')]),
   repeated('one half of a double name', 'the Varpu', [element('PatientName', 'Wxvar-Varpu^Aino')]),
   ...['WxvarVarpu', 'wxvar_varpu', 'WXVAR VARPU'].map((text) =>
     repeated(`a double name as ${text}`, text, [element('PatientName', 'Wxvar-Varpu^Aino')]),
   ),
-  repeated('a name taken apart at its capitals', 'Mc Wxvarpu', [element('PatientName', 'McWxvarpu^Aino')]),
+  repeated('a name taken apart at its capitals', 'M. Wxvarpu', [element('PatientName', 'McWxvarpu^Aino')]),
   repeated('a name with an apostrophe', 'OWXVARPU', [element('PatientName', "O'Wxvarpu^Aino")]),
   repeated('an umlaut where there was a transcription', 'Wx\u00fcrvar', [element('PatientName', 'Wxuervar^Aino')]),
   repeated('the name of an institution', 'made for Wxvarpu', [element('InstitutionName', 'Wxvarpu Imaging Center')]),
@@ -313,11 +341,22 @@ const SPELLED: readonly Probe[] = [
     ),
   ),
   repeated('a date and time', 'at 19370203101112.123456', [element('AcquisitionDateTime', '19370203101112.123456')]),
+  repeated('a date and an hour', 'at 1937020310', [element('AcquisitionDateTime', '1937020310')]),
   repeated('the time of a date and time', 'at 10:11:12', [element('AcquisitionDateTime', '19370203101112.123456')]),
   repeated('a time of day', 'at 175741', [element('StudyTime', '175741.25')]),
   repeated('a time with colons', 'at 17:57:41', [element('StudyTime', '175741.25')]),
   repeated('an age', 'aged 091Y', [element('PatientAge', '091Y')]),
+  ...['91 years', '91-year-old', 'a 91yo', '91 Y', 'age 91', 'age: 91', 'aged 91', '91 Jahre', '91 ans'].map((text) =>
+    repeated(`an age as ${text}`, text, [element('PatientAge', '091Y')]),
+  ),
+  ...['14 weeks', '14-week', '14 week'].map((text) =>
+    repeated(`an age as ${text}`, text, [element('PatientAge', '014W')]),
+  ),
   repeated('a UID in a text', 'of 1.2.999.1 and'),
+  ...['.5.7 and', '.dcm'].map((rest) => repeated(`a UID that goes on with ${rest}`, `of ${LONG_UID}${rest}`, STUDY())),
+  ...['_', '-', ' '].map((separator) =>
+    repeated(`a UID parted by "${separator}"`, `x${LONG_UID.replaceAll('.', separator)}.dcm`, STUDY()),
+  ),
   repeated('a UID at the end of a sentence', 'It was 1.2.999.1.'),
   repeated('a name that stood in a private element', 'of Wxvarpu', [{ tag: 0x00091001, vr: 'PN', value: 'Wxvarpu' }]),
   repeated('a name percent-encoded', 'x=%4Banariala%20'),
@@ -343,6 +382,12 @@ const SPELLED: readonly Probe[] = [
   foreign('an accent left out', 'ISO_IR 100', 'Mükkinön', Buffer.from('of Mukkinon')),
   foreign('an accent typed by itself', 'ISO_IR 192', 'Mükkinön', Buffer.from('of Mu\u0308kkino\u0308n')),
   foreign('an umlaut transcribed', 'ISO_IR 100', 'Mükkinön', Buffer.from('of Muekkinoen')),
+  foreign(
+    'an umlaut transcribed of letters and accents',
+    'ISO_IR 192',
+    'Mu\u0308kkino\u0308n',
+    Buffer.from('of Muekkinoen'),
+  ),
   foreign('a sharp s transcribed', 'ISO_IR 100', 'Weißvarpu', Buffer.from('WEISSVARPU')),
   foreign('letters with a stroke', 'ISO_IR 192', 'Wołødæn', Buffer.from('Wolodaen')),
   foreign('a Greek name that ends elsewhere', 'ISO_IR 126', 'Κωστας', encodeText('ΚΩΣΤΑΣΒ', 'ISO_IR 126')),
@@ -363,12 +408,32 @@ const SPELLED: readonly Probe[] = [
     ]),
     absent: [encodeText('ΚΩΣΤΑΝΤΙΝΟΣ', 'ISO_IR 126')],
   },
+  foreign('a name in GB 18030 where nobody says so', 'ISO_IR 192', '王小东', encodeText('x 王小东', 'GB18030')),
+  foreign('a Greek name where nobody says so', 'ISO_IR 192', 'Κωσταντινος', encodeText('ΚΩΣΤΑΝΤΙΝΟΣ', 'ISO_IR 126')),
+  released(
+    'a name in JIS',
+    [
+      element('SpecificCharacterSet', '\\ISO 2022 IR 87'),
+      element('PatientName', encodeText('山田', 'ISO 2022 IR 87')),
+      element('ManufacturerModelName', encodeText('x 山田', 'ISO 2022 IR 87')),
+    ],
+    [encodeText('山田', 'ISO 2022 IR 87')],
+  ),
+  released(
+    'a name in UTF-8 where Latin-1 is said, once more in Latin-1',
+    [
+      element('SpecificCharacterSet', 'ISO_IR 100'),
+      element('PatientName', Buffer.from('Mükkinön', 'utf8')),
+      element('ManufacturerModelName', Buffer.from('of Mükkinön', 'latin1')),
+    ],
+    [Buffer.from('of Mükkinön', 'latin1')],
+  ),
   foreign('a name in GB18030', 'GB18030', '王小东', encodeText('x 王小东', 'GB18030')),
   foreign('a name in UTF-8 where GB18030 is said', 'GB18030', '王小东', Buffer.from('x 王小东', 'utf8')),
   foreign(
     'a name in Latin-1 where UTF-8 is said',
     'ISO_IR 192',
-    'Mükkinön',
+    'Mukkinon',
     Buffer.from('of M\xfckkin\xf6n', 'latin1'),
   ),
 ];
@@ -414,6 +479,10 @@ const HELD: readonly Probe[] = [
 ];
 
 export const PROBES: readonly Probe[] = [...WALK, ...PRIVATE, ...SPELLED, ...HELD];
+
+function STUDY(): readonly SampleElement[] {
+  return [element('StudyInstanceUID', LONG_UID)];
+}
 
 function BORN(): readonly SampleElement[] {
   return [element('PatientBirthDate', '19370203')];
