@@ -65,9 +65,7 @@ export async function explain(argv: readonly string[], { out, err }: Terminal): 
     const damagedFiles = files.damaged.map(({ name, error }) => ({ name, reason: error.code }));
     out(json({ sender, configVersion: config.version, studies: shown, damagedFiles, otherFiles }));
   } else {
-    out(
-      `as if sent by ${sender.source ?? 'an unknown source'} (${sender.callingAeTitle ?? 'any AE title'}) to ${sender.calledAeTitle ?? ''} with C-STORE`,
-    );
+    out(wayIn(sender));
     if (sender.source === undefined)
       err('name the sender with --source or --calling: rules that ask for it do not match without');
     for (const study of explained) for (const line of studyLines(study, study.routes)) out(line);
@@ -91,9 +89,15 @@ function assumedSender(
 ): Sender {
   const { sources, aeTitles } = config.gateway.dimse;
   if (given.source !== undefined && !sources.some(({ name }) => name === given.source)) {
-    throw new HubError('command.usage', {
-      detail: `there is no source ${given.source}; ${sources.map(({ name }) => name).join(', ')}`,
-    });
+    const others = sourcesWithoutAeTitle(config);
+    const door = others.get(given.source);
+    if (door === undefined) {
+      const names = [...sources.map(({ name }) => name), ...others.keys()].join(', ');
+      throw new HubError('command.usage', { detail: `there is no source ${given.source}; ${names}` });
+    }
+    if (given.calling !== undefined || given.called !== undefined)
+      throw new HubError('command.usage', { detail: `what comes from ${given.source} has no AE titles` });
+    return { door, source: given.source };
   }
   const isNamed = given.source !== undefined || given.calling !== undefined;
   const candidates = sources.filter(
@@ -112,6 +116,20 @@ function assumedSender(
     ...(callingAeTitle === undefined ? {} : { callingAeTitle }),
     ...(calledAeTitle === undefined ? {} : { calledAeTitle }),
   };
+}
+
+/** Those that no association comes from, with the door that a route sees them at. */
+function sourcesWithoutAeTitle({ gateway, pulls, partners }: HubConfig): ReadonlyMap<string, string> {
+  return new Map([
+    ...gateway.folders.map(({ name }) => [name, 'folder'] as const),
+    ...pulls.map(({ name, from }) => [name, 'dicom' in from ? 'dimse' : 'stow-rs'] as const),
+    ...partners.flatMap(({ returns }) => (returns === undefined ? [] : [[returns, 'stow-rs'] as const])),
+  ]);
+}
+
+function wayIn({ door, source, callingAeTitle, calledAeTitle }: Sender): string {
+  if (calledAeTitle === undefined) return `as if it came from ${source ?? 'an unknown source'} (door ${door ?? ''})`;
+  return `as if sent by ${source ?? 'an unknown source'} (${callingAeTitle ?? 'any AE title'}) to ${calledAeTitle} with C-STORE`;
 }
 
 function studyLines(study: ReceivedStudy, explained: readonly RouteExplanation[]): readonly string[] {

@@ -64,6 +64,45 @@ describe('hub routes', () => {
   });
 
   describe('explain', () => {
+    it('takes every source that a route can name: a watched folder, a pull, what a partner returns', async () => {
+      const all = await written(
+        'all.yaml',
+        `gateway: { folders: [{ name: drop, path: ./in }] }
+policies: [{ name: kct, profile: basic }]
+partners: [{ name: kct, returns: kct-web }]
+pulls:
+  - { name: nightly, from: { dicom: { host: pacs, port: 104, aeTitle: PACS } }, query: { studyDate: { last: 1d } } }
+  - { name: web, from: { dicomweb: { url: "https://pacs.example.org/dicom-web" } }, query: { studyDate: { last: 1d } } }
+destinations: [{ name: ours, type: folder, path: ./out }]
+routes:
+  - { name: dropped, when: { source: drop, door: folder }, deliver: [ours] }
+  - { name: fetched, when: { source: [nightly, web] }, deliver: [ours] }
+  - { name: back, when: { source: kct-web, door: stow-rs }, process: [{ reidentify: kct }], deliver: [ours] }
+`,
+      );
+      const matched = async (source: string) => {
+        out.length = 0;
+        expect(await explain([study, '--config', all, '--source', source, '--json'], terminal)).to.equal(0);
+        const { sender, studies } = JSON.parse(out.join('')) as {
+          sender: unknown;
+          studies: { matched: string[] }[];
+        };
+        return [sender, studies[0]?.matched];
+      };
+
+      const wrong = await thrownBy(explain([study, '--config', all, '--source', 'nobody'], terminal));
+      const titled = await thrownBy(explain([study, '--config', all, '--source', 'drop', '--calling', 'X'], terminal));
+
+      expect(await matched('drop')).to.deep.equal([{ door: 'folder', source: 'drop' }, ['dropped']]);
+      expect(await matched('nightly')).to.deep.equal([{ door: 'dimse', source: 'nightly' }, ['fetched']]);
+      expect(await matched('web')).to.deep.equal([{ door: 'stow-rs', source: 'web' }, ['fetched']]);
+      expect(await matched('kct-web')).to.deep.equal([{ door: 'stow-rs', source: 'kct-web' }, ['back']]);
+      expect([wrong, titled].map(({ code, fields }) => [code, fields['detail']])).to.deep.equal([
+        ['command.usage', 'there is no source nobody; drop, nightly, web, kct-web'],
+        ['command.usage', 'what comes from drop has no AE titles'],
+      ]);
+    });
+
     it('says for each route whether and why, as if the only source had sent it', async () => {
       expect(await explain([study, '--config', config], terminal)).to.equal(0);
 
