@@ -63,6 +63,18 @@ export const ALERT_CASES: readonly AlertCase[] = [
     because: 'all were answered within a second',
   },
   {
+    alert: 'HubPullFails',
+    fires: { series: { [`hub_pull_state{${GATEWAY},pull="nightly",state="source-down"}`]: always(1) }, at: '3h' },
+    quiet: {
+      series: {
+        [`hub_pull_state{${GATEWAY},pull="nightly",state="source-down"}`]: '1x60 0x2000',
+        [`hub_pull_backlog_studies{${GATEWAY},pull="nightly",state="found"}`]: always(40),
+      },
+      at: '3h',
+    },
+    because: 'the source came back after an hour, and what waits is only not fetched yet',
+  },
+  {
     alert: 'HubReceivingFails',
     fires: {
       series: {
