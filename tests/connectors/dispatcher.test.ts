@@ -45,7 +45,8 @@ describe('the dispatcher', () => {
       attempts: 1,
       correlationId: 'association-1',
     });
-    expect(at.metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'succeeded')).to.equal(1);
+    // Counted when the ledger has said that it has it.
+    await waitFor('the count', () => at.metrics.valueOf('hub_deliveries_total', 'kct-pacs', 'succeeded') === 1);
     expect(at.metrics.valueOf('hub_delivery_duration_seconds', 'kct-pacs')).to.equal(1);
   });
 
@@ -202,14 +203,16 @@ describe('the dispatcher', () => {
   });
 
   it('gives back what it has to abandon: it goes out at once after a restart, without what got through, uncounted', async () => {
+    const begun = Promise.withResolvers<undefined>();
     const first = await start([
       to('kct-pacs', (order, onDelivered) => {
         onDelivered('2.25.1.1.1');
+        begun.resolve(undefined);
         return new Promise((_, reject) => order.signal.addEventListener('abort', () => reject(new Error('stopping'))));
       }),
     ]);
     const run = await process(['kct-pacs'], [releasedItem(1), releasedItem(2)]);
-    await waitFor('the lease', async () => ((await delivery(run, 'kct-pacs'))?.attempts === 1 ? true : undefined));
+    await begun.promise;
     await first.stop(0);
     const orders: DeliveryOrder[] = [];
 
