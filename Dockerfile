@@ -45,5 +45,5 @@ STOPSIGNAL SIGTERM
 # For Docker and Compose; Kubernetes has probes of its own.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
   CMD ["/app/node", "-e", "fetch('http://127.0.0.1:8080/health/live').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["/app/node", "--disable-warning=ExperimentalWarning", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=4", "--expose-gc", "/app/main.ts"]
+ENTRYPOINT ["/app/node", "--disable-warning=ExperimentalWarning", "--disable-warning=TimeoutNegativeWarning", "--max-semi-space-size=4", "--heap-growing-percent=100", "--expose-gc", "/app/main.ts"]
 CMD ["start", "--config", "/etc/hub/hub.yaml"]
