@@ -85,6 +85,16 @@ describe('config/examples', () => {
 });
 
 describe('config/hub.schema.json', () => {
+  it('has patterns that every reader of JSON Schema understands', () => {
+    const patterns = [...read('hub.schema.json').matchAll(/"pattern": ("(?:[^"\\\\]|\\\\.)*")/g)].map(([, text]) =>
+      String(JSON.parse(text ?? '')),
+    );
+
+    expect(patterns).to.have.length.above(100);
+    expect(patterns.filter((pattern) => /\\p\{|\\u\{|\(\?<[=!]/.test(pattern))).to.deep.equal([]);
+    for (const pattern of patterns) expect(() => new RegExp(pattern), pattern).not.to.throw();
+  });
+
   it('is what hub check --schema prints', () => {
     expect(JSON.parse(read('hub.schema.json'))).to.deep.equal(
       JSON.parse(JSON.stringify(configJsonSchema(configShapes()))),
