@@ -60,9 +60,11 @@ export function dropOut(volume: Volume): DropOut {
   const usual = Array.from({ length: nz }, (_, slice) => median(means.map((row) => row[slice] ?? 0)));
   const isDropped = (t: number, slice: number): boolean => {
     const here = means[t]?.[slice] ?? 0;
-    if (repetitions >= MIN_REPETITIONS) return here < TEMPORAL_DROP * (usual[slice] ?? 0);
+    // A share of a level at or below 0 says nothing: pictures may be negative, of phase or by their scale.
+    const isBelow = (level: number, share: number) => level > 0 && here < share * level;
+    if (repetitions >= MIN_REPETITIONS) return isBelow(usual[slice] ?? 0, TEMPORAL_DROP);
     const [before, after] = [means[t]?.[slice - 1], means[t]?.[slice + 1]];
-    return before !== undefined && after !== undefined && here < SPATIAL_DROP * Math.min(before, after);
+    return before !== undefined && after !== undefined && isBelow(Math.min(before, after), SPATIAL_DROP);
   };
   const dropped: number[] = [];
   for (let t = 0; t < repetitions; t++)

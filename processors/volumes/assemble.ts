@@ -2,6 +2,7 @@
 import type { InstanceItem, ObjectStore } from '../../core/store.ts';
 import type { Frame } from './frame.ts';
 import { isAcrPhantom } from './acr-phantom.ts';
+import { clearPadding, paddingOf } from './padding.ts';
 import { statedPhantom } from './kind.ts';
 import { frameReader, type FrameReader } from './frame-reader.ts';
 import { type Numbers, readFrame } from './pixels.ts';
@@ -32,7 +33,11 @@ function isImage(item: InstanceItem): boolean {
 
 /** Images by series, in order of Series Instance UID: one series at a time keeps memory small. */
 export function imagesBySeries(items: readonly InstanceItem[]): readonly (readonly InstanceItem[])[] {
-  const bySeries = Map.groupBy(items.filter(isImage), (item) => item.seriesInstanceUid);
+  // By study too: a damaged export may use one UID for the series of two.
+  const bySeries = Map.groupBy(
+    items.filter(isImage),
+    ({ seriesInstanceUid, studyInstanceUid }) => `${seriesInstanceUid} ${studyInstanceUid}`,
+  );
   return [...bySeries].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, images]) => images);
 }
 
@@ -74,6 +79,9 @@ async function fillVolume(
   const [nx, ny, nz, nt] = head.dims;
   const data = new Float32Array(nx * ny * nz * nt);
   const reader = frameReader(store);
+  const [format] = frames.map(({ instance }) => instance.format);
+  const padding = format === undefined ? undefined : paddingOf(head.header, format);
+  let padded = 0;
   try {
     // Instance by instance, each opened once.
     const places = new Map(frames.map((frame, index) => [frame, index]));
@@ -86,11 +94,13 @@ async function fillVolume(
           findings.push(finding('pixels-unreadable', head.seriesInstanceUid));
           return undefined;
         }
+        if (padding !== undefined) padded += clearPadding(target, padding, frame);
       }
     }
   } finally {
     await reader.close();
   }
+  if (padded > 0) findings.push(finding('values-padding', head.seriesInstanceUid, `${padded} of ${data.length}`));
   const isFloat = frames.some(({ instance }) => instance.format.isFloat);
   if (!isFloat) return withShape({ ...head, data });
   findings.push(finding('pixels-float', head.seriesInstanceUid));

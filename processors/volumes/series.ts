@@ -14,7 +14,7 @@ import { normalOf } from './geometry.ts';
 import { kindOf } from './kind.ts';
 import { integersFor } from './pixels.ts';
 import { sliceTimesOf } from './slice-timing.ts';
-import { countOrientations, groupFrames, stackOf, withoutDuplicates, type Stack } from './stack.ts';
+import { countOrientations, groupFrames, hasSeveralGrids, stackOf, withoutDuplicates, type Stack } from './stack.ts';
 import { scale, subtract } from './vector.ts';
 import { type Diffusion, type Finding, finding, type StoredAs, type Triple, type Volume } from './volume.ts';
 
@@ -53,6 +53,7 @@ export async function planSeries(
   const orientations = countOrientations(groups);
   const seriesInstanceUid = items[0]?.seriesInstanceUid ?? '';
   if (orientations > 1) findings.push(finding('orientations-mixed', seriesInstanceUid, `${orientations}`));
+  if (hasSeveralGrids(groups)) findings.push(finding('grids-mixed', seriesInstanceUid));
   const plans: VolumePlan[] = [];
   for (const group of groups) {
     signal.throwIfAborted();

@@ -28,6 +28,20 @@ export function countOrientations(groups: readonly (readonly Frame[])[]): number
   return different.length;
 }
 
+/** Whether pictures that lie alike differ in how many pixels they have, or how large those are. */
+export function hasSeveralGrids(groups: readonly (readonly Frame[])[]): boolean {
+  const firsts = groups.flatMap(([first]) => first ?? []);
+  return firsts.some((one) =>
+    firsts.some(
+      (other) =>
+        isSameDirection(one, other) &&
+        (one.rows !== other.rows ||
+          one.columns !== other.columns ||
+          !isClose(one.geometry.pixelSpacingMm, other.geometry.pixelSpacingMm)),
+    ),
+  );
+}
+
 function isSameGrid(a: Frame, b: Frame): boolean {
   return (
     a.rows === b.rows &&

@@ -84,6 +84,8 @@ export const FINDINGS = {
   'geometry-damaged': 'Position or orientation makes no sense',
   'scale-damaged': 'Rescale is no number or 0; stored values are used',
   'values-not-finite': 'Values that are no numbers were set to 0',
+  'values-padding': 'Values that are no part of the picture (Pixel Padding Value) were set to 0',
+  'grids-mixed': 'Slices have several sizes, or voxels of several sizes, and were taken apart',
   'file-unreadable': 'A file cannot be read',
   'unit-missing': 'The header does not say in which unit it counts',
   'spacing-unknown': 'The header does not say how large a voxel is',

@@ -38,6 +38,13 @@ describe('the measures of quality control', () => {
       }
     });
 
+  it('see no slice lose signal where a negative scale makes all of them dark', () => {
+    const volume = volumeOf([head({ noise: 0.02 })]);
+    const turned = { ...volume, data: volume.data.map((value) => 10 - 2 * value) };
+
+    expect(measure(turned).measures['drop_out_fraction']).to.equal(0);
+  });
+
   it('see more noise as less signal to noise, and nothing else as wrong', () => {
     const quiet = measure(volumeOf([head({ noise: 0.02 })])).measures;
     const noisy = measure(volumeOf([head({ noise: 0.06 })])).measures;

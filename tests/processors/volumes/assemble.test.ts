@@ -172,7 +172,8 @@ function uidsOf(instances: readonly PhantomInstance[], more: Record<string, numb
 }
 
 function sameSeries(instance: PhantomInstance, others: readonly PhantomInstance[]): PhantomInstance {
-  return { ...instance, seriesInstanceUid: others[0]?.seriesInstanceUid ?? '' };
+  const { studyInstanceUid = '', seriesInstanceUid = '' } = others[0] ?? {};
+  return { ...instance, studyInstanceUid, seriesInstanceUid };
 }
 
 function valueAt(volume: Volume | undefined, x: number, y: number, z: number): number | undefined {

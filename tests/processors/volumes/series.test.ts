@@ -36,6 +36,46 @@ const axial = (slices: number, over: (z: number) => Partial<SliceOptions> = () =
   );
 
 describe('volumes of a series', () => {
+  it('are apart where two studies use one Series Instance UID', async () => {
+    const here = axial(4);
+    const there = axial(4).map((slice) => ({ ...slice, studyInstanceUid: '1.2.999.11' }));
+
+    const { volumes, findings } = await assemble([...here, ...there]);
+
+    expect(findings).to.deep.equal([]);
+    expect(volumes.map(({ studyInstanceUid, dims }) => [studyInstanceUid, dims[2]])).to.deep.equal([
+      ['1.2.999.10', 4],
+      ['1.2.999.11', 4],
+    ]);
+  });
+
+  it('say so when slices of one direction have several sizes, of pixels or of the picture', async () => {
+    const coarse = await assemble(axial(6, (z) => (z > 2 ? { spacing: [2, 2] } : {})));
+    const small = await assemble(axial(6, (z) => (z > 2 ? { rows: 2, columns: 2 } : {})));
+
+    for (const { volumes, findings } of [coarse, small]) {
+      expect(volumes).to.have.length(2);
+      expect(findings.map(({ code }) => code)).to.include('grids-mixed');
+    }
+  });
+
+  it('have 0 where a pixel is padding, whatever its scale makes of that', async () => {
+    const pixels = Array.from({ length: 24 }, (_, i) => (i < 5 ? 4000 : i < 8 ? 4090 : i));
+    const scale = [attribute('RescaleSlope', '2'), attribute('RescaleIntercept', '-7')];
+    const padded = (more: readonly SampleElement[]) => axial(4, () => ({ pixels, more: [...scale, ...more] }));
+
+    const one = await assemble(padded([attribute('PixelPaddingValue', 4000)]));
+    const range = await assemble(
+      padded([attribute('PixelPaddingValue', 4000), attribute('PixelPaddingRangeLimit', 4095)]),
+    );
+
+    expect([...(one.volumes[0]?.data.subarray(0, 10) ?? [])]).to.deep.equal([0, 0, 0, 0, 0, 8173, 8173, 8173, 9, 11]);
+    expect([...(range.volumes[0]?.data.subarray(0, 10) ?? [])]).to.deep.equal([0, 0, 0, 0, 0, 0, 0, 0, 9, 11]);
+    expect(range.findings.map(({ message }) => message)).to.deep.equal([
+      'Values that are no part of the picture (Pixel Padding Value) were set to 0: 32 of 96.',
+    ]);
+  });
+
   it('have the affine they were made with, in any orientation and order of files', async () => {
     const random = seeded(20_260_914);
     for (let round = 0; round < 40; round++) {
