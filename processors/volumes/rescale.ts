@@ -34,6 +34,7 @@ export function rescaleOf(rescale: DataSet | undefined, maker: DataSet | undefin
   if (!Number.isFinite(slope) || slope === 0 || !Number.isFinite(intercept))
     return { slope: 1, intercept: 0, isDamaged: true };
   const scaleSlope = maker === undefined ? undefined : privateNumber(maker, PHILIPS_SCALE_SLOPE);
-  if (scaleSlope === undefined || !Number.isFinite(scaleSlope) || scaleSlope === 0) return { slope, intercept, isDamaged: false };
+  if (scaleSlope === undefined || !Number.isFinite(scaleSlope) || scaleSlope === 0)
+    return { slope, intercept, isDamaged: false };
   return { slope: 1 / scaleSlope, intercept: intercept / (slope * scaleSlope), isDamaged: false };
 }
