@@ -189,8 +189,8 @@ class _Head:
 
         if self.choices['stripped']:
             image = image * inside(brain - float(rng.uniform(-0.15, 0.4)), 0.05)
-        # Expert masks run along the rim, now and then a little outside it; on EPI, where no rim is seen, more.
-        outward = float(rng.uniform(-0.03, 0.22 if self.choices['contrast'] == 'epi' else 0.12))
+        # Expert masks run along the rim or a little outside it; on EPI, where no rim is seen, more.
+        outward = float(rng.uniform(0.02, 0.30) if self.choices['contrast'] == 'epi' else rng.uniform(-0.02, 0.16))
         return image.clamp_min_(0), inside(brain - outward, 0.05)
 
     def _body(self, look, cavity, skull_mm):

@@ -11,9 +11,9 @@ import onnx
 from card import card
 from evaluate import FILL, THRESHOLD
 
-VERSION = '0.2.0'
+VERSION = '0.3.0'
 # Where heads and deliberate failures part (docs/adr/0028): the mean of eight answers is less sure of itself than one.
-RELIABILITY = {'min_probability': 0.905, 'max_entropy': 0.45, 'min_agreement': 0.92, 'max_at_edge': 0.6}
+RELIABILITY = {'min_probability': 0.92, 'max_entropy': 0.385, 'min_agreement': 0.94, 'max_at_edge': 0.7}
 
 
 def main():
