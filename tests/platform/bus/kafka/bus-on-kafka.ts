@@ -9,6 +9,7 @@ import { openSqliteLedger } from '../../../../platform/ledger/sqlite/client.ts';
 import type { BusUnderTest } from '../../../contracts/event-bus.ts';
 import { adminOf } from '../../../support/kafka.ts';
 import { silentLog } from '../../../support/silent-log.ts';
+import { waitFor } from '../../../support/wait-for.ts';
 import { mortal } from '../mortal-ledger.ts';
 
 const RETRY = { firstDelayMs: 20, maxDelayMs: 100 };
@@ -92,8 +93,12 @@ export async function removeEverything(broker: string, users?: Readonly<Record<s
   const admin = adminOf(broker, users);
   await admin.connect();
   try {
-    const topics = (await admin.listTopics()).filter((topic) => !topic.startsWith('__'));
-    if (topics.length > 0) await admin.deleteTopics({ topics });
+    // A broker hears of what the controller made or removed a little later: it is asked until it knows of none.
+    await waitFor('an empty broker', async () => {
+      const topics = (await admin.listTopics()).filter((topic) => !topic.startsWith('__'));
+      if (topics.length > 0) await admin.deleteTopics({ topics }).catch(() => undefined);
+      return topics.length === 0;
+    });
     const { groups } = await admin.listGroups();
     // One whose members are not missed yet cannot go; its offsets went with the topics.
     await admin.deleteGroups(groups.map(({ groupId }) => groupId)).catch(() => undefined);
