@@ -16,7 +16,7 @@ const BINARY_PACKAGES = {
 // V8 lets the young generation grow to three times 16 MiB, for each thread that has one, and gives nothing back: a third of
 // what a busy hub would hold. With 4 MiB it collects more often, for some percent of the time it takes.
 // By itself V8 allows a heap of 34 MB some 8 to 20 MB more and then looks through all of it: under a stream of store
-// requests every few hundred instances, for 8 to 29 % of the processor time. Twice what lives is allowed instead: up to
+// requests every few hundred instances: in three pairs of runs for 8 to 29 % of the processor time. Twice what lives is allowed instead: up to
 // 25 MB more resident under such a stream, and no more with eight large objects at once.
 // What a thread has when it has started is a third garbage, and V8 keeps it: each says once when to collect (give-back.ts).
 // kafkajs 2.2.4 asks for a timer in the past at each connect (its issue 1751): harmless, and a line of noise each time.
