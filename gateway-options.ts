@@ -9,7 +9,7 @@ import type { SourceQuery } from './gateway/completion/query.ts';
 import type { DimseSource, Reporter } from './gateway/dimse/association-policy.ts';
 import type { DimseOptions } from './gateway/dimse/dimse.ts';
 import type { GatewayOptions } from './gateway/options.ts';
-import { authorizationOf, moversOf, pullQueries } from './pull-options.ts';
+import { moversOf, originOf, pullQueries } from './pull-options.ts';
 import type { MetricsDoor } from './platform/http/metrics-door.ts';
 import { patienceOf, shortestQuietMs } from './routers/completion.ts';
 import type { Config } from './shapes.ts';
@@ -85,8 +85,7 @@ function sourceQueries(config: Config, env: Environment): Readonly<Record<string
         const { aeTitle: calledAeTitle, callingAeTitle = aeTitles[0] ?? 'HUB', ...address } = query.dicom;
         return [[name, { kind: 'dicom', peer: { ...address, calledAeTitle, callingAeTitle } }]];
       }
-      const { url, auth } = query.dicomweb;
-      return [[name, { kind: 'dicomweb', url, authorization: authorizationOf(auth, env) }]];
+      return [[name, { kind: 'dicomweb', ...originOf(query.dicomweb, env) }]];
     }),
   );
 }

@@ -5,11 +5,12 @@ import type { PullFrom, PullOptions } from './connectors/pull/options.ts';
 import type { SourceQuery } from './gateway/completion/query.ts';
 import type { DimseSource } from './gateway/dimse/association-policy.ts';
 import type { Peer } from './peers/dimse/connection.ts';
+import type { WebOrigin } from './peers/dicomweb/get.ts';
 import type { TlsIdentity } from './peers/tls-identity.ts';
 import type { Config } from './shapes.ts';
 
 type PullEntry = Config['pulls'][number];
-type WrittenAuth = Extract<PullEntry['from'], { dicomweb: unknown }>['dicomweb']['auth'];
+type OriginEntry = Extract<PullEntry['from'], { dicomweb: unknown }>['dicomweb'];
 
 /** Those that are enabled. */
 export function pullOptions(config: Config, env: Environment): readonly PullOptions[] {
@@ -68,11 +69,7 @@ function fromOf(
   env: Environment,
 ): PullFrom {
   if ('dicomweb' in from) {
-    const { url, auth, tls } = from.dicomweb;
-    return {
-      kind: 'dicomweb',
-      origin: { url, authorization: authorizationOf(auth, env), tls: identityOf(tls, env) },
-    };
+    return { kind: 'dicomweb', origin: originOf(from.dicomweb, env) };
   }
   const { host, port, aeTitle, callingAeTitle = firstTitle } = from.dicom;
   const peer = (): Peer => ({
@@ -103,11 +100,13 @@ function tlsOf(
   };
 }
 
+/** An origin server that is asked, for studies or for how much it has of one. */
+export function originOf({ url, auth, tls }: OriginEntry, env: Environment): WebOrigin {
+  return { url, authorization: authorizationOf(auth, env), tls: identityOf(tls, env) };
+}
+
 /** Read for each request: certificates are renewed. */
-function identityOf(
-  tls: Extract<PullEntry['from'], { dicomweb: unknown }>['dicomweb']['tls'],
-  env: Environment,
-): (() => TlsIdentity) | undefined {
+function identityOf(tls: OriginEntry['tls'], env: Environment): (() => TlsIdentity) | undefined {
   if (tls === undefined) return undefined;
   const { ca, certificate, key } = tls;
   return () => ({
@@ -118,7 +117,7 @@ function identityOf(
 }
 
 /** How the hub says who it is to an origin server; read for each request. */
-export function authorizationOf(auth: WrittenAuth, env: Environment): (() => string) | undefined {
+function authorizationOf(auth: OriginEntry['auth'], env: Environment): (() => string) | undefined {
   if (auth === undefined) return undefined;
   return () => {
     if ('bearer' in auth) return `Bearer ${readSecret(auth.bearer, env)}`;

@@ -1,7 +1,6 @@
 /** How facts travel: in the ledger's own log, or through Kafka. And what of Kafka a partner may read. */
 import * as z from 'zod';
-
-const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
+import { secret } from './entries.ts';
 
 /** `host:port`; an IPv6 address in brackets. */
 const broker = z

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { duration } from '../core/quantities.ts';
 import { aeTitle, port, singleHost } from './entries.ts';
+import { originServer } from './origin-server.ts';
 
 const quiet = duration('1s', '7d');
 const force = duration('1s', '30d');
@@ -42,8 +43,6 @@ export function routeCompletion<Rule>(rule: z.ZodType<Rule>) {
     .transform(({ requiredSeries, whenMissing, ...times }) => ({ ...timesOf(times), requiredSeries, whenMissing }));
 }
 
-const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
-
 /** Where a source answers how many instances of a study it has. */
 export const sourceQuery = z.union([
   z.strictObject({
@@ -54,17 +53,7 @@ export const sourceQuery = z.union([
       callingAeTitle: aeTitle.optional(),
     }),
   }),
-  z.strictObject({
-    dicomweb: z.strictObject({
-      url: z.url({ protocol: /^https?$/ }),
-      auth: z
-        .union([
-          z.strictObject({ bearer: secret }),
-          z.strictObject({ basic: z.strictObject({ user: z.string().min(1), password: secret }) }),
-        ])
-        .optional(),
-    }),
-  }),
+  z.strictObject({ dicomweb: originServer }),
 ]);
 
 function timesOf({ quiet: quietMs, force: forceMs }: { quiet?: number | undefined; force?: number | undefined }) {

@@ -2,10 +2,8 @@
 import * as z from 'zod';
 import { duration, size } from '../core/quantities.ts';
 import { partialCompletion, sourceQuery } from './completion.ts';
-import { aeTitle, entryName, peerHost, port, singleHost } from './entries.ts';
+import { aeTitle, entryName, peerHost, port, secret, singleHost } from './entries.ts';
 import { sameUid } from './storage.ts';
-
-const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
 
 const certificate = z
   .strictObject({

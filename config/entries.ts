@@ -1,4 +1,4 @@
-/** Single values of the configuration that several sections share: names, hosts, ports, AE titles. */
+/** Single values of the configuration that several sections share: names, secrets, hosts, ports, AE titles. */
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { parseAeTitle, type AeTitle } from '../core/identifiers.ts';
@@ -10,6 +10,12 @@ export const entryName = z
     /^[a-z0-9][a-z0-9-]{0,63}$/,
     'a name has lower-case letters, digits and hyphens, at most 64, and begins with no hyphen',
   );
+
+/** Never written out: the name of an environment variable, or a file that has it. */
+export const secret = z.union([
+  z.strictObject({ env: z.string().min(1) }),
+  z.strictObject({ file: z.string().min(1) }),
+]);
 
 /** 0 is any free port. */
 export const port = z.int().min(0).max(65_535);

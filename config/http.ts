@@ -1,10 +1,9 @@
 /** The HTTP port: where it listens, who may use it without a token, and which pages elsewhere may. */
 import { z } from 'zod';
-import { port, singleHost } from './entries.ts';
+import { port, secret, singleHost } from './entries.ts';
 import { type Report, valueAt } from './raw-values.ts';
 
 const MAX_ORIGINS = 32;
-const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
 
 const origin = z
   .string()

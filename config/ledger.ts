@@ -1,7 +1,6 @@
 /** Where work and its history live: in a file of the data folder, or in a PostgreSQL database. */
 import * as z from 'zod';
-
-const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
+import { secret } from './entries.ts';
 
 const tls = z
   .strictObject({ ca: secret.optional(), certificate: secret.optional(), key: secret.optional() })

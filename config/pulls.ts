@@ -4,10 +4,10 @@ import cron from 'node-cron';
 import * as z from 'zod';
 import { lookup } from '../core/dicom/dictionary.ts';
 import { duration, parseDuration, size } from '../core/quantities.ts';
-import { aeTitle, entryName, port, singleHost } from './entries.ts';
+import { aeTitle, entryName, port, secret, singleHost } from './entries.ts';
+import { originServer } from './origin-server.ts';
 
 const DAY_MS = 86_400_000;
-const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
 
 const schedule = z
   .string()
@@ -69,31 +69,6 @@ const node = z.strictObject({
   tls: tls.optional(),
 });
 
-const origin = z
-  .strictObject({
-    url: z.url({ protocol: /^https?$/ }),
-    auth: z
-      .union([
-        z.strictObject({ bearer: secret }),
-        z.strictObject({ basic: z.strictObject({ user: z.string().min(1), password: secret }) }),
-      ])
-      .optional(),
-    tls: z
-      .strictObject({
-        ca: secret.optional().describe('PEM of the authorities to trust in place of the usual ones.'),
-        certificate: secret.optional().describe('Our certificate, PEM.'),
-        key: secret.optional().describe('Its key, PEM.'),
-      })
-      .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
-        message: 'certificate and key belong together',
-      })
-      .optional(),
-  })
-  .refine(({ url, tls: own }) => own === undefined || url.startsWith('https:'), {
-    path: ['tls'],
-    message: 'the URL says http: nothing of it is over TLS',
-  });
-
 const from = z.union([
   z
     .strictObject({ dicom: node, retrieve: z.enum(['c-move', 'c-get']).default('c-move'), moveTo: aeTitle.optional() })
@@ -101,7 +76,7 @@ const from = z.union([
       path: ['moveTo'],
       message: 'a C-GET comes back on its own association: moveTo is for c-move',
     }),
-  z.strictObject({ dicomweb: origin }),
+  z.strictObject({ dicomweb: originServer }),
 ]);
 
 const date = z

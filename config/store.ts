@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import * as z from 'zod';
 import { duration } from '../core/quantities.ts';
+import { secret } from './entries.ts';
 
 /** Bucket names of Amazon S3, which others take too. */
 const bucket = z
@@ -17,8 +18,6 @@ const prefix = z
   )
   .max(200)
   .transform((text) => (text === '' || text.endsWith('/') ? text : `${text}/`));
-
-const secret = z.union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })]);
 
 const DEFAULTS = { region: 'us-east-1', uploads: 4, lingerMs: 250, keepLocalMs: 0 };
 const TIMEOUTS = { connect: 5_000, idle: 30_000 };

@@ -1,11 +1,15 @@
+import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { HubError } from '../../../core/errors.ts';
 import { parseStudyInstanceUid, type StudyInstanceUid } from '../../../core/identifiers.ts';
 import { askSource, type SourceQuery } from '../../../gateway/completion/query.ts';
+import { type Authority, makeAuthority } from '../../support/certificates.ts';
 import { mrInstance, newUid } from '../../support/mr-instance.ts';
 import { type OrthancPeer, startOrthanc } from '../../support/peer-servers.ts';
+import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { startTlsFront } from '../../support/tls-front.ts';
 
 const STUDY = parseStudyInstanceUid('1.2.826.7');
 
@@ -13,6 +17,7 @@ describe('a source that is asked how much it has', function () {
   this.timeout(60_000);
 
   describe('Orthanc', () => {
+    const folder = temporaryFolder();
     let archive: OrthancPeer;
     let study: StudyInstanceUid;
     let queries: Readonly<Record<'C-FIND' | 'QIDO-RS', SourceQuery>>;
@@ -41,6 +46,25 @@ describe('a source that is asked how much it has', function () {
         expect(await asked(queries[way], STUDY)).to.equal(0);
       });
     }
+
+    it('is asked over TLS when its certificate is of an authority that is trusted, and else not at all', async () => {
+      const [authority, stranger] = [await makeAuthority(folder.path), await makeAuthority(folder.path, 'stranger')];
+      const front = await startTlsFront(
+        Number(new URL(archive.url).port),
+        await authority.sign('pacs', '/CN=pacs', { names: 'IP:127.0.0.1' }),
+      );
+      const overTls = async ({ certificate }: Pick<Authority, 'certificate'>): Promise<SourceQuery> => {
+        const ca = await readFile(certificate, 'utf8');
+        const url = archive.dicomWebUrl.replace(archive.url, `https://127.0.0.1:${String(front.port)}`);
+        return { kind: 'dicomweb', url, tls: () => ({ ca }) };
+      };
+      try {
+        expect(await asked(await overTls(authority), study)).to.equal(3);
+        expect(await asked(await overTls(stranger), study)).to.equal('partner.unreachable');
+      } finally {
+        await front.stop();
+      }
+    });
   });
 
   it('is asked for its series when it does not count a study', async () => {
