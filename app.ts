@@ -1,15 +1,15 @@
 /**
  * The composition root: the only file that builds the hub of a process. On this thread it opens the doors; routing,
- * processing and delivery run in `backstage.ts`, which starts first, so that nothing received meets a stage that is not
+ * processing and delivery run in `wiring/backstage.ts`, which starts first, so that nothing received meets a stage that is not
  * there, and stops last.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Catalogue as ApiCatalogue } from './api/ports.ts';
 import { reportKeyRouter } from './api/report-key.ts';
 import { createApiRouter } from './api/router.ts';
-import type { BackstageOrder } from './backstage.ts';
+import type { BackstageOrder } from './wiring/backstage.ts';
 import type { Environment } from './config/environment.ts';
-import { type ConfigurationSource, LiveConfiguration } from './configuration/live-configuration.ts';
+import { type ConfigurationSource, LiveConfiguration } from './wiring/live-configuration.ts';
 import { createPartnerDirectory } from './connectors/partner-api/directory.ts';
 import { createPartnerApi } from './connectors/partner-api/router.ts';
 import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
@@ -24,15 +24,15 @@ import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
-import { gatewayOptions, metricsDoor, returnedOptions } from './gateway-options.ts';
-import { openHubStore, removeAbandoned, removeResults, requireOwnStore } from './hub-store.ts';
-import { ledgerPlace } from './ledger-place.ts';
+import { gatewayOptions, metricsDoor, returnedOptions } from './wiring/gateway-options.ts';
+import { openHubStore, removeAbandoned, removeResults, requireOwnStore } from './wiring/hub-store.ts';
+import { ledgerPlace } from './wiring/ledger-place.ts';
 import { createAccess, ensureFirstToken } from './platform/auth/access.ts';
 import { createToken } from './platform/auth/token.ts';
 import { countSegments, type DataFolder, openDataFolder, requireLedger } from './platform/data-folder.ts';
 import { paravisionStudies } from './paravision/study-folder.ts';
 import { PixelWorkers } from './pixels/workers.ts';
-import { pullOptions, pullsShown } from './pull-options.ts';
+import { pullOptions, pullsShown } from './wiring/pull-options.ts';
 import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
@@ -48,9 +48,9 @@ import { CROSSWALK_PURPOSE } from './processors/crosswalk/codec.ts';
 import { reidentifier } from './processors/reidentify/reidentifier.ts';
 import { trendPage } from './processors/report/trends.ts';
 import { createReportSigner, SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
-import { configurationControl, preparing, type ReloadedParts } from './reloading.ts';
-import { FEED_PURPOSE, identityOf, requireSameKeys } from './replica-keys.ts';
-import { type Config, type Stage, STAGES } from './shapes.ts';
+import { configurationControl, preparing, type ReloadedParts } from './wiring/reloading.ts';
+import { FEED_PURPOSE, identityOf, requireSameKeys } from './wiring/replica-keys.ts';
+import { type Config, type Stage, STAGES } from './wiring/shapes.ts';
 
 export interface HubOptions {
   readonly config: Config;
@@ -82,9 +82,9 @@ export interface Hub {
 }
 
 const MEET_AGAIN_MS = 1_000;
-const BACKSTAGE = new URL('./backstage.ts', import.meta.url);
-const PIXEL_WORKER = new URL('./pixel-worker.ts', import.meta.url);
-const DIGEST_WORKER = new URL('./digest-worker.ts', import.meta.url);
+const BACKSTAGE = new URL('./wiring/backstage.ts', import.meta.url);
+const PIXEL_WORKER = new URL('./wiring/pixel-worker.ts', import.meta.url);
+const DIGEST_WORKER = new URL('./wiring/digest-worker.ts', import.meta.url);
 const machineClock: Clock = { now: () => new Date() };
 
 /** @throws {HubError} `config.invalid`, `ledger.locked`, `store.failed` … */

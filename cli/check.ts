@@ -5,7 +5,7 @@ import type { ConfigShapes, HubConfig, PolicyEntry } from '../config/schema.ts';
 import type { DestinationOptions } from '../core/plugins.ts';
 import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
-import { configShapes } from '../shapes.ts';
+import { configShapes } from '../wiring/shapes.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, loadFor } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';

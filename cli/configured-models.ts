@@ -1,7 +1,7 @@
 /** Models of the configuration, when there is one; the bundled ones need none. */
 import { HubError } from '../core/errors.ts';
 import type { Catalogue } from '../core/plugins.ts';
-import { configShapes } from '../shapes.ts';
+import { configShapes } from '../wiring/shapes.ts';
 import { loadFor } from './configuration.ts';
 
 /** @throws {HubError} `config.invalid` when a file was named and is not valid */

@@ -8,7 +8,7 @@ import { loadConfig } from '../config/loader.ts';
 import { mistakeLine } from '../config/mistakes.ts';
 import { createToken } from '../platform/auth/token.ts';
 import { createLogger } from '../platform/logger.ts';
-import { configShapes, STAGES } from '../shapes.ts';
+import { configShapes, STAGES } from '../wiring/shapes.ts';
 import { invalidConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { terminal } from './terminal.ts';

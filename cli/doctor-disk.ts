@@ -4,7 +4,7 @@ import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Diagnosis, fine, skipped, warning, wrong } from '../core/diagnosis.ts';
-import type { Config } from '../shapes.ts';
+import type { Config } from '../wiring/shapes.ts';
 
 const SYNCS = 5;
 const BLOCK = 4096;

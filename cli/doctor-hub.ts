@@ -8,7 +8,7 @@ import type { SecretReference } from '../core/plugins.ts';
 import { HUB } from '../processors/objects/hub.ts';
 import { modelOfStep } from '../processors/segment/options.ts';
 import { openModel } from '../processors/segment/open-model.ts';
-import type { Config } from '../shapes.ts';
+import type { Config } from '../wiring/shapes.ts';
 import { examineDisk } from './doctor-disk.ts';
 import { listenAddresses, portFailure, portIsFree } from './doctor-door.ts';
 import { decideFor, hostsOf } from './doctor-policy.ts';

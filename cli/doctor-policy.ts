@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { associationPolicy, type Decision, type DimseTitle } from '../gateway/dimse/association-policy.ts';
-import type { Config } from '../shapes.ts';
+import type { Config } from '../wiring/shapes.ts';
 
 export type Source = Config['gateway']['dimse']['sources'][number];
 

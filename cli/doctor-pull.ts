@@ -2,8 +2,8 @@
 import { processEnvironment } from '../config/environment.ts';
 import { probePull } from '../connectors/pull/probe.ts';
 import { type Diagnosis, skipped, wrong } from '../core/diagnosis.ts';
-import { optionsOf, pullsShown } from '../pull-options.ts';
-import type { Config } from '../shapes.ts';
+import { optionsOf, pullsShown } from '../wiring/pull-options.ts';
+import type { Config } from '../wiring/shapes.ts';
 import { isLoopback, listenAddresses } from './doctor-door.ts';
 
 type Pull = Config['pulls'][number];

@@ -7,7 +7,7 @@ import { contextDiagnoses, PROBED_CONTEXTS } from '../connectors/c-store/probe-c
 import { VERIFICATION } from '../connectors/probe/dimse.ts';
 import { type Diagnosis, fine, skipped, warning, wrong } from '../core/diagnosis.ts';
 import { HubError } from '../core/errors.ts';
-import type { Config } from '../shapes.ts';
+import type { Config } from '../wiring/shapes.ts';
 import { type Decide, type Source, titlesFor } from './doctor-policy.ts';
 
 const TIMEOUTS = { connectMs: 5_000, associationMs: 10_000, responseMs: 10_000 };

@@ -3,7 +3,7 @@ import { reverse } from 'node:dns/promises';
 import * as z from 'zod';
 import { source as sourceShape } from '../api/shapes.ts';
 import { type Diagnosis, fine, skipped, warning, wrong } from '../core/diagnosis.ts';
-import type { Config } from '../shapes.ts';
+import type { Config } from '../wiring/shapes.ts';
 import { isLoopback, listenAddresses, portFailure } from './doctor-door.ts';
 import {
   addressesOf,

@@ -9,7 +9,7 @@ import { HubError, toHubError } from '../core/errors.ts';
 import type { Logger } from '../core/ports.ts';
 import { suggest } from '../core/suggestion.ts';
 import type { OpenTopics } from '../core/topics.ts';
-import { type Config, configShapes } from '../shapes.ts';
+import { type Config, configShapes } from '../wiring/shapes.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
 import { examineHub } from './doctor-hub.ts';

@@ -16,9 +16,9 @@ import { createLogger } from '../platform/logger.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { CROSSWALK_PURPOSE } from '../processors/crosswalk/codec.ts';
 import { reidentifier } from '../processors/reidentify/reidentifier.ts';
-import { ledgerPlace } from '../ledger-place.ts';
-import { pullsShown } from '../pull-options.ts';
-import { type Config, configShapes } from '../shapes.ts';
+import { ledgerPlace } from '../wiring/ledger-place.ts';
+import { pullsShown } from '../wiring/pull-options.ts';
+import { type Config, configShapes } from '../wiring/shapes.ts';
 import { requireConfig } from './configuration.ts';
 
 export interface HubApi {

@@ -1,7 +1,7 @@
 /** Which moves `hub migrate` can make, told from the two configurations alone. */
 import { resolve } from 'node:path';
 import { HubError } from '../core/errors.ts';
-import type { Config } from '../shapes.ts';
+import type { Config } from '../wiring/shapes.ts';
 
 export interface Move {
   readonly from: Config;

@@ -1,7 +1,7 @@
 /** `hub partners`: who gets results, and changing that while the hub runs; and what to set up in Kafka for them. */
 import { kafkaPartners } from '../config/bus.ts';
 import { HubError } from '../core/errors.ts';
-import { configShapes } from '../shapes.ts';
+import { configShapes } from '../wiring/shapes.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';

@@ -5,9 +5,9 @@ import { processEnvironment } from '../config/environment.ts';
 import { HubError } from '../core/errors.ts';
 import { openSpoolFolder } from '../gateway/spool/files.ts';
 import { packSegments, type ReadSegments, withLocal } from '../gateway/spool/pack-segments.ts';
-import { openHubStore } from '../hub-store.ts';
+import { openHubStore } from '../wiring/hub-store.ts';
 import type { StoreOwner } from '../platform/store/owner.ts';
-import type { Config } from '../shapes.ts';
+import type { Config } from '../wiring/shapes.ts';
 
 export interface ReceivedSegments {
   /** All that hubs have received into the store, and what this machine's has not copied there yet. */

@@ -5,7 +5,7 @@ import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import { explainStudy, explanationLines, type RouteExplanation } from '../routers/explain.ts';
 import type { Facts } from '../routers/match.ts';
-import { configShapes } from '../shapes.ts';
+import { configShapes } from '../wiring/shapes.ts';
 import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, requireConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';

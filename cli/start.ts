@@ -1,11 +1,11 @@
 /** `hub start`: runs the hub until a signal stops it. */
 import { processEnvironment } from '../config/environment.ts';
 import { type Hub, startHub } from '../app.ts';
-import { watchFile } from '../configuration/watch-file.ts';
+import { watchFile } from '../wiring/watch-file.ts';
 import { HubError, toHubError } from '../core/errors.ts';
 import type { Logger } from '../core/ports.ts';
 import { createLogger } from '../platform/logger.ts';
-import { configShapes, type Stage, STAGES } from '../shapes.ts';
+import { configShapes, type Stage, STAGES } from '../wiring/shapes.ts';
 import { readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireSource } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';

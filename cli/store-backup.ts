@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { HubError } from '../core/errors.ts';
 import { restoreBackup } from '../platform/backup/restore.ts';
 import { takeBackup } from '../platform/backup/take.ts';
-import type { Config } from '../shapes.ts';
+import type { Config } from '../wiring/shapes.ts';
 import { EXIT } from './exit-codes.ts';
 import { progressBar } from './progress.ts';
 import { interruptible } from './signals.ts';

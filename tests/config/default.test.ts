@@ -4,7 +4,7 @@ import { configJsonSchema } from '../../config/json-schema.ts';
 import { loadConfig } from '../../config/loader.ts';
 import { mistakeLine } from '../../config/mistakes.ts';
 import { parseYaml } from '../../config/yaml.ts';
-import { configShapes } from '../../shapes.ts';
+import { configShapes } from '../../wiring/shapes.ts';
 
 const FOLDER = new URL('../../config/', import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, FOLDER), 'utf8');

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { loadConfig } from '../../config/loader.ts';
-import { configShapes } from '../../shapes.ts';
+import { configShapes } from '../../wiring/shapes.ts';
 
 function load(config: unknown) {
   return loadConfig({ text: JSON.stringify(config), env: {}, shapes: configShapes() });

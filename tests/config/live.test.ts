@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { restartNeeded } from '../../config/live.ts';
 import { loadConfig } from '../../config/loader.ts';
-import { configShapes } from '../../shapes.ts';
+import { configShapes } from '../../wiring/shapes.ts';
 
 function read(text: object) {
   const loaded = loadConfig({ text: JSON.stringify(text), env: {}, shapes: configShapes() });

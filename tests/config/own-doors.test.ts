@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { expect } from 'chai';
 import { loadConfig } from '../../config/loader.ts';
-import { configShapes } from '../../shapes.ts';
+import { configShapes } from '../../wiring/shapes.ts';
 
 function mistakesOf(config: object): readonly string[] {
   const { mistakes = [] } = loadConfig({ text: JSON.stringify(config), env: {}, shapes: configShapes() });

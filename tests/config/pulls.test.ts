@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { loadConfig } from '../../config/loader.ts';
 import { mistakeLine } from '../../config/mistakes.ts';
-import { configShapes } from '../../shapes.ts';
+import { configShapes } from '../../wiring/shapes.ts';
 
 const PULL = `pulls:
   - name: nightly

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { STAGES } from '../../shapes.ts';
+import { STAGES } from '../../wiring/shapes.ts';
 import { run, type Command } from '../support/child-process.ts';
 import { PeerUnavailable } from '../support/peer-unavailable.ts';
 import { composeSpec, prometheus } from '../support/peers.ts';

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
 import { STREAMS } from '../../core/streams.ts';
-import { STAGES } from '../../shapes.ts';
+import { STAGES } from '../../wiring/shapes.ts';
 import { run } from '../support/child-process.ts';
 import { mavenLibraries } from '../support/maven-libraries.ts';
 import { PeerUnavailable } from '../support/peer-unavailable.ts';

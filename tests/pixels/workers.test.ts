@@ -6,7 +6,7 @@ import { PixelWorkers, type PixelWorkersOptions } from '../../pixels/workers.ts'
 import { thrownBy } from '../support/thrown.ts';
 
 const TOY = new URL('./toy-worker.ts', import.meta.url);
-const REAL = new URL('../../pixel-worker.ts', import.meta.url);
+const REAL = new URL('../../wiring/pixel-worker.ts', import.meta.url);
 
 describe('pixel workers', function () {
   this.timeout(20_000);

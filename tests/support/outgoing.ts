@@ -12,7 +12,7 @@ import {
   parseBlobRef,
   type RunItem,
 } from '../../core/store.ts';
-import { openDecodedInstances } from '../../decoded-instances.ts';
+import { openDecodedInstances } from '../../wiring/decoded-instances.ts';
 import { silentLog } from './silent-log.ts';
 
 const MR_IMAGE_STORAGE = '1.2.840.10008.5.1.4.1.1.4';

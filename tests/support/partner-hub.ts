@@ -22,7 +22,7 @@ import { type RunningHttp, startHttp } from './running-http.ts';
 import { silentLog } from './silent-log.ts';
 import { waitFor } from './wait-for.ts';
 
-const PIXEL_WORKER = new URL('../../pixel-worker.ts', import.meta.url);
+const PIXEL_WORKER = new URL('../../wiring/pixel-worker.ts', import.meta.url);
 
 export function partnerSettings(name: string, changes: Partial<PartnerSettings> = {}): PartnerSettings {
   return {

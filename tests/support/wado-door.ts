@@ -27,7 +27,7 @@ export interface WadoDoor {
   stop(): Promise<void>;
 }
 
-const PIXEL_WORKER = new URL('../../pixel-worker.ts', import.meta.url);
+const PIXEL_WORKER = new URL('../../wiring/pixel-worker.ts', import.meta.url);
 
 export async function startWadoDoor(pool: Partial<PixelWorkersOptions> = {}): Promise<WadoDoor> {
   const dataDir = await mkdtemp(join(tmpdir(), 'hub-wado-'));

@@ -189,7 +189,7 @@ describe('isolation of partners', () => {
   });
 
   it('describes every path of WADO-RS that it serves', () => {
-    const workers = new PixelWorkers({ entry: new URL('../../../pixel-worker.ts', import.meta.url) });
+    const workers = new PixelWorkers({ entry: new URL('../../../wiring/pixel-worker.ts', import.meta.url) });
     const app = express();
     const router = wadoRouter({
       instancesOf: () => Promise.resolve([]),

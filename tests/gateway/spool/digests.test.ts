@@ -11,7 +11,7 @@ import { itemsOf, SpoolHub } from '../../support/spool-hub.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { thrownBy } from '../../support/thrown.ts';
 
-const ENTRY = new URL('../../../digest-worker.ts', import.meta.url);
+const ENTRY = new URL('../../../wiring/digest-worker.ts', import.meta.url);
 
 describe('the digests the ledger is told', () => {
   const root = temporaryFolder();

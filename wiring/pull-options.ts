@@ -1,12 +1,12 @@
 /** The configuration's pulls as the puller and the doors want them. */
 import { isIP } from 'node:net';
-import { type Environment, readSecret } from './config/environment.ts';
-import type { PullFrom, PullOptions } from './connectors/pull/options.ts';
-import type { SourceQuery } from './gateway/completion/query.ts';
-import type { DimseSource } from './gateway/dimse/association-policy.ts';
-import type { Peer } from './peers/dimse/connection.ts';
-import type { WebOrigin } from './peers/dicomweb/get.ts';
-import type { TlsIdentity } from './peers/tls-identity.ts';
+import { type Environment, readSecret } from '../config/environment.ts';
+import type { PullFrom, PullOptions } from '../connectors/pull/options.ts';
+import type { SourceQuery } from '../gateway/completion/query.ts';
+import type { DimseSource } from '../gateway/dimse/association-policy.ts';
+import type { Peer } from '../peers/dimse/connection.ts';
+import type { WebOrigin } from '../peers/dicomweb/get.ts';
+import type { TlsIdentity } from '../peers/tls-identity.ts';
 import type { Config } from './shapes.ts';
 
 type PullEntry = Config['pulls'][number];

@@ -1,7 +1,7 @@
 /** Composition root of a thread that decodes and renders for somebody who waits at a screen: a scanner goes first. */
 import { parentPort } from 'node:worker_threads';
-import { servePixels } from './pixels/worker.ts';
-import { yieldToReceiving } from './platform/threads/priority.ts';
+import { servePixels } from '../pixels/worker.ts';
+import { yieldToReceiving } from '../platform/threads/priority.ts';
 
 /** Before what routes and delivers, which nobody watches; behind what receives. */
 const NICENESS = 3;

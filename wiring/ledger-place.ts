@@ -1,6 +1,6 @@
 /** Where the configuration says that the ledger is, secrets read. */
-import { type Environment, readSecret } from './config/environment.ts';
-import type { LedgerPlace } from './platform/ledger/open.ts';
+import { type Environment, readSecret } from '../config/environment.ts';
+import type { LedgerPlace } from '../platform/ledger/open.ts';
 import type { Config } from './shapes.ts';
 
 /** @throws {HubError} `config.invalid` when a secret is missing */

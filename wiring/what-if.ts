@@ -1,14 +1,14 @@
 /** What another configuration would have done with the studies of the ledger: the views that are compared, and the past. */
-import type { Ledger } from './core/ledger.ts';
-import { resolveStep } from './processors/registry.ts';
+import type { Ledger } from '../core/ledger.ts';
+import { resolveStep } from '../processors/registry.ts';
 import {
   diffRoutes,
   type DiffOptions,
   type HistoricStudy,
   type RoutesDiff,
   type RoutingView,
-} from './routers/history.ts';
-import { factsOf } from './routers/match.ts';
+} from '../routers/history.ts';
+import { factsOf } from '../routers/match.ts';
 import type { Config } from './shapes.ts';
 
 const PAGE = 500;

@@ -1,5 +1,5 @@
 /** Which destinations report on storage commitments to the hub's own doors: for the connectors that ask, and the gateway that hears. */
-import type { Reporter } from './gateway/dimse/association-policy.ts';
+import type { Reporter } from '../gateway/dimse/association-policy.ts';
 import type { Config } from './shapes.ts';
 
 type Destination = Config['destinations'][number];

@@ -1,12 +1,12 @@
 /** Composition root of a thread that tries another configuration on the studies of the ledger: doors and stages go first. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Environment } from './config/environment.ts';
-import { type PackedError, packError } from './core/packed-error.ts';
+import type { Environment } from '../config/environment.ts';
+import { type PackedError, packError } from '../core/packed-error.ts';
 import { ledgerPlace } from './ledger-place.ts';
-import { openDataFolder } from './platform/data-folder.ts';
-import { openLedgerForReading } from './platform/ledger/open.ts';
-import { yieldToReceiving } from './platform/threads/priority.ts';
-import type { RoutesDiff } from './routers/history.ts';
+import { openDataFolder } from '../platform/data-folder.ts';
+import { openLedgerForReading } from '../platform/ledger/open.ts';
+import { yieldToReceiving } from '../platform/threads/priority.ts';
+import type { RoutesDiff } from '../routers/history.ts';
 import type { WhatIf } from './what-if.ts';
 import { whatIf } from './what-if.ts';
 

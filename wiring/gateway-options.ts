@@ -1,17 +1,17 @@
 /** The configuration as the gateway wants it: names looked up, secrets read, routes asked what they wait for. */
 import { lookup } from 'node:dns/promises';
 import { reportersOf } from './commitment-options.ts';
-import { type Environment, readSecret } from './config/environment.ts';
-import { partnersOfSources } from './config/returns.ts';
-import { HubError } from './core/errors.ts';
-import { returnedUids } from './core/returned-uids.ts';
-import type { SourceQuery } from './gateway/completion/query.ts';
-import type { DimseSource, Reporter } from './gateway/dimse/association-policy.ts';
-import type { DimseOptions } from './gateway/dimse/dimse.ts';
-import type { GatewayOptions } from './gateway/options.ts';
+import { type Environment, readSecret } from '../config/environment.ts';
+import { partnersOfSources } from '../config/returns.ts';
+import { HubError } from '../core/errors.ts';
+import { returnedUids } from '../core/returned-uids.ts';
+import type { SourceQuery } from '../gateway/completion/query.ts';
+import type { DimseSource, Reporter } from '../gateway/dimse/association-policy.ts';
+import type { DimseOptions } from '../gateway/dimse/dimse.ts';
+import type { GatewayOptions } from '../gateway/options.ts';
 import { moversOf, originOf, pullQueries } from './pull-options.ts';
-import type { MetricsDoor } from './platform/http/metrics-door.ts';
-import { patienceOf, shortestQuietMs } from './routers/completion.ts';
+import type { MetricsDoor } from '../platform/http/metrics-door.ts';
+import { patienceOf, shortestQuietMs } from '../routers/completion.ts';
 import type { Config } from './shapes.ts';
 
 /** The configuration's gateway as the gateway wants it: host names of sources become addresses, once, at start. */

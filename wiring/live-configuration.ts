@@ -10,7 +10,7 @@ import { HubError, toHubError } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { ActivationCause } from '../core/ledger/configuration.ts';
 import type { Logger } from '../core/ports.ts';
-import type { Config, Loaded } from '../shapes.ts';
+import type { Config, Loaded } from './shapes.ts';
 import { fileStamp } from './file-stamp.ts';
 
 /** Where configurations come from. */

@@ -9,32 +9,37 @@ import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { busChoice } from './bus-choice.ts';
 import { takesReports } from './commitment-options.ts';
-import { type Environment, readSecret } from './config/environment.ts';
-import { startDispatcher } from './connectors/dispatcher.ts';
-import { startFeedProjector } from './connectors/feed/projector.ts';
-import { topicPassage } from './connectors/feed/topic-passage.ts';
-import { createPartnerDirectory, type PartnerDirectory } from './connectors/partner-api/directory.ts';
-import type { OpenDestination } from './connectors/attempt.ts';
-import { type Destination, openDestination } from './connectors/registry.ts';
-import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
-import { startWebhookSender } from './connectors/webhook/sender.ts';
-import { HubError, toHubError } from './core/errors.ts';
-import type { Ledger } from './core/ledger.ts';
-import { newerVersions } from './core/newer-version.ts';
-import type { DeliveryPriority } from './core/ledger/deliveries.ts';
-import type { Clock, EventBus, Logger, Metrics } from './core/ports.ts';
+import { type Environment, readSecret } from '../config/environment.ts';
+import { startDispatcher } from '../connectors/dispatcher.ts';
+import { startFeedProjector } from '../connectors/feed/projector.ts';
+import { topicPassage } from '../connectors/feed/topic-passage.ts';
+import { createPartnerDirectory, type PartnerDirectory } from '../connectors/partner-api/directory.ts';
+import type { OpenDestination } from '../connectors/attempt.ts';
+import { type Destination, openDestination } from '../connectors/registry.ts';
+import { WEBHOOKS_PURPOSE } from '../connectors/webhook/key-box.ts';
+import { startWebhookSender } from '../connectors/webhook/sender.ts';
+import { HubError, toHubError } from '../core/errors.ts';
+import type { Ledger } from '../core/ledger.ts';
+import { newerVersions } from '../core/newer-version.ts';
+import type { DeliveryPriority } from '../core/ledger/deliveries.ts';
+import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { openDecodedInstances } from './decoded-instances.ts';
 import { openHubStore, type WorkerOrder } from './hub-store.ts';
 import { ledgerPlace } from './ledger-place.ts';
-import { type OpenedBus, openBus } from './platform/bus/open.ts';
-import { openDataFolder } from './platform/data-folder.ts';
-import { attachLedger } from './platform/ledger/open.ts';
-import { createMetrics } from './platform/metrics.ts';
-import { type PreparedChange, runInThread, type StageCondition, type ThreadStages } from './platform/threads/inside.ts';
-import { yieldToReceiving } from './platform/threads/priority.ts';
-import { processors, resolveStep } from './processors/registry.ts';
-import { startRunner } from './processors/runner.ts';
-import { startRouter } from './routers/router.ts';
+import { type OpenedBus, openBus } from '../platform/bus/open.ts';
+import { openDataFolder } from '../platform/data-folder.ts';
+import { attachLedger } from '../platform/ledger/open.ts';
+import { createMetrics } from '../platform/metrics.ts';
+import {
+  type PreparedChange,
+  runInThread,
+  type StageCondition,
+  type ThreadStages,
+} from '../platform/threads/inside.ts';
+import { yieldToReceiving } from '../platform/threads/priority.ts';
+import { processors, resolveStep } from '../processors/registry.ts';
+import { startRunner } from '../processors/runner.ts';
+import { startRouter } from '../routers/router.ts';
 import type { Config, Stage } from './shapes.ts';
 
 /** What the thread is told. */
@@ -74,7 +79,7 @@ interface StageOrder extends BackstageOrder {
 type StageStart = (ports: Ports, order: StageOrder) => Promise<RunningStage>;
 
 const LEASE_MS = 60_000;
-const WORKER = new URL('./worker.ts', import.meta.url);
+const WORKER = new URL('./step-worker.ts', import.meta.url);
 const NICENESS = 5;
 
 /** What stands last in a study's journey starts first, so that nothing meets a stage that is not there; it stops last. */
@@ -227,7 +232,7 @@ async function startConnectors(
         : {}),
       openTopics: async (brokers) => {
         // When it is needed: few hubs have such a destination.
-        const { openTopicWriter } = await import('./platform/bus/kafka/topic-writer.ts');
+        const { openTopicWriter } = await import('../platform/bus/kafka/topic-writer.ts');
         return openTopicWriter(brokers, ports.log.child({ stage: 'connectors', destination: destination.name }));
       },
     });

@@ -1,11 +1,11 @@
 /** Keys that all replicas of a hub must have alike, and what of them the ledger may know. */
 import { createHash } from 'node:crypto';
-import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
-import { HubError } from './core/errors.ts';
-import type { Ledger } from './core/ledger.ts';
-import type { DataFolder } from './platform/data-folder.ts';
-import { CROSSWALK_PURPOSE } from './processors/crosswalk/codec.ts';
-import { SIGNING_PURPOSE } from './processors/deidentify/signature.ts';
+import { WEBHOOKS_PURPOSE } from '../connectors/webhook/key-box.ts';
+import { HubError } from '../core/errors.ts';
+import type { Ledger } from '../core/ledger.ts';
+import type { DataFolder } from '../platform/data-folder.ts';
+import { CROSSWALK_PURPOSE } from '../processors/crosswalk/codec.ts';
+import { SIGNING_PURPOSE } from '../processors/deidentify/signature.ts';
 import type { Stage } from './shapes.ts';
 
 /** Signs the places in the feeds of partners: a place that one gateway gave is asked for at another. */

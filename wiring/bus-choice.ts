@@ -1,7 +1,7 @@
 /** The bus of the configuration, with its secrets read. */
-import { kafkaPartners, ownGroupPrefix } from './config/bus.ts';
-import { type Environment, readSecret } from './config/environment.ts';
-import type { BusChoice } from './platform/bus/open.ts';
+import { kafkaPartners, ownGroupPrefix } from '../config/bus.ts';
+import { type Environment, readSecret } from '../config/environment.ts';
+import type { BusChoice } from '../platform/bus/open.ts';
 import type { Config } from './shapes.ts';
 
 /**

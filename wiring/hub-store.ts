@@ -1,10 +1,10 @@
 /** The object store of the configuration, secrets read, and what its packs of results are removed by. */
-import { type Environment, readSecret } from './config/environment.ts';
-import { toHubError } from './core/errors.ts';
-import type { Ledger } from './core/ledger.ts';
-import { type OpenStore, openStore, type StoreAccess } from './platform/store/open.ts';
-import { removeResultPacks } from './platform/store/sweeps.ts';
-import { packNameOf, packOriginOf } from './processors/pack-name.ts';
+import { type Environment, readSecret } from '../config/environment.ts';
+import { toHubError } from '../core/errors.ts';
+import type { Ledger } from '../core/ledger.ts';
+import { type OpenStore, openStore, type StoreAccess } from '../platform/store/open.ts';
+import { removeResultPacks } from '../platform/store/sweeps.ts';
+import { packNameOf, packOriginOf } from '../processors/pack-name.ts';
 import type { Config } from './shapes.ts';
 
 /** What a thread needs to know to open the store; survives structured cloning. */
