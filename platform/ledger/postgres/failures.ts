@@ -18,6 +18,9 @@ const COLLIDED = /^(?:40001|40P01|23505|55P03)/;
 /** What the client library says without a code when its connection is over, or was never there. */
 const LOST = /connection (?:terminated|error)|not queryable|timeout expired|read timeout|connection ended/i;
 
+/** What the pool says to whoever waited too long for a connection that others have: the server may be well, or frozen. */
+const ALL_TAKEN = /timeout exceeded when trying to connect/i;
+
 /** True when the connection is of no use any more. */
 export function isConnectionLost(error: unknown): boolean {
   return error instanceof HubError ? error.code === 'ledger.unreachable' : isUnreachable(error);
@@ -53,7 +56,8 @@ export function translate(error: unknown): unknown {
     return new HubError('ledger.denied', { detail }, cause);
   if (isUnreachable(error)) return new HubError('ledger.unreachable', { detail }, cause);
   if (code === '53100') return new HubError('store.full', {}, cause);
-  if (BUSY.test(code)) return new HubError('ledger.busy', { detail }, cause);
+  if (BUSY.test(code) || (error instanceof Error && ALL_TAKEN.test(error.message)))
+    return new HubError('ledger.busy', { detail }, cause);
   if (/^(?:58|XX)...$/.test(code)) return new HubError('store.failed', { detail }, cause);
   return cause;
 }

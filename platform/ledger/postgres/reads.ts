@@ -20,6 +20,9 @@ export function openReadPool(server: PostgresServer, size: number, isKept = true
   const pool = new pg.Pool({ ...clientConfig(server), max: size, idleTimeoutMillis: IDLE_MS, allowExitOnIdle: true });
   // Of a connection that nobody uses: the next question gets another one.
   pool.on('error', () => undefined);
+  // Of one that somebody has: a server that goes away may say so between two questions, when nothing is asked that could
+  // hear it, and the pool listens only to those that nobody has. Unheard, it would end the process; the next question fails.
+  pool.on('connect', (client) => client.on('error', () => undefined));
 
   const once = async <Result>(script: Script<Result>): Promise<Result> => {
     const client = await pool.connect();
