@@ -91,7 +91,9 @@ export const deliveryWithHistory = delivery.extend({
       attempt: count,
       startedAt: time,
       durationMs: z.number(),
-      outcome: z.enum(['succeeded', 'failed']),
+      outcome: z
+        .enum(['succeeded', 'failed', 'waiting'])
+        .describe('waiting: all of it was sent, and the destination says later whether it has it'),
       code: z.string().optional(),
       retry: z.string().optional().describe('transient, ambiguous or permanent'),
       detail: z.string().optional(),

@@ -21,6 +21,14 @@ interface AttemptEnd {
   readonly delivered: readonly string[];
   readonly missing: readonly string[];
   readonly failure: HubError | undefined;
+  readonly wait: Wait | undefined;
+}
+
+/** Everything was sent, and the destination says whether it has it by then. */
+export interface Wait {
+  readonly until: Date;
+  /** What is waited for. */
+  readonly detail: string;
 }
 
 /** Tells the ledger, and again where it cannot be reached. */
@@ -31,8 +39,23 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
 const MAX_DETAIL_LENGTH = 2_000;
 
 export async function recordEnd(ports: AttemptPorts, end: AttemptEnd, record: Record): Promise<void> {
-  if (end.failure === undefined) await recordSuccess(ports, end, record);
-  else await recordFailure(ports, end, end.failure, record);
+  if (end.failure !== undefined) await recordFailure(ports, end, end.failure, record);
+  else if (end.wait !== undefined) await recordWait(ports, end, end.wait, record);
+  else await recordSuccess(ports, end, record);
+}
+
+async function recordWait(
+  ports: AttemptPorts,
+  end: AttemptEnd,
+  { until, detail }: Wait,
+  record: Record,
+): Promise<void> {
+  const { deliveryId, fence } = end.delivery;
+  const attempt: DeliveryAttempt = { ...attemptOf(end), outcome: 'waiting', detail };
+  const isRecorded = await record(() => ports.ledger.deliveries.park(deliveryId, fence, attempt, end.delivered, until));
+  if (isRecorded)
+    ports.log.info('delivery waits to hear whether the destination has it', { until: until.toISOString() });
+  else ports.log.warn('delivery was sent under a lease that was lost');
 }
 
 async function recordSuccess(ports: AttemptPorts, end: AttemptEnd, record: Record): Promise<void> {

@@ -8,7 +8,7 @@ import { recordWhileHeld } from '../core/retry.ts';
 import type { RunItem } from '../core/store.ts';
 import { AttemptNotes, noting } from './attempt-notes.ts';
 import type { AttemptPorts } from './attempt-ports.ts';
-import { recordEnd } from './attempt-record.ts';
+import { recordEnd, type Wait } from './attempt-record.ts';
 import { keepLease } from './lease.ts';
 import { releasedItems } from './release.ts';
 
@@ -73,21 +73,11 @@ export async function attemptDelivery(
   const durationMs = Math.round(performance.now() - startMs);
   ports.metrics.duration.observe({ destination: name }, durationMs / 1000);
   ports.metrics.bytes.increment({ destination: name }, notes.sizeBytes);
-  if (failure === undefined && work.wait !== undefined) {
-    const { until, detail } = work.wait;
-    const { fence } = delivery;
-    const isParked = await record(() =>
-      ports.ledger.deliveries.park(deliveryId, fence, [...work.delivered], until, detail),
-    );
-    if (isParked) log.info('delivery waits to hear whether the destination has it', { until: until.toISOString() });
-    else log.warn('delivery was sent under a lease that was lost');
-    return;
-  }
   await recordEnd(
     { ...ports, log },
     {
       ...{ delivery, destination: destination?.options, items: work.items, startedAt, durationMs, notes },
-      ...{ delivered: [...work.delivered], missing: work.missing, failure },
+      ...{ delivered: [...work.delivered], missing: work.missing, failure, wait: work.wait },
     },
     record,
   );
@@ -101,8 +91,7 @@ interface Work {
   missing: readonly string[];
   /** What the destination is given; empty when nothing may go. */
   items: readonly RunItem[];
-  /** Until it says whether it has it. */
-  wait?: { readonly until: Date; readonly detail: string };
+  wait?: Wait;
 }
 
 /** @throws {HubError} why it has not got there */

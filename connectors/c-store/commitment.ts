@@ -48,7 +48,7 @@ export async function askForCommitment(
     const answer =
       contextId === undefined ? 'refused' : await commit(association, contextId, question, peer.timeouts.responseMs);
     isOver = true;
-    notes?.answered(typeof answer === 'string' ? `${answer}, no report yet` : wordsOf(answer));
+    notes?.answered(wordsOf(answer));
     return answer;
   } finally {
     if (isOver) await association.release();
@@ -56,7 +56,10 @@ export async function askForCommitment(
   }
 }
 
-export function wordsOf({ committed, failed }: CommitmentResult): string {
+export function wordsOf(answer: CommitmentAnswer): string {
+  if (answer === 'refused') return 'it gives none';
+  if (answer === 'asked') return 'it took the request, and has not reported yet';
+  const { committed, failed } = answer;
   return `${String(committed.length)} committed, ${String(failed.length)} failed`;
 }
 

@@ -63,7 +63,9 @@ async function standing(
   const reported = rows.find(({ state }) => state === 'reported');
   const result = reported === undefined ? undefined : await ledger.result(reported.transactionUid);
   if (result !== undefined) {
-    attemptNotes()?.answered(wordsOf(result));
+    const notes = attemptNotes();
+    notes?.asked('storage commitment, reported on');
+    notes?.answered(wordsOf(result));
     return { known: judgeCommitment(instances, result), asked };
   }
   const waiting = rows.find(({ isInTime }) => isInTime);

@@ -74,7 +74,9 @@ export const deliveryWithAttempts = delivery.extend({
       attempt: count,
       startedAt: time,
       durationMs: z.number(),
-      outcome: z.enum(['succeeded', 'failed']),
+      outcome: z
+        .enum(['succeeded', 'failed', 'waiting'])
+        .describe('waiting: all of it was sent, and the destination says later whether it has it'),
       code: z.string().optional().describe('What failed: a code of the table of errors'),
     }),
   ),

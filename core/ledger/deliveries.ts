@@ -105,9 +105,16 @@ export interface DeliveryLedger {
   giveBack(deliveryId: string, fence: number, delivered: readonly string[], now: Date): Promise<boolean>;
   /**
    * Everything was sent; the destination says later whether it has it. It is due by then, or as soon as that is reported,
-   * and the attempt does not count. The destination is well: its breaker closes. False: an old fence.
+   * and the attempt, whose `detail` says what is waited for, does not count. The destination is well: its breaker closes.
+   * False: an old fence.
    */
-  park(deliveryId: string, fence: number, delivered: readonly string[], until: Date, reason: string): Promise<boolean>;
+  park(
+    deliveryId: string,
+    fence: number,
+    attempt: DeliveryAttempt,
+    delivered: readonly string[],
+    until: Date,
+  ): Promise<boolean>;
   /** Destinations that pending deliveries are for. */
   waitingFor(): Promise<readonly string[]>;
   list(page: Page & DeliveryFilter): Promise<readonly DeliveryRow[]>;
@@ -153,7 +160,8 @@ export interface DeliveryAttempt {
   readonly attempt: number;
   readonly startedAt: string;
   readonly durationMs: number;
-  readonly outcome: 'succeeded' | 'failed';
+  /** `waiting`: everything was sent, and the destination says later whether it has it; the attempt goes on under its number. */
+  readonly outcome: 'succeeded' | 'failed' | 'waiting';
   readonly code?: string;
   readonly retry?: string;
   /** Never a patient value: an error's own sentence. */

@@ -38,11 +38,12 @@ async function ask(ledger: Ledger, { deliveryId }: LeasedDelivery, transactionUi
 
 async function park(ledger: Ledger, clock: TestClock, { deliveryId, fence }: LeasedDelivery): Promise<boolean> {
   const until = new Date(clock.now().getTime() + HOUR_MS);
-  return await ledger.deliveries.park(deliveryId, fence, ['2.25.1.1.1', '2.25.1.1.2'], until, REASON);
+  return await ledger.deliveries.park(deliveryId, fence, WAITING, ['2.25.1.1.1', '2.25.1.1.2'], until);
 }
 
-const attempt = (outcome: 'succeeded' | 'failed') =>
+const attempt = (outcome: 'succeeded' | 'failed' | 'waiting') =>
   ({ attempt: 1, startedAt: '2026-03-01T08:00:00.000Z', durationMs: 1, outcome }) as const;
+const WAITING = { ...attempt('waiting'), detail: REASON, request: 'N-ACTION', answer: 'taken', sizeBytes: 2048 };
 
 export const describeAskedCommitments: LedgerSuite = (subject) => {
   it('keeps what was asked over a restart, the newest first, and asks nothing twice', async () => {
@@ -84,7 +85,9 @@ export const describeAskedCommitments: LedgerSuite = (subject) => {
     await ask(ledger, first);
     expect(await park(ledger, clock, first)).to.equal(true);
     expect(await claim(ledger, clock)).to.equal(undefined);
-    expect(await ledger.deliveries.get(first.deliveryId)).to.include({ state: 'pending', attempts: 0, reason: REASON });
+    const waits = await ledger.deliveries.get(first.deliveryId);
+    expect(waits).to.include({ state: 'pending', attempts: 0, reason: REASON });
+    expect(waits?.history).to.deep.equal([WAITING]);
 
     clock.advance(1_000);
     const outcome = await ledger.askedCommitments.report({

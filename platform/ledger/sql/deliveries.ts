@@ -209,15 +209,16 @@ export function deliveryWrites(db: Database, log: EventLog) {
       now: Date,
       deliveryId: string,
       fence: number,
+      attempt: DeliveryAttempt,
       delivered: readonly string[],
       until: Date,
-      reason: string,
     ): Script<boolean> {
       const row = yield* leased.get(deliveryId, fence);
       if (row === undefined) return false;
       // It may have come between the last look and this.
       const dueMs = (yield* asked.isReported(row.delivery)) ? now.getTime() : until.getTime();
-      yield* park.send(dueMs, reason, row.delivery);
+      yield* park.send(dueMs, attempt.detail, row.delivery);
+      yield* record(row.delivery, attempt);
       for (const sopInstanceUid of delivered) yield* keep.send(row.delivery, sopInstanceUid, 0);
       yield* breakers.isWell(row.destination);
       return true;

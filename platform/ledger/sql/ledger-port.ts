@@ -174,8 +174,8 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
         write('deliveries', 'fail', deliveryId, fence, attempt, delivered, retryAt, seal(events), notes),
       giveBack: (deliveryId, fence, delivered, now) =>
         write('deliveries', 'giveBack', deliveryId, fence, delivered, now),
-      park: (deliveryId, fence, delivered, until, reason) =>
-        write('deliveries', 'park', deliveryId, fence, delivered, until, reason),
+      park: (deliveryId, fence, attempt, delivered, until) =>
+        write('deliveries', 'park', deliveryId, fence, attempt, delivered, until),
       waitingFor: () => read(() => reads.deliveries.waitingFor()),
       list: (page) => read(() => reads.deliveries.list(page)),
       count: (filter, atMost) => read(() => reads.deliveries.count(filter, atMost)),
@@ -295,6 +295,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     keys: {
       identity: () => write('keys', 'identity', randomUUID()),
       agree: (purpose, fingerprint) => write('keys', 'agree', purpose, fingerprint),
+      replace: (purpose, fingerprint) => write('keys', 'replace', purpose, fingerprint),
     },
     partners: {
       grants: () => read(() => reads.partners.grants()),
