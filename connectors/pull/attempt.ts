@@ -51,7 +51,7 @@ export async function attemptStudy(
   try {
     const { settleMs } = options.timeouts;
     const bySeries = options.from.kind === 'c-move' && options.bytesPerSecond !== undefined;
-    const outcome = await fetchStudy(claimed, { ledger, source }, { settleMs, bySeries }, signal);
+    const outcome = await fetchStudy(claimed, { ledger, source }, { pull, settleMs, bySeries }, signal);
     const isFetched = outcome.how === 'fetched';
     const event = {
       type: 'study.pulled',

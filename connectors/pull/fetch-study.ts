@@ -4,10 +4,11 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { HubError } from '../../core/errors.ts';
-import type { SeriesInstanceUid, StudyInstanceUid } from '../../core/identifiers.ts';
+import type { StudyInstanceUid } from '../../core/identifiers.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { ClaimedPullStudy, PullOutcome } from '../../core/ledger/pulls.ts';
-import { type Difference, differenceOf, scopesOf } from './differences.ts';
+import type { SeriesRow } from '../../core/ledger/studies.ts';
+import { type Difference, differenceOf, type Held, scopesOf } from './differences.ts';
 import type { PullSource, Scope } from './source.ts';
 
 export interface FetchPorts {
@@ -16,6 +17,8 @@ export interface FetchPorts {
 }
 
 export interface FetchOptions {
+  /** What the pull is called: the source of what it brings. */
+  readonly pull: string;
   readonly settleMs: number;
   /** Series by series, for the pauses between them. */
   readonly bySeries: boolean;
@@ -29,12 +32,16 @@ const LOOK_MS = 200;
 export async function fetchStudy(
   { studyInstanceUid: study, verified }: Pick<ClaimedPullStudy, 'studyInstanceUid' | 'verified'>,
   ports: FetchPorts,
-  { settleMs, bySeries }: FetchOptions,
+  { pull, settleMs, bySeries }: FetchOptions,
   signal: AbortSignal,
 ): Promise<PullOutcome> {
   const { source } = ports;
   const before = await compare(study, ports, signal);
-  if (before.short.length === 0) return { held: before.held, verified: before.instances, how: 'skipped' };
+  if (before.short.length === 0) {
+    // What an attempt brought that did not live to see it in the ledger is no less fetched.
+    const isOwn = before.instances !== verified && before.sources.has(pull);
+    return { held: before.held, verified: before.instances, how: isOwn ? 'fetched' : 'skipped' };
+  }
   // Delivered and removed here since: it came whole once, and its source has nothing new.
   if (before.instances === verified && (await isRemoved(study, ports))) {
     return { held: before.held, verified: before.instances, how: 'skipped' };
@@ -48,20 +55,22 @@ export async function fetchStudy(
   throw new HubError('pull.incomplete', { held: after.held, instances: after.instances, series: after.short.length });
 }
 
-async function compare(study: StudyInstanceUid, { ledger, source }: FetchPorts, signal: AbortSignal) {
+/** @returns how they differ, and who sent what is here */
+async function compare(
+  study: StudyInstanceUid,
+  { ledger, source }: FetchPorts,
+  signal: AbortSignal,
+): Promise<Difference & { readonly sources: ReadonlySet<string> }> {
   const series = await source.series(study, signal);
-  const difference = differenceOf(series, await heldBy(ledger, study));
+  const here = await ledger.studies.series(study);
+  const difference = differenceOf(series, heldOf(here));
   // It was found there a moment ago.
   if (difference.instances === 0)
     throw new HubError('pull.incomplete', { instances: 0, detail: 'its source has nothing of it' });
-  return difference;
+  return { ...difference, sources: new Set(here.map(({ provenance }) => provenance.source)) };
 }
 
-async function heldBy(
-  ledger: Pick<Ledger, 'studies'>,
-  study: StudyInstanceUid,
-): Promise<ReadonlyMap<SeriesInstanceUid, number>> {
-  const series = await ledger.studies.series(study);
+function heldOf(series: readonly SeriesRow[]): Held {
   return new Map(series.map(({ seriesInstanceUid, instances }) => [seriesInstanceUid, instances]));
 }
 
@@ -101,7 +110,7 @@ async function settled(
   const series = await ports.source.series(study, signal);
   const untilMs = performance.now() + settleMs;
   for (;;) {
-    const difference = differenceOf(series, await heldBy(ports.ledger, study));
+    const difference = differenceOf(series, heldOf(await ports.ledger.studies.series(study)));
     if (difference.short.length === 0 || performance.now() > untilMs) return difference;
     await delay(LOOK_MS, undefined, { signal });
   }
