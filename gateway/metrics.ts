@@ -8,6 +8,7 @@ export interface GatewayMetrics {
   readonly ackSeconds: Histogram<'door'>;
   readonly quarantined: Counter<'reason'>;
   readonly associations: Gauge<never>;
+  readonly silentConnections: Counter<never>;
   readonly spoolPendingBytes: Gauge<never>;
   readonly spoolOldestAgeSeconds: Gauge<never>;
   readonly diskFreeBytes: Gauge<never>;
@@ -51,6 +52,11 @@ export function gatewayMetrics(metrics: Metrics): GatewayMetrics {
     associations: metrics.gauge({
       name: 'hub_gateway_associations',
       help: 'Associations open now.',
+      labels: [],
+    }),
+    silentConnections: metrics.counter({
+      name: 'hub_gateway_silent_connections_total',
+      help: 'Connections to a DICOM port that were over before their peer had said a word: health checks of load balancers, port scans. No log line tells of them.',
       labels: [],
     }),
     spoolPendingBytes: metrics.gauge({

@@ -23,6 +23,8 @@ export interface AssociationPorts extends ServicePorts, OpeningRules {
   readonly onSeen: (source: string) => void;
   /** It is over, released by its peer or in any other way; told twice, the first counts. */
   readonly onEnded?: ((associationId: string, isReleased: boolean) => void) | undefined;
+  /** The connection was over before its peer had said a word. */
+  readonly onSilent: () => void;
   /** The association was rejected. */
   readonly onRefused: (caller: RefusedCaller) => void;
   readonly log: Logger;
@@ -52,6 +54,8 @@ const EXPECTED: Readonly<Record<Phase, ReadonlySet<number>>> = {
   closed: new Set([PDU.abort]),
 };
 
+const CLOSED_BY_PEER = 'closed by peer';
+
 /** Between two messages, of a hub that stops. */
 const DRAIN_IDLE_MS = 1_000;
 
@@ -70,11 +74,13 @@ export class Association implements PduHandler {
   #phase: Phase = 'requesting';
   #request: AssociationRequest | undefined;
   #source = '';
+  /** Its peer has said something. */
+  #isHeard = false;
   #isStopping = false;
   #isDraining = false;
   /** Of reports, on their way to the peer: they have a time to be answered in. */
   #reportBytes = 0;
-  #end = 'closed by peer';
+  #end = CLOSED_BY_PEER;
 
   constructor(connected: Connected, ports: AssociationPorts) {
     this.#connected = connected;
@@ -115,6 +121,7 @@ export class Association implements PduHandler {
   /** Bytes from the socket, valid only during the call. */
   received(chunk: Uint8Array): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') return; // Said all there is to say; the rest is not ours.
+    this.#isHeard = true;
     this.#silence.heard(chunk.length);
     this.#reader.received(chunk);
   }
@@ -168,6 +175,11 @@ export class Association implements PduHandler {
     await this.#messages.abandon();
     // Not before what the disk still works on: it would be brought by an association that never ends.
     this.#ports.onEnded?.(this.id, false);
+    // A load balancer looks every few seconds whether the port is open: that is counted, and no line of a log.
+    if (!this.#isHeard && this.#end === CLOSED_BY_PEER) {
+      this.#ports.onSilent();
+      return;
+    }
     const { stored, failed, bytes } = this.#services.counts;
     this.#log.info(this.#request === undefined ? 'connection without association ended' : 'association ended', {
       source: this.#source,

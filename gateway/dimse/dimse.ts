@@ -173,6 +173,7 @@ export class Dimse {
         onSeen: ports.onSeen,
         onEnded: ports.onEnded,
         onRefused: ports.onRefused,
+        onSilent: () => metrics.silentConnections.increment({}),
       },
     );
     metrics.associations.collect(() => metrics.associations.set({}, this.#listener.count()));

@@ -1,6 +1,7 @@
 /** One port: plain TCP or TLS (PS3.15 Annex B). It hands over connections that can be talked on, and nothing else. */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import { HubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
 import type { PeerCertificate } from './proofs.ts';
 import type { TlsSettings } from './tls-settings.ts';
@@ -27,7 +28,18 @@ export interface DoorPorts {
   /** A TLS handshake begins. @returns to be called when the connection is not pending any more */
   readonly onHandshake: (raw: Socket) => () => void;
   readonly onReady: (connection: ReadyConnection) => void;
+  /** A connection was over before its peer had said a word. */
+  readonly onSilent: () => void;
   readonly log: Logger;
+}
+
+/** A TLS handshake under way. */
+interface Handshake {
+  readonly raw: Socket;
+  readonly address: string;
+  readonly onSettled: () => void;
+  /** Why it failed, as soon as that is known. */
+  failure?: string;
 }
 
 export class Door {
@@ -36,7 +48,7 @@ export class Door {
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
   /** By the peer's address and port: a secured socket does not tell which connection it came from. */
-  readonly #handshakes = new Map<string, { readonly raw: Socket; readonly onSettled: () => void }>();
+  readonly #handshakes = new Map<string, Handshake>();
   #forgetRenewals: (() => void) | undefined;
 
   constructor(options: DoorOptions, ports: DoorPorts) {
@@ -48,13 +60,17 @@ export class Door {
       createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (accepted) => ports.onReady({ accepted }));
   }
 
-  /** @returns the port, which the system chose when 0 was asked for */
+  /**
+   * @returns the port, which the system chose when 0 was asked for
+   * @throws {HubError} `config.invalid`: nobody can listen there
+   */
   async listen(): Promise<number> {
     const { host, port, tls } = this.#options;
     await new Promise<void>((listening, failed) => {
-      this.#server.once('error', failed);
+      const refuse = (error: Error) => failed(cannotListen(host, port, error));
+      this.#server.once('error', refuse);
       this.#server.listen(port, host, () => {
-        this.#server.off('error', failed);
+        this.#server.off('error', refuse);
         // No descriptor left, for one: this connection cannot be had, the next may. Unheard it would end the process.
         this.#server.on('error', (error) =>
           this.#ports.log.error('a connection could not be accepted', { reason: codeOf(error) }),
@@ -74,14 +90,14 @@ export class Door {
   }
 
   #createTls(tls: TlsSettings): TlsServer {
-    const { onHandshake, onReady, log } = this.#ports;
+    const { onHandshake, onReady } = this.#ports;
     const server = createTlsServer({ ...tls.serverOptions(), noDelay: true, keepAlive: true });
     server.on('connection', (raw: Socket) => {
       const peer = peerOf(raw);
-      const onSettled = onHandshake(raw);
-      this.#handshakes.set(peer, { raw, onSettled });
+      const handshake: Handshake = { raw, address: raw.remoteAddress ?? '', onSettled: onHandshake(raw) };
+      this.#handshakes.set(peer, handshake);
       raw.once('close', () => {
-        if (this.#handshakes.delete(peer)) onSettled();
+        if (this.#handshakes.delete(peer)) this.#failed(handshake);
       });
     });
     server.on('secureConnection', (accepted: TLSSocket) => {
@@ -96,11 +112,20 @@ export class Door {
       }
     });
     server.on('tlsClientError', (error, socket) => {
-      // The peer's own words stay out: only the code says what was wrong.
-      log.warn('TLS handshake failed', { address: socket.remoteAddress ?? '', reason: codeOf(error) });
+      // Of a connection that is closed already nothing tells which it was: its own end says the rest.
+      const handshake = this.#handshakes.get(peerOf(socket));
+      if (handshake !== undefined) handshake.failure = codeOf(error);
       socket.destroy();
     });
     return server;
+  }
+
+  #failed({ raw, address, onSettled, failure }: Handshake): void {
+    onSettled();
+    const hasHungUp = failure === undefined || failure === 'ECONNRESET';
+    if (hasHungUp && raw.bytesRead === 0) this.#ports.onSilent();
+    // The peer's own words stay out: only the code says what was wrong.
+    else this.#ports.log.warn('TLS handshake failed', { address, reason: failure ?? 'ECONNRESET' });
   }
 }
 
@@ -116,6 +141,11 @@ function peerOf(socket: Socket): string {
 
 function codeOf(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
+
+function cannotListen(host: string, port: number, error: Error): HubError {
+  const why = codeOf(error) === 'EADDRINUSE' ? 'another program holds the port' : codeOf(error);
+  return new HubError('config.invalid', { detail: `DICOM cannot listen on ${host}:${String(port)}: ${why}` }, error);
 }
 
 function addressOf(server: Server): AddressInfo {

@@ -37,6 +37,7 @@ export class DimseListener {
         new Door(door, {
           onHandshake: (raw) => this.#addPending(raw),
           onReady: (connection) => this.#connected(connection),
+          onSilent: ports.onSilent,
           log: ports.log,
         }),
     );

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { expect } from 'chai';
 import { mrInstance, newUid } from '../../support/mr-instance.ts';
 import {
@@ -32,6 +33,22 @@ describe('the time a peer of the DIMSE door may take', function () {
     const peer = await RawPeer.connect(hub.port);
 
     expect((await peer.untilClosed()).map(({ type }) => type)).to.deep.equal([A_ABORT]);
+  });
+
+  it('is no line of the log for who looks whether the port is open, and is counted', async () => {
+    const before = hub.lines.length;
+
+    for (const end of ['end', 'resetAndDestroy'] as const) {
+      await new Promise<void>((closed) => {
+        const probe = connect(hub.port, '127.0.0.1', () => probe[end]()).once('close', () => closed());
+        probe.resume();
+      });
+    }
+
+    await waitFor('both to be counted', async () =>
+      (await hub.metrics()).includes('hub_gateway_silent_connections_total 2'),
+    );
+    expect(hub.lines.slice(before)).to.deep.equal([]);
   });
 
   it('ends for who trickles a message', async () => {

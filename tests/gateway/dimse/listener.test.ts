@@ -2,6 +2,7 @@ import { Server } from 'node:net';
 import { expect } from 'chai';
 import { associationPolicy } from '../../../gateway/dimse/association-policy.ts';
 import type { Desk } from '../../../gateway/dimse/commitment/desk.ts';
+import { Door } from '../../../gateway/dimse/door.ts';
 import { DimseListener } from '../../../gateway/dimse/listener.ts';
 import { openSpoolFolder } from '../../../gateway/spool/files.ts';
 import { openSpool } from '../../../gateway/spool/spool.ts';
@@ -12,6 +13,7 @@ import { silentLog } from '../../support/silent-log.ts';
 import { gatewayMetrics } from '../../../gateway/metrics.ts';
 import { measuredMetrics } from '../../support/measured.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
+import { thrownBy } from '../../support/thrown.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const MESSAGES = 200;
@@ -62,6 +64,7 @@ describe('the DIMSE port', function () {
         log: silentLog,
         onSeen: () => undefined,
         onRefused: () => undefined,
+        onSilent: () => undefined,
       },
     );
     const peer = await RawPeer.associate((await listener.listen())[0] ?? 0);
@@ -80,6 +83,23 @@ describe('the DIMSE port', function () {
     peer.destroy();
     await listener.stop(1_000);
     await spool.close();
+  });
+
+  it('is named when another program holds it', async () => {
+    const ports = {
+      ...{ onReady: () => undefined, onSilent: () => undefined, log: silentLog },
+      onHandshake: () => () => undefined,
+    };
+    const first = new Door({ host: '127.0.0.1', port: 0 }, ports);
+    const port = await first.listen();
+
+    const { code, fields } = await thrownBy(new Door({ host: '127.0.0.1', port }, ports).listen());
+
+    expect(code).to.equal('config.invalid');
+    expect(fields['detail']).to.equal(
+      `DICOM cannot listen on 127.0.0.1:${String(port)}: another program holds the port`,
+    );
+    await first.close();
   });
 
   it('outlives a connection it cannot accept', async () => {

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
 import { open as openCStore } from '../../../connectors/c-store/connector.ts';
@@ -257,6 +258,22 @@ describe('the DIMSE door over TLS', function () {
 
     await another.untilClosed();
     expect(lines.some(({ message }) => message === 'TLS handshake failed')).to.equal(true);
+  });
+
+  it('says nothing of who looks whether the port is open, and the address of who speaks something else', async () => {
+    const started = await start({ tls: tls() });
+    const { port, lines } = started;
+
+    connect(port, '127.0.0.1').end();
+    await waitFor('it to be counted', async () =>
+      (await started.metrics()).includes('hub_gateway_silent_connections_total 1'),
+    );
+    connect(port, '127.0.0.1').end(Buffer.from([0x16, 3, 1, 2, 0, 1]));
+    await waitFor('a line', () => lines.some(({ message }) => message === 'TLS handshake failed'));
+
+    expect(lines.filter(({ level }) => level === 'warn').map(({ fields }) => fields['address'])).to.deep.equal([
+      '127.0.0.1',
+    ]);
   });
 
   it('tells the result of a storage commitment over TLS', async () => {
