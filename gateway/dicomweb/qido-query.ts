@@ -21,9 +21,8 @@ export interface QidoLimits {
 const LEVELS: readonly SearchLevel[] = ['study', 'series', 'instance'];
 const MAX_VALUES = 1_000;
 const WHOLE = /^\d{1,10}$/;
-/** PS3.5 Table 6.2-1 */
-const DATE = /^\d{8}$/;
-const TIME = /^\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?$/;
+/** PS3.5 Table 6.2-1; 60 is a leap second. */
+const TIME = /^(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?$/;
 /** PS3.4 Section C.2.2.2.4: wild cards mean something in these VRs. */
 const WILDCARD_VRS = new Set(['AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UR', 'UT']);
 /** In code strings neither occurs, so several modalities may be asked for like several UIDs. */
@@ -63,7 +62,7 @@ export function parseQidoQuery(parameters: URLSearchParams, level: SearchLevel, 
     include: includesAll ? 'all' : [...include, ...values.keys()],
     offset: wholeNumber(parameters, 'offset') ?? 0,
     limit: Math.min(wholeNumber(parameters, 'limit') ?? limits.maxResults, limits.maxResults),
-    wantsFuzzy: [...parameters].some(([name, value]) => `${name}=${value}`.toLowerCase() === 'fuzzymatching=true'),
+    wantsFuzzy: wantsFuzzy(parameters),
   };
 }
 
@@ -126,9 +125,9 @@ function matchOf(key: SearchKey, given: readonly string[]): Match | undefined {
   if (values.length > 1 && !LIST_VRS.has(vr)) throw invalid(key, 'is given twice');
   switch (vr) {
     case 'DA':
-      return rangeOf(key, first, DATE, 'a date YYYYMMDD or a range of dates');
+      return rangeOf(key, first, isDate, 'a date YYYYMMDD or a range of dates');
     case 'TM':
-      return rangeOf(key, first, TIME, 'a time HHMMSS or a range of times');
+      return rangeOf(key, first, isTime, 'a time HHMMSS or a range of times');
     case 'IS':
       if (!/^[+-]?\d{1,12}$/.test(first)) throw invalid(key, 'is not a whole number');
       return { kind: 'any', values: [first] };
@@ -140,23 +139,49 @@ function matchOf(key: SearchKey, given: readonly string[]): Match | undefined {
 }
 
 /** PS3.4 Section C.2.2.2.5 */
-function rangeOf(key: SearchKey, text: string, format: RegExp, what: string): Match {
-  if (format.test(text)) return { kind: 'any', values: [text] };
+function rangeOf(key: SearchKey, text: string, isOne: (end: string) => boolean, what: string): Match {
+  if (isOne(text)) return { kind: 'any', values: [text] };
   const ends = text.split('-').map((end) => end.trim());
   const [from = '', to = ''] = ends;
   const isRange = ends.length === 2 && (from !== '' || to !== '');
-  if (!isRange || (from !== '' && !format.test(from)) || (to !== '' && !format.test(to)))
-    throw invalid(key, `is not ${what}`);
+  if (!isRange || (from !== '' && !isOne(from)) || (to !== '' && !isOne(to))) throw invalid(key, `is not ${what}`);
   return { kind: 'range', ...(from === '' ? {} : { from }), ...(to === '' ? {} : { to }) };
 }
 
+/** A day of the calendar: what names none would match nothing, and its sender would take that for an answer. */
+function isDate(text: string): boolean {
+  const [, year, month, day] = /^(\d{4})(\d{2})(\d{2})$/.exec(text) ?? [];
+  if (day === undefined) return false;
+  const written = `${year}-${month}-${day}`;
+  const date = new Date(`${written}T00:00:00Z`); // The 31st of a shorter month would be a day of the next.
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(written);
+}
+
+function isTime(text: string): boolean {
+  return TIME.test(text);
+}
+
+/** PS3.18 Section 8.3.4.2 */
+function wantsFuzzy(parameters: URLSearchParams): boolean {
+  const [value = 'false', ...more] = valuesOf(parameters, 'fuzzymatching').map((one) => one.toLowerCase());
+  if (more.length > 0 || (value !== 'true' && value !== 'false')) {
+    throw new HubError('request.invalid', { detail: 'fuzzymatching is true or false' });
+  }
+  return value === 'true';
+}
+
 function wholeNumber(parameters: URLSearchParams, name: 'limit' | 'offset'): number | undefined {
-  const [value, ...more] = [...parameters].filter(([given]) => given.toLowerCase() === name).map(([, one]) => one);
+  const [value, ...more] = valuesOf(parameters, name);
   if (value === undefined) return undefined;
   if (more.length > 0 || !WHOLE.test(value)) {
     throw new HubError('request.invalid', { detail: `${name} is one whole number, 0 or more` });
   }
   return Number(value);
+}
+
+/** Of a parameter that is no attribute, in whatever case it is written. */
+function valuesOf(parameters: URLSearchParams, name: 'limit' | 'offset' | 'fuzzymatching'): readonly string[] {
+  return [...parameters].filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
 }
 
 function invalid(key: SearchKey, detail: string): HubError {
