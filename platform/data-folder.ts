@@ -28,7 +28,7 @@ const KEY_BYTES = 32;
 const OWNER_ONLY_FOLDER = 0o700;
 const OWNER_ONLY_FILE = 0o600;
 
-/** Makes what is missing. @throws {HubError} `store.failed` */
+/** Makes what is missing. @throws {HubError} `store.no-folder` */
 export async function openDataFolder(dir: string, env: Environment): Promise<DataFolder> {
   const path = resolve(dir);
   const keys = join(path, 'keys');
@@ -36,16 +36,16 @@ export async function openDataFolder(dir: string, env: Environment): Promise<Dat
   const store = join(path, 'store');
   try {
     // The first start: a power cut must not take the folder's own name, and with it everything acknowledged inside.
-    const made = await mkdir(path, { recursive: true, mode: OWNER_ONLY_FOLDER });
+    const made = await makeFolder(path);
     if (made !== undefined) await syncNames(dirname(made), path);
     for (const folder of [path, spool, store, keys]) {
-      await mkdir(folder, { recursive: true, mode: OWNER_ONLY_FOLDER });
+      await makeFolder(folder);
       // `mode` is only for what is made; a folder that was there may be open to everybody.
       if (folder !== path) await chmod(folder, OWNER_ONLY_FOLDER);
     }
     await syncFolder(path);
   } catch (error) {
-    throw new HubError('store.failed', { detail: 'the data folder cannot be made' }, error);
+    throw new HubError('store.no-folder', { folder: path }, error);
   }
   return {
     path,
@@ -88,7 +88,7 @@ export async function openSecret(purpose: string, dir: string, env: Environment)
   const given = env[variableOf(purpose)];
   if (given === undefined || given === '') {
     try {
-      await mkdir(keys, { recursive: true, mode: OWNER_ONLY_FOLDER });
+      await makeFolder(keys);
       await chmod(keys, OWNER_ONLY_FOLDER);
     } catch (error) {
       throw new HubError('store.failed', { detail: 'the key folder cannot be made' }, error);
@@ -157,6 +157,33 @@ async function readText(path: string): Promise<string | undefined> {
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw new HubError('store.failed', { detail: 'a key cannot be read' }, error);
+  }
+}
+
+/**
+ * With the folders above it. Node's own `recursive` asks for ever where a system has no folders to be made: /proc says
+ * that the parent is missing, and it is there.
+ *
+ * @returns the topmost that was made; undefined when it was there
+ */
+async function makeFolder(path: string): Promise<string | undefined> {
+  try {
+    return (await makeOne(path)) ? path : undefined;
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT') || path === dirname(path)) throw error;
+  }
+  const above = await makeFolder(dirname(path));
+  return (await makeOne(path)) ? (above ?? path) : above;
+}
+
+/** @returns false when it was there */
+async function makeOne(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, OWNER_ONLY_FOLDER);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST') && (await stat(path)).isDirectory()) return false;
+    throw error;
   }
 }
 

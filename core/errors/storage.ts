@@ -17,6 +17,14 @@ export const STORAGE_ERRORS = {
     title: 'Storage failed',
     remedy: "Look at the hub's log and disk, then send again.",
   },
+  'store.no-folder': {
+    dimse: 0xa700,
+    http: 507,
+    retry: 'transient',
+    title: 'The data folder cannot be used',
+    remedy:
+      'Name with --data or hub.data a folder on a disk that the user of the hub may write in; it is made where there is none.',
+  },
   'store.missing': {
     dimse: 0x0110,
     http: 500,

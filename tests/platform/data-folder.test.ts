@@ -32,7 +32,13 @@ describe('the data folder', () => {
 
     const error = await openDataFolder(join(parent, 'file', 'data'), {}).catch((thrown: unknown) => thrown);
 
-    expect(error).to.be.instanceOf(HubError).and.to.include({ code: 'store.failed' });
+    expect(error).to.be.instanceOf(HubError).and.to.include({ code: 'store.no-folder' });
+  });
+
+  it('says so at once where no folder can ever be made', async () => {
+    const error = await openDataFolder('/proc/hub/data', {}).catch((thrown: unknown) => thrown);
+
+    expect(error).to.be.instanceOf(HubError).and.to.include({ code: 'store.no-folder' });
   });
 
   it('makes a key on first use and keeps it, one a purpose', async () => {
