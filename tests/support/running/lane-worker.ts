@@ -4,6 +4,8 @@ import type { LaneAnswer, LaneOrder } from './lanes.ts';
 import { collectRejections, runTestFile } from './test-file.ts';
 
 const rejections = collectRejections();
+// Whoever ran it was killed: nobody reads what comes of it, and peers end with it.
+process.once('disconnect', () => process.exit(1));
 
 process.on('message', (order: LaneOrder) => {
   if ('file' in order) void runOne(order);

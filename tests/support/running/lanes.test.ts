@@ -1,7 +1,10 @@
+import { fork } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { temporaryFolder } from '../temporary-folder.ts';
+import { waitFor } from '../wait-for.ts';
 import { runInLanes } from './lanes.ts';
 
 describe('tests in several processes', () => {
@@ -57,6 +60,28 @@ describe('tests in several processes', () => {
       .and.not.to.include('busy.test.ts');
   });
 
+  it('ends when whoever ran it is killed', async () => {
+    const pidFile = join(folder.path, 'pid');
+    const path = await file(
+      'hangs',
+      `it('waits', function () { writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); return new Promise(() => {}); });`,
+    );
+    const runner = join(folder.path, 'runner.ts');
+    const lanes = JSON.stringify(join(import.meta.dirname, 'lanes.ts'));
+    await writeFile(
+      runner,
+      `import { runInLanes } from ${lanes}; await runInLanes([${JSON.stringify(path)}], 1, { color: false }, () => {});`,
+    );
+    const run = fork(runner);
+    const pid = await waitFor('the test to run', () =>
+      existsSync(pidFile) ? Number(readFileSync(pidFile)) : undefined,
+    );
+
+    run.kill('SIGKILL');
+
+    await waitFor('its process to end', () => !isRunning(pid));
+  });
+
   it('does not run again what failed in many files', async () => {
     const names = ['one', 'two', 'three', 'four'];
     const once = (name: string) => JSON.stringify(join(folder.path, name));
@@ -74,3 +99,12 @@ describe('tests in several processes', () => {
     expect(counts).to.deep.equal({ passed: 0, failed: 4, skipped: 0 });
   });
 });
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    // Nobody has that number any more.
+    return false;
+  }
+}
