@@ -7,6 +7,7 @@ import { isDenied, isVanished } from './file-errors.ts';
 import type { FoundFile } from './found.ts';
 import { foundStudy, studyFingerprint, type StudyReader } from './found-study.ts';
 import type { IsIgnored } from './ignore.ts';
+import { errorCode } from '../spool/storage-failure.ts';
 
 export interface Walk {
   readonly root: string;
@@ -18,7 +19,7 @@ export interface Walk {
   readonly onProgress: () => void;
   /** A folder or file that the hub may not read. */
   readonly onDenied: () => void;
-  /** A name that is not in UTF-8: nothing can be opened by it. */
+  /** Nothing can be opened by its name: it is not in UTF-8, or longer with its folders than the system takes; or it lies too deep. */
   readonly onMisnamed: () => void;
   /** A folder without an entry; never the watched one. */
   readonly onEmpty: (name: string, path: string) => Promise<void>;
@@ -28,7 +29,7 @@ export interface Walk {
   readonly studies?: StudyReader | undefined;
 }
 
-/** Deeper folders are left alone: a walk holds one open folder a level. */
+/** Deeper folders are not looked into: a walk holds one open folder a level. */
 const MAX_DEPTH = 32;
 /** Folders with more files are looked through file by file, whatever they hold. */
 const MAX_STUDY_FILES = 200_000;
@@ -57,7 +58,9 @@ export async function* filesBelow(walk: Walk, name = '', depth = 0): AsyncGenera
     if (isIgnored && !isNote(last)) continue;
     const stats = await lstat(innerPath).catch((error: unknown) => toleratedOr(error, walk, last));
     if (stats?.isDirectory() === true) {
-      if (!isIgnored && depth < MAX_DEPTH && !walk.isExcluded(innerPath)) yield* filesBelow(walk, inner, depth + 1);
+      if (isIgnored || walk.isExcluded(innerPath)) continue;
+      if (depth < MAX_DEPTH) yield* filesBelow(walk, inner, depth + 1);
+      else walk.onMisnamed();
     } else if (stats?.isFile() === true) {
       if (isNote(last)) await walk.onNote(innerPath);
       else yield foundFile(innerPath, inner, stats);
@@ -148,6 +151,7 @@ async function namesIn(path: string, walk: Walk, isInner: boolean): Promise<read
 /** One entry that went away or is not ours to read hides no other. @throws what else it is */
 function toleratedOr(error: unknown, walk: Walk, name = ''): undefined {
   if (isDenied(error)) walk.onDenied();
+  else if (errorCode(error) === 'ENAMETOOLONG') walk.onMisnamed();
   else if (!isVanished(error)) throw error;
   else if (name.includes(NO_UTF8)) walk.onMisnamed();
   return undefined;

@@ -57,7 +57,9 @@ export class LookTally implements FolderCounts {
   get problem(): string | undefined {
     const problems = [
       ...(this.denied > 0 ? [`the hub may not use ${String(this.denied)} of the files in it`] : []),
-      ...(this.misnamed > 0 ? [`${String(this.misnamed)} names in it are not in UTF-8, the hub cannot open them`] : []),
+      ...(this.misnamed > 0
+        ? [`${String(this.misnamed)} names in it are not in UTF-8, too long or too deep, the hub cannot open them`]
+        : []),
       ...(this.#failures > 0 ? [`${String(this.#failures)} files cannot be read: ${errorCode(this.lastFailure)}`] : []),
       ...(this.stuck > 0 ? [`${String(this.stuck)} taken files cannot be put away: ${this.#stuckFor}`] : []),
     ];

@@ -162,7 +162,7 @@ async function takeUnpacked(
     isExcluded: () => false,
     onProgress: ports.onProgress,
     onDenied: () => undefined,
-    onMisnamed: () => undefined,
+    onMisnamed: () => tally.add(refused(tooDeep())),
     onEmpty: () => Promise.resolve(),
     onNote: () => Promise.resolve(),
   });
@@ -239,4 +239,8 @@ class ArchivedStudies {
 
 function nested(): HubError {
   return new HubError('archive.unreadable', { reason: 'an archive inside an archive' });
+}
+
+function tooDeep(): HubError {
+  return new HubError('archive.unreadable', { reason: 'too many folders inside each other in a study' });
 }

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { HubError } from '../../../core/errors.ts';
@@ -44,9 +44,38 @@ describe('a file that cannot be taken', function () {
         ),
       );
 
-      expect(told.fields['reason']).to.equal('1 names in it are not in UTF-8, the hub cannot open them');
+      expect(told.fields['reason']).to.equal(
+        '1 names in it are not in UTF-8, too long or too deep, the hub cannot open them',
+      );
       expect(await hub.instancesOf(studyInstanceUid, 1)).to.have.length(1);
       await rm(name);
+    });
+
+    it('is told of when it lies too deep to be opened, and the others are taken', async () => {
+      hub = await watch();
+      const half = Array.from({ length: 10 }, () => 'x'.repeat(240)).join('/');
+      const [outer, inner] = [join(hub.folder, half), join(hub.folder, 'inner')];
+      await mkdir(outer, { recursive: true });
+      await mkdir(join(inner, half), { recursive: true });
+      // Put together of two: no path of all of it can be given to the system.
+      await rename(inner, join(outer, 'inner'));
+      await mkdir(join(hub.folder, ...Array.from({ length: 34 }, () => 'deep')), { recursive: true });
+      const { part10, studyInstanceUid } = mrInstance();
+      await hub.put('exam.error/IM1', part10);
+
+      // A look may see the one folder before the other is there.
+      const told = await waitFor('the problem of both', async () =>
+        hub.gateway.checkFolders().then(
+          () => undefined,
+          (error: unknown) =>
+            error instanceof HubError && String(error.fields['reason']).startsWith('2 ') ? error : undefined,
+        ),
+      ).finally(async () => rename(join(outer, 'inner'), inner));
+
+      expect(told.fields['reason']).to.equal(
+        '2 names in it are not in UTF-8, too long or too deep, the hub cannot open them',
+      );
+      expect(await hub.instancesOf(studyInstanceUid, 1)).to.have.length(1);
     });
   });
 
