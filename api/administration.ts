@@ -6,6 +6,7 @@ import type { TokenRow } from '../core/ledger/tokens.ts';
 import { PARTNER_SCOPES, SCOPES_BEFORE_SCOPES } from '../core/partners.ts';
 import { type HubStream, STREAMS } from '../core/streams.ts';
 import { type Operation, operation } from './operation.ts';
+import { listPage, pageOf } from './page.ts';
 import { partnersOf } from './partners.ts';
 import type { ApiPorts } from './ports.ts';
 import { ADMINS, READERS } from './roles.ts';
@@ -44,10 +45,12 @@ export function administrationOperations(ports: ApiPorts): readonly Operation[] 
       method: 'get',
       path: '/tokens',
       tag: 'tokens',
-      summary: 'Tokens, without their secrets',
+      summary: 'Tokens, without their secrets, newest first',
       roles: ADMINS,
-      answer: z.object({ items: z.array(shapes.token) }),
-      handle: async () => ({ items: (await ledger.tokens.list()).map(showToken) }),
+      query: shapes.pageQuery,
+      answer: shapes.listOf(shapes.token),
+      handle: async ({ query }) =>
+        listPage((await ledger.tokens.page(pageOf(query))).map(showToken), query.limit, ({ tokenId }) => tokenId),
     }),
     operation({
       method: 'post',

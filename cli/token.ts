@@ -6,7 +6,7 @@ import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { type HubApi, withHubApi } from './hub-api.ts';
-import { cellText, field, listLines, parseList, parseRow, type Table } from './rows.ts';
+import { cellText, field, listLines, parseList, parseRow, type Row, type Table } from './rows.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
 
 const OPTIONS = {
@@ -78,11 +78,22 @@ function workOf(verb: string, id: string | undefined, wanted: Wanted): (api: Hub
       };
     case 'list':
       return async (api) => {
-        const answer = parseList(await api.call('GET', '/tokens'));
+        const answer = { items: await allTokens(api) };
         return { answer, lines: listLines(TOKENS, answer.items) };
       };
     default:
       throw new HubError('command.usage', { detail: `no ${verb}: create, list or revoke` });
+  }
+}
+
+/** The oldest first, as they were made. */
+async function allTokens(api: HubApi): Promise<readonly Row[]> {
+  const items: Row[] = [];
+  for (let place = ''; ;) {
+    const page = parseList(await api.call('GET', `/tokens?limit=500${place}`));
+    items.push(...page.items);
+    if (page.cursor === undefined) return items.toReversed();
+    place = `&before=${encodeURIComponent(page.cursor)}`;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type * as z from 'zod';
 import { HubError } from './errors.ts';
-import { parseInput } from './parse-input.ts';
+import { parseInput, parseQuery } from './parse-input.ts';
 
 /** What an operation takes and answers. `Asker` is what its handler learns of who asks. */
 export interface CheckedOperation<
@@ -71,7 +71,7 @@ export async function perform<
   }
   const input = {
     params: parseInput(params, request.params, 'path'),
-    query: parseInput(query, request.query, 'query'),
+    query: parseQuery(query, request.query),
     body: parseInput(body, request.body ?? {}, 'body'),
     ...asker,
   };

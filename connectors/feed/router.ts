@@ -5,7 +5,7 @@ import { HubError } from '../../core/errors.ts';
 import { EVENTS, type EventType, type PositionedEvent, toCloudEvent, wireType } from '../../core/events.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { DescribedOperation } from '../../core/openapi.ts';
-import { parseInput } from '../../core/parse-input.ts';
+import { parseQuery } from '../../core/parse-input.ts';
 import { entitledTypes, type Partner, partnerStream, wantedOf, withheld } from '../../core/partners.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { PartnerDoor } from '../partner-api/door.ts';
@@ -135,7 +135,7 @@ export function createFeed(ports: FeedPorts, options: FeedOptions): Feed {
 
   router.get('/', async (request, response) => {
     const { partner } = door.callerOf(request);
-    const query = parseInput(pageQuery, request.query, 'query');
+    const query = parseQuery(pageQuery, request.query);
     const after = await places.find(partner, query);
     const wanted = entitledTypes(partner, query.types);
     const read = await ledger.events.read({
@@ -156,7 +156,7 @@ export function createFeed(ports: FeedPorts, options: FeedOptions): Feed {
 
   router.get('/stream', async (request, response) => {
     const { partner } = door.callerOf(request);
-    const query = parseInput(streamQuery, request.query, 'query');
+    const query = parseQuery(streamQuery, request.query);
     // A browser that comes back sends the last id it saw; that wins over the address it first asked for.
     const last = lastEventId(request);
     const after = await places.find(partner, last === undefined ? query : { after: last });

@@ -103,14 +103,21 @@ export function accountOperations(ports: AccountPorts): readonly PartnerOperatio
     }),
     partnerOperation({
       ...{ method: 'get', path: '/tokens', tag: 'tokens', scope: 'tokens:read' },
-      summary: 'Tokens of the partner, without their secrets',
-      answer: z.object({ items: z.array(shapes.token) }),
-      handle: async ({ caller: { partner } }) => ({
-        items: (await ports.ledger.tokens.ofPartner(partner.name)).map((row) => ({
-          ...row,
-          scopes: [...scopesOf(row)],
-        })),
-      }),
+      summary: 'Tokens of the partner, without their secrets, newest first',
+      query: shapes.pageQuery,
+      answer: shapes.listOf(shapes.token),
+      handle: async ({ query: { limit, before }, caller: { partner } }) => {
+        const rows = await ports.ledger.tokens.page({
+          ...{ limit: limit + 1, partner: partner.name },
+          ...(before === undefined ? {} : { before }),
+        });
+        return shapes.pageOf(
+          rows,
+          { limit },
+          ({ tokenId }) => tokenId,
+          (row) => ({ ...row, scopes: [...scopesOf(row)] }),
+        );
+      },
     }),
     partnerOperation({
       ...{ method: 'post', path: '/tokens/{tokenId}/rotate', tag: 'tokens', scope: 'tokens:write', status: 201 },

@@ -1,5 +1,6 @@
 /** Tokens and their roles. */
 import type { PartnerScope } from '../partners.ts';
+import type { Page } from './common.ts';
 
 export type Role = 'admin' | 'operator' | 'auditor' | 'partner' | 'reidentifier';
 
@@ -24,6 +25,8 @@ export interface TokensLedger {
   /** Only a token that may be used now: not revoked, not expired. Notes when it was used, to the minute. */
   find(secretSha256: string): Promise<TokenRow | undefined>;
   list(): Promise<readonly TokenRow[]>;
+  /** Newest first. @throws {HubError} `request.invalid` when the row that the page goes on after is not there, or not the partner's */
+  page(page: Page & { readonly partner?: string }): Promise<readonly TokenRow[]>;
   ofPartner(partner: string): Promise<readonly TokenRow[]>;
   revoke(tokenId: string): Promise<boolean>;
   /**

@@ -285,6 +285,38 @@ describe('the administration API', () => {
     expect(wrong[0]?.body['detail']).to.equal('body.partner: role partner needs a partner, and only it');
   });
 
+  it('refuses what it does not know in a query, and says what it knows', async () => {
+    const wrong = [
+      await call('GET', '/studies?limt=1'),
+      await call('GET', '/dead-letters/count?destinaton=kct-pacs&limit=1'),
+      await call('GET', '/routes?limit=1'),
+      await call('GET', `/studies?${Array.from({ length: 100 }, (_, index) => `x${String(index)}=1`).join('&')}`),
+    ];
+
+    expect(wrong.map(({ status }) => status)).to.deep.equal([400, 400, 400, 400]);
+    expect(wrong[0]?.body['issues']).to.deep.equal([
+      'query.limt: not known, known are before, limit, state; did you mean limit?',
+    ]);
+    expect(wrong[1]?.body['detail']).to.contain('did you mean destination?').and.to.contain('query.limit: not known');
+    expect(wrong[2]?.body['detail']).to.equal('query.limit: not known, nothing is taken here');
+    expect(wrong[3]?.body['issues']).to.have.length(5);
+  });
+
+  it('lists tokens in pages', async () => {
+    const made = [];
+    for (let index = 0; index < 3; index += 1) {
+      made.push(String((await call('POST', '/tokens', admin, { role: 'auditor' })).body['tokenId']));
+    }
+
+    const first = await call('GET', '/tokens?limit=2');
+    const second = await call('GET', `/tokens?limit=2&before=${String(first.body['cursor'])}`);
+
+    const listed = [...items(first), ...items(second)].map(({ tokenId }) => String(tokenId));
+    expect(items(first)).to.have.length(2);
+    expect(listed).to.include.members(made);
+    expect(new Set(listed).size).to.equal(listed.length);
+  });
+
   it('answers a method that a path has not got with those it has', async () => {
     const asked = await Promise.all(
       [

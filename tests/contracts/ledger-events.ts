@@ -248,6 +248,36 @@ export const describeEvents: LedgerSuite = (subject) => {
       { tokenId: '3', lastUsedAt: undefined, revokedAt: '2026-03-01T08:00:00.000Z' },
     ]);
   });
+
+  it('lists tokens in pages, the newest first, and to a partner no place of another', async () => {
+    const { ledger, clock } = subject();
+    for (const [tokenId, partner] of [
+      ...([['1', 'kct'] as const, ['2', 'uef'] as const] as const),
+      ...([['3', 'kct'] as const, ['4', 'kct'] as const] as const),
+    ]) {
+      const createdAt = clock.now().toISOString();
+      await ledger.tokens.create({ tokenId, role: 'partner', partner, createdAt, secretSha256: hex(Number(tokenId)) });
+      // The last two are of one moment.
+      if (tokenId !== '3') clock.advance(1000);
+    }
+    const page = async (before?: string, partner?: string) =>
+      (
+        await ledger.tokens.page({
+          limit: 2,
+          ...(before === undefined ? {} : { before }),
+          ...(partner === undefined ? {} : { partner }),
+        })
+      ).map(({ tokenId }) => tokenId);
+
+    const refused = await Promise.all(
+      [page('9'), page('2', 'kct')].map((each) => each.catch((error: unknown) => error)),
+    );
+
+    expect([await page(), await page('3'), await page('1')]).to.deep.equal([['4', '3'], ['2', '1'], []]);
+    expect([await page(undefined, 'kct'), await page('3', 'kct')]).to.deep.equal([['4', '3'], ['1']]);
+    for (const error of refused) expect(error).to.include({ code: 'request.invalid' });
+    expect(String(refused[0])).to.equal(String(refused[1]));
+  });
 };
 
 function partnerEvent(): NewEvent {

@@ -211,6 +211,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
     },
     quarantine: {
       hold: (entry) => write('quarantine', 'hold', entry),
+      repeated: (copy) => write('quarantine', 'repeated', copy),
       list: (page) => read(() => reads.quarantine.list(page)),
       get: (quarantineId) => read(() => reads.quarantine.get(quarantineId)),
       release: (quarantineId) => write('quarantine', 'release', quarantineId),
@@ -347,6 +348,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
         return token;
       },
       list: () => read(() => reads.tokens.list()),
+      page: (page) => read(() => reads.tokens.page(page)),
       revoke: (tokenId) => write('tokens', 'revoke', tokenId),
       ofPartner: (partner) => read(() => reads.tokens.ofPartner(partner)),
       replace: (tokenId, token, oldUntil, atMost) => write('tokens', 'replace', tokenId, token, oldUntil, atMost),

@@ -1,4 +1,6 @@
 /** Bearer tokens: only digests of them are kept. */
+import { HubError } from '../../../core/errors.ts';
+import type { Page } from '../../../core/ledger/common.ts';
 import type { Role, TokenRow } from '../../../core/ledger/tokens.ts';
 import type { PartnerScope } from '../../../core/partners.ts';
 import type { Database, Script } from './script.ts';
@@ -80,10 +82,19 @@ function isUsable({ revoked_at, expires_at }: TokenTableRow, now: Date): boolean
   return revoked_at === null && (expires_at === null || Date.parse(expires_at) > now.getTime());
 }
 
+/** Sorts behind each time there is. */
+const AFTER_ALL = '~';
+
 export function tokenReads(db: Database) {
   const usable = db.query<TokenTableRow>('SELECT * FROM tokens WHERE secret_sha256 = ? AND revoked_at IS NULL');
   const list = db.query<TokenTableRow>('SELECT * FROM tokens ORDER BY created_at, token_id');
   const ofPartner = db.query<TokenTableRow>('SELECT * FROM tokens WHERE partner = ? ORDER BY created_at, token_id');
+  const one = db.query<TokenTableRow>('SELECT * FROM tokens WHERE token_id = ?');
+  const NEWEST_FIRST = 'ORDER BY created_at DESC, token_id DESC LIMIT ?';
+  const newest = db.query<TokenTableRow>(`SELECT * FROM tokens WHERE (created_at, token_id) < (?, ?) ${NEWEST_FIRST}`);
+  const newestOfPartner = db.query<TokenTableRow>(
+    `SELECT * FROM tokens WHERE partner = ? AND (created_at, token_id) < (?, ?) ${NEWEST_FIRST}`,
+  );
 
   return {
     *find(now: Date, secretSha256: string): Script<TokenRow | undefined> {
@@ -95,6 +106,19 @@ export function tokenReads(db: Database) {
     },
     *list(): Script<readonly TokenRow[]> {
       return (yield* list.all()).map(toToken);
+    },
+    *page({ limit, before, partner }: Page & { readonly partner?: string }): Script<readonly TokenRow[]> {
+      const last = before === undefined ? undefined : yield* one.get(before);
+      // Another partner's is as good as not there.
+      if (before !== undefined && (last === undefined || (partner !== undefined && last.partner !== partner))) {
+        throw new HubError('request.invalid', { detail: 'the page goes on after a row that is not there' });
+      }
+      const place = [last?.created_at ?? AFTER_ALL, last?.token_id ?? ''] as const;
+      const rows =
+        partner === undefined
+          ? yield* newest.all(...place, limit)
+          : yield* newestOfPartner.all(partner, ...place, limit);
+      return rows.map(toToken);
     },
   };
 }

@@ -311,7 +311,8 @@ describe('isolation of partners', () => {
     const lists = attacked().filter(
       (each) => each.method === 'GET' && !hasIdentifier(each) && each.path !== '/events/stream',
     );
-    const befores = ['', `?before=${foreign['deliveryId'] ?? ''}`, '?before=1', '?before=999999'];
+    const places = ['deliveryId', 'tokenId'].map((name) => `?before=${foreign[name] ?? ''}`);
+    const befores = ['', ...places, '?before=1', '?before=999999'];
 
     for (const each of lists) {
       for (const query of each.parameters.some(({ name }) => name === 'before') ? befores : ['']) {

@@ -361,6 +361,9 @@ describe('the partner API', () => {
       const listed = (await hub.call(kct, 'GET', '/tokens')).json['items'] as readonly Json[];
       expect(JSON.stringify(listed)).not.to.contain('sha256').and.not.to.contain(String(rotated.json['token']));
       expect(listed.map(({ tokenId }) => tokenId)).to.include.members([idOf(narrow), rotated.json['tokenId']]);
+      const page = (await hub.call(kct, 'GET', '/tokens?limit=1')).json;
+      const next = (await hub.call(kct, 'GET', `/tokens?limit=1&before=${String(page['cursor'])}`)).json;
+      expect([page, next].flatMap(({ items }) => items)).to.deep.equal(listed.slice(0, 2));
     });
   });
 
