@@ -8,6 +8,7 @@ import { HubError } from '../../../core/errors.ts';
 import type { PositionedEvent } from '../../../core/events.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
+import { nowAndThen } from '../../../core/now-and-then.ts';
 import { nextDelayMs } from '../../../core/retry.ts';
 import type { Stream } from '../../../core/streams.ts';
 import { IMPATIENT, METADATA_MAX_AGE_MS, REQUEST_MS } from './client.ts';
@@ -84,6 +85,7 @@ export class Relay {
   #batchBytes = BATCH_BYTES;
   #failures = 0;
   #problem: HubError | undefined;
+  #sayFailure = nowAndThen();
   #verifyAtMs = 0;
   #isStopping = false;
   #ended: Promise<void> = Promise.resolve();
@@ -275,6 +277,14 @@ export class Relay {
     const waiting = await this.waiting().catch(() => undefined);
     this.#problem = withWaiting(await diagnose(error), waiting);
     const delayMs = nextDelayMs({ attempts: Infinity, ...retry }, this.#failures, Math.random()) ?? retry.maxDelayMs;
+    // What waits is not known while the ledger is down, which says so itself.
+    const sentence = error.code.startsWith('ledger.')
+      ? 'events cannot be read from the ledger for Kafka'
+      : waiting?.events === 0
+        ? 'Kafka cannot be used, and no event waits for it'
+        : error.code === 'bus.unreachable'
+          ? 'Kafka down, events wait'
+          : 'events wait for Kafka';
     const fields = {
       relay: this.name,
       events: waiting?.events,
@@ -283,9 +293,8 @@ export class Relay {
       againInSeconds: delayMs / 1000,
       error: this.#problem,
     };
-    if (error.code === 'bus.unreachable' && this.#failures > 1) log.error('Kafka down, events wait', fields);
-    else if (this.#failures > 1) log.error('events wait for Kafka', fields);
-    else log.warn('events did not reach Kafka, trying again', fields);
+    if (this.#failures === 1) log.warn('events did not reach Kafka, trying again', fields);
+    else this.#sayFailure((times) => log.error(sentence, { ...fields, times }));
     await this.#pause.sleep(delayMs);
   }
 
@@ -293,6 +302,7 @@ export class Relay {
     if (this.#problem !== undefined) this.#options.log.info('Kafka takes events again', { relay: this.name, events });
     this.#problem = undefined;
     this.#failures = 0;
+    this.#sayFailure = nowAndThen();
   }
 
   async #dropProducer(): Promise<void> {
@@ -315,7 +325,9 @@ function withWaiting(
   waiting: { readonly events: number; readonly seconds: number } | undefined,
 ): HubError {
   if (waiting === undefined) return error;
-  const wait = `${String(waiting.events)} events wait, oldest ${String(Math.round(waiting.seconds))} s`;
+  const { events } = waiting;
+  const count = events === 0 ? 'no event waits' : events === 1 ? '1 event waits' : `${String(events)} events wait`;
+  const wait = events === 0 ? count : `${count}, oldest ${String(Math.round(waiting.seconds))} s`;
   const { advice } = error.fields;
   return new HubError(
     error.code,

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import kafkajs from 'kafkajs';
 import type { ErrorCode } from '../../../../core/errors.ts';
 import type { Ledger } from '../../../../core/ledger.ts';
+import type { Clock, Logger } from '../../../../core/ports.ts';
 import { STREAMS } from '../../../../core/streams.ts';
 import {
   type BusProblem,
@@ -19,6 +20,7 @@ import { makeAuthority } from '../../../support/certificates.ts';
 import { freePort } from '../../../support/child-process.ts';
 import { adminOf, clientOf, type KafkaPeer, startKafka } from '../../../support/kafka.ts';
 import { openTestLedger } from '../../../support/open-ledger.ts';
+import { silentLog } from '../../../support/silent-log.ts';
 import { temporaryFolder } from '../../../support/temporary-folder.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { busOptions, PARTITIONS, removeEverything } from './bus-on-kafka.ts';
@@ -74,6 +76,33 @@ describe('a bus through Kafka when something is wrong', () => {
     expect(problem.severity).to.equal('degraded');
     expect(problem.error.fields['advice']).to.match(/^Kafka down, 2 events wait, oldest \d+ s$/);
     expect((await opened.lag())[0]).to.include({ group: 'router', events: 2 });
+  });
+
+  it('says that nothing waits where nothing does, and says it now and then, not at each attempt', async () => {
+    const nowhere = `127.0.0.1:${String(await freePort())}`;
+    const attempts: number[] = [];
+    const said: unknown[] = [];
+    const log: Logger = {
+      ...silentLog,
+      child: () => log,
+      warn: (_message, fields) => void attempts.push(Number(fields?.['attempt'])),
+      error: (message, fields) => void said.push({ message, times: fields?.['times'], events: fields?.['events'] }),
+    };
+    let asked = 0;
+    const clock: Clock = {
+      now: () => {
+        asked += 1; // Before each attempt, for the lease.
+        return new Date();
+      },
+    };
+
+    const opened = open({ connection: connection({ brokers: [nowhere] }), log, clock });
+
+    const { error } = await problemOf(opened, 'bus.unreachable', /no event waits$/);
+    await waitFor('more attempts', () => asked > 3);
+    expect(error.fields['advice']).to.equal('Kafka down, no event waits');
+    expect(attempts).to.deep.equal([1]);
+    expect(said).to.deep.equal([{ message: 'Kafka cannot be used, and no event waits for it', times: 1, events: 0 }]);
   });
 
   it('says that a web server is no Kafka', async () => {
@@ -165,7 +194,7 @@ describe('a bus through Kafka when something is wrong', () => {
       await opened.subscribe(FROM_START, async () => void (calls += 1));
       await ledger.events.append([audited('a')]);
 
-      const { error } = await problemOf(opened, 'bus.topic-partitions', /1 events wait/);
+      const { error } = await problemOf(opened, 'bus.topic-partitions', /1 event waits/);
 
       const says = `has ${String(partitions)} partitions, bus.partitions says ${String(PARTITIONS)}`;
       expect(error.fields['advice']).to.contain(says);
