@@ -21,6 +21,7 @@ import { MemoryStore, mrImage } from './outgoing.ts';
 import { type RunningHttp, startHttp } from './running-http.ts';
 import { silentLog } from './silent-log.ts';
 import { waitFor } from './wait-for.ts';
+import { watchedLedger } from './watched-ledger.ts';
 
 const PIXEL_WORKER = new URL('../../wiring/pixel-worker.ts', import.meta.url);
 
@@ -51,6 +52,8 @@ export interface PartnerHub {
   readonly http: RunningHttp;
   readonly store: MemoryStore;
   readonly directory: PartnerDirectory;
+  /** What the partner API has asked the ledger, with the answers; may be emptied. */
+  readonly asked: { readonly what: string; readonly answer: unknown }[];
   /** May be changed: asked each time. */
   settings: readonly PartnerSettings[];
   /** A new token's header. */
@@ -79,6 +82,8 @@ export async function startPartnerHub(
   const { ledger, remove } = await openTestLedger(clock);
   const bus = openEmbeddedBus({ ledger, log: silentLog });
   const store = new MemoryStore();
+  const asked: { readonly what: string; readonly answer: unknown }[] = [];
+  const watched = watchedLedger(ledger, (what, answer) => asked.push({ what, answer }));
   const workers = new PixelWorkers({ entry: PIXEL_WORKER });
   const webhooksKey = randomBytes(32);
   const directory = createPartnerDirectory(ledger, () => hub.settings);
@@ -90,7 +95,7 @@ export async function startPartnerHub(
     (access) => {
       api = createPartnerApi(
         {
-          ...{ ledger, access, directory, clock, log: silentLog, mintToken: createToken },
+          ...{ ledger: watched, access, directory, clock, log: silentLog, mintToken: createToken },
           wado: (instancesOf) => wadoRouter({ instancesOf, store, workers, log: silentLog }),
           // Only the door is of interest here: who comes in, and as whom.
           returns: (partnerOf) =>
@@ -111,7 +116,7 @@ export async function startPartnerHub(
   );
 
   const hub: PartnerHub = {
-    ...{ ledger, bus, http, store, directory, settings },
+    ...{ ledger, bus, http, store, directory, settings, asked },
     as: (partner, scopes = PARTNER_SCOPES, expiresAt) =>
       http.as('partner', partner, { scopes, ...(expiresAt === undefined ? {} : { expiresAt }) }),
     release: async (partner, changes = {}) => {
