@@ -59,6 +59,8 @@ export interface HubOptions {
   readonly stages: ReadonlySet<Stage>;
   /** Where `config` came from and may come from anew; absent: it stays as it is, and nobody may ask for its versions. */
   readonly source?: ConfigurationSource;
+  /** Purposes whose key may be another one than before: the one before is gone for good. */
+  readonly acceptedKeys?: ReadonlySet<string>;
   /** The ledger could not be asked at the start whether this is the first one, and it was: to be shown once. */
   readonly onFirstToken?: (token: string) => void;
   /** The process must end: nothing can be made durable any more. */
@@ -142,7 +144,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
           });
     const meet = async () => {
       await live?.noteStart();
-      if (place.kind === 'postgres') await requireSameKeys(dataFolder, ledger, stages);
+      await requireSameKeys(dataFolder, ledger, stages, { purposes: options.acceptedKeys ?? new Set(), log });
       return ensureFirstToken(ledger, clock, identity);
     };
     let firstToken: string | undefined;

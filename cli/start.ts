@@ -5,6 +5,7 @@ import { watchFile } from '../wiring/watch-file.ts';
 import { HubError, toHubError } from '../core/errors.ts';
 import type { Logger } from '../core/ports.ts';
 import { createLogger } from '../platform/logger.ts';
+import { KEY_PURPOSES } from '../wiring/replica-keys.ts';
 import { configShapes, type Stage, STAGES } from '../wiring/shapes.ts';
 import { readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION, requireSource } from './configuration.ts';
@@ -16,6 +17,12 @@ const OPTIONS = {
   config: CONFIG_OPTION,
   data: DATA_OPTION,
   stages: { type: 'string', value: 'LIST', about: `only these, joined by commas: ${STAGES.join(',')}` },
+  'accept-key': {
+    type: 'string',
+    value: 'PURPOSE',
+    multiple: true,
+    about: 'the key that is now there is meant to replace the one before: crosswalk, deidentify, …',
+  },
 } as const;
 
 export async function start(argv: readonly string[]): Promise<number> {
@@ -23,6 +30,7 @@ export async function start(argv: readonly string[]): Promise<number> {
   if (positionals.length > 0)
     throw new HubError('command.usage', { detail: `start takes no ${positionals.join(' ')}` });
   const stages = parseStages(values.stages);
+  const acceptedKeys = parsePurposes(values['accept-key'] ?? []);
   const { config, source } = requireSource(values, configShapes());
   const log = createLogger({ level: config.log.level, format: config.log.format === 'text' ? 'pretty' : 'json' }).child(
     { hub: config.hub.name },
@@ -41,6 +49,7 @@ export async function start(argv: readonly string[]): Promise<number> {
     env: processEnvironment(),
     log,
     stages,
+    acceptedKeys,
     onFirstToken: showToken,
     onFailure: (error) => {
       failure = error;
@@ -100,6 +109,15 @@ function announce(hub: Hub, name: string): void {
 
 function showToken(token: string): void {
   terminal.out(`admin token, shown this once: ${token}`);
+}
+
+function parsePurposes(names: readonly string[]): ReadonlySet<string> {
+  const unknown = names.filter((name) => !KEY_PURPOSES.includes(name));
+  if (unknown.length > 0)
+    throw new HubError('command.usage', {
+      detail: `no such key: ${unknown.join(', ')}; there are ${KEY_PURPOSES.join(', ')}`,
+    });
+  return new Set(names);
 }
 
 function parseStages(list: string | undefined): ReadonlySet<Stage> {

@@ -39,9 +39,12 @@ export interface KeysLedger {
   /** Of this ledger and of no other, for good; it goes where the ledger is moved to, and comes back with its backup. */
   identity(): Promise<string>;
   /**
-   * Whether the replicas of the hub have the same key for a purpose; the first one to ask says which.
+   * By which fingerprint the hub's key for a purpose is known, in all replicas and at each start; the first one to ask
+   * says which.
    *
    * @param fingerprint - by which the key is known and cannot be found out
    */
-  agree(purpose: string, fingerprint: string): Promise<boolean>;
+  agree(purpose: string, fingerprint: string): Promise<string>;
+  /** From now on it is another key: somebody said so who knows what was made with the one before. */
+  replace(purpose: string, fingerprint: string): Promise<void>;
 }

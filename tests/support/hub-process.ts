@@ -111,16 +111,16 @@ export class HubProcess {
     return token;
   }
 
-  /** Starts it and waits until it says that it is ready. */
-  async start(): Promise<void> {
-    this.launch();
+  /** Starts it and waits until it says that it is ready. @param args - more arguments, for this start only */
+  async start(...args: readonly string[]): Promise<void> {
+    this.launch(...args);
     await this.ready();
   }
 
   /** Starts it and waits for nothing. */
-  launch(): void {
+  launch(...args: readonly string[]): void {
     // With the flags of the launcher, which started this process too.
-    const own = ['start', '--config', this.configFile, '--data', this.dataFolder, ...this.#args];
+    const own = ['start', '--config', this.configFile, '--data', this.dataFolder, ...this.#args, ...args];
     const child = spawn(process.execPath, [...process.execArgv, MAIN, ...own], {
       cwd: this.folder,
       env: this.#env,

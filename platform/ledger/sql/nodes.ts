@@ -24,15 +24,22 @@ export function keyWrites(db: Database) {
   const insert = db.query(
     'INSERT INTO key_fingerprints (purpose, fingerprint) VALUES (?, ?) ON CONFLICT (purpose) DO NOTHING',
   );
+  const put = db.query(
+    'INSERT INTO key_fingerprints (purpose, fingerprint) VALUES (?, ?) ' +
+      'ON CONFLICT (purpose) DO UPDATE SET fingerprint = excluded.fingerprint',
+  );
   const find = db.query<{ fingerprint: string }>('SELECT fingerprint FROM key_fingerprints WHERE purpose = ?');
   return {
     *identity(_now: Date, proposed: string): Script<string> {
       yield* insert.send(LEDGER, proposed);
       return (yield* find.get(LEDGER))?.fingerprint ?? proposed;
     },
-    *agree(_now: Date, purpose: string, fingerprint: string): Script<boolean> {
+    *agree(_now: Date, purpose: string, fingerprint: string): Script<string> {
       yield* insert.send(purpose, fingerprint);
-      return (yield* find.get(purpose))?.fingerprint === fingerprint;
+      return (yield* find.get(purpose))?.fingerprint ?? fingerprint;
+    },
+    *replace(_now: Date, purpose: string, fingerprint: string): Script<void> {
+      yield* put.send(purpose, fingerprint);
     },
   };
 }
