@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { HubError } from '../core/errors.ts';
+import { syncFolder } from './sync-folder.ts';
 
 export interface DataFolder {
   /** Absolute. */
@@ -192,15 +193,6 @@ async function syncNames(top: string, path: string): Promise<void> {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     await syncFolder(folder);
     if (folder === top || folder === dirname(folder)) return;
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

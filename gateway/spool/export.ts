@@ -17,7 +17,7 @@ import {
   openIfThere,
 } from './catalogue.ts';
 import { ContentCheck } from './content.ts';
-import type { SpoolFile, SpoolFiles } from './files.ts';
+import { type SpoolFile, type SpoolFiles, syncFolder } from './files.ts';
 import { storageFailure } from './storage-failure.ts';
 
 export interface ExportOptions {
@@ -183,14 +183,5 @@ async function isThere(file: SpoolFile, entry: InstanceEntry, path: string): Pro
     return check.holds();
   } finally {
     await target.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

@@ -1,7 +1,7 @@
 /** A copy that would survive the power plug, and what it is made of. */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -62,21 +62,4 @@ export async function digestFile(path: string, signal: AbortSignal): Promise<Cop
   } finally {
     await file.close();
   }
-}
-
-/** fsync of a folder: the names in it survive the power plug only after it. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-/** The same of all folders below, from the innermost out. */
-export async function syncFolders(path: string): Promise<void> {
-  for (const entry of await readdir(path, { withFileTypes: true }))
-    if (entry.isDirectory()) await syncFolders(join(path, entry.name));
-  await syncFolder(path);
 }

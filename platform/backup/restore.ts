@@ -2,7 +2,8 @@
 import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HubError } from '../../core/errors.ts';
-import { copyFile, syncFolder, syncFolders } from './copy-file.ts';
+import { syncFolder, syncFolders } from '../sync-folder.ts';
+import { copyFile } from './copy-file.ts';
 import { type BackupManifest, readManifest } from './manifest.ts';
 
 export interface RestoreOrder {

@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { HubError } from '../../core/errors.ts';
 import { lockExclusively } from '../ledger/sqlite/driver.ts';
 import { copySqliteLedger } from '../ledger/sqlite/snapshot.ts';
-import { copyFile, digestFile, syncFolder, syncFolders } from './copy-file.ts';
+import { syncFolder, syncFolders } from '../sync-folder.ts';
+import { copyFile, digestFile } from './copy-file.ts';
 import { type BackedUpFile, type BackupManifest, MANIFEST, readManifest } from './manifest.ts';
 import { pinFiles } from './pins.ts';
 

@@ -18,6 +18,7 @@ import {
 } from '../../core/store.ts';
 import { type AccessMode, type FileAccess, fileRange, letOthersIn, readerOf, writerOf } from './file-range.ts';
 import { PackFiles } from './pack-files.ts';
+import { syncFolder } from '../sync-folder.ts';
 
 const PACK_NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
 
@@ -148,15 +149,6 @@ class FilePack implements PackWriter {
     } catch (error) {
       throw failed(error, { pack: this.#place.pack });
     }
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

@@ -1,8 +1,9 @@
 /** The ledger that is moved: its rows, and what becomes of its file. The caller has it alone for as long as this is open. */
 import { existsSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { HubError } from '../../../core/errors.ts';
+import { syncFolder } from '../../sync-folder.ts';
 import { type Database, lockExclusively, openDatabase } from '../sqlite/driver.ts';
 import { migrate } from '../sqlite/migrate.ts';
 import { MOVED_TABLES, type MovedTable, pageSql, type Row, type RowMap, type RowSide, rowsOf } from './tables.ts';
@@ -47,12 +48,7 @@ async function finishPuttingAside(file: string, aside: string): Promise<void> {
   for (const suffix of ['', '-wal', '-shm']) {
     if (existsSync(`${file}${suffix}`)) await rename(`${file}${suffix}`, `${aside}${suffix}`);
   }
-  const folder = await open(dirname(file), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncFolder(dirname(file));
 }
 
 function movedLedger(db: Database, file: string, unlock: () => void): MovedLedger {
