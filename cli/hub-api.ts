@@ -176,7 +176,15 @@ async function call(
 ): Promise<unknown> {
   const { status, answer } = await ask(socketPath, method, `/api/v1${path}`, body, token);
   if (status >= 200 && status < 300) return answer;
-  throw problemOf(answer);
+  const problem = problemOf(answer);
+  throw optionMistake(problem) ?? problem;
+}
+
+/** What stands in a query was an option of the command. */
+function optionMistake({ code, fields }: HubError): HubError | undefined {
+  const { detail } = fields;
+  if (code !== 'request.invalid' || typeof detail !== 'string' || !detail.startsWith('query.')) return undefined;
+  return new HubError('command.usage', { detail: detail.replaceAll(/(^|; )query\.(?=\w)/g, '$1--') });
 }
 
 async function ask(

@@ -103,6 +103,21 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
     expect([first.lines.length, second.lines.length, second.errors]).to.deep.equal([3, 2, []]);
   });
 
+  it('say which option is wrong, as a mistake of usage', async () => {
+    await withLedger(async (ledger) => {
+      await hold(ledger);
+    });
+
+    const wrong = [
+      await thrownBy(run(studies, 'list', '--limit', '0')),
+      await thrownBy(run(quarantine, 'list', '--limit', 'many', '--state', 'lost')),
+    ];
+
+    expect(wrong.map(({ code }) => code)).to.deep.equal(['command.usage', 'command.usage']);
+    expect(wrong[0]?.fields['detail']).to.match(/^--limit: /);
+    expect(wrong[1]?.fields['detail']).to.match(/^--limit: .*; --state: /);
+  });
+
   it('release what is held', async () => {
     let id = '';
     await withLedger(async (ledger) => {
