@@ -37,6 +37,14 @@ export const PROCESSING_ERRORS = {
     title: 'A scan failed quality control',
     remedy: 'The entry says which measure and why. Repeat the scan, or release the run once somebody has looked.',
   },
+  'segmentation.missing': {
+    dimse: 0x0110,
+    http: 500,
+    retry: 'permanent',
+    title: 'No series was segmented, though the route requires it',
+    remedy:
+      'The entry says why each series was left out. Mend the route or the model, or release the run to send the study without a mask.',
+  },
   'processor.timeout': {
     dimse: 0x0110,
     http: 504,

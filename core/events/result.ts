@@ -30,6 +30,21 @@ const segmentedSeries = z.strictObject({
     .strictObject({ verdict: z.enum(['reliable', 'unreliable']), reasons: z.array(z.string().max(200)) })
     .optional(),
 });
+/** `no-volume`: none can be made of it; `failed`, `nothing-found`: the model was asked. The others: it was not for the model. */
+const leftOut = z.enum([
+  'no-volume',
+  'shape',
+  'modality',
+  'species',
+  'contrast',
+  'geometry',
+  'uniform',
+  'field-of-view',
+  'grid',
+  'channels',
+  'failed',
+  'nothing-found',
+]);
 const segmentation = {
   model: name,
   modelVersion: z.string(),
@@ -39,6 +54,7 @@ const segmentation = {
   seconds: z.number(),
   failedSeries: count.optional(),
   series: z.array(segmentedSeries),
+  leftOut: z.array(z.strictObject({ seriesInstanceUid: uid, reason: leftOut })).optional(),
 };
 const deidentifiedCounts = z.record(z.string(), count);
 

@@ -7,11 +7,16 @@ import type { ModelManifest } from './manifest.ts';
 import { gridFor, spacingRefusal } from './model-grid.ts';
 import { maxFovMm, speciesOf } from './species.ts';
 
-export interface Fit {
-  readonly isTaken: boolean;
-  /** Never a patient value. */
-  readonly because: string;
-}
+/** Why a series is left out, in words that hold nothing of its header; of those, `channels` are a model of several. */
+export type LeftOut =
+  'shape' | 'modality' | 'species' | 'contrast' | 'geometry' | 'uniform' | 'field-of-view' | 'grid' | 'channels';
+
+/** With the reason, for who reads the report; it may name words of the header. */
+export type Fit =
+  | { readonly isTaken: true; readonly because: string }
+  | { readonly isTaken: false; readonly because: string; readonly leftOut: LeftOut };
+
+type Refusal = Pick<Extract<Fit, { isTaken: false }>, 'because' | 'leftOut'>;
 
 /** Smaller than this and there is no organ to find. */
 const MIN_IN_PLANE = 16;
@@ -19,7 +24,7 @@ const MIN_SLICES = 4;
 
 export function fitOf(volume: Volume, manifest: ModelManifest): Fit {
   const refusal = refusalOf(volume, manifest);
-  if (refusal !== undefined) return { isTaken: false, because: refusal };
+  if (refusal !== undefined) return { isTaken: false, ...refusal };
   const { header } = volume;
   const contrasts = contrastsOf(volume);
   const known = [
@@ -30,36 +35,44 @@ export function fitOf(volume: Volume, manifest: ModelManifest): Fit {
   return { isTaken: true, because: known.join(', ') };
 }
 
-function refusalOf(volume: Volume, manifest: ModelManifest): string | undefined {
+function refusalOf(volume: Volume, manifest: ModelManifest): Refusal | undefined {
+  const refused = (leftOut: LeftOut, because: string): Refusal => ({ because, leftOut });
   const [nx, ny, nz] = volume.dims;
   const isOfSlices = parseLayout(manifest.geometry.layout)?.sliceAxis !== undefined;
   if (nx < MIN_IN_PLANE || ny < MIN_IN_PLANE || nz < (isOfSlices ? 1 : MIN_SLICES))
-    return `not a volume to segment: ${String(nx)} × ${String(ny)} × ${String(nz)}`;
+    return refused('shape', `not a volume to segment: ${String(nx)} × ${String(ny)} × ${String(nz)}`);
   const { header } = volume;
   const modality = header.string('Modality');
   if (modality !== undefined && modality !== manifest.modality)
-    return `modality ${modality}; the model is for ${manifest.modality}`;
+    return refused('modality', `modality ${modality}; the model is for ${manifest.modality}`);
   const forSpecies = manifest.species.join(' and ');
   const species = speciesOf(header);
   if (species !== undefined && !manifest.species.includes(species))
-    return `species ${species}; the model is for ${forSpecies}`;
+    return refused('species', `species ${species}; the model is for ${forSpecies}`);
   const contrasts = contrastsOf(volume);
   if (manifest.contrasts !== undefined && contrasts.length > 0 && !isOneOf(manifest.contrasts, contrasts))
-    return `contrast ${contrasts.join(' and ')}; the model is for ${manifest.contrasts.join(', ')}`;
+    return refused(
+      'contrast',
+      `contrast ${contrasts.join(' and ')}; the model is for ${manifest.contrasts.join(', ')}`,
+    );
   if (!volume.isRegular)
-    return 'its slices are missing or not equally far apart: a mask would not lie where the scan does';
+    return refused(
+      'geometry',
+      'its slices are missing or not equally far apart: a mask would not lie where the scan does',
+    );
   if (isUniform(volume.data.subarray(0, nx * ny * nz)))
-    return 'every voxel has the same value: there is nothing to see';
+    return refused('uniform', 'every voxel has the same value: there is nothing to see');
   const fovMm = Math.max(nx * volume.spacingMm[0], ny * volume.spacingMm[1]);
   if (fovMm > Math.max(...manifest.species.map(maxFovMm)))
-    return `a field of view of ${fovMm.toFixed(0)} mm is no ${manifest.species.join(' or ')}`;
+    return refused('field-of-view', `a field of view of ${fovMm.toFixed(0)} mm is no ${manifest.species.join(' or ')}`);
   try {
     gridFor(volume, manifest, species);
-    return spacingRefusal(volume, manifest);
+    const because = spacingRefusal(volume, manifest);
+    return because === undefined ? undefined : refused('grid', because);
   } catch (error) {
     const { code, fields } = toHubError(error);
     if (code !== 'dataset.unreadable') throw error;
-    return String(fields['detail']);
+    return refused('grid', String(fields['detail']));
   }
 }
 

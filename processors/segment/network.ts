@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HubError } from '../../core/errors.ts';
+import { FOLDER_PREFIX, sweepAbandoned } from './abandoned-folders.ts';
 import { readBounded } from './model.ts';
 import { type Allowance, inspectOnnx, MAX_FILE_BYTES } from './onnx-guard.ts';
 import { pipeReader } from './pipe-reader.ts';
@@ -149,8 +150,14 @@ interface Child {
   close(): Promise<void>;
 }
 
+/** Once a process. */
+let swept: Promise<number> | undefined;
+
 async function startChild(network: NetworkFile, signal: AbortSignal): Promise<Child> {
-  const folder = await mkdtemp(join(tmpdir(), 'hub-segment-'));
+  // With the first: a hub that was killed while a network was loaded left its folder behind.
+  swept ??= sweepAbandoned(tmpdir()).catch(() => 0); // a folder that stays is no reason not to work
+  await swept;
+  const folder = await mkdtemp(join(tmpdir(), FOLDER_PREFIX));
   const memoryMb = network.maxMemoryMb ?? DEFAULT_MEMORY_MB;
   const cpuSeconds =
     network.maxAnswers === undefined ? undefined : THREADS * network.maxSeconds * (network.maxAnswers + 1);

@@ -10,7 +10,7 @@ import { SEGMENT_OUTPUTS, type SegmentOutput } from './outputs.ts';
 
 export interface SegmentOptions {
   readonly model: Model;
-  /** A model that fails fails the step, and with it the run; otherwise the study goes on with a finding. */
+  /** A model that fails fails the run, and a study without any mask is held; otherwise it goes on with a finding. */
   readonly isRequired: boolean;
   /** What the results are given out as. */
   readonly outputs: readonly SegmentOutput[];

@@ -6,6 +6,7 @@
 import type { Volume } from '../volumes/volume.ts';
 import type { Decoded } from './decode.ts';
 import type { ModelManifest } from './manifest.ts';
+import { slopeOf } from './slope.ts';
 import { brainRange } from './species.ts';
 
 export interface Reliability {
@@ -24,6 +25,10 @@ export interface ReliabilityMeasures {
   readonly agreement?: number;
   /** Mask on the border of the field of view, as a share of its largest cross-section in that direction. */
   readonly atEdge: number;
+  /** Share of the first repetition's variance that a surface of second degree explains: a picture of a slope is no anatomy. */
+  readonly slope: number;
+  /** Voxels that were no numbers, of all; absent where there were none. */
+  readonly nonFinite?: number;
   /** Of the brain, or of all labels when the manifest says how large they can be together; else absent. */
   readonly volumeMm3?: number;
 }
@@ -32,6 +37,10 @@ const MIN_PROBABILITY = 0.93;
 const MAX_ENTROPY = 0.5;
 const MIN_AGREEMENT = 0.955;
 const MAX_AT_EDGE = 0.5;
+/** Heads, brains and phantoms have 0.25 to 0.45, slopes with as much noise as there is signal still more than 0.9. */
+const MAX_SLOPE = 0.75;
+/** A few lost voxels change nothing; more, and the network saw a picture that was not taken. */
+const MAX_NON_FINITE = 0.01;
 /** SCT: Brain. */
 const BRAIN = '12738006';
 
@@ -50,6 +59,8 @@ export function judge(
       ? {}
       : { agreement: diceAt(firstLook, decoded.probability, manifest.output.threshold) }),
     atEdge: shareAtEdge(union, volume.dims),
+    slope: slopeOf(volume),
+    ...(volume.zeroed === undefined ? {} : { nonFinite: volume.zeroed / volume.data.length }),
     ...volumeToJudge(volume, decoded, union, manifest),
   };
   const reasons = reasonsFor(measures, manifest, species);
@@ -57,7 +68,7 @@ export function judge(
 }
 
 function reasonsFor(
-  { probability, entropy, agreement, atEdge, volumeMm3 }: ReliabilityMeasures,
+  { probability, entropy, agreement, atEdge, slope, nonFinite = 0, volumeMm3 }: ReliabilityMeasures,
   manifest: ModelManifest,
   species: string | undefined,
 ): readonly string[] {
@@ -68,21 +79,37 @@ function reasonsFor(
   const maxAtEdge = own?.max_at_edge ?? MAX_AT_EDGE;
   const range = species === undefined ? undefined : (own?.volume_mm3?.[species] ?? brainRange(species));
   const reasons: string[] = [];
+  if (nonFinite > MAX_NON_FINITE)
+    reasons.push(`${percent(nonFinite, MAX_NON_FINITE)} % of the voxels were no numbers, more than 1 %`);
+  if (slope > MAX_SLOPE)
+    reasons.push(`there is no anatomy: ${percent(slope, MAX_SLOPE)} % of the picture is a smooth slope of brightness`);
   if (probability < minProbability)
-    reasons.push(`mean probability ${probability.toFixed(2)} inside the mask is below ${String(minProbability)}`);
+    reasons.push(
+      `mean probability ${unlike(probability, minProbability)} inside the mask is below ${String(minProbability)}`,
+    );
   if (entropy > maxEntropy)
-    reasons.push(`the edge is blurred: entropy ${entropy.toFixed(2)} is above ${String(maxEntropy)}`);
+    reasons.push(`the edge is blurred: entropy ${unlike(entropy, maxEntropy)} is above ${String(maxEntropy)}`);
   if (agreement !== undefined && agreement < minAgreement)
-    reasons.push(`two looks agree to a Dice of ${agreement.toFixed(2)} only, below ${String(minAgreement)}`);
+    reasons.push(`two looks agree to a Dice of ${unlike(agreement, minAgreement)} only, below ${String(minAgreement)}`);
   if (atEdge > maxAtEdge)
     reasons.push(
-      `the field of view cuts it: ${(100 * atEdge).toFixed(0)} % of its cross-section lie on the border, above ${String(100 * maxAtEdge)} %`,
+      `the field of view cuts it: ${percent(atEdge, maxAtEdge)} % of its cross-section lie on the border, above ${String(100 * maxAtEdge)} %`,
     );
   if (volumeMm3 !== undefined && range !== undefined && (volumeMm3 < range[0] || volumeMm3 > range[1]))
     reasons.push(
       `${volumeMm3.toFixed(0)} mm³ is no volume for a ${species ?? ''}: ${String(range[0])} to ${String(range[1])} mm³`,
     );
   return reasons;
+}
+
+/** With as many digits as tell it from the limit that it passed: no "0.94, below 0.94". */
+function unlike(value: number, limit: number, digits = 2): string {
+  const text = value.toFixed(digits);
+  return Number(text) === limit && digits < 6 ? unlike(value, limit, digits + 1) : text;
+}
+
+function percent(share: number, limit: number): string {
+  return unlike(100 * share, 100 * limit, 0);
 }
 
 function volumeToJudge(

@@ -63,7 +63,8 @@ function placed(
   const fit = fitOf(volume, manifest);
   if (!fit.isTaken) return { volume, fit, others: [] };
   const channels = channelsFor(volume, study, manifest);
-  if ('because' in channels) return { volume, fit: { isTaken: false, because: channels.because }, others: [] };
+  if ('because' in channels)
+    return { volume, fit: { isTaken: false, because: channels.because, leftOut: 'channels' }, others: [] };
   const { others } = channels;
   const beside = others.map((other, n) => `${channelContrasts(manifest)[n + 1] ?? ''} ${other.seriesInstanceUid}`);
   const because = [fit.because, ...(beside.length === 0 ? [] : [`with ${beside.join(', ')}`])].join('; ');

@@ -2,13 +2,14 @@
 import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../core/dicom/transfer-syntaxes.ts';
 import type { ProcessorContext, ProcessorResult, ResultEvent } from '../../core/plugins.ts';
 import type { ArtefactItem, InstanceItem, RunItem } from '../../core/store.ts';
-import { assembleVolumes } from '../volumes/assemble.ts';
+import { assembleVolumes, imagesBySeries } from '../volumes/assemble.ts';
 import { subjectLabel } from '../objects/bids.ts';
 import { saidOfQuality } from '../objects/other-steps.ts';
 import type { ResultObject } from '../objects/result-object.ts';
 import { SegmentResults } from '../objects/segment-results.ts';
 import { labelMap } from './mask-nifti.ts';
 import { overlayPicture } from './overlay.ts';
+import { leftOutSentence, reasonLeftOut, type ReasonLeftOut } from './left-out.ts';
 import { hasMask, ResultHead, round, seriesResult } from './result.ts';
 import type { SegmentedVolume } from './segment-volume.ts';
 import { segmentVolumes, type VolumeOutcome } from './segment-volumes.ts';
@@ -20,6 +21,8 @@ const SUBJECT_SECRET = 'bids-subject';
 const EVENT_SERIES = 100;
 const EVENT_SEGMENTS = 20;
 const EVENT_REASONS = 5;
+/** A held run's detail is read by a person. */
+const HELD_SERIES = 10;
 
 type EventData = Extract<ResultEvent, { type: 'segmentation.completed' }>['data'];
 
@@ -35,6 +38,10 @@ export async function run(context: ProcessorContext<SegmentOptions>): Promise<Pr
   const head = new ResultHead(model);
   const results = await resultsOf(context);
   const segmented: InstanceItem[] = [];
+  // A series may have several volumes: with one mask it is not left out.
+  const leftOut = new Map<string, ReasonLeftOut>(
+    imagesBySeries(images).flatMap(([first]) => (first === undefined ? [] : [[first.seriesInstanceUid, 'no-volume']])),
+  );
   let seen = 0;
   let failed = 0;
   for await (const outcome of segmentVolumes(volumes, model, context.signal)) {
@@ -46,6 +53,7 @@ export async function run(context: ProcessorContext<SegmentOptions>): Promise<Pr
     }
     head.add(outcome);
     report.push({ seriesInstanceUid, ...seriesResult(outcome) });
+    leftOut.set(seriesInstanceUid, reasonLeftOut(outcome));
     if (hasMask(outcome)) {
       // What came of several series may go where all of them may.
       const seen = new Set([outcome.volume, ...(outcome.beside ?? [])].map((each) => each.seriesInstanceUid));
@@ -58,6 +66,14 @@ export async function run(context: ProcessorContext<SegmentOptions>): Promise<Pr
     seen += 1;
     context.progress(seen / volumes.length);
   }
+  for (const { seriesInstanceUid } of series) leftOut.delete(seriesInstanceUid);
+  if (isRequired && series.length === 0)
+    return {
+      outcome: 'held',
+      reason: 'segmentation.missing',
+      detail: heldDetail(model.manifest.name, leftOut),
+      sopInstanceUids: images.map(({ sopInstanceUid }) => sopInstanceUid),
+    };
   made.push(...(await keepOfStudy(context, results, segmented)));
   const release = releaseOf(images);
   const { intendedUse, confinement, ...identity } = head.values;
@@ -76,10 +92,23 @@ export async function run(context: ProcessorContext<SegmentOptions>): Promise<Pr
           ...identity,
           ...(failed === 0 ? {} : { failedSeries: failed }),
           series: series.slice(0, EVENT_SERIES),
+          ...(leftOut.size === 0
+            ? {}
+            : {
+                leftOut: [...leftOut]
+                  .slice(0, EVENT_SERIES)
+                  .map(([seriesInstanceUid, reason]) => ({ seriesInstanceUid, reason })),
+              }),
         },
       },
     ],
   };
+}
+
+function heldDetail(model: string, leftOut: ReadonlyMap<string, ReasonLeftOut>): string {
+  const said = [...leftOut].slice(0, HELD_SERIES).map(([uid, reason]) => `${uid}: ${leftOutSentence(reason)}`);
+  const more = leftOut.size > HELD_SERIES ? [`and ${String(leftOut.size - HELD_SERIES)} series more`] : [];
+  return [`No series was segmented by ${model}.`, ...said, ...more].join(' ');
 }
 
 interface Release {

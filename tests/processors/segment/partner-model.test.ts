@@ -167,6 +167,12 @@ describe('a partner’s model', function () {
     return folder;
   }
 
+  function forOthersFolder(): string {
+    const folder = join(temporary.path, 'for-others');
+    writeModelFolder(folder, linearNetwork([1], [0]), (manifest) => ({ ...manifest, species: ['guinea pig'] }));
+    return folder;
+  }
+
   it('that fails on one series is tried on the next', async () => {
     const bad = ratScan();
     bad.data[7] = 0;
@@ -181,7 +187,13 @@ describe('a partner’s model', function () {
     function runWith(argument: unknown, log = silentLog): Promise<ProcessorResult> {
       const { items, store } = memoryInstances(phantomStudy(SMALL));
       return runSegment({
-        options: segment.resolve(argument, { policies: [], models: [{ name: 'fragile', path: fragileFolder() }] }),
+        options: segment.resolve(argument, {
+          policies: [],
+          models: [
+            { name: 'fragile', path: fragileFolder() },
+            { name: 'for-others', path: forOthersFolder() },
+          ],
+        }),
         runId: '0190c8a0-0000-7000-8000-000000000001',
         route: 'rat-brain',
         studyInstanceUid: '1.2.3',
@@ -202,6 +214,8 @@ describe('a partner’s model', function () {
         progress: () => undefined,
       });
     }
+    const seriesUids = (): readonly string[] =>
+      memoryInstances(phantomStudy(SMALL)).items.map(({ seriesInstanceUid }) => seriesInstanceUid);
     let kept: Buffer[] = [];
     beforeEach(() => {
       kept = [];
@@ -227,6 +241,27 @@ describe('a partner’s model', function () {
       const error = await thrownBy(runWith({ model: 'fragile', required: true }));
 
       expect(error.code).to.equal('model.invalid');
+    });
+
+    it('holds the study when no series fits it and the route requires it, and says why of each', async () => {
+      const result = await runWith({ model: 'for-others', required: true });
+
+      const [series] = seriesUids();
+      expect(result).to.deep.include({
+        outcome: 'held',
+        reason: 'segmentation.missing',
+        detail: `No series was segmented by tried. ${series ?? ''}: the model is for other species.`,
+      });
+      expect(kept).to.deep.equal([]);
+    });
+
+    it('names the series that it leaves out, and the reason, where the route does not require it', async () => {
+      const [left, failed] = [await runWith('for-others'), await runWith('fragile')];
+
+      const saidBy = (result: ProcessorResult) => (result.outcome === 'done' ? result.events[0]?.data : undefined);
+      const [seriesInstanceUid] = seriesUids();
+      expect(saidBy(left)).to.deep.include({ series: [], leftOut: [{ seriesInstanceUid, reason: 'species' }] });
+      expect(saidBy(failed)).to.deep.include({ series: [], leftOut: [{ seriesInstanceUid, reason: 'failed' }] });
     });
 
     it('is named by a string or by an object, and by nothing else', () => {
