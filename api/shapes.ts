@@ -116,6 +116,8 @@ export const quarantine = z.object({
   sizeBytes: count,
   source: z.string().optional(),
   holdsStudy: z.boolean(),
+  repeats: count.optional().describe('Copies of it that came again; the same content is kept once'),
+  repeatedAt: time.optional().describe('When the last of them came'),
   state: quarantineState,
   createdAt: time,
 });

@@ -118,6 +118,7 @@ export const quarantine = resourceCommand({
     ['by', field('stage')],
     ['instances', field('instances')],
     ['since', field('createdAt')],
+    ['again', field('repeats')],
     ['study', field('studyInstanceUid')],
     ['reason', field('reason')],
     ['detail', field('detail')],

@@ -8,8 +8,9 @@ import type { SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid }
 import { filedExpected, filedExamined, type FileNames } from './filing.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { Attributes } from '../core/ledger/common.ts';
+import type { RefusedCopy } from '../core/ledger/quarantine.ts';
 import type { Clock, Logger } from '../core/ports.ts';
-import type { Arrivals, Durable, Known } from './arrivals.ts';
+import type { Arrivals, Durable, Known, Verdict } from './arrivals.ts';
 import { examine } from './examine.ts';
 import type { Examined } from './header/describe.ts';
 import type { HeaderReader } from './header/header-reader.ts';
@@ -23,7 +24,7 @@ import { type Committed, digestFrom, type ReceivedObject, type Reception } from 
 import type { Description } from './spool/record.ts';
 
 export interface IngestPorts extends Pick<SameUidPorts, 'sameUidOf' | 'openReceived'> {
-  readonly ledger: Pick<Ledger, 'instances' | 'commitments'>;
+  readonly ledger: Pick<Ledger, 'instances' | 'commitments' | 'quarantine'>;
   readonly patience: LedgerPatience;
   /** Names that what a source sends is filed under; undefined: those it comes with. */
   readonly namesOf: (source: string) => FileNames | undefined;
@@ -100,11 +101,13 @@ async function validate(
     if (offer.isKeptBySender === true) throw refusal;
     const { dataSetCrc32 } = object;
     const expected = filedExpected(offer.expected, hub.namesOf(offer.provenance.source));
-    await store(
-      reception,
-      quarantineDescription({ ...offer, expected }, refusal, { dataSetCrc32, receivedAt: now(hub) }),
-      hub,
-    );
+    const dataSetSha256 = await object.dataSetSha256();
+    const description = quarantineDescription({ ...offer, expected }, refusal, {
+      ...{ dataSetCrc32, dataSetSha256 },
+      receivedAt: now(hub),
+    });
+    if (await isHeldAlready({ ...description, dataSetSha256 }, hub)) throw refusal;
+    await store(reception, description, hub);
     const { associationId } = offer.provenance;
     hub.log.warn('instance refused, a copy is in quarantine', { code: refusal.code, ...refusal.fields, associationId });
     throw refusal;
@@ -144,6 +147,10 @@ async function commit(
     if (verdict.kind === 'patient-mismatch' && verdict.durable !== undefined) {
       if (!(await isFulfilled(verdict.durable))) continue;
     }
+    if (verdict.kind === 'patient-mismatch' && dataSetSha256 === undefined) {
+      dataSetSha256 = await object.dataSetSha256();
+      continue;
+    }
     if (verdict.kind === 'conflict' && settled?.against !== verdict.against) {
       // A version has to follow something, and a rejection something that stays: if that fails, this one is the first.
       if (verdict.pending !== undefined && !(await isFulfilled(verdict.pending.durable))) continue;
@@ -163,6 +170,10 @@ async function commit(
     }
     const isRevision = settlement === 'revise';
     const isTaken = verdict.kind === 'new' || isRevision;
+    if (!isTaken) {
+      const refusal = refusalOf(verdict, settlement);
+      if (await isHeldAlready({ ...compared(arrival), reason: refusal.code }, hub)) throw refusal;
+    }
     const description: Description = {
       kind: 'instance',
       provenance: offer.provenance,
@@ -185,8 +196,12 @@ async function commit(
     }
     // Stored like the others: when the pump tells the ledger, it sees the same and quarantines what must be.
     await durable;
-    throw verdict.kind === 'conflict' ? conflictError(settlement) : new HubError('dataset.patient-mismatch');
+    throw refusalOf(verdict, settlement);
   }
+}
+
+function refusalOf(verdict: Verdict, settlement: Settlement | undefined): HubError {
+  return verdict.kind === 'conflict' ? conflictError(settlement) : new HubError('dataset.patient-mismatch');
 }
 
 async function store(
@@ -243,6 +258,14 @@ async function isNoted(
     return true;
   });
   return noted ?? false;
+}
+
+/** A sender that tries again fills no disk: what is held already is counted, and not kept once more. */
+async function isHeldAlready(copy: RefusedCopy, { ledger, patience, log }: IngestPorts): Promise<boolean> {
+  const { reason, dataSetSha256, sopInstanceUid } = copy;
+  const isHeld = await patience.ask(() => ledger.quarantine.repeated({ reason, dataSetSha256, sopInstanceUid }));
+  if (isHeld === true) log.debug('instance refused again, a copy is in quarantine already', { reason, sopInstanceUid });
+  return isHeld === true;
 }
 
 async function isFulfilled(promise: Promise<unknown>): Promise<boolean> {

@@ -17,7 +17,7 @@ const MAX_DETAIL_LENGTH = 500;
 export function quarantineDescription(
   offer: Offer,
   error: HubError,
-  object: { readonly dataSetCrc32: number; readonly receivedAt: string },
+  object: { readonly dataSetCrc32: number; readonly dataSetSha256: string; readonly receivedAt: string },
 ): Extract<Description, { kind: 'quarantine' }> {
   const { studyInstanceUid, sopInstanceUid } = offer.expected;
   return {

@@ -16,6 +16,8 @@ export interface NewQuarantine {
     readonly blob: BlobRef;
     readonly sizeBytes: number;
     readonly sopInstanceUid?: string;
+    /** Where it is known: the same content, refused for the same reason, is held once. */
+    readonly dataSetSha256?: string;
   }[];
   readonly provenance?: Provenance;
   /** The whole study waits until this entry is released. */
@@ -25,11 +27,23 @@ export interface NewQuarantine {
 export interface QuarantineRow extends NewQuarantine {
   readonly state: 'held' | 'released' | 'replayed';
   readonly createdAt: string;
+  /** Copies of what it holds that came again and were not kept once more; absent when none did. */
+  readonly repeats?: number;
+  readonly repeatedAt?: string;
+}
+
+/** A copy that was refused. */
+export interface RefusedCopy {
+  readonly reason: string;
+  readonly dataSetSha256: string;
+  readonly sopInstanceUid?: string | undefined;
 }
 
 export interface QuarantineLedger {
-  /** Content refused at the door: row and `study.quarantined`. */
+  /** Content refused at the door: row and `study.quarantined`; of one object that is held already, one repeat more. */
   hold(entry: NewQuarantine): Promise<void>;
+  /** Counts a copy where the same is held for the same reason. False: it is not, and has to be kept. */
+  repeated(copy: RefusedCopy): Promise<boolean>;
   list(page: Page & { readonly state?: QuarantineRow['state'] }): Promise<readonly QuarantineRow[]>;
   get(quarantineId: string): Promise<QuarantineRow | undefined>;
   /** Gives up the hold; a held study gets its completion timer back, a quarantined run is replayed. False: not held. */

@@ -44,7 +44,7 @@ export function quarantineEntry(
   record: SpooledRecord,
   description: Extract<Description, { kind: 'quarantine' }>,
 ): NewQuarantine {
-  const { quarantineId, reason, detail, studyInstanceUid, sopInstanceUid } = description;
+  const { quarantineId, reason, detail, studyInstanceUid, sopInstanceUid, dataSetSha256 } = description;
   return {
     quarantineId,
     stage: 'gateway',
@@ -52,7 +52,12 @@ export function quarantineEntry(
     detail,
     ...(studyInstanceUid === undefined ? {} : { studyInstanceUid: parseStudyInstanceUid(studyInstanceUid) }),
     items: [
-      { blob: record.blob, sizeBytes: record.sizeBytes, ...(sopInstanceUid === undefined ? {} : { sopInstanceUid }) },
+      {
+        blob: record.blob,
+        sizeBytes: record.sizeBytes,
+        ...(sopInstanceUid === undefined ? {} : { sopInstanceUid }),
+        ...(dataSetSha256 === undefined ? {} : { dataSetSha256 }),
+      },
     ],
     provenance: provenanceOf(description),
     holdsStudy: false,

@@ -90,7 +90,8 @@ export const describeInstances: LedgerSuite = (subject) => {
     expect(item?.blob).to.equal(first.blob);
     const [entry] = await ledger.quarantine.list({ limit: 10 });
     expect(entry).to.include({ reason: 'dataset.conflict', state: 'held', holdsStudy: false, studyInstanceUid: STUDY });
-    expect(entry?.items).to.deep.equal([{ blob: other.blob, sizeBytes: 900, sopInstanceUid: other.sopInstanceUid }]);
+    const { blob, sopInstanceUid, dataSetSha256 } = other;
+    expect(entry?.items).to.deep.equal([{ blob, sizeBytes: 900, sopInstanceUid, dataSetSha256 }]);
     expect(await ledger.studies.get(STUDY)).to.include({ held: false });
     expect(await eventTypes(ledger)).to.deep.equal(['instance.stored', 'study.quarantined']);
   });

@@ -51,6 +51,48 @@ export const describeQuarantine: LedgerSuite = (subject) => {
     expect(second).to.equal(undefined);
   });
 
+  it('holds one content once: what comes again is counted, until the entry is released', async () => {
+    const { ledger, clock, reopen } = subject();
+    const item = { blob: received(7).blob, sizeBytes: 900, sopInstanceUid: received(7).sopInstanceUid };
+    const first = unreadable({ items: [{ ...item, dataSetSha256: hex(7) }] });
+    const copy = { reason: first.reason, dataSetSha256: hex(7), sopInstanceUid: item.sopInstanceUid };
+
+    expect(await ledger.quarantine.repeated(copy)).to.equal(false);
+    await ledger.quarantine.hold(first);
+    await ledger.quarantine.hold(first);
+    const { createdAt = '' } = (await ledger.quarantine.get(first.quarantineId)) ?? {};
+    clock.advance(60_000);
+    expect(await ledger.quarantine.repeated(copy)).to.equal(true);
+    await ledger.quarantine.hold({ ...first, quarantineId: randomUUID() });
+
+    for (const other of [{ reason: 'dataset.conflict' }, { dataSetSha256: hex(8) }, { sopInstanceUid: undefined }]) {
+      expect(await ledger.quarantine.repeated({ ...copy, ...other })).to.equal(false);
+    }
+    const again = await reopen();
+    expect(await again.quarantine.list({ limit: 9 })).to.deep.equal([
+      { ...first, state: 'held', createdAt, repeats: 2, repeatedAt: clock.now().toISOString() },
+    ]);
+    expect(await again.events.read({ streams: ['hub.work.v1'], after: 0, limit: 10 })).to.have.length(1);
+    await again.quarantine.release(first.quarantineId);
+    expect(await again.quarantine.repeated(copy)).to.equal(false);
+  });
+
+  it('holds a refused copy once, whichever association brings it', async () => {
+    const { ledger } = subject();
+    await record(ledger, received(1));
+    const other = (associationId: string, content: number) =>
+      received(1, { associationId, dataSetSha256: hex(content) });
+
+    const outcomes = await record(ledger, other('a', 11), other('b', 11), other('c', 12));
+
+    expect(outcomes).to.deep.equal(['conflict', 'conflict', 'conflict']);
+    const rows = await ledger.quarantine.list({ limit: 9 });
+    expect(rows.map(({ items, repeats }) => [items.length, items[0]?.dataSetSha256, repeats])).to.deep.equal([
+      [1, hex(12), undefined],
+      [1, hex(11), 1],
+    ]);
+  });
+
   it('releases an entry once', async () => {
     const { ledger } = subject();
     const entry = unreadable();

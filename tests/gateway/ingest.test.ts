@@ -139,6 +139,49 @@ describe('what the hub tells the sender of an instance', function () {
     });
   }
 
+  const HELD_ONCE: readonly {
+    readonly what: string;
+    readonly sent: (taken: MrInstance) => MrInstance;
+    readonly bytes?: (instance: MrInstance) => Uint8Array;
+    readonly status: number;
+  }[] = [
+    {
+      what: 'other bytes of a known UID',
+      sent: ({ attributes }) => mrInstance({ ...attributes, SeriesDescription: 'another' }),
+      status: 0x0111,
+    },
+    {
+      what: 'a second patient in a study',
+      sent: ({ attributes }) => mrInstance({ ...attributes, SOPInstanceUID: newUid(), PatientID: 'RAT-8' }),
+      status: 0xa900,
+    },
+    {
+      what: 'what cannot be read',
+      sent: () => mrInstance(),
+      bytes: ({ dataSet }) => dataSet.subarray(0, 61),
+      status: 0xc000,
+    },
+  ];
+  for (const { what, sent, bytes, status } of HELD_ONCE) {
+    it(`keeps one copy of ${what}, however often its sender tries, and counts`, async () => {
+      const taken = mrInstance();
+      expect(await stored(hub, taken)).to.equal(0);
+      await recorded(hub, taken, 1);
+      const instance = sent(taken);
+      const again = async () => stored(hub, instance, bytes?.(instance));
+
+      expect(await again()).to.equal(status);
+      const [first] = await quarantined(hub, 1);
+      const received = await bytesReceived(hub);
+      expect([await again(), await again()]).to.deep.equal([status, status]);
+
+      const entries = await quarantined(hub, 1);
+      expect(entries.map(({ items, repeats }) => [items.length, repeats])).to.deep.equal([[1, 2]]);
+      expect(entries[0]?.quarantineId).to.equal(first?.quarantineId);
+      expect(await bytesReceived(hub)).to.equal(received);
+    });
+  }
+
   it('takes all patients of a study for which several were accepted', async () => {
     const instance = mrInstance();
     const of = (PatientID: string) => mrInstance({ ...instance.attributes, SOPInstanceUID: newUid(), PatientID });
@@ -355,4 +398,8 @@ async function quarantined(hub: RunningGateway, count: number) {
     const entries = await hub.ledger.quarantine.list({ limit: 50 });
     return entries.length === count ? entries : undefined;
   });
+}
+
+async function bytesReceived(hub: RunningGateway): Promise<string | undefined> {
+  return /^hub_gateway_bytes_total.* (\d+)$/m.exec(await hub.metrics())?.[1];
 }

@@ -4,7 +4,7 @@ import { ERRORS } from '../../../core/errors.ts';
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
 import type { Page } from '../../../core/ledger/common.ts';
 import type { Provenance } from '../../../core/ledger/instances.ts';
-import type { NewQuarantine, QuarantineRow } from '../../../core/ledger/quarantine.ts';
+import type { NewQuarantine, QuarantineRow, RefusedCopy } from '../../../core/ledger/quarantine.ts';
 import type { BlobRef } from '../../../core/store.ts';
 import type { Database, Script } from './script.ts';
 import type { EventLog } from './events.ts';
@@ -15,6 +15,8 @@ import { openList } from './page.ts';
 /** Holding, inside the transactions of others. */
 export interface Holds {
   hold(entry: NewQuarantine, now: Date): Script<void>;
+  /** Counts a copy that is held already. */
+  repeated(copy: RefusedCopy, now: Date): Script<boolean>;
   /** Gathers the instances that one `record` refuses: one entry an association and reason, one event a new entry. */
   gathering(now: Date): {
     add(instance: PreparedInstance, outcome: 'conflict' | 'patient-mismatch'): Script<void>;
@@ -29,9 +31,15 @@ export function openHolds(db: Database, log: EventLog): Holds {
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'held', ?, ?) ON CONFLICT (quarantine_id) DO NOTHING`,
   );
   const insertItem = db.query(
-    `INSERT INTO quarantine_items (entry, blob, size_bytes, sop_instance_uid, instance)
-     VALUES ((SELECT entry FROM quarantine WHERE quarantine_id = ?), ?, ?, ?, ?)`,
+    `INSERT INTO quarantine_items (entry, blob, size_bytes, sop_instance_uid, instance, data_set_sha256)
+     VALUES ((SELECT entry FROM quarantine WHERE quarantine_id = ?), ?, ?, ?, ?, ?)`,
   );
+  const holding = db.query<{ entry: number; quarantine_id: string }>(
+    `SELECT e.entry, e.quarantine_id FROM quarantine_items i JOIN quarantine e USING (entry)
+     WHERE i.data_set_sha256 = ? AND i.sop_instance_uid IS NOT DISTINCT FROM ? AND e.reason = ? AND e.state = 'held'
+     ORDER BY e.entry LIMIT 1`,
+  );
+  const countRepeat = db.query('UPDATE quarantine SET repeats = repeats + 1, repeated_at = ? WHERE entry = ?');
   const holdStudy = db.query('UPDATE studies SET holds = holds + 1 WHERE study_instance_uid = ?');
   const correlation = db.query<{ correlation_id: string }>(
     'SELECT correlation_id FROM studies WHERE study_instance_uid = ?',
@@ -56,8 +64,8 @@ export function openHolds(db: Database, log: EventLog): Holds {
       associationId,
     );
     if (created === 0) return false;
-    for (const { blob, sizeBytes, sopInstanceUid } of entry.items) {
-      yield* insertItem.send(entry.quarantineId, blob, sizeBytes, sopInstanceUid, undefined);
+    for (const { blob, sizeBytes, sopInstanceUid, dataSetSha256 } of entry.items) {
+      yield* insertItem.send(entry.quarantineId, blob, sizeBytes, sopInstanceUid, undefined, dataSetSha256);
     }
     if (entry.holdsStudy && entry.studyInstanceUid !== undefined) yield* holdStudy.send(entry.studyInstanceUid);
     return true;
@@ -88,17 +96,31 @@ export function openHolds(db: Database, log: EventLog): Holds {
     );
   };
 
+  const repeated = function* (copy: RefusedCopy, now: Date, ownId?: string): Script<boolean> {
+    const held = yield* holding.get(copy.dataSetSha256, copy.sopInstanceUid, copy.reason);
+    if (held === undefined) return false;
+    if (held.quarantine_id !== ownId) yield* countRepeat.send(now.toISOString(), held.entry);
+    return true;
+  };
+
   return {
     *hold(entry, now) {
+      const [only, ...more] = entry.items;
+      if (only?.dataSetSha256 !== undefined && more.length === 0) {
+        const copy = { ...only, dataSetSha256: only.dataSetSha256, reason: entry.reason };
+        if (yield* repeated(copy, now, entry.quarantineId)) return;
+      }
       // The same entry again: a caller that repeats after a crash.
       if (yield* create(entry, now)) yield* publish(entry, entry.items.length, now);
     },
+    repeated,
     gathering(now) {
       const fresh = new Map<string, { readonly entry: NewQuarantine; instances: number }>();
       return {
         *add(instance, outcome) {
           const reason = `dataset.${outcome}` as const;
           const { studyInstanceUid, associationId } = instance;
+          if (yield* repeated({ ...instance, reason }, now)) return;
           let id = (yield* openEntry.get(studyInstanceUid, reason, associationId))?.quarantine_id;
           if (id === undefined) {
             id = uuidv7();
@@ -117,7 +139,8 @@ export function openHolds(db: Database, log: EventLog): Holds {
           }
           // A released mismatch is taken into its study; a UID that is taken can never be.
           const record = outcome === 'patient-mismatch' ? JSON.stringify(instance) : undefined;
-          yield* insertItem.send(id, instance.blob, instance.sizeBytes, instance.sopInstanceUid, record);
+          const { blob, sizeBytes, sopInstanceUid, dataSetSha256 } = instance;
+          yield* insertItem.send(id, blob, sizeBytes, sopInstanceUid, record, dataSetSha256);
           const counted = fresh.get(id);
           if (counted !== undefined) counted.instances += 1;
         },
@@ -159,6 +182,9 @@ export function quarantineWrites(
       if (entry.holdsStudy && entry.studyInstanceUid !== undefined) yield* db.lock(studyLock(entry.studyInstanceUid));
       yield* holds.hold(entry, now);
     },
+    *repeated(now: Date, copy: RefusedCopy): Script<boolean> {
+      return yield* holds.repeated(copy, now);
+    },
     *release(now: Date, quarantineId: string): Script<boolean> {
       const row = yield* held.get(quarantineId);
       if (row === undefined) return false;
@@ -195,6 +221,8 @@ interface EntryRow {
   readonly holds_study: 0 | 1;
   readonly state: QuarantineRow['state'];
   readonly created_at: string;
+  readonly repeats: number;
+  readonly repeated_at: string | null;
 }
 
 export function quarantineReads(db: Database) {
@@ -204,9 +232,12 @@ export function quarantineReads(db: Database) {
     key: 'entry',
     find: 'SELECT entry AS key FROM quarantine WHERE quarantine_id = ?',
   });
-  const items = db.query<{ blob: BlobRef; size_bytes: number; sop_instance_uid: string | null }>(
-    'SELECT blob, size_bytes, sop_instance_uid FROM quarantine_items WHERE entry = ? ORDER BY item',
-  );
+  const items = db.query<{
+    blob: BlobRef;
+    size_bytes: number;
+    sop_instance_uid: string | null;
+    data_set_sha256: string | null;
+  }>('SELECT blob, size_bytes, sop_instance_uid, data_set_sha256 FROM quarantine_items WHERE entry = ? ORDER BY item');
   const toRow = function* (row: EntryRow): Script<QuarantineRow> {
     return {
       quarantineId: row.quarantine_id,
@@ -219,11 +250,13 @@ export function quarantineReads(db: Database) {
         blob: item.blob,
         sizeBytes: item.size_bytes,
         ...(item.sop_instance_uid === null ? {} : { sopInstanceUid: item.sop_instance_uid }),
+        ...(item.data_set_sha256 === null ? {} : { dataSetSha256: item.data_set_sha256 }),
       })),
       ...(row.provenance === null ? {} : { provenance: JSON.parse(row.provenance) as Provenance }),
       holdsStudy: row.holds_study === 1,
       state: row.state,
       createdAt: row.created_at,
+      ...(row.repeated_at === null ? {} : { repeats: row.repeats, repeatedAt: row.repeated_at }),
     };
   };
 

@@ -71,6 +71,7 @@ function record(n: number): SpooledRecord {
     dataSetBytes: 100,
     description: quarantineDescription(offer, new HubError('dataset.unreadable'), {
       dataSetCrc32: 0,
+      dataSetSha256: '0'.repeat(64),
       receivedAt: '2026-01-01T00:00:00.000Z',
     }),
   };
