@@ -99,6 +99,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const opened = await openLedger({
     ...{ place, file: dataFolder.ledgerFile, log, clock: machineClock, onFailure: options.onFailure },
     isSpoolEmpty: (await countSegments(dataFolder)) === 0,
+    mayBeDenied: true,
   });
   const { ledger, clock } = opened;
   /** Undone from the last to the first, whether the hub stops or its start fails halfway. */

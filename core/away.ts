@@ -1,7 +1,7 @@
 /** Failures of what the hub itself stands on, as against those of what it was asked to do. */
 import { type ErrorCode, toHubError } from './errors.ts';
 
-const LEDGER_AWAY: ReadonlySet<ErrorCode> = new Set(['ledger.unreachable', 'ledger.busy']);
+const LEDGER_AWAY: ReadonlySet<ErrorCode> = new Set(['ledger.unreachable', 'ledger.busy', 'ledger.denied']);
 const STORE_AWAY: ReadonlySet<ErrorCode> = new Set([
   ...(['store.unreachable', 'store.denied', 'store.credentials', 'store.bucket-missing'] as const),
   ...(['store.wrong-region', 'store.clock-skew', 'store.bucket-full', 'store.foreign'] as const),

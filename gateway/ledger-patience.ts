@@ -2,16 +2,13 @@
  * How long an acknowledgement waits for the ledger's opinion: a second, and then not at all for a while. A ledger that is
  * down must not make each image of a scanner a second slower.
  */
-import { type ErrorCode, toHubError } from '../core/errors.ts';
+import { isLedgerAway } from '../core/away.ts';
 import type { Logger } from '../core/ports.ts';
 
 /** The ledger is asked no longer than this before an acknowledgement: it need not be up for one. */
 const PATIENCE_MS = 1_000;
 /** After one answer that did not come, for so long nobody waits for one; then a question goes out that nobody waits for. */
 const REST_MS = 3_000;
-
-/** It is the ledger that is away or overwhelmed, not this one question that it refuses. */
-const AWAY: ReadonlySet<ErrorCode> = new Set(['ledger.unreachable', 'ledger.busy']);
 
 export interface LedgerPatience {
   /** Undefined: it cannot be known now. What the question asked for may still happen. */
@@ -50,7 +47,7 @@ export function ledgerPatience(
       else answered();
       return answer?.value;
     } catch (error) {
-      if (AWAY.has(toHubError(error).code)) failed(String(error));
+      if (isLedgerAway(error)) failed(String(error));
       else log.warn('ledger not asked before an acknowledgement', { reason: String(error) });
       return undefined;
     } finally {

@@ -18,6 +18,7 @@ import type { OpenDestination } from '../connectors/attempt.ts';
 import { type Destination, openDestination } from '../connectors/registry.ts';
 import { WEBHOOKS_PURPOSE } from '../connectors/webhook/key-box.ts';
 import { startWebhookSender } from '../connectors/webhook/sender.ts';
+import { isLedgerAway } from '../core/away.ts';
 import { HubError, toHubError } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
 import { newerVersions } from '../core/newer-version.ts';
@@ -143,7 +144,7 @@ async function startStages(told: BackstageOrder, log: Logger): Promise<ThreadSta
         await startAll();
         return;
       } catch (error) {
-        if (toHubError(error).code !== 'ledger.unreachable') throw error;
+        if (!isLedgerAway(error)) throw error;
         for (const step of undo.splice(before).reverse()) await step(0);
       }
     }

@@ -9,11 +9,14 @@ export function ledgerPlace({ ledger, hub }: Pick<Config, 'ledger' | 'hub'>, env
   const { host, port, database, user, password, tls, poolSize } = ledger;
   const secret = (reference: typeof password) => (reference === undefined ? undefined : readSecret(reference, env));
   const given = { password: secret(password) };
+  // Read once here, so that a start says at once when it is not there; and again at each connection.
+  const isInFile = password !== undefined && 'file' in password;
   return {
     kind: 'postgres',
     server: {
       ...{ host, port, database, user },
       ...(given.password === undefined ? {} : { password: given.password }),
+      ...(isInFile ? { currentPassword: () => readSecret(password, env) } : {}),
       ...(tls === undefined ? {} : { tls: tlsOf(tls, secret) }),
     },
     poolSize,

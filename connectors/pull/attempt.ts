@@ -24,7 +24,9 @@ export type AttemptOutcome = 'done' | 'failed' | 'given-back' | 'down' | 'full';
 /** Nobody is there, or nobody has time: not counted, however long it lasts. */
 const DOWN: ReadonlySet<string> = new Set(['partner.unreachable', 'partner.busy']);
 /** The hub's own trouble. */
-const OWN: ReadonlySet<string> = new Set(['store.full', 'store.failed', 'gateway.stopping', 'ledger.unreachable']);
+const OWN: ReadonlySet<string> = new Set([
+  ...['store.full', 'store.failed', 'gateway.stopping', 'ledger.unreachable', 'ledger.denied'],
+]);
 const OWN_DELAY_MS = 5_000;
 
 /** @throws {HubError} only what the ledger says: then the study stays lent, until the pull is taken over */

@@ -44,13 +44,22 @@ export interface OpenedLedger {
   readonly whenUp: (signal: AbortSignal) => Promise<void>;
 }
 
+export interface HubLedgerOptions extends LedgerOptions {
+  readonly isSpoolEmpty?: boolean;
+  /**
+   * A data folder that has been at work with its database goes on when that refuses the credentials: they are being
+   * changed, and scanners must not notice. A first start says so and ends: then it is the configuration that is wrong.
+   */
+  readonly mayBeDenied?: boolean;
+}
+
 /**
  * Opens the ledger for the thread that has the data folder: no other process has it then. A database that cannot be
  * reached is no reason not to open: see `isUp`.
  *
  * @throws {HubError} `ledger.locked`, `ledger.newer`, `ledger.denied`, `ledger.unsuitable`, `store.failed`, `store.full`
  */
-export async function openLedger(options: LedgerOptions & { readonly isSpoolEmpty?: boolean }): Promise<OpenedLedger> {
+export async function openLedger(options: HubLedgerOptions): Promise<OpenedLedger> {
   const { place, file } = options;
   if (place.kind === 'sqlite') {
     const ledger = await openSqliteLedger(options);
@@ -67,12 +76,13 @@ export async function openLedger(options: LedgerOptions & { readonly isSpoolEmpt
         'hub.data holds a SQLite ledger: a hub that has received keeps its kind; give it another data folder';
       throw new HubError('config.invalid', { detail });
     }
-    const opened = await onPostgres(options, place);
+    const positions = `${file}.positions`;
+    const opened = await onPostgres(options, place, (options.mayBeDenied ?? false) && existsSync(positions));
     const [{ rememberPositions }, { openPostgresSearch }] = await Promise.all([
       import('./postgres/positions.ts'),
       import('./postgres/reader.ts'),
     ]);
-    const ledger = await rememberPositions(opened.ledger, `${file}.positions`, options.isSpoolEmpty ?? false);
+    const ledger = await rememberPositions(opened.ledger, positions, options.isSpoolEmpty ?? false);
     const close = async () => {
       await ledger.close();
       unlock();
@@ -90,7 +100,8 @@ export async function attachLedger(
   options: LedgerOptions & { readonly port: MessagePort | undefined },
 ): Promise<Pick<OpenedLedger, 'ledger' | 'clock' | 'isUp' | 'whenUp'>> {
   const { place, port, file, clock } = options;
-  if (place.kind === 'postgres') return onPostgres(options, place);
+  // Whether it may be denied was decided where it was opened.
+  if (place.kind === 'postgres') return onPostgres(options, place, true);
   if (port === undefined) throw new TypeError('a ledger in a file is written through the thread that opened it');
   return { ledger: attachSqliteLedger({ file, port, clock }), clock, ...ALWAYS_UP };
 }
@@ -107,11 +118,15 @@ export async function openLedgerForReading(
 
 const ALWAYS_UP = { isUp: () => true, whenUp: () => Promise.resolve() };
 
-async function onPostgres(options: LedgerOptions, place: Extract<LedgerPlace, { kind: 'postgres' }>) {
+async function onPostgres(
+  options: LedgerOptions,
+  place: Extract<LedgerPlace, { kind: 'postgres' }>,
+  wasLetIn: boolean,
+) {
   const { log, clock, onFailure } = options;
   // Some megabytes of each thread that a hub on one machine need not spend.
   const { openPostgresLedger } = await import('./postgres/client.ts');
-  const ledger = await openPostgresLedger({ ...place, log, clock, onFailure });
+  const ledger = await openPostgresLedger({ ...place, log, clock, onFailure, wasLetIn });
   return {
     ledger,
     clock: ledger.clock,

@@ -25,6 +25,8 @@ export interface PostgresLedgerOptions {
   readonly clock: Clock;
   /** The time of this machine; left out but in tests. */
   readonly machineMs?: () => number;
+  /** Refused credentials are an outage like another; absent: at the start they are an error. */
+  readonly wasLetIn?: boolean;
   /** The database turned out to be none that this hub can use: the process must end. */
   readonly onFailure: (error: HubError) => void;
 }
@@ -39,7 +41,7 @@ export interface PostgresLedger extends Ledger {
 
 /** @throws {HubError} `ledger.denied`, `ledger.newer`, `ledger.unsuitable`; not when the server cannot be reached */
 export async function openPostgresLedger(options: PostgresLedgerOptions): Promise<PostgresLedger> {
-  const { server, node, log, poolSize, onFailure } = options;
+  const { server, node, log, poolSize, onFailure, wasLetIn = false } = options;
   const clock = new ServerClock(options.clock, log, options.machineMs);
   const listeners = new Set<() => void>();
   const watchers = new Set<(isUp: boolean) => void>();
@@ -55,7 +57,7 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
   };
   const identity = randomUUID();
   const writer = new Writer({
-    ...{ server, node, identity, log, clock, onFailure },
+    ...{ server, node, identity, log, clock, onFailure, wasLetIn },
     onNews: announce,
     onState: (isUp) => {
       for (const watcher of watchers) watcher(isUp);

@@ -10,6 +10,8 @@ export interface PostgresServer {
   readonly database: string;
   readonly user: string;
   readonly password?: string;
+  /** Instead of `password`: asked at each connection, for one that stands in a file may be another by then. */
+  readonly currentPassword?: () => string;
   /** Absent: without TLS. `ca`: PEM of the authorities that may vouch for it, else those the system knows. */
   readonly tls?: { readonly ca?: string; readonly certificate?: string; readonly key?: string };
 }
@@ -29,7 +31,7 @@ export function clientConfig(server: PostgresServer): pg.ClientConfig {
   return {
     ...{ host, port, database, user },
     // Never undefined: the library would look for one in the environment and in files.
-    password: server.password ?? '',
+    password: server.currentPassword ?? server.password ?? '',
     ssl: tls === undefined ? false : sslOf(tls, host),
     application_name: 'imaging-hub',
     connectionTimeoutMillis: CONNECT_MS,

@@ -3,6 +3,7 @@
  * later. The file may be a little behind, which is harmless: what is told twice is known already.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { isLedgerAway } from '../../../core/away.ts';
 import { HubError } from '../../../core/errors.ts';
 import type { Ledger } from '../../../core/ledger.ts';
 import type { SpoolPosition } from '../../../core/ledger/instances.ts';
@@ -67,8 +68,7 @@ export async function rememberPositions<Opened extends Ledger>(
           changed();
           return known;
         } catch (error) {
-          if (positions === undefined || !(error instanceof HubError) || error.code !== 'ledger.unreachable')
-            throw error;
+          if (positions === undefined || !isLedgerAway(error)) throw error;
           return [...positions].map(([segment, offset]) => ({ segment, offset }));
         }
       },

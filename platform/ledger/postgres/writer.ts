@@ -27,6 +27,8 @@ export interface WriterOptions {
   /** After a commit that may have made work for somebody. */
   readonly onNews: () => void;
   readonly onState: (isUp: boolean) => void;
+  /** Refused credentials are an outage like another. */
+  readonly wasLetIn: boolean;
   /** The database is none that this hub can use, found out after a start without it. */
   readonly onFailure: (error: HubError) => void;
 }
@@ -86,13 +88,14 @@ export class Writer {
 
   /** Why it is not up; for whoever asks meanwhile. */
   unreachable(): HubError {
-    return new HubError('ledger.unreachable', {}, this.#lastError);
+    const error = this.#lastError;
+    return isDenied(error) ? error : new HubError('ledger.unreachable', {}, error);
   }
 
   /**
    * Resolves after the first attempt, also when the server was not there: then it goes on trying.
    *
-   * @throws {HubError} `ledger.denied`, `ledger.newer`, `ledger.unsuitable`
+   * @throws {HubError} `ledger.denied` unless `wasLetIn`, `ledger.newer`, `ledger.unsuitable`
    */
   async start(): Promise<void> {
     let first: Connection | undefined;
@@ -100,7 +103,7 @@ export class Writer {
       first = await this.#open();
       this.#up();
     } catch (error) {
-      if (isFatal(error)) throw error;
+      if (isFatal(error) && !(this.#options.wasLetIn && isDenied(error))) throw error;
       this.#down(error);
     }
     this.#running = this.#run(first);
@@ -138,7 +141,8 @@ export class Writer {
         await this.#serve(connection);
       } catch (error) {
         if (this.#isClosing()) break;
-        if (!this.#wasUp && isFatal(error)) {
+        // Who is denied after the start may be let in later: a password is changed in two places, one after the other.
+        if (!this.#wasUp && isFatal(error) && !isDenied(error)) {
           this.#rejectAll(error);
           this.#options.onFailure(error);
         }
@@ -188,6 +192,7 @@ export class Writer {
     if (this.#lastError === undefined) {
       this.#options.log.error('ledger database cannot be used; what is received is kept, and told when it is back', {
         reason: String(reason),
+        ...(reason instanceof HubError ? { code: reason.code, remedy: reason.row.remedy } : {}),
       });
     }
     this.#lastError = reason;
@@ -351,6 +356,10 @@ export class Writer {
 
 function isFatal(error: unknown): error is HubError {
   return error instanceof HubError && FATAL.has(error.code);
+}
+
+function isDenied(error: unknown): error is HubError {
+  return error instanceof HubError && error.code === 'ledger.denied';
 }
 
 export function closedError(): HubError {

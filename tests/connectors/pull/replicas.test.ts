@@ -19,7 +19,7 @@ describe('a pull of two hubs on one PostgreSQL ledger', function () {
     const server = await (await postgres()).createDatabase();
     const clock = { now: () => new Date() };
     for (const node of ['node-0', 'node-1']) {
-      const ledger = await replicas.open(server, clock);
+      const ledger = await replicas.open(server, { clock });
       // Nothing is to be tried again because the machine has other work.
       const timeouts = { answerMs: 20_000, stallMs: 20_000, settleMs: 20_000 };
       hubs.push(

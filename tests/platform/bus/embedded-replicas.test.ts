@@ -30,7 +30,10 @@ describeEventBus(
   async () => {
     const server = await (await postgres()).createDatabase();
     const replicas = new Replicas();
-    const ledgers = [await replicas.open(server, MACHINE_CLOCK), await replicas.open(server, MACHINE_CLOCK)] as const;
+    const ledgers = [
+      await replicas.open(server, { clock: MACHINE_CLOCK }),
+      await replicas.open(server, { clock: MACHINE_CLOCK }),
+    ] as const;
     const buses: EventBus[] = [];
     let die = (): void => undefined;
     const open = (ledger: PostgresLedger, owner: string) => {
@@ -71,7 +74,7 @@ describe('a group of the embedded bus whose reader', function () {
   beforeEach(async () => {
     server = await (await postgres()).createDatabase();
     replicas = new Replicas();
-    ledger = await replicas.open(server, MACHINE_CLOCK);
+    ledger = await replicas.open(server, { clock: MACHINE_CLOCK });
   });
   afterEach(async () => {
     await Promise.all(members.splice(0).map((member) => member.kill()));

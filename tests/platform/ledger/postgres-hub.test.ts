@@ -104,6 +104,27 @@ describe('a hub whose ledger is a PostgreSQL database', function () {
     await delivered(hub, 60);
   });
 
+  it('starts and acknowledges while its password is being changed, says so, and delivers when it is let in', async () => {
+    own = await startPostgres();
+    const server = await own.createDatabase();
+    const hub = await hubOn(server);
+    await hub.start();
+    await hub.stop();
+    await execute(server, `ALTER ROLE ${server.user} PASSWORD 'of tomorrow'`);
+
+    await hub.start();
+    const sent = await sendTo(hub, newUid(), 2);
+    const ready = await (await fetch(`${hub.url}/health/ready`)).text();
+    await execute(
+      { ...server, password: 'of tomorrow' },
+      `ALTER ROLE ${server.user} PASSWORD '${server.password ?? ''}'`,
+    );
+
+    expect(sent.accepted).to.have.length(2);
+    expect(ready).to.contain('"status":"degraded"').and.to.contain('The ledger database does not let the hub in');
+    await delivered(hub, 2);
+  });
+
   it('says plainly what is wrong with the database, and does not start', async () => {
     const server = await (await postgres()).createDatabase();
     const hub = await hubOn({ ...server, password: 'wrong' });

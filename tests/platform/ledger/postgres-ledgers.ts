@@ -1,5 +1,8 @@
-import type { Clock } from '../../../core/ports.ts';
-import { openPostgresLedger, type PostgresLedger } from '../../../platform/ledger/postgres/client.ts';
+import {
+  openPostgresLedger,
+  type PostgresLedger,
+  type PostgresLedgerOptions,
+} from '../../../platform/ledger/postgres/client.ts';
 import type { PostgresServer } from '../../../platform/ledger/postgres/connection.ts';
 import { TestClock } from '../../contracts/ledger-facts.ts';
 import { silentLog } from '../../support/silent-log.ts';
@@ -10,16 +13,18 @@ export class Replicas {
   readonly #open: PostgresLedger[] = [];
   readonly #others: (() => Promise<void>)[] = [];
 
-  /** @param machineMs - the time of the replica's machine, where it is not this one's */
-  async open(server: PostgresServer, clock: Clock = this.clock, machineMs?: () => number): Promise<PostgresLedger> {
+  async open(
+    server: PostgresServer,
+    { clock = this.clock, ...others }: Partial<PostgresLedgerOptions> = {},
+  ): Promise<PostgresLedger> {
     const ledger = await openPostgresLedger({
       ...{ server, clock, log: silentLog },
-      ...(machineMs === undefined ? {} : { machineMs }),
       node: `node-${String(this.#open.length)}`,
       poolSize: 2,
       onFailure: (error) => {
         throw error;
       },
+      ...others,
     });
     this.#open.push(ledger);
     return ledger;

@@ -118,6 +118,51 @@ describe('a PostgreSQL ledger whose server goes away', function () {
   });
 });
 
+describe('a database whose password is changed', function () {
+  this.timeout(60_000);
+  const replicas = new Replicas();
+
+  before(() => postgres());
+  afterEach(() => replicas.close());
+
+  it('is waited for by a hub that it has let in before, which says that it is denied and goes on by itself', async () => {
+    const server = await (await postgres()).createDatabase();
+    let password = 'of yesterday';
+
+    const ledger = await replicas.open({ ...server, currentPassword: () => password }, { wasLetIn: true });
+    const asked = await ledger.events.head().catch((error: unknown) => error);
+    const told = ledger.events.append([audited('a')]);
+    password = server.password ?? '';
+    await waitFor('the ledger', () => ledger.isUp());
+
+    expect(asked).to.be.instanceOf(HubError).and.to.include({ code: 'ledger.denied' });
+    expect(await told).to.equal('recorded');
+  });
+
+  it('keeps a hub that began without it waiting, too', async () => {
+    const peer = await startPostgres();
+    const server = await peer.createDatabase({ isEmpty: true });
+    let password = 'of yesterday';
+    await peer.kill();
+    let failure: unknown;
+
+    const ledger = await replicas.open(
+      { ...server, currentPassword: () => password },
+      { onFailure: (error) => (failure = error) },
+    );
+    await peer.restart();
+    const isDenied = async () =>
+      (await ledger.events.head().catch((error: unknown) => toHubError(error).code)) === 'ledger.denied';
+    await waitFor('the refusal', isDenied);
+    password = server.password ?? '';
+    await waitFor('the ledger', () => ledger.isUp());
+    await replicas.close();
+    await peer.stop();
+
+    expect(failure).to.equal(undefined);
+  });
+});
+
 describe('a database that is none for a ledger', function () {
   this.timeout(60_000);
   const replicas = new Replicas();

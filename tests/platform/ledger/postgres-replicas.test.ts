@@ -204,8 +204,8 @@ describe('two hubs on one PostgreSQL ledger', function () {
     const which = aheadMs > 0 ? 'ahead' : 'behind';
     it(`leave each other what is leased although the clock of one is half a minute ${which}`, async () => {
       const machineMs = () => Date.now() + aheadMs;
-      const right = await replicas.open(server, { now: () => new Date() });
-      const wrong = await replicas.open(server, { now: () => new Date(machineMs()) }, machineMs);
+      const right = await replicas.open(server, { clock: { now: () => new Date() } });
+      const wrong = await replicas.open(server, { clock: { now: () => new Date(machineMs()) }, machineMs });
 
       const fence = await right.leases.acquire('relay', 'right', 15_000, right.clock.now());
       const stolen = await wrong.leases.acquire('relay', 'wrong', 15_000, wrong.clock.now());
