@@ -2,7 +2,7 @@
 import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import { isDummy } from './dummies.ts';
-import { isOrdinaryWord, isSafeText, isSafeWords } from './safe-words.ts';
+import { isOrdinaryWord, isSafeText, isSafeWord, isSafeWords } from './safe-words.ts';
 import {
   codesIn,
   pairsOfName,
@@ -138,9 +138,8 @@ export class KnownValues {
   /** A UID that got a new one. */
   addUid(uid: string): void {
     this.#put(uid, 'uid');
-    // With something else between them, and as the beginning of a longer one.
-    const digits = uid.replaceAll('.', '');
-    if (digits.length >= SHORTEST_UID_DIGITS) this.#put(digits, 'anywhere');
+    const digits = beginningOfUid(uid);
+    if (digits !== undefined) this.#put(digits, 'anywhere');
   }
 
   #addCoded(vr: string, value: string): void {
@@ -148,8 +147,11 @@ export class KnownValues {
     switch (vr) {
       case 'UI':
         // What is no UID although it says so is a text like another.
-        if (/^[\d.]+$/.test(value)) this.#say(value, 'uid');
-        else this.#addText(value, 'identifier');
+        if (/^[\d.]+$/.test(value)) {
+          this.#say(value, 'uid');
+          const digits = beginningOfUid(value);
+          if (digits !== undefined) this.#say(digits, 'anywhere');
+        } else this.#addText(value, 'identifier');
         return;
       case 'TM':
         for (const one of spellingsOfTime(value)) this.#say(one, 'digits');
@@ -212,6 +214,8 @@ export class KnownValues {
       if (isIdeographic) return;
       for (const one of spellingsOfName(name, normalised))
         if (one.length >= SHORTEST_NAME && !isSafeWords(one)) this.#say(one, kind(one));
+      // Of all of them, or what is theirs; `Smiths` is no part of `Smithson`.
+      if (!isSafeWord(`${whole}s`)) this.#say(`${whole}s`, 'name');
     }
   }
 
@@ -245,14 +249,31 @@ export class KnownValues {
   }
 }
 
+/**
+ * What tells a UID with something else between its numbers, as the beginning of a longer one, or cut off in its last
+ * number: its digits, but for half of that number. Undefined where another UID of the same device begins like this.
+ */
+function beginningOfUid(uid: string): string | undefined {
+  const last = uid.length - uid.lastIndexOf('.') - 1;
+  const digits = uid.slice(0, uid.length - Math.max(1, Math.floor(last / 2))).replaceAll('.', '');
+  return digits.length >= SHORTEST_UID_DIGITS ? digits : undefined;
+}
+
 /** Both sides of a comparison: compatibility forms, without accents and invisible characters, lower case. */
 export function normalised(text: string): string {
   if (isAscii(text)) return text.toLowerCase();
   return text
     .normalize('NFKD')
     .replaceAll(/[\p{M}\p{Cf}\0]/gu, '')
+    .replaceAll(/[^\0-\x7f\p{L}\p{N}]/gu, plainMark)
     .toLowerCase()
     .replaceAll(/[ßøæœłđðþıς\u30a1-\u30f6]/g, folded);
+}
+
+/** Quotation marks and dashes of print: to the search what is not ASCII is a letter. */
+function plainMark(mark: string): string {
+  if (/[\p{Pd}\u2212]/u.test(mark)) return '-';
+  return /[‘’ʼ‛′´｀]/.test(mark) ? "'" : ' ';
 }
 
 /** Letters that are another one with a stroke, two in one, or the same sound in the other of two Japanese scripts. */

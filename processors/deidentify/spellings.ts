@@ -37,6 +37,7 @@ export function spellingsOfDate(value: string): readonly string[] {
     for (const other of months) {
       for (const separator of ['.', '/', '-', '_', ' ', '. ', ' - '])
         spellings.push([one, other, year].join(separator), [other, one, year].join(separator));
+      for (const mixed of MIXED) spellings.push(dated(one, other, year, mixed), dated(other, one, year, mixed));
       for (const separator of ['.', '/', '-'])
         spellings.push([one, other, short].join(separator), [other, one, short].join(separator));
       // Chinese, Japanese, and Korean in the letters that it is taken apart into.
@@ -59,6 +60,15 @@ export function spellingsOfDate(value: string): readonly string[] {
     }
   }
   return [...new Set(spellings)];
+}
+
+/** `15/07-1981`, as some write it. */
+const MIXED = ['.', '/', '-'].flatMap((one) =>
+  ['.', '/', '-'].flatMap((other) => (one === other ? [] : [[one, other]])),
+);
+
+function dated(first: string, second: string, year: string, [one = '', other = '']: readonly string[]): string {
+  return `${first}${one}${second}${other}${year}`;
 }
 
 /** English: 1st, 2nd, 3rd, 4th, 11th. */

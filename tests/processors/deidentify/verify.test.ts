@@ -158,6 +158,49 @@ describe('verification of the output', () => {
       expect((await releasedFile(file(text))).dataSet.string('ManufacturerModelName'), text).to.equal('REMOVED');
   });
 
+  it('finds a name in the plural and as an owner, whatever marks stand around it', async () => {
+    const file = (text: string) =>
+      sampleFile([
+        element('SpecificCharacterSet', 'ISO_IR 192'),
+        ...identity({ patientName: 'Smith^Jo' }),
+        element('ManufacturerModelName', Buffer.from(text, 'utf8')),
+        ...pixels(),
+      ]);
+    const said = async (text: string) => (await releasedFile(file(text))).dataSet.string('ManufacturerModelName');
+
+    for (const text of [
+      "Smith's coil",
+      'Smith’s coil',
+      'coil of the Smiths',
+      '“Smith” – coil',
+      '«SMITH»',
+      'für …Smith…',
+    ])
+      expect(await said(text), text).to.equal('REMOVED');
+    for (const text of ['Smithson coil', 'coil “Blacksmiths”']) expect(await said(text), text).to.equal(text);
+  });
+
+  it('finds dates with two separators', async () => {
+    const file = (text: string) => sampleFile([...source(), element('FilterType', text), ...pixels()]);
+
+    for (const text of ['17/03-1957', '3-17/1957', '17.03-1957'])
+      expect((await releasedFile(file(text))).dataSet.string('FilterType'), text).to.be.oneOf([undefined, 'REMOVED']);
+  });
+
+  it('finds UIDs that were cut off in their last number, and lets stand what devices of a maker have in common', async () => {
+    const study = '1.3.12.2.1107.5.2.43.67093.30000022071112144703157000012';
+    const file = (text: string) =>
+      sampleFile([...identity({ study }), element('ManufacturerModelName', text), ...pixels()]);
+    const said = async (text: string) => (await releasedFile(file(text))).dataSet.string('ManufacturerModelName');
+
+    for (const length of [1, 5, 13]) {
+      const text = `from ${study.slice(0, -length)}`;
+      expect(await said(text), text).to.equal('REMOVED');
+    }
+    for (const text of ['device 1.3.12.2.1107.5.2.43.67093', 'made by 1.3.12.2.1107.5.99.2'])
+      expect(await said(text), text).to.equal(text);
+  });
+
   it('empties a number that is, as a whole, the identifier', async () => {
     const file = sampleFile([...identity({ patientId: '1234567' }), element('SeriesNumber', '1234567'), ...pixels()]);
 
