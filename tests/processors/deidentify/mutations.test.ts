@@ -12,7 +12,8 @@ import { EXPLICIT, identity, type SampleElement, sampleFile } from '../../suppor
 import { TABLE_ROWS } from '../../support/planted/expectation.ts';
 import { loadMutant, type Mutant, nameOf, StaleMutant } from '../../support/planted/mutant-loader.ts';
 import { MUTANTS } from '../../support/planted/mutants.ts';
-import { PROBES, type Probe } from '../../support/planted/probes.ts';
+import type { Probe } from '../../support/planted/probe.ts';
+import { PROBES } from '../../support/planted/probes.ts';
 import { Planter } from '../../support/planted/values.ts';
 import { seeded } from '../../support/seeded.ts';
 
