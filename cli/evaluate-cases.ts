@@ -8,12 +8,15 @@ import { type Grid, inOrderOf } from '../pixels/voxel-grid.ts';
 import { type EvaluatedLabel, masksOfLabelMap, masksOfSegments, type ReferenceMasks } from '../evaluation/labels.ts';
 import type { CaseEntry, OpenedCase } from '../evaluation/run.ts';
 import { readSegmentation, SEGMENTATION_STORAGE } from '../pixels/segmentation-reader.ts';
-import { contrastsOf, fitOf } from '../processors/segment/fit.ts';
+import { channelContrasts } from '../processors/segment/channels.ts';
+import { contrastsOf } from '../processors/segment/fit.ts';
 import type { Model } from '../processors/segment/model.ts';
+import { fitAmong } from '../processors/segment/segment-volumes.ts';
 import { speciesOf } from '../processors/segment/species.ts';
 import { assembleVolumes } from '../processors/volumes/assemble.ts';
 import { readNifti } from '../processors/volumes/nifti.ts';
 import type { Volume } from '../processors/volumes/volume.ts';
+import { asContrast, type CaseScan, channelFiles, digestOf, isCalled } from './evaluate-scan.ts';
 import { commandFailure } from './failure.ts';
 import { openFile, openLocalFiles } from './local-files.ts';
 import { readNiftiFile } from './nifti-files.ts';
@@ -31,21 +34,25 @@ const NIFTI = /\.nii(\.gz)?$/i;
 const REFERENCE_ENDING = /[-_](mask|seg|segmentation|label|labels|dseg|reference)$/i;
 /** What lies beside scans and is none. */
 const BESIDE = new Set(['.json', '.csv', '.tsv', '.txt', '.md', '.bval', '.bvec', '.pdf', '.html', '.png']);
+/** Of a case with many series that are not for the model. */
+const MOST_REASONS = 3;
 const TABLES = ['cases.csv', 'cases.tsv'];
 
 /** In order of their names. @throws {HubError} `file.failed` when a folder or the table cannot be read, or a name stands for two cases */
 export async function findCases(
   { cases, references, table, subjectPattern }: CaseFolders,
   model: Model,
-): Promise<readonly CaseEntry<Volume>[]> {
+): Promise<readonly CaseEntry<CaseScan>[]> {
   const rows = await readTable(cases, table);
   const found = await namedScans(cases);
   for (const name of rows.keys())
     if (!found.has(name))
       throw new HubError('file.failed', { detail: `the table names the case ${name}, which ${cases} does not hold` });
   const drawn = await namedScans(references);
+  const beside = new Map([...found.keys()].map((name) => [name, channelFiles(name, found, model.manifest)]));
+  const seenBeside = new Set([...beside.values()].flat().map(({ name }) => name));
   return [...found]
-    .filter(([name]) => !isReferenceOfAnother(name, found))
+    .filter(([name]) => !isReferenceOfAnother(name, found) && !seenBeside.has(name))
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, path]) => {
       const row = rows.get(name);
@@ -53,7 +60,10 @@ export async function findCases(
         name,
         subject: subjectOf(name, row, subjectPattern),
         strata: row?.strata ?? {},
-        open: (signal) => openCase(path, referencePath(name, path, row, references, drawn), model, signal),
+        open: (signal) => {
+          const reference = referencePath(name, path, row, references, drawn);
+          return openCase(path, beside.get(name) ?? [], reference, model, signal);
+        },
       };
     });
 }
@@ -128,13 +138,15 @@ function referencePath(
 
 async function openCase(
   path: string,
+  channels: ReturnType<typeof channelFiles<string>>,
   referenceAt: string,
   model: Model,
   signal: AbortSignal,
-): Promise<OpenedCase<Volume>> {
-  const { volume, findings } = NIFTI.test(path)
-    ? await niftiCase(path)
-    : { volume: await volumeBelow(path, model, signal), findings: [] };
+): Promise<OpenedCase<CaseScan>> {
+  const { scan, findings } = NIFTI.test(path)
+    ? await niftiCase(path, channels, model)
+    : { scan: await scanBelow(path, model, signal), findings: [] };
+  const { volume } = scan;
   const grid: Grid = {
     dims: [volume.dims[0], volume.dims[1], volume.dims[2]],
     spacingMm: volume.spacingMm,
@@ -145,12 +157,9 @@ async function openCase(
   const { header } = volume;
   const isDicom = volume.slices.length > 0;
   return {
-    scan: volume,
+    scan,
     grid,
-    scanSha256: createHash('sha256')
-      .update(JSON.stringify([grid.dims, grid.spacingMm, grid.affine]))
-      .update(new Uint8Array(volume.data.buffer, volume.data.byteOffset, 4 * voxels))
-      .digest('hex'),
+    scanSha256: digestOf(scan),
     referenceSha256: sha256,
     reference: new Map(model.manifest.labels.map(({ index }, n) => [index, masks[n] ?? new Uint8Array(voxels)])),
     strata: strataOf(volume),
@@ -159,24 +168,48 @@ async function openCase(
   };
 }
 
+async function niftiCase(
+  path: string,
+  channels: ReturnType<typeof channelFiles<string>>,
+  { manifest }: Model,
+): Promise<{ readonly scan: CaseScan; readonly findings: readonly string[] }> {
+  const first = await sizedNifti(path);
+  const [own] = channelContrasts(manifest);
+  if (own === undefined || !isCalled(basename(path).replace(NIFTI, ''), own))
+    return { scan: { volume: first.volume, beside: [] }, findings: first.findings };
+  const others = await Promise.all(
+    channels.map(async ({ contrast, path: file }) => ({ contrast, ...(await sizedNifti(file)) })),
+  );
+  const beside = await Promise.all(others.map(({ volume, contrast }) => asContrast(volume, contrast, manifest)));
+  return {
+    scan: { volume: await asContrast(first.volume, own, manifest), beside },
+    findings: [
+      ...first.findings,
+      ...others.flatMap(({ contrast, findings }) => findings.map((message) => `${contrast}: ${message}`)),
+    ],
+  };
+}
+
 /** @throws {HubError} `dataset.unreadable` too where nothing says how large a voxel is: scores are in millimetres */
-async function niftiCase(path: string): Promise<{ readonly volume: Volume; readonly findings: readonly string[] }> {
+async function sizedNifti(path: string): Promise<{ readonly volume: Volume; readonly findings: readonly string[] }> {
   const { volume, findings } = await readNiftiFile(path);
   const unsized = findings.find(({ code }) => code === 'spacing-unknown');
   if (unsized !== undefined) throw unusable(unsized.message);
   return { volume, findings: findings.map(({ message }) => message) };
 }
 
-async function volumeBelow(path: string, { manifest }: Model, signal: AbortSignal): Promise<Volume> {
+async function scanBelow(path: string, { manifest }: Model, signal: AbortSignal): Promise<CaseScan> {
   const files = await openLocalFiles(path, () => ({ update: () => undefined, stop: () => undefined }));
   const { volumes, findings } = await assembleVolumes(files.instances, files.store, signal);
-  const taken = volumes.filter((volume) => fitOf(volume, manifest).isTaken);
+  const taken = volumes.filter((volume) => fitAmong(volume, volumes, manifest).fit.isTaken);
   const [one, second] = taken;
   if (second !== undefined) throw unusable(`it holds ${String(taken.length)} series the model takes: one a case`);
   const volume = one ?? (volumes.length === 1 ? volumes[0] : undefined);
-  if (volume !== undefined) return volume;
+  if (volume !== undefined) return { volume, beside: volumes.filter((each) => each !== volume) };
   const why = findings.map(({ message }) => message).join(' ');
-  throw unusable(volumes.length === 0 ? `it holds no volume. ${why}`.trim() : 'none of its series is for the model');
+  if (volumes.length === 0) throw unusable(`it holds no volume. ${why}`.trim());
+  const fits = volumes.map((each) => fitAmong(each, volumes, manifest).fit.because);
+  throw unusable(`none of its series is for the model: ${[...new Set(fits)].slice(0, MOST_REASONS).join('; ')}`);
 }
 
 async function readReference(

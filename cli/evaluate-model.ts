@@ -9,7 +9,7 @@ import { HUB } from '../processors/objects/hub.ts';
 import { type Model, readBounded } from '../processors/segment/model.ts';
 import { failureSentence } from '../processors/segment/result.ts';
 import { segmentVolumes, type VolumeOutcome } from '../processors/segment/segment-volumes.ts';
-import type { Volume } from '../processors/volumes/volume.ts';
+import type { CaseScan } from './evaluate-scan.ts';
 
 const MAX_CARD_BYTES = 1024 * 1024;
 
@@ -46,7 +46,7 @@ export function cardOf({ manifest, file }: Model): unknown {
 }
 
 /** @param wanted - labels of the references; those the model does not have are not asked of it */
-export function contestantOf(model: Model, wanted: readonly EvaluatedLabel[]): Contestant<Volume> {
+export function contestantOf(model: Model, wanted: readonly EvaluatedLabel[]): Contestant<CaseScan> {
   const pairs = wanted.flatMap((label) => {
     const own =
       model.manifest.labels.find((each) => each === label) ??
@@ -57,9 +57,9 @@ export function contestantOf(model: Model, wanted: readonly EvaluatedLabel[]): C
     // Another hub may prepare a scan in another way.
     sha256: sha256Of([model.manifestSha256, HUB.version, pairs.map(({ label, own }) => [label.index, own.index])]),
     labels: pairs.map(({ label }) => label),
-    predict: async (volume, signal) => {
+    predict: async (scan, signal) => {
       const started = performance.now();
-      const outcome = await segmentOne(volume, model, signal);
+      const outcome = await segmentOne(scan, model, signal);
       const seconds = (performance.now() - started) / 1000;
       return predictionOf(
         outcome,
@@ -92,8 +92,8 @@ function predictionOf(
 }
 
 /** In a process of its own: what it takes of time and memory is this case's. */
-async function segmentOne(volume: Volume, model: Model, signal: AbortSignal): Promise<VolumeOutcome> {
-  for await (const outcome of segmentVolumes([volume], model, signal)) return outcome;
+async function segmentOne({ volume, beside }: CaseScan, model: Model, signal: AbortSignal): Promise<VolumeOutcome> {
+  for await (const outcome of segmentVolumes([volume, ...beside], model, signal)) return outcome; // the rest is not asked for
   throw new TypeError('a volume has an outcome');
 }
 

@@ -6,19 +6,19 @@ import { caseResultSchema } from '../evaluation/case-result.ts';
 import { type Registration, registrationSchema } from '../evaluation/report.ts';
 import type { CaseShelf } from '../evaluation/run.ts';
 import { maskNifti } from '../processors/segment/mask-nifti.ts';
-import type { Volume } from '../processors/volumes/volume.ts';
 import { comparisonPicture } from './evaluate-pictures.ts';
+import type { CaseScan } from './evaluate-scan.ts';
 import { makeFolder } from './out-folder.ts';
 import { json } from './terminal.ts';
 
 /** A folder for each case: `result.json`, `prediction.nii.gz` (values as the references have them), `overlay.png`. */
-export function caseShelf(folder: string): CaseShelf<Volume> {
+export function caseShelf(folder: string): CaseShelf<CaseScan> {
   return {
     read: async (name, key) => {
       const parsed = caseResultSchema.safeParse(await readJson(join(folder, name, 'result.json')));
       return parsed.success && parsed.data.key === key ? parsed.data : undefined;
     },
-    keep: async (result, { scan, reference }, masks) => {
+    keep: async (result, { scan: { volume: scan }, reference }, masks) => {
       const place = join(folder, result.name);
       await makeFolder(place);
       const picture = comparisonPicture(scan, [...reference.values()], masks ?? []);

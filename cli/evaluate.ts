@@ -11,12 +11,12 @@ import { type CaseEntry, type Contestant, runCases } from '../evaluation/run.ts'
 import { HUB } from '../processors/objects/hub.ts';
 import type { Model } from '../processors/segment/model.ts';
 import { openModelOrFolder } from '../processors/segment/open-model.ts';
-import type { Volume } from '../processors/volumes/volume.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION } from './configuration.ts';
 import { configuredModels } from './configured-models.ts';
 import { findCases } from './evaluate-cases.ts';
 import { cardOf, contestantOf, identityOf } from './evaluate-model.ts';
+import type { CaseScan } from './evaluate-scan.ts';
 import { caseShelf, register, replace } from './evaluate-shelf.ts';
 import { EXIT } from './exit-codes.ts';
 import { type ProgressBar, progressBar } from './progress.ts';
@@ -88,7 +88,7 @@ export async function evaluate(argv: readonly string[], to: Terminal = terminal)
 }
 
 async function runAll(
-  entries: readonly CaseEntry<Volume>[],
+  entries: readonly CaseEntry<CaseScan>[],
   model: Model,
   other: Model | undefined,
   out: string,
@@ -114,8 +114,8 @@ async function runAll(
 }
 
 async function scored(
-  entries: readonly CaseEntry<Volume>[],
-  contestant: Contestant<Volume>,
+  entries: readonly CaseEntry<CaseScan>[],
+  contestant: Contestant<CaseScan>,
   folder: string,
   bar: ProgressBar,
   before: number,

@@ -176,6 +176,7 @@ function generalJudgements(kind: VolumeKind, { measures, droppedSlices }: Measur
       `Signal is lost in slice ${listed}${more}: look at them, the scan may have to be repeated.`,
     );
   }
+  judgements.push(...motionJudgements(kind, measures));
   const ghost = number('ghost_to_signal');
   if (isLiving && ghost > GHOST.toSignal && number('ghosting') > GHOST.repeats)
     say(
@@ -213,6 +214,37 @@ function generalJudgements(kind: VolumeKind, { measures, droppedSlices }: Measur
       `${number('missing_echoes')} echo times are missing between the others: export the scan again.`,
     );
   return judgements;
+}
+
+/**
+ * What moved by a voxel from one repetition to the next was seen elsewhere in it: no history is needed to say so. The
+ * mean is held against the same length: then it never lay still.
+ */
+function motionJudgements(kind: VolumeKind, measures: Measured['measures']): readonly Judgement[] {
+  if (kind !== 'functional') return [];
+  const { fd_max_mm: most, fd_mean_mm: usual, voxel_x_mm: x, voxel_y_mm: y } = measures;
+  const voxelMm = Math.min(x ?? Infinity, y ?? Infinity);
+  if (typeof usual === 'number' && usual > voxelMm)
+    return [
+      judgement(
+        'fd_mean_mm',
+        usual,
+        voxelMm,
+        'fail',
+        `From one repetition to the next it moved by ${format(usual)} mm on average, more than a voxel (${format(voxelMm)} mm): fix the head and repeat the scan.`,
+      ),
+    ];
+  if (typeof most === 'number' && most > voxelMm)
+    return [
+      judgement(
+        'fd_max_mm',
+        most,
+        voxelMm,
+        'warn',
+        `Between two repetitions it moved by ${format(most)} mm, more than a voxel (${format(voxelMm)} mm): look at the traces, the scan may have to be repeated.`,
+      ),
+    ];
+  return [];
 }
 
 function protocolJudgements({ parameters, reference, past }: Evidence): readonly Judgement[] {

@@ -38,7 +38,7 @@ export async function* segmentVolumes(
   model: Model,
   signal: AbortSignal,
 ): AsyncGenerator<VolumeOutcome> {
-  const fits = volumes.map((volume) => placed(volume, volumes, model.manifest));
+  const fits = volumes.map((volume) => ({ volume, ...fitAmong(volume, volumes, model.manifest) }));
   const answers = fits.reduce(
     (sum, { volume, fit }) => sum + (fit.isTaken ? answersFor(volume, model.manifest) : 0),
     0,
@@ -55,20 +55,20 @@ export async function* segmentVolumes(
 }
 
 /** Whether a series is segmented, and with which others of its study. */
-function placed(
+export function fitAmong(
   volume: Volume,
   study: readonly Volume[],
   manifest: ModelManifest,
-): { readonly volume: Volume; readonly fit: Fit; readonly others: readonly Volume[] } {
+): { readonly fit: Fit; readonly others: readonly Volume[] } {
   const fit = fitOf(volume, manifest);
-  if (!fit.isTaken) return { volume, fit, others: [] };
+  if (!fit.isTaken) return { fit, others: [] };
   const channels = channelsFor(volume, study, manifest);
   if ('because' in channels)
-    return { volume, fit: { isTaken: false, because: channels.because, leftOut: 'channels' }, others: [] };
+    return { fit: { isTaken: false, because: channels.because, leftOut: 'channels' }, others: [] };
   const { others } = channels;
   const beside = others.map((other, n) => `${channelContrasts(manifest)[n + 1] ?? ''} ${other.seriesInstanceUid}`);
   const because = [fit.because, ...(beside.length === 0 ? [] : [`with ${beside.join(', ')}`])].join('; ');
-  return { volume, fit: { isTaken: true, because }, others };
+  return { fit: { isTaken: true, because }, others };
 }
 
 /** At most one open network at a time. */

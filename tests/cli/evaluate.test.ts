@@ -11,7 +11,7 @@ import { readNifti } from '../../processors/volumes/nifti.ts';
 import type { Volume } from '../../processors/volumes/volume.ts';
 import { madeVolume } from '../processors/segment/made-volume.ts';
 import { captureTerminal } from '../support/captured-terminal.ts';
-import { linearNetwork, writeModelFolder } from '../support/onnx-model.ts';
+import { linearNetwork, node, onnxModel, tensor, valueInfo, writeModelFolder } from '../support/onnx-model.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { thrownBy } from '../support/thrown.ts';
 
@@ -240,6 +240,61 @@ describe('hub evaluate', function () {
       const sum = (values: Float32Array) => values.reduce((a, b) => a + b, 0);
       expect(sum(kept.data)).to.equal(sum(readNifti(readFileSync(at('drawn', 'mask.nii.gz'))).data));
     }
+  });
+
+  /** Its label is where the T2w is brighter than the T1w. */
+  function twoChannels(): string {
+    const channels = { num_channels: 2, channel_def: { 0: 'T1w', 1: 'T2w' } };
+    const shape = { spatial_shape: ['*', '*', '*'], dtype: 'float32' };
+    const size = ['X', 'Y', 'Z'];
+    const onnx = onnxModel({
+      nodes: [node('Conv', ['image', 'w', 'b'], ['brain'])],
+      weights: [tensor('w', [1, 2, 1, 1, 1], [-10, 10]), tensor('b', [1], [-5])],
+      inputs: [valueInfo('image', [1, 2, ...size])],
+      outputs: [valueInfo('brain', [1, 1, ...size])],
+    });
+    writeModelFolder(at('two'), onnx, (manifest) => ({
+      ...manifest,
+      intensity: [{ op: 'minmax' }],
+      output: { activation: 'sigmoid', decode: 'threshold' },
+      network_data_format: {
+        inputs: { image: { ...channels, ...shape } },
+        outputs: { brain: { num_channels: 1, ...shape } },
+      },
+    }));
+    return at('two');
+  }
+
+  it('gives a model of several channels the files of a case that BIDS names by contrast', async () => {
+    const isFirst = (x: number): boolean => x < 5;
+    const isLesion = (x: number, y: number): boolean => x > 8 && x < 15 && y > 3 && y < 14;
+    for (const name of ['sub-01', 'sub-02']) {
+      await write(
+        'several',
+        `${name}_T1w`,
+        madeVolume(DIMS, (x) => (isFirst(x) ? 1 : 0)),
+      );
+      await write(
+        'several-drawn',
+        `${name}_T1w_mask`,
+        madeVolume(DIMS, (x, y) => (isLesion(x, y) ? 1 : 0)),
+      );
+    }
+    await write(
+      'several',
+      'sub-01_T2w',
+      madeVolume(DIMS, (x, y) => (isFirst(x) || isLesion(x, y) ? 1 : 0)),
+    );
+    const options = ['--reference', at('several-drawn'), '--cases', at('several'), '--out', at('several-out')];
+
+    const code = await evaluate(['--model', twoChannels(), ...options], captureTerminal());
+
+    expect(code).to.equal(0);
+    const { results, leftOut } = report('several-out');
+    expect(results.map(({ name, labels }) => [name, labels[0]?.scores.dice])).to.deep.equal([['sub-01_T1w', 1]]);
+    expect(leftOut.map(({ name, reason }) => `${name}: ${reason}`)).to.deep.equal([
+      'sub-02_T1w: the model is not for it: there is no T2w beside it; the model needs T1w and T2w of one study',
+    ]);
   });
 
   it('prints the schema of its report, and refuses a call without what it needs', async () => {

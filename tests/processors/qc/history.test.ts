@@ -55,6 +55,27 @@ describe('the history of quality control', () => {
     ).not.to.deep.equal(one);
   });
 
+  it('is not needed to see that a time series moved by more than a voxel', () => {
+    const { measures, ...rest } = measure(scan);
+    const said = (fdMaxMm: number, fdMeanMm: number, kind: 'functional' | 'diffusion' = 'functional') => {
+      const measured = { ...rest, measures: { ...measures, fd_max_mm: fdMaxMm, fd_mean_mm: fdMeanMm } };
+      const { judgements } = judge({ kind, measured, found: [], parameters: {}, past: [] }, parseQcOptions({}));
+      return judgements.map(({ measure: name, limit, severity, sentence }) => [name, limit, severity, sentence]);
+    };
+
+    expect(said(0.35, 0.1)).to.deep.equal([]);
+    expect(said(2, 1, 'diffusion')).to.deep.equal([]);
+    expect(said(0.8, 0.1)).to.deep.equal([
+      [
+        'fd_max_mm',
+        0.36,
+        'warn',
+        'Between two repetitions it moved by 0.8 mm, more than a voxel (0.36 mm): look at the traces, the scan may have to be repeated.',
+      ],
+    ]);
+    expect(said(3, 0.9).map(([name, , severity]) => [name, severity])).to.deep.equal([['fd_mean_mm', 'fail']]);
+  });
+
   it('names a scanner by its serial number, else by its station, else by who sends for it', () => {
     const { serialNumber: _, ...station } = DEVICE;
     const named = [DEVICE, station, { source: 'pv-7t' }].map((device) => keys(scan, device).scannerKey);
