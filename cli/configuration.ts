@@ -51,10 +51,10 @@ export function requireSource<W, P extends PolicyEntry, D extends DestinationOpt
     given.data === undefined ? [] : [{ path: ['hub', 'data'], value: given.data, from: '--data' }];
   const { file, loaded } = loadFor(given.config, shapes, data);
   if (loaded.mistakes !== undefined) throw invalidConfig(loaded.mistakes.map(mistakeLine));
-  const { config, document } = loaded;
+  const { config, document, warnings, secrets } = loaded;
   const env = processEnvironment();
   return {
-    config,
+    ...{ config, warnings, secrets },
     source: {
       file,
       document,

@@ -1,5 +1,6 @@
 /** `hub start`: runs the hub until a signal stops it. */
 import { processEnvironment } from '../config/environment.ts';
+import { mistakeLine } from '../config/mistakes.ts';
 import { type Hub, startHub } from '../app.ts';
 import { watchFile } from '../wiring/watch-file.ts';
 import { HubError, toHubError } from '../core/errors.ts';
@@ -8,7 +9,7 @@ import { createLogger } from '../platform/logger.ts';
 import { KEY_PURPOSES } from '../wiring/replica-keys.ts';
 import { configShapes, type Stage, STAGES } from '../wiring/shapes.ts';
 import { readArguments } from './arguments.ts';
-import { CONFIG_OPTION, DATA_OPTION, requireSource } from './configuration.ts';
+import { CONFIG_OPTION, DATA_OPTION, invalidConfig, requireSource } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { untilSignal } from './signals.ts';
 import { terminal } from './terminal.ts';
@@ -31,7 +32,7 @@ export async function start(argv: readonly string[]): Promise<number> {
     throw new HubError('command.usage', { detail: `start takes no ${positionals.join(' ')}` });
   const stages = parseStages(values.stages);
   const acceptedKeys = parsePurposes(values['accept-key'] ?? []);
-  const { config, source } = requireSource(values, configShapes());
+  const { config, source, warnings, secrets } = requireSource(values, configShapes());
   const log = createLogger({ level: config.log.level, format: config.log.format === 'text' ? 'pretty' : 'json' }).child(
     { hub: config.hub.name },
   );
@@ -55,7 +56,12 @@ export async function start(argv: readonly string[]): Promise<number> {
       failure = error;
       ended.abort();
     },
+  }).catch((thrown: unknown) => {
+    const error = toHubError(thrown);
+    // Whoever needs a secret knows only what is wrong with it, not where it is asked for.
+    throw error.code === 'config.invalid' && secrets.length > 0 ? invalidConfig(secrets.map(mistakeLine)) : error;
   });
+  for (const warning of warnings) log.warn('configuration warning', { warning: mistakeLine(warning) });
   announce(hub, config.hub.name);
   log.info('hub started', {
     configVersion: config.version,

@@ -8,6 +8,7 @@ import { type Finding, findingsOf, messageOf, type Mistake, pointerOf } from './
 import { type Override, overridesIn, withOverrides } from './overrides.ts';
 import { type ConfigShapes, hubConfigSchema, type HubConfig, type PolicyEntry } from './schema.ts';
 import { keysAt, keysOf, leavesOf } from './schema-walk.ts';
+import { secretWarnings } from './secret-checks.ts';
 import { warningsOf } from './warnings.ts';
 import { parseYaml, type YamlText } from './yaml.ts';
 
@@ -30,6 +31,8 @@ export type LoadedConfig<W, P extends PolicyEntry, D extends DestinationOptions>
       /** What was read: the file with variables and options laid over it. Plain data; secrets are references in it. */
       readonly document: unknown;
       readonly warnings: readonly Mistake[];
+      /** Of the warnings, those about secrets: where the configuration cannot be taken for want of one, they say why. */
+      readonly secrets: readonly Mistake[];
       readonly mistakes?: undefined;
     }
   | { readonly mistakes: readonly Mistake[]; readonly config?: undefined };
@@ -83,8 +86,9 @@ function check<W, P extends PolicyEntry, D extends DestinationOptions>(
   const mistakes = [...findings.map(placed).toSorted(byPlace), ...variableMistakes];
   if (!result.success || mistakes.length > 0) return { mistakes };
   const config = { ...result.data, version: versionOf(result.data) };
-  const warnings = warningsOf(config, options.shapes, options.env).map(placed).toSorted(byPlace);
-  return { config, document: raw, warnings };
+  const secrets = secretWarnings(config, options.shapes, options.env).map(placed).toSorted(byPlace);
+  const warnings = [...warningsOf(config, options.shapes).map(placed), ...secrets].toSorted(byPlace);
+  return { config, document: raw, warnings, secrets };
 }
 
 function readText(file: string): string | Mistake {

@@ -4,7 +4,7 @@
  * data with units in its names; `config/default.yaml` is the manual.
  */
 import * as z from 'zod';
-import type { DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
+import type { ConnectorPlugin, DestinationOptions, ProcessorPlugin } from '../core/plugins.ts';
 import { duration } from '../core/quantities.ts';
 import { bus } from './bus.ts';
 import { completion, routeCompletion } from './completion.ts';
@@ -42,7 +42,9 @@ export interface ConfigShapes<
   fromSources(when: When, sources: readonly string[], isFromThem: boolean): When;
   /** One entry of `policies`. */
   readonly policy: z.ZodType<Policy>;
-  readonly connectors: readonly { readonly type: string; readonly options: z.ZodType<Destination> }[];
+  readonly connectors: readonly (Pick<ConnectorPlugin, 'type' | 'secretForms'> & {
+    readonly options: z.ZodType<Destination>;
+  })[];
   readonly processors: readonly Pick<ProcessorPlugin, 'name' | 'resolve' | 'releasesFor' | 'takesReturned'>[];
 }
 

@@ -1,7 +1,6 @@
 /** What is allowed and still likely not meant. A start goes on; `hub check` says so. */
 import { accessSync, constants } from 'node:fs';
 import type { DestinationOptions } from '../core/plugins.ts';
-import type { Environment } from './environment.ts';
 import type { Finding } from './mistakes.ts';
 import { partnersOfSources } from './returns.ts';
 import type { ConfigShapes, HubConfig, PolicyEntry } from './schema.ts';
@@ -9,7 +8,6 @@ import type { ConfigShapes, HubConfig, PolicyEntry } from './schema.ts';
 export function warningsOf<W, P extends PolicyEntry, D extends DestinationOptions>(
   config: HubConfig<W, P, D>,
   shapes: ConfigShapes<W, P, D>,
-  env: Environment,
 ): readonly Finding[] {
   return [
     ...unusedDestinations(config),
@@ -19,12 +17,6 @@ export function warningsOf<W, P extends PolicyEntry, D extends DestinationOption
     ...missingLists(config),
     ...stepsBeforeRelease(config, shapes),
     ...openMetrics(config),
-    ...missingSecrets(config.gateway.http.metrics, ['gateway', 'http', 'metrics'], env),
-    ...config.destinations.flatMap((destination, index) => missingSecrets(destination, ['destinations', index], env)),
-    ...config.pulls.flatMap(({ from }, index) => missingSecrets(from, ['pulls', index, 'from'], env)),
-    ...config.gateway.dimse.sources.flatMap(({ query }, index) =>
-      missingSecrets(query, ['gateway', 'dimse', 'sources', index, 'query'], env),
-    ),
   ];
 }
 
@@ -126,18 +118,6 @@ function stepsBeforeRelease<W, P extends PolicyEntry, D extends DestinationOptio
     const message = `what ${early.join(' and ')} makes before ${route.process[release]?.processor ?? ''} never reaches a partner; release first`;
     return [{ path: ['routes', index, 'process'], message }];
   });
-}
-
-function missingSecrets(value: unknown, path: readonly PropertyKey[], env: Environment): readonly Finding[] {
-  if (typeof value !== 'object' || value === null) return [];
-  const [[key, name] = ['', ''], second] = Object.entries(value) as readonly (readonly [string, unknown])[];
-  if (second === undefined && typeof name === 'string') {
-    if (key === 'env' && (env[name] ?? '') === '')
-      return [{ path, message: `the environment variable ${name} is not set here` }];
-    if (key === 'file' && !isUsable(name, constants.R_OK))
-      return [{ path, message: `the file ${name} cannot be read here` }];
-  }
-  return Object.entries(value).flatMap(([step, inner]) => missingSecrets(inner, [...path, step], env));
 }
 
 function isUsable(path: string, how: number): boolean {

@@ -37,8 +37,9 @@ const byType: { readonly [T in keyof OptionsByType]: ConnectorPlugin<OptionsByTy
 /** One entry of `destinations`, as its connector's schema reads it. */
 export type Destination = DestinationOf<keyof OptionsByType>;
 
-export const connectors: readonly { readonly type: string; readonly options: z.ZodType<Destination> }[] =
-  Object.values(plugins);
+export const connectors: readonly (Pick<ConnectorPlugin, 'type' | 'secretForms'> & {
+  readonly options: z.ZodType<Destination>;
+})[] = Object.values(plugins);
 
 /**
  * Opens a destination for the dispatcher. Its connector's libraries are loaded with the first of its type.

@@ -121,6 +121,13 @@ export interface ConnectorPlugin<Options extends DestinationOptions = Destinatio
   readonly type: string;
   /** The destination's entry in the configuration, `type` included. */
   readonly options: z.ZodType<Options>;
+  /**
+   * Of secrets in the options that have a form of their own, by their place there (`auth.key`): reads one as `open` will,
+   * so that whoever checks a configuration hears of it. A certificate or key in PEM below `tls` needs none.
+   *
+   * @throws {HubError} `config.invalid`; the secret is not in it
+   */
+  readonly secretForms?: Readonly<Record<string, (text: string) => unknown>>;
   /** For each destination of the type, when it is opened: what is missing shows at the start, not at the first study. */
   load(): Promise<ConnectorModule<Options>>;
 }

@@ -147,8 +147,10 @@ export class LiveConfiguration {
 
     const prepared = await prepare(next).catch((thrown: unknown) => {
       const error = toHubError(thrown);
+      if (error.code !== 'config.invalid') throw error;
       // A secret that is not there, a host that nobody knows: found only when somebody needs it.
-      throw error.code === 'config.invalid' ? notTaken([String(error.fields['detail'])], error) : error;
+      const lines = loaded.secrets.map(mistakeLine);
+      throw notTaken(lines.length > 0 ? lines : [String(error.fields['detail'])], error);
     });
     try {
       // Before anything is decided by it: an event never names a version that nobody can look up.

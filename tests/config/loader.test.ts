@@ -342,7 +342,7 @@ describe('loadConfig', () => {
       [
         'of a secret file that is not there',
         changed(["dicom-web',", "dicom-web', token: { file: /nowhere/token },"]),
-        'hub.yaml:13 /destinations/1/token: the file /nowhere/token cannot be read here',
+        'hub.yaml:13 /destinations/1/token: the file /nowhere/token cannot be read here, or is empty',
       ],
     ];
     for (const [title, text, ...lines] of warned) {
