@@ -38,7 +38,7 @@ import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
 import { ledgerMetrics } from './platform/ledger/metrics.ts';
 import { openLedger, openLedgerForReading as openForReading, type OpenedLedger } from './platform/ledger/open.ts';
-import { createMetrics } from './platform/metrics.ts';
+import { createMetrics, stageMetrics } from './platform/metrics.ts';
 import { storeMetrics } from './platform/store/metrics.ts';
 import { watchStore } from './platform/store/watch.ts';
 import { giveBackMemory } from './platform/threads/give-back.ts';
@@ -127,6 +127,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const orphans = opened.isUp() ? await removeAbandoned(stored, ledger) : 0;
     if (orphans > 0) log.info('packs of abandoned attempts removed', { packs: orphans });
     const metrics = createMetrics();
+    stageMetrics(metrics, stages);
     const access = createAccess({ ledger, clock });
     const identity = await identityOf(dataFolder);
     const crosswalkSecret = await dataFolder.secret(CROSSWALK_PURPOSE);

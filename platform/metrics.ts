@@ -29,6 +29,16 @@ export interface RenderedMetrics {
 const MAX_LABEL_SETS = 1_000;
 const OTHER = 'other';
 
+/** A stage that runs nowhere can be missed: by whoever watches all processes. @param stages - of this one */
+export function stageMetrics(metrics: Metrics, stages: Iterable<string>): void {
+  const running = metrics.gauge({
+    name: 'hub_stage_running',
+    help: 'Stages of this process: 1 for each.',
+    labels: ['stage'],
+  });
+  for (const stage of stages) running.set({ stage }, 1);
+}
+
 export function createMetrics(options: MetricsOptions = {}): MetricsRegistry {
   const { log, maxLabelSets = MAX_LABEL_SETS, withProcess = true } = options;
   const registry = new Registry();

@@ -15,6 +15,7 @@ import { webhookMetrics } from '../connectors/webhook/metrics.ts';
 import { gatewayMetrics } from '../gateway/metrics.ts';
 import { busMetrics, kafkaMetrics } from '../platform/bus/metrics.ts';
 import { storeMetrics } from '../platform/store/metrics.ts';
+import { stageMetrics } from '../platform/metrics.ts';
 import { ledgerMetrics } from '../platform/ledger/metrics.ts';
 import { threadsEnded } from '../platform/threads/metrics.ts';
 import { processorMetrics } from '../processors/metrics.ts';
@@ -124,6 +125,7 @@ function definedMetrics(): readonly { readonly kind: string; readonly definition
     },
   };
   gatewayMetrics(registry);
+  stageMetrics(registry, []);
   ledgerMetrics(registry, { isUp: () => true });
   storeMetrics(registry, { check: () => Promise.resolve() });
   busMetrics(registry, { lag: () => Promise.resolve([]) });

@@ -18,6 +18,8 @@ export interface AlertCase {
 const GATEWAY = 'job="hub",instance="gateway-0"';
 const [FIRST, SECOND] = ['job="hub",instance="hub-1"', 'job="hub",instance="hub-2"'];
 const always = (value: number) => `${String(value)}x2000`;
+const FAILED = `hub_gateway_instances_total{${GATEWAY},door="dimse",source="pv-7t",outcome="failed"}`;
+const DISABLED = `hub_webhooks_disabled_total{${FIRST},partner="kct",reason="gone"}`;
 
 export const ALERT_CASES: readonly AlertCase[] = [
   {
@@ -28,15 +30,9 @@ export const ALERT_CASES: readonly AlertCase[] = [
   },
   {
     alert: 'HubStageMissing',
-    fires: { series: { 'hub_spool_pending_bytes{job="hub"}': always(0) }, at: '30m' },
-    quiet: {
-      series: {
-        'hub_spool_pending_bytes{job="hub"}': always(0),
-        'hub_jobs{state="waiting",processor="qc"}': always(0),
-      },
-      at: '30m',
-    },
-    because: 'both report, and have nothing to do',
+    fires: { series: running('gateway', 'routers', 'processors'), at: '30m' },
+    quiet: { series: running('gateway', 'routers', 'processors', 'connectors'), at: '30m' },
+    because: 'each of them runs somewhere',
   },
   {
     alert: 'HubSourceSilent',
@@ -92,6 +88,12 @@ export const ALERT_CASES: readonly AlertCase[] = [
     because: 'the senders were at fault, and what failed was long ago',
   },
   {
+    alert: 'HubReceivingFails',
+    fires: { series: { [FAILED]: '_x30 4x30' }, at: '40m' },
+    quiet: { series: { [FAILED]: '_x30 4x60' }, at: '60m' },
+    because: 'the first that ever failed did so long ago',
+  },
+  {
     alert: 'HubFolderUnusable',
     fires: { series: { [`hub_gateway_folder_up{${GATEWAY},source="export"}`]: '1x5 0x30' }, at: '20m' },
     quiet: { series: { [`hub_gateway_folder_up{${GATEWAY},source="export"}`]: '1x5 0x5 1x30' }, at: '20m' },
@@ -126,6 +128,12 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: { series: { [`hub_bus_up{${FIRST}}`]: '1x5 0x60', [`hub_bus_up{${SECOND}}`]: '1x5 0x60' }, at: '20m' },
     quiet: { series: { [`hub_bus_up{${FIRST}}`]: '1x60', [`hub_bus_up{${SECOND}}`]: '1x5 0x60' }, at: '20m' },
     because: 'one replica is being started, and another publishes',
+  },
+  {
+    alert: 'HubBusDown',
+    fires: { series: { [`hub_bus_up{${FIRST}}`]: always(0), [`hub_ledger_up{${FIRST}}`]: always(1) }, at: '20m' },
+    quiet: { series: { [`hub_bus_up{${FIRST}}`]: always(0), [`hub_ledger_up{${FIRST}}`]: always(0) }, at: '20m' },
+    because: 'it is the ledger that is down, and that is told of',
   },
   {
     alert: 'HubLedgerDown',
@@ -182,6 +190,12 @@ export const ALERT_CASES: readonly AlertCase[] = [
     because: 'five are somebody’s daily work',
   },
   {
+    alert: 'HubQuarantineGrows',
+    fires: { series: { [`hub_quarantined_total{${FIRST},reason="policy.unsafe"}`]: '_x60 40x60' }, at: '70m' },
+    quiet: { series: { [`hub_quarantined_total{${FIRST},reason="policy.unsafe"}`]: '_x60 4x60' }, at: '70m' },
+    because: 'the first of a kind were few',
+  },
+  {
     alert: 'HubDeliveriesFail',
     fires: { series: deliveries('0+1x90', '5x90'), at: '60m' },
     quiet: { series: deliveries('0+1x90', '5+1x90'), at: '60m' },
@@ -194,12 +208,28 @@ export const ALERT_CASES: readonly AlertCase[] = [
     because: 'they were replayed',
   },
   {
+    alert: 'HubWebhookDisabled',
+    fires: { series: { [DISABLED]: '_x60 1x60' }, at: '70m' },
+    quiet: { series: { [DISABLED]: '1x800' }, at: '400m' },
+    because: 'it was in the night',
+  },
+  {
+    alert: 'HubWebhookDisabled',
+    fires: { series: { [DISABLED]: '1x400 2x60' }, at: '410m' },
+    quiet: { series: { 'hub_webhook_attempts_total{partner="kct",outcome="failed"}': '0+1x90' }, at: '70m' },
+    because: 'messages that fail disable nothing yet',
+  },
+  {
     alert: 'HubCommitmentsUntold',
     fires: { series: { [`hub_gateway_commitments{${GATEWAY},state="failed"}`]: '0x5 2x60' }, at: '40m' },
     quiet: { series: { [`hub_gateway_commitments{${GATEWAY},state="reporting"}`]: '0x5 2x60' }, at: '40m' },
     because: 'they are still being told',
   },
 ];
+
+function running(...stages: readonly string[]): Record<string, string> {
+  return Object.fromEntries(stages.map((stage) => [`hub_stage_running{job="hub",stage="${stage}"}`, always(1)]));
+}
 
 function disk(used: string): Situation['series'] {
   return {
