@@ -1,20 +1,31 @@
-import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { expect } from 'chai';
 import express from 'express';
 import type { RoutePatience } from '../../../core/completion.ts';
-import type { HubEvent } from '../../../core/events.ts';
 import { parseStudyInstanceUid } from '../../../core/identifiers.ts';
 import type { CompletionOptions } from '../../../gateway/completion/rules.ts';
-import { mrInstance, newUid, type MrInstance } from '../../support/mr-instance.ts';
-import { RawPeer, RELEASE_REQUEST, statusOf, storeRequest } from '../../support/raw-association.ts';
-import { startGateway, type RunningGateway } from '../../support/running-gateway.ts';
+import { mrInstance, newUid } from '../../support/mr-instance.ts';
+import { RELEASE_REQUEST, statusOf, storeRequest } from '../../support/raw-association.ts';
+import { startGateway } from '../../support/running-gateway.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import {
+  afterRestart,
+  associated,
+  completion,
+  countingSource,
+  recorded,
+  released,
+  requested,
+  stored,
+  study,
+  studyOf,
+  withGateway,
+} from './completing.ts';
 
 /** Neither comes in a test's lifetime: what completes a study here is another signal. */
 const PATIENT = { quietMs: 600_000, forceMs: 5_400_000 };
 const RELEASED = { ...PATIENT, afterReleaseMs: 300 };
+const ROUTES: RoutePatience = { quietMs: [], forceMs: [], required: [], whenMissing: 'proceed' };
 
 describe('a study is complete', function () {
   this.timeout(30_000);
@@ -297,128 +308,3 @@ describe('a study is complete', function () {
     });
   });
 });
-
-const ROUTES: RoutePatience = { quietMs: [], forceMs: [], required: [], whenMissing: 'proceed' };
-
-async function withGateway(completion: CompletionOptions, test: (hub: RunningGateway) => Promise<void>): Promise<void> {
-  const hub = await startGateway({ options: { completion } });
-  try {
-    await test(hub);
-  } finally {
-    await hub.remove();
-  }
-}
-
-async function afterRestart(
-  { dataDir }: RunningGateway,
-  completion: CompletionOptions,
-  test: (hub: RunningGateway) => Promise<void>,
-): Promise<void> {
-  const hub = await startGateway({ dataDir, options: { completion } });
-  try {
-    await test(hub);
-  } finally {
-    await hub.remove();
-  }
-}
-
-function studyOf(count: number, over: Parameters<typeof mrInstance>[0] = {}): [MrInstance, MrInstance, MrInstance] {
-  const study = newUid();
-  const make = () => mrInstance({ StudyInstanceUID: study, ...over });
-  expect(count).to.be.at.most(3);
-  return [make(), make(), make()];
-}
-
-/** The status of one STOW-RS request. */
-async function stored(server: Server, parts: readonly Uint8Array[]): Promise<number> {
-  const { port } = server.address() as AddressInfo;
-  const body = Buffer.concat([
-    ...parts.flatMap((part) => [
-      Buffer.from('--part\r\nContent-Type: application/dicom\r\n\r\n'),
-      part,
-      Buffer.from('\r\n'),
-    ]),
-    Buffer.from('--part--\r\n'),
-  ]);
-  const headers = {
-    'Content-Type': 'multipart/related; type="application/dicom"; boundary=part',
-    Accept: 'application/dicom+json',
-  };
-  return (await fetch(`http://127.0.0.1:${port}/dicom-web/studies`, { method: 'POST', body, headers })).status;
-}
-
-async function associated(hub: RunningGateway, ...instances: readonly MrInstance[]): Promise<RawPeer> {
-  const peer = await RawPeer.associate(hub.port);
-  for (const instance of instances) {
-    peer.send(storeRequest(instance, instance.dataSet));
-    expect(statusOf(await peer.next())).to.equal(0);
-  }
-  return peer;
-}
-
-async function released(hub: RunningGateway, ...instances: readonly MrInstance[]): Promise<void> {
-  const peer = await associated(hub, ...instances);
-  peer.send(RELEASE_REQUEST);
-  await peer.next();
-  peer.destroy();
-}
-
-async function completion(hub: RunningGateway): Promise<HubEvent<'study.completed'>['data']> {
-  const event = await waitFor('study.completed', async () => {
-    const [first] = await hub.ledger.events.read({
-      streams: ['hub.ingest.v1'],
-      after: 0,
-      limit: 100,
-      types: ['study.completed'],
-    });
-    return first;
-  });
-  return event.data as HubEvent<'study.completed'>['data'];
-}
-
-async function study(hub: RunningGateway, { studyInstanceUid }: MrInstance) {
-  return hub.ledger.studies.get(parseStudyInstanceUid(studyInstanceUid));
-}
-
-async function recorded(hub: RunningGateway, instance: MrInstance, instances: number): Promise<void> {
-  await waitFor('the ledger to know', async () => (await study(hub, instance))?.instances === instances);
-}
-
-async function requested(
-  hub: RunningGateway,
-  transactionUid: string,
-  instances: readonly MrInstance[],
-): Promise<string> {
-  const commitmentId = randomUUID();
-  const items = instances.map(({ sopInstanceUid }) => ({ sopClassUid: '1.2.840.10008.5.1.4.1.1.4', sopInstanceUid }));
-  const names = { source: 'loopback', callingAeTitle: 'PV7T', calledAeTitle: 'HUB', associationId: randomUUID() };
-  await hub.ledger.commitments.request(
-    { commitmentId, transactionUid, items, ...names },
-    new Date(Date.now() + 60_000),
-  );
-  return commitmentId;
-}
-
-/** A QIDO-RS origin server that knows one number. */
-async function countingSource(instances: number) {
-  let mood: 'answers' | 'hangs' | 'fails' = 'answers';
-  let questions = 0;
-  const server = createServer((_, response) => {
-    questions += 1;
-    if (mood === 'hangs') return;
-    response.statusCode = mood === 'fails' ? 503 : 200;
-    response.end(JSON.stringify([{ '00201208': { vr: 'IS', Value: [instances] } }]));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    query: { kind: 'dicomweb', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/dicom-web` } as const,
-    questions: () => questions,
-    hang: () => (mood = 'hangs'),
-    fail: () => (mood = 'fails'),
-    answer: () => (mood = 'answers'),
-    stop: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
