@@ -37,7 +37,7 @@ export const partner = z.object({
   name: z.string(),
   origin: z
     .enum(['configuration', 'run-time'])
-    .describe('run-time: made by this API; it gets nothing until the configuration names it too'),
+    .describe('run-time: made by this API; it gets nothing until the configuration names it too, see `needs`'),
   description: z.string().optional(),
   contact: z.string().optional(),
   destinations: z.array(z.string()),
@@ -50,6 +50,7 @@ export const partner = z.object({
   webhookHosts: z.array(z.string()),
   tokens: z.int().min(0).describe('That can be used'),
   webhooks: z.int().min(0),
+  needs: z.array(z.string()).describe('What it does not get yet, and what the configuration has to say for it'),
 });
 const webhook = z.object({
   webhookId: z.uuid(),
@@ -110,13 +111,14 @@ export function show(
   tokens: readonly TokenRow[],
   hooks: readonly WebhookRow[],
 ): z.input<typeof partner> {
-  const { destinations, policies } = catalogue();
+  const { destinations, policies, partners } = catalogue();
   const now = narrowed(settings, grant);
+  const isConfigured = partners.some(({ name }) => name === settings.name);
   const namesOf = (entries: readonly { readonly name: string; readonly partner?: string | undefined }[]) =>
     entries.filter((entry) => entry.partner === settings.name).map((entry) => entry.name);
   return {
     name: settings.name,
-    origin: catalogue().partners.some(({ name }) => name === settings.name) ? 'configuration' : 'run-time',
+    origin: isConfigured ? 'configuration' : 'run-time',
     ...(settings.description === undefined ? {} : { description: settings.description }),
     ...(settings.contact === undefined ? {} : { contact: settings.contact }),
     destinations: namesOf(destinations),
@@ -129,7 +131,32 @@ export function show(
     webhookHosts: [...settings.webhookHosts],
     tokens: usable(tokens, clock.now()).length,
     webhooks: hooks.length,
+    needs: [
+      ...(isReleasedFor(settings.name, catalogue())
+        ? []
+        : [`results: a route with { deidentify: POLICY }, of a policy for it`]),
+      ...(isConfigured ? [] : NEEDS_OF_RUN_TIME.map((need) => need.replaceAll('NAME', settings.name))),
+    ],
   };
+}
+
+/** Who it is can be said at run time; what of a study may leave, and which way, is decided in the configuration alone. */
+const NEEDS_OF_RUN_TIME = [
+  'results, destinations and webhookHosts: partners: [{ name: NAME }] in the configuration',
+  'its Kafka topic partner.NAME.v1: the same; hub partners acls then says what to set up',
+  'returning what it made of studies: the same, with returns',
+] as const;
+
+/** Whether a route that is asked releases for it. */
+function isReleasedFor(name: string, { routes, policies }: ReturnType<ApiPorts['catalogue']>): boolean {
+  const own = policies.filter(({ partner: of }) => of === name).map((policy) => policy.name);
+  return routes.some(
+    ({ enabled, process }) =>
+      enabled &&
+      process.some(
+        ({ processor, argument }) => processor === 'deidentify' && own.some((policy) => policy === argument),
+      ),
+  );
 }
 
 function showGrant({ suspended, expiresAtMs, quotas: given, ...rest }: PartnerGrant): z.input<typeof granted> {

@@ -110,8 +110,15 @@ function workOf(verb: string, name: string | undefined, given: Given): (api: Hub
   if (name === undefined) throw new HubError('command.usage', { detail: `${verb} which partner?` });
   return async (api) => {
     const answer = parseRow(await ask(api, name));
-    return { answer, lines: verb === 'show' ? shownLines(answer, PARTS) : listLines(PARTNERS, [answer]) };
+    const { needs, ...rest } = answer;
+    const lines = verb === 'show' ? shownLines(rest, PARTS) : listLines(PARTNERS, [rest]);
+    return { answer, lines: verb === 'show' || verb === 'create' ? [...lines, ...needLines(needs)] : lines };
   };
+}
+
+function needLines(needs: unknown): readonly string[] {
+  if (!Array.isArray(needs) || needs.length === 0) return [];
+  return ['', 'does not get yet, and needs for it:', ...needs.map((need) => `  ${String(need)}`)];
 }
 
 function requestOf(verb: string, given: Given): (api: HubApi, name: string) => Promise<unknown> {

@@ -12,7 +12,12 @@ type Json = Readonly<Record<string, unknown>>;
 
 const CATALOGUE: ReturnType<ApiPorts['catalogue']> = {
   configVersion: 'abc',
-  routes: [{ name: 'rat', enabled: true, when: {}, process: [], deliver: [], perSeries: false }],
+  routes: [
+    {
+      ...{ name: 'rat', enabled: true, when: {}, deliver: [], perSeries: false },
+      process: [{ processor: 'deidentify', argument: 'basic-kct' }],
+    },
+  ],
   partners: [
     {
       name: 'kct',
@@ -23,7 +28,7 @@ const CATALOGUE: ReturnType<ApiPorts['catalogue']> = {
     },
   ],
   destinations: [{ name: 'kct-pacs', partner: 'kct' }],
-  policies: [],
+  policies: [{ name: 'basic-kct', partner: 'kct' }],
 };
 
 describe('partners in the administration API', () => {
@@ -76,6 +81,7 @@ describe('partners in the administration API', () => {
 
     const { json } = await call('GET', '/partners/kct');
 
+    expect(json['needs']).to.deep.equal([]);
     expect(json).to.deep.include({
       name: 'kct',
       contact: 'imaging@kct.example.org',
@@ -137,6 +143,12 @@ describe('partners in the administration API', () => {
       ...{ expiresAt: '2030-01-01T00:00:00.000Z', entitlements: { routes: ['rat'] }, destinations: [] },
       quotas: { ...DEFAULT_QUOTAS, requestsPerSecond: 5 },
     });
+    expect(made.json['needs']).to.deep.equal([
+      'results: a route with { deidentify: POLICY }, of a policy for it',
+      'results, destinations and webhookHosts: partners: [{ name: uef }] in the configuration',
+      'its Kafka topic partner.uef.v1: the same; hub partners acls then says what to set up',
+      'returning what it made of studies: the same, with returns',
+    ]);
     expect([suspended.json['suspended'], extended.json['suspended']]).to.deep.equal([true, false]);
     expect(extended.json['expiresAt']).to.equal('2031-01-01T00:00:00.000Z');
     const { json: shown } = await call('GET', '/partners/uef');

@@ -107,11 +107,12 @@ describe('hub partners', () => {
   });
 
   it('lists those of the configuration and those that were made at run time, and whether they have access', async () => {
-    await run('create', 'uef', '--expires', '2031-12-31', '--contact', 'data@uef.example.org');
+    const made = await run('create', 'uef', '--expires', '2031-12-31', '--contact', 'data@uef.example.org');
     await run('suspend', 'kct');
 
     const lines = (await run('list')).text.split('\n');
 
+    expect(made.text).to.contain('does not get yet, and needs for it:\n  results: a route with');
     expect(lines[1]).to.match(/^kct +configuration +suspended +0 +0 +imaging@kct\.example\.org$/);
     expect(lines[2]).to.match(/^uef +run-time +until 2031-12-31 +0 +0 +data@uef\.example\.org$/);
   });
