@@ -59,6 +59,7 @@ export const TAG = {
   PatientIdentityRemoved: 0x00120062,
   DeidentificationMethod: 0x00120063,
   DeidentificationMethodCodeSequence: 0x00120064,
+  RectilinearPhaseEncodeReordering: 0x00189034,
   ContributingEquipmentSequence: 0x0018a001,
   StudyInstanceUID: 0x0020000d,
   SeriesInstanceUID: 0x0020000e,

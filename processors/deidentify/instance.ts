@@ -11,7 +11,6 @@ import type { Part10Header } from '../../core/dicom/part10.ts';
 import { patientDigest } from '../../core/dicom/patient.ts';
 import type { ByteSource } from '../../core/store.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
-import { csaNumbers } from './csa-numbers.ts';
 import type { ElementPath } from './scope.ts';
 import { bodyOf } from './body.ts';
 import { beginsFrame, hiddenText } from './compressed-pixels.ts';
@@ -20,6 +19,7 @@ import type { AttributeChange, PixelClaims, PixelCleaner } from './pixels/cleani
 import { decidePixels } from './pixels/decision-table.ts';
 import { textBehindFrames } from './pixels/pixel-tail.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
+import { makerNumbers } from './maker-numbers.ts';
 import { rewriteHeader } from './rewrite.ts';
 import type { Rewritten } from './rewrite.ts';
 import { tokensOf } from './safe-words.ts';
@@ -100,7 +100,7 @@ export async function deidentifyInstance(
   if (behind !== undefined) return { outcome: 'held', reason: behind, original };
 
   const claimed = withClaims(plan, cleaned.claims);
-  const changes = [...changesFor(cleaned), ...csaNumbers(header, plan)];
+  const changes = [...changesFor(cleaned), ...makerNumbers(header, plan)];
   const proven = rewriteAndVerify(header, claimed, pseudonyms, changes);
   if (typeof proven === 'string') return { outcome: 'held', reason: proven, original };
   pseudonyms.mapped?.released(header, proven.bytes);

@@ -18,9 +18,12 @@ export const MARKER_TAGS: readonly number[] = [
   TAG.LongitudinalTemporalInformationModified,
 ];
 
-/** Value of (0012,0063): profile with edition, and the hash of the plan; PS3.5 allows 64 characters a value. */
+/**
+ * Value of (0012,0063): the hash of the plan, and profile with edition. PS3.5 allows 64 characters a value, which the hash
+ * has: last it would be padded to 65, and programs that count padding complain of every instance.
+ */
 function methodValues(plan: Plan): readonly string[] {
-  return [`Basic Application Level Confidentiality Profile, ${plan.edition}`, plan.hash];
+  return [plan.hash, `Basic Application Level Confidentiality Profile, ${plan.edition}`];
 }
 
 /** (0028,0303): PS3.3 Section C.12.1. */

@@ -8,13 +8,13 @@ import type { PixelPolicy } from './pixels/cleaning.ts';
 import { pixelPolicyOf } from './pixels/pixel-policy.ts';
 import { OVERRIDE_ACTIONS, PROFILE_OPTIONS } from './policy.ts';
 import type { Policy, ProfileOption } from './policy.ts';
-import { privateList, readsCsaHeader } from './private-lists.ts';
+import { privateList, readsBlocks } from './private-lists.ts';
 import type { PrivateElementRule } from './private-lists.ts';
 import { PROFILE_ROWS, SAFE_PRIVATE_ROWS, TABLE_EDITION, TABLES_DIGEST } from './tables.ts';
 import type { ActionCode, ProfileRow } from './tables.ts';
 
 /** Changes to how codes are carried out change what a hash stands for. */
-const ENGINE_VERSION = 3;
+const ENGINE_VERSION = 4;
 /** Attributes whose values name one patient, animal, study, device or order. */
 const IDENTIFIERS = /IDs?$|Identifier$|Number(?:ImagingServiceRequest)?$|Identification$|Locator$|PhoneNumbers?$/;
 
@@ -32,7 +32,7 @@ export interface Plan {
   readonly actions: readonly PlannedRow[];
   readonly privateRules: readonly PlannedPrivateRule[];
   /** Numbers that analysis needs are read from the Siemens CSA header and written beside it. */
-  readonly readsCsaHeader: boolean;
+  readonly readsBlocks: boolean;
   readonly classes: readonly string[];
   readonly pixels: PixelPolicy;
   /** SHA-256 of the key this policy was made for; not part of `hash`. */
@@ -70,13 +70,13 @@ export function compilePlan(policy: Policy): Plan {
     options,
     actions,
     privateRules: privateRulesOf(policy, options),
-    readsCsaHeader: readsCsaHeader(lists),
+    readsBlocks: readsBlocks(lists),
     classes: [...new Set(policy.classes)].toSorted(),
     pixels: pixelPolicyOf(policy.pixels, options, (detail) => {
       throw new HubError('config.invalid', { detail: `policy ${policy.name}: ${detail}` });
     }),
   };
-  const { privateRules, readsCsaHeader: readsCsa, classes, pixels } = decided;
+  const { privateRules, readsBlocks: reads, classes, pixels } = decided;
   return Object.freeze({
     policy: policy.name,
     partner: policy.partner,
@@ -85,7 +85,7 @@ export function compilePlan(policy: Policy): Plan {
     hash: createHash('sha256').update(JSON.stringify(decided)).digest('hex'),
     actions,
     privateRules,
-    readsCsaHeader: readsCsa,
+    readsBlocks: reads,
     classes,
     pixels,
     keyDigest: policy.keyDigest,

@@ -103,9 +103,11 @@ const LISTS = {
       group: '0043',
       rows: [
         ['2C', 'SS'], // effective echo spacing, µs
+        ['2F', 'SS'], // magnitude, phase, real or imaginary
         ['83', 'DS'], // acceleration factors
       ],
     },
+    { creator: 'IMAGING HUB GE NUMBERS', group: '0025', rows: [['01', 'IS', '[01]']] }, // read from the protocol data block
     {
       creator: 'GEMS_RELA_01',
       group: '0021',
@@ -199,7 +201,13 @@ export function privateList(name: PrivateListName): readonly PrivateElementRule[
   );
 }
 
-/** Lists whose numbers are also read from the CSA header, which itself is never copied; see csa-header.ts. */
-export function readsCsaHeader(names: readonly PrivateListName[]): boolean {
-  return names.includes('siemens-mr-diffusion') || names.includes('siemens-mr-functional');
+/** Lists whose numbers are also read from blocks that are never copied: Siemens' CSA header, GE's protocol; see maker-numbers.ts. */
+export function readsBlocks(names: readonly PrivateListName[]): boolean {
+  return names.some((name) => READING.has(name));
 }
+
+const READING: ReadonlySet<PrivateListName> = new Set([
+  'siemens-mr-diffusion',
+  'siemens-mr-functional',
+  'ge-mr-functional',
+]);

@@ -1,8 +1,8 @@
 /** Along which axis of the picture phase was encoded, and which way. */
 import type { DataSet } from '../../core/dicom/data-set.ts';
 import { stringOf } from './functional-groups.ts';
+import { isGeTopDown } from './ge-protocol.ts';
 import { isPhaseEncodingPositive } from './siemens.ts';
-import { geProtocolValue } from './slice-timing.ts';
 
 /** `rows`: from row to row (`COL`, for lines of phase run along columns); `columns`: from column to column. */
 export function encodingAxis(header: DataSet): 'rows' | 'columns' | undefined {
@@ -18,15 +18,8 @@ export function encodingAxis(header: DataSet): 'rows' | 'columns' | undefined {
 export function phaseEncoding(header: DataSet): { readonly direction: string; readonly isSigned: boolean } | undefined {
   const axis = encodingAxis(header);
   if (axis === undefined) return undefined;
-  const isPositive = isPhaseEncodingPositive(header) ?? gePolarity(header);
+  const isPositive = isPhaseEncodingPositive(header) ?? isGeTopDown(header);
   if (isPositive === undefined) return { direction: axis === 'rows' ? 'j' : 'i', isSigned: false };
   if (axis === 'rows') return { direction: isPositive ? 'j-' : 'j', isSigned: true };
   return { direction: isPositive ? 'i' : 'i-', isSigned: true };
-}
-
-/** GE's VIEWORDER: 0 from the top down. Of echo-planar scans only, where it matters. */
-function gePolarity(header: DataSet): boolean | undefined {
-  if (!header.strings('ScanningSequence').includes('EP')) return undefined;
-  const order = geProtocolValue(header, 'VIEWORDER');
-  return order === undefined ? undefined : order === '0';
 }

@@ -1,13 +1,8 @@
 /** When each slice of a repetition was taken. */
-import { gunzipSync } from 'node:zlib';
 import type { DataSet } from '../../core/dicom/data-set.ts';
 import type { Frame } from './frame.ts';
+import { geSliceOrder } from './ge-protocol.ts';
 
-const GE_PROTOCOL = { creator: 'GEMS_SERS_01', group: 0x0025, element: 0x1b } as const;
-/** Some kilobytes in fact. */
-const MAX_PROTOCOL_BYTES = 1024 * 1024;
-/** GE's SLICEORDER: every second slice first. */
-const INTERLEAVED = '1';
 /** A slice acquired this long after the repetition's end belongs to no repetition of this length. */
 const SLACK = 1.02;
 
@@ -61,28 +56,15 @@ function geSliceTimes(
   header: DataSet,
   repetitionTimeMs: number,
 ): readonly number[] | undefined {
-  const order = geProtocolValue(header, 'SLICEORDER');
+  const order = geSliceOrder(header);
   if (order === undefined) return undefined;
   const prescribed = frames.toSorted((a, b) => a.instance.number - b.instance.number);
   const acquired =
-    order === INTERLEAVED
+    order === 'interleaved'
       ? [...prescribed.filter((_, i) => i % 2 === 0), ...prescribed.filter((_, i) => i % 2 === 1)]
       : prescribed;
   const times = new Map(acquired.map((frame, index) => [frame, (index * repetitionTimeMs) / frames.length]));
   return frames.map((frame) => times.get(frame) ?? 0);
-}
-
-/** One value of GE's protocol data block, a gzip file of lines `NAME "value"` behind its length. */
-export function geProtocolValue(header: DataSet, name: string): string | undefined {
-  const block = header.privateElement(GE_PROTOCOL.creator, GE_PROTOCOL.group, GE_PROTOCOL.element)?.value;
-  if (block === undefined || block.length < 6 || block[4] !== 0x1f || block[5] !== 0x8b) return undefined;
-  try {
-    const text = gunzipSync(block.subarray(4), { maxOutputLength: MAX_PROTOCOL_BYTES }).toString('latin1');
-    return new RegExp(`^(?:set )?${name} "([^"]*)"`, 'm').exec(text)?.[1];
-  } catch {
-    // A protocol that is damaged, or cut off by an archive, says nothing; the pictures are not worse for it.
-    return undefined;
-  }
 }
 
 function valuesOf(

@@ -1,7 +1,9 @@
+import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { compilePlan } from '../../../processors/deidentify/plan.ts';
 import { PRIVATE_LIST_NAMES } from '../../../processors/deidentify/private-lists.ts';
 import { policySchema } from '../../../processors/deidentify/policy.ts';
+import { geSliceOrder, isGeTopDown } from '../../../processors/volumes/ge-protocol.ts';
 import { releasedFile } from '../../support/deidentified.ts';
 import { element, identity, pixels, type SampleElement, sampleFile } from '../../support/dicom-samples.ts';
 
@@ -197,6 +199,47 @@ describe('private elements by name', () => {
       Buffer.from('1000').toString(),
     );
     expect(Buffer.from(bytes).toString('latin1')).to.not.match(/Kanariala|SV10/);
+  });
+});
+
+describe("GE's protocol data block", () => {
+  const block = (...lines: readonly string[]) => {
+    const text = gzipSync(['PATNAME "Kanariala"', ...lines].join('\n'));
+    return Buffer.concat([Buffer.from([text.length & 0xff, text.length >>> 8, 0, 0]), text]);
+  };
+  const file = (...lines: readonly string[]) =>
+    sampleFile([
+      element('Manufacturer', 'GE MEDICAL SYSTEMS'),
+      ...identity(),
+      element('ScanningSequence', 'EP\\GR'),
+      { tag: 0x00250010, vr: 'LO', value: 'GEMS_SERS_01' },
+      { tag: 0x0025101b, vr: 'OB', value: block(...lines) },
+      ...pixels(),
+    ]);
+  const privateAllow = ['ge-mr-functional'];
+
+  it('leaves the order of slices and of lines of phase, and neither itself nor anything else in it', async () => {
+    const { dataSet, bytes } = await releasedFile(file('SLICEORDER "1"', 'VIEWORDER "0"'), { privateAllow });
+
+    expect(dataSet.elements.map(({ tag }) => tag).filter((tag) => (tag >>> 16) % 2 === 1)).to.have.length(2);
+    expect(dataSet.has('RectilinearPhaseEncodeReordering')).to.equal(true);
+    expect([geSliceOrder(dataSet), isGeTopDown(dataSet)]).to.deep.equal(['interleaved', true]);
+    expect(Buffer.from(bytes).includes(Buffer.from([0x1f, 0x8b]))).to.equal(false);
+  });
+
+  it('leaves the same when its numbers are de-identified once more', async () => {
+    const once = await releasedFile(file('SLICEORDER "0"', 'VIEWORDER "1"'), { privateAllow });
+    const { dataSet } = await releasedFile(once.bytes, { privateAllow });
+
+    expect([geSliceOrder(dataSet), isGeTopDown(dataSet)]).to.deep.equal(['sequential', false]);
+  });
+
+  it('leaves nothing where it says something else, and nothing to a policy that does not ask', async () => {
+    const odd = await releasedFile(file('SLICEORDER "Kanariala"', 'VIEWORDER "7"'), { privateAllow });
+    const basic = await releasedFile(file('SLICEORDER "1"', 'VIEWORDER "0"'));
+
+    for (const { dataSet } of [odd, basic])
+      expect([geSliceOrder(dataSet), isGeTopDown(dataSet)]).to.deep.equal([undefined, undefined]);
   });
 });
 

@@ -79,11 +79,16 @@ describe('MR under the policies that come with the hub', function () {
     { policy: 'siemens-mr.yaml', data: 'siemens_mosaic_orientation/cor/corint36', isGeometrySame: false },
     { policy: 'siemens-mr.yaml', data: 'siemens_xa10_enhanced', isGeometrySame: true },
     { policy: 'siemens-mr.yaml', data: 'siemens_xa30_enh_asl', isGeometrySame: true },
+    // Two repetitions of ten. The converter takes GE's slice order from the protocol data block alone.
+    { policy: 'ge-mr.yaml', data: 'ge_epi_interleaved', isGeometrySame: true, files: 30, lost: 'SliceTiming' },
   ];
-  for (const { policy, data, isGeometrySame } of studies) {
+  for (const { policy, data, isGeometrySame, files: count, lost } of studies) {
     it(`${policy} leaves dcm2niix what it needs of ${data}`, async () => {
       const paths = globSync('**/*', { cwd: join(REAL_DATA, data) }).filter((path) => /\.dcm$|MR\.\d/.test(path));
-      const originals = paths.map((path) => readFileSync(join(REAL_DATA, data, path)));
+      const originals = paths
+        .toSorted()
+        .slice(0, count)
+        .map((path) => readFileSync(join(REAL_DATA, data, path)));
       const { name: _, profile: __, ...rest } = readPolicy(policy);
       const { files } = await releasedFiles(originals, rest);
 
@@ -98,8 +103,9 @@ describe('MR under the policies that come with the hub', function () {
         'EffectiveEchoSpacing',
         'TotalReadoutTime',
         'RepetitionTime',
+        'ImageType',
       ])
-        expect(after.json[key], key).to.deep.equal(before.json[key]);
+        expect(after.json[key], key).to.deep.equal(key === lost ? undefined : before.json[key]);
       expect(JSON.stringify(after.json)).to.not.match(/Columbia|Austin|Bloomington|3513|67093|1756/);
     });
   }

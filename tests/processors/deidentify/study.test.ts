@@ -118,8 +118,8 @@ describe('a de-identified study', () => {
     expect(dataSet.string('PatientIdentityRemoved')).to.equal('YES');
     expect(dataSet.strings('DeidentificationMethod')).to.deep.equal([
       'scanner console',
-      'Basic Application Level Confidentiality Profile, 2026c',
       report.policyHash,
+      'Basic Application Level Confidentiality Profile, 2026c',
     ]);
     const codes = dataSet.items('DeidentificationMethodCodeSequence').map((item) => item.string('CodeValue'));
     expect(codes).to.deep.equal(['113108', '113100', '113107']);

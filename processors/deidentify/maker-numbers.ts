@@ -1,21 +1,22 @@
-/** Writes what csa-header.ts has read into private blocks, where those do not say it already. */
+/** Writes what csa-header.ts and ge-header.ts have read where current software or the standard has it, unless it is there already. */
 import type { Item } from '../../core/dicom/element.ts';
 import type { Part10Header } from '../../core/dicom/part10.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import { csaValues } from './csa-header.ts';
 import type { CsaTarget, CsaValue } from './csa-header.ts';
+import { geAttributes, geValues } from './ge-header.ts';
 import type { AttributeChange } from './pixels/cleaning.ts';
 import { keptPrivate } from './private-elements.ts';
 
 /** @returns elements of the top level, in ascending order; none unless the policy asks for them */
-export function csaNumbers({ dataSet }: Part10Header, plan: CompiledPlan): readonly AttributeChange[] {
-  if (!plan.plan.readsCsaHeader) return [];
+export function makerNumbers({ dataSet }: Part10Header, plan: CompiledPlan): readonly AttributeChange[] {
+  if (!plan.plan.readsBlocks) return [];
   const { item } = dataSet;
-  const wanted = csaValues(item).filter(
+  const wanted = [...csaValues(item), ...geValues(dataSet)].filter(
     ({ target, element }) => plan.privateRule(target.creator, target.group, element) !== undefined,
   );
   const kept = new Set([...keptPrivate(item, plan).elements.keys()].map(({ tag }) => tag));
-  const changes = new Map<number, AttributeChange>();
+  const changes = new Map<number, AttributeChange>(geAttributes(dataSet, plan).map((one) => [one.tag, one]));
   for (const value of wanted) {
     const { creator, group } = value.target;
     const block = blockOf(item, value.target);
