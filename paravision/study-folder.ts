@@ -45,6 +45,8 @@ const OF_A_SCAN = /^(?:(.*)[/\\])?[1-9]\d{0,4}[/\\](?:acqp|pdata[/\\]\d+[/\\]vis
 const NUMBER = /^[1-9]\d{0,4}$/;
 /** So many scan folders are asked whether they are some, before a folder of numbers is none. */
 const MOST_ASKED = 3;
+const WITHOUT_VISU =
+  'visu_pars is missing, as after an aborted reconstruction or in old studies; geometry and scale were put together from acqp, method and reco';
 const TURNED =
   'its slices are said to lie beside each other (VisuCorePosition does not go with VisuCoreOrientation, as after a change by hand); they were stacked along the orientation';
 /** Of `visu_pars`, what all scans of a study have alike. */
@@ -119,7 +121,7 @@ export async function* itemsOf({ path, scans, isAsked }: StudyFolder): AsyncGene
 
 async function itemOf(study: string, scan: string, number: string): Promise<StudyItem> {
   const name = `${scan}/pdata/${number}`;
-  const parameters = await parametersOf(study, scan, name);
+  const { parameters, isWithoutVisu } = await parametersOf(study, scan, name);
   const images = await openInPlace(join(study, name, '2dseq'));
   if (images === undefined) throw incomplete('there is no 2dseq');
   const { sizeBytes } = images;
@@ -138,22 +140,28 @@ async function itemOf(study: string, scan: string, number: string): Promise<Stud
       throw error;
     }
   };
-  return { kind: 'image', scan, name, open, ...(reconstruction.geometry.isTurned ? { remark: TURNED } : {}) };
+  const remarks = [...(isWithoutVisu ? [WITHOUT_VISU] : []), ...(reconstruction.geometry.isTurned ? [TURNED] : [])];
+  return { kind: 'image', scan, name, open, ...(remarks.length === 0 ? {} : { remark: remarks.join('; ') }) };
 }
 
 /** `visu_pars` first, where it is; what it does not say stands in the others. */
-async function parametersOf(study: string, scan: string, name: string): Promise<Parameters> {
+async function parametersOf(
+  study: string,
+  scan: string,
+  name: string,
+): Promise<{ readonly parameters: Parameters; readonly isWithoutVisu: boolean }> {
   const visu = await readParameters(study, `${name}/visu_pars`);
   const acqp = await readParameters(study, `${scan}/acqp`);
   const method = await readParameters(study, `${scan}/method`);
   const reco = await readParameters(study, `${name}/reco`);
   const subject = await readParameters(study, 'subject');
   const others = [method, acqp, reco, subject].filter((file) => file !== undefined);
-  if (visu !== undefined) return new Parameters([visu, ...others]);
+  if (visu !== undefined) return { parameters: new Parameters([visu, ...others]), isWithoutVisu: false };
   if (acqp === undefined || reco === undefined) throw incomplete('visu_pars is missing, and acqp or reco as well');
   const made = visuFrom(acqp, method, reco);
   const whose = subject === undefined ? await studyOfOthers(study) : undefined;
-  return new Parameters([made, ...others, ...(whose === undefined ? [] : [whose])]);
+  const files = [made, ...others, ...(whose === undefined ? [] : [whose])];
+  return { parameters: new Parameters(files), isWithoutVisu: true };
 }
 
 /** Without `subject` and `visu_pars` of its own, a scan is of whom the study's other scans are of. */

@@ -6,6 +6,7 @@ import type { DataSet } from '../../core/dicom/data-set.ts';
 import { numberOf, numbersOf, stringOf, stringsOf } from './functional-groups.ts';
 import { niftiGrid } from './nifti-grid.ts';
 import type { VolumeHead } from './nifti-writer.ts';
+import { geEchoSpacingSeconds } from './ge-readout.ts';
 import { encodingAxis, phaseEncoding } from './phase-encoding.ts';
 import { bandwidthPerPixelPhaseEncode } from './siemens.ts';
 
@@ -100,7 +101,10 @@ function encodingEntries(head: VolumeHead): readonly (readonly [string, Value | 
   if (!niftiGrid(head).isAsAcquired) return shared;
   const encoding = phaseEncoding(header);
   const bandwidth = bandwidthPerPixelPhaseEncode(header);
-  const echoSpacing = bandwidth === undefined || !(bandwidth > 0) ? undefined : 1 / (bandwidth * lines);
+  const echoSpacing =
+    bandwidth === undefined || !(bandwidth > 0)
+      ? geEchoSpacingSeconds(header, matrix[1] ?? steps)
+      : 1 / (bandwidth * lines);
   return [
     ...shared,
     ...(encoding === undefined
@@ -110,7 +114,17 @@ function encodingEntries(head: VolumeHead): readonly (readonly [string, Value | 
     ['EffectiveEchoSpacing', scaled(echoSpacing, 1)],
     ['TotalReadoutTime', scaled(echoSpacing === undefined ? undefined : echoSpacing * (lines - 1), 1)],
     ['SliceTiming', head.sliceTimesMs?.map((ms) => rounded(ms / 1000))],
+    ['MultibandAccelerationFactor', slicesAtOnce(head.sliceTimesMs)],
   ];
+}
+
+/** How many slices were taken together: those of one time, where that is the same number at each. */
+function slicesAtOnce(timesMs: readonly number[] | undefined): number | undefined {
+  const counts = [...Map.groupBy(timesMs ?? [], (ms) => ms).values()].map(({ length }) => length);
+  const [first] = counts;
+  return first !== undefined && first > 1 && counts.length > 1 && counts.every((each) => each === first)
+    ? first
+    : undefined;
 }
 
 function makerOf(header: DataSet): string | undefined {

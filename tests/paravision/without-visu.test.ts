@@ -5,6 +5,14 @@ import { parseJcamp } from '../../paravision/jcamp.ts';
 import { visuFrom } from '../../paravision/without-visu.ts';
 import { convertedIn, readFrames } from '../support/paravision-converted.ts';
 import { jcamp, list } from '../support/paravision-study.ts';
+import {
+  convertedIn,
+  type ConvertedScan,
+  errorsOf,
+  gathered,
+  itemsIn,
+  readFrames,
+} from '../support/paravision-converted.ts';
 import { BANANA, PV6, converting } from './converting.ts';
 
 describe('a ParaVision reconstruction without visu_pars', () => {
@@ -30,6 +38,8 @@ describe('a ParaVision reconstruction without visu_pars', () => {
       expect(other?.macro('MREchoSequence')?.number('EffectiveEchoTime')).to.equal(16.5);
     });
     expect(made.dataSet.string('PatientID')).to.equal('4011');
+    const [item] = await itemsIn(place);
+    expect(item?.kind === 'image' ? item.remark : item).to.match(/^visu_pars is missing, .* acqp, method and reco$/);
   });
 
   it('stands where the real visu_pars of another version put three crossed slices', async () => {

@@ -18,10 +18,11 @@ const SAME_KEYS = [
   ...['EchoTime', 'RepetitionTime', 'InversionTime', 'FlipAngle', 'SliceThickness', 'SpacingBetweenSlices'],
   ...['SeriesNumber', 'ImagingFrequency', 'ScanningSequence', 'SequenceVariant', 'ScanOptions', 'SequenceName'],
   ...['PhaseEncodingDirection', 'PhaseEncodingAxis', 'SliceTiming', 'TotalReadoutTime', 'PixelBandwidth'],
-  ...['InPlanePhaseEncodingDirectionDICOM', 'ReconMatrixPE', 'BandwidthPerPixelPhaseEncode'],
+  ...['InPlanePhaseEncodingDirectionDICOM', 'ReconMatrixPE', 'BandwidthPerPixelPhaseEncode', 'EffectiveEchoSpacing'],
+  'MultibandAccelerationFactor',
 ];
-/** GE's echo spacing and sequence name stand in private elements that are not read. */
-const NOT_OF_GE = ['TotalReadoutTime', 'SequenceName'];
+/** GE's sequence name stands in a private element that is not read. */
+const NOT_OF_GE = ['SequenceName'];
 /** The same of the old terms of the sequence in Siemens' enhanced instances, which the standard has other attributes for. */
 const NOT_OF_XA = ['ScanningSequence', 'SequenceVariant', 'ScanOptions'];
 
