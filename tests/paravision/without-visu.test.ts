@@ -3,16 +3,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { parseJcamp } from '../../paravision/jcamp.ts';
 import { visuFrom } from '../../paravision/without-visu.ts';
-import { convertedIn, readFrames } from '../support/paravision-converted.ts';
+import { convertedIn, itemsIn, readFrames } from '../support/paravision-converted.ts';
 import { jcamp, list } from '../support/paravision-study.ts';
-import {
-  convertedIn,
-  type ConvertedScan,
-  errorsOf,
-  gathered,
-  itemsIn,
-  readFrames,
-} from '../support/paravision-converted.ts';
 import { BANANA, PV6, converting } from './converting.ts';
 
 describe('a ParaVision reconstruction without visu_pars', () => {
