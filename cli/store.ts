@@ -1,6 +1,7 @@
 /** `hub store usage | export | verify | rebuild | disown | backup | restore`: what the data folder holds, for whoever looks after it. */
 import { access, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import type { KeptBecause, UsageRow } from '../core/ledger/retention.ts';
 import { type Catalogue, openIfThere, readCatalogue } from '../gateway/spool/catalogue.ts';
@@ -141,16 +142,16 @@ async function usage(config: Config): Promise<Said> {
       resultsBytes: total(packs),
     };
     const table = [
-      ...rows.map((row) => [bytesText(row.bytes), `${String(row.studies)} studies`, whyText(row)]),
+      ...rows.map((row) => [bytesText(row.bytes), count(row.studies, 'study', 'studies'), whyText(row)]),
       [bytesText(answer.quarantineBytes), '', 'in quarantine entries'],
       [
         bytesText(answer.removableBytes),
         '',
         'not needed any more, but in files with others; goes when the file is done or copied together',
       ],
-      [bytesText(answer.resultsBytes), `${String(packs.length)} packs`, 'results of processing'],
+      [bytesText(answer.resultsBytes), count(packs.length, 'pack'), 'results of processing'],
     ];
-    const head = `${bytesText(spoolBytes)} received in ${String(segments.length)} files, ${bytesText(answer.resultsBytes)} results`;
+    const head = `${bytesText(spoolBytes)} received in ${count(segments.length, 'file')}, ${bytesText(answer.resultsBytes)} results`;
     return { answer, lines: [head, ...columns(table).map((line) => `  ${line}`)] };
   } finally {
     await ledger.close();
@@ -166,10 +167,10 @@ async function exportTo(files: ReadSegments, { out, study }: Wanted): Promise<Sa
   const bar = progressBar('instances', catalogue.entries.length);
   try {
     const done = await interruptible((signal) =>
-      exportInstances(files, catalogue, { out, study, signal, onProgress: (count) => bar.update(count) }),
+      exportInstances(files, catalogue, { out, study, signal, onProgress: (instances) => bar.update(instances) }),
     );
     const lines = [
-      `${String(done.written)} instances written to ${out}, ${String(done.already)} were there already`,
+      `${count(done.written, 'instance')} written to ${out}, ${String(done.already)} were there already`,
       ...(done.otherContents === 0
         ? []
         : [`${String(done.otherContents)} of them are other contents of a SOP Instance UID: INSTANCE.DIGEST.dcm`]),
@@ -201,7 +202,7 @@ async function verify(files: ReadSegments, config: Config): Promise<Said> {
   try {
     const found = await verifySpool(files, catalogue, await knownEnds(catalogue, config), (bytes) => bar.update(bytes));
     const lines = [
-      `${String(found.records)} objects, ${bytesText(found.bytes)} read: ${found.damage.length === 0 ? 'all as they were written' : `${String(found.damage.length)} damaged`}`,
+      `${count(found.records, 'object')}, ${bytesText(found.bytes)} read: ${found.damage.length === 0 ? 'all as they were written' : `${String(found.damage.length)} damaged`}`,
       ...found.damage.map(
         ({ segment, offset, what, studyInstanceUid = 'unknown', sopInstanceUid = 'unknown' }) =>
           `damaged ${what}: study ${studyInstanceUid} instance ${sopInstanceUid}, ${segment} at ${String(offset)}`,
@@ -302,7 +303,7 @@ async function rebuild(
     // It was that of the ledger that is lost; the new one takes it at the start.
     await received.giveUp();
     const lines = [
-      `${String(built.instances)} instances of ${String(built.studies)} studies are in a new ledger, ${String(built.quarantined)} in quarantine as they were refused, ${String(built.damaged)} damaged`,
+      `${count(built.instances, 'instance')} of ${count(built.studies, 'study', 'studies')} are in a new ledger, ${String(built.quarantined)} in quarantine as they were refused, ${String(built.damaged)} damaged`,
       ...(aside === undefined ? [] : [`the ledger that was there is kept as ${aside}`]),
       isRouted
         ? 'they are routed and delivered again when the hub starts: destinations may get what they have'

@@ -66,7 +66,7 @@ describe('a hub that keeps what is delivered for a second', function () {
     });
     expect(answer.status).to.equal(410);
     expect(await answer.json()).to.include({ type: 'urn:hub:error:study.expired' });
-    expect((await hub.command('store', 'usage')).stdout).to.match(/1 studies +waiting for delivery: gone/);
+    expect((await hub.command('store', 'usage')).stdout).to.match(/1 study +waiting for delivery: gone/);
 
     const again = await send(hub.dimsePort, files);
     expect(again.code, again.output).to.equal(0);

@@ -204,7 +204,7 @@ describe('the hub on S3', function () {
     expect((await filesBelow(join(hub.folder, 'export'))).map(({ path }) => path.split('/').at(-1))).to.have.members(
       study.map(({ sopInstanceUid }) => `${sopInstanceUid}.dcm`),
     );
-    expect(rebuilt.stdout, rebuilt.stderr).to.match(/^12 instances of 1 studies are in a new ledger/m);
+    expect(rebuilt.stdout, rebuilt.stderr).to.match(/^12 instances of 1 study are in a new ledger/m);
     expect(damaged.code).to.equal(1);
     expect(damaged.stdout).to.match(/^damaged data set: study 2\.25\.\d+ instance 2\.25\.\d+, hub-0\/\d{10}-/m);
     await hub.start();
