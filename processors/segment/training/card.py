@@ -55,7 +55,9 @@ def card(version, released, report, measured):
                 'Where the mask leaves the spinal cord is a guess among conventions.',
                 'The tips of the paraflocculi are missed.',
                 'A smooth ball of the size of a brain would be believed.',
-                'Only the brain as a whole: no regions.',
+                'Only the brain as a whole: no cortex, hippocampus, striatum, ventricles or cerebellum. Label maps with these '
+                'exist for mice (30, GPL-3.0), but none of a head with its skull and none of a rat, so regions could be '
+                'learnt and not be tested on what the model is for; a first training of them learnt nothing.',
             ],
             'KnownBiasesOrEthicalConsiderations': 'Anatomy of healthy and tau-transgenic mice of three strains; of rats '
             'two outlines. Young animals, tumours, strokes and implants are drawn, not seen.',
