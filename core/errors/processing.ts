@@ -35,7 +35,8 @@ export const PROCESSING_ERRORS = {
     http: 500,
     retry: 'permanent',
     title: 'A scan failed quality control',
-    remedy: 'The entry says which measure and why. Repeat the scan, or release the run once somebody has looked.',
+    remedy:
+      'The entry says which measure and why. Repeat the scan; to send it as it is, raise the limit or take `hold` from the step, then release the entry: the run is done again.',
   },
   'segmentation.missing': {
     dimse: 0x0110,
@@ -43,7 +44,7 @@ export const PROCESSING_ERRORS = {
     retry: 'permanent',
     title: 'No series was segmented, though the route requires it',
     remedy:
-      'The entry says why each series was left out. Mend the route or the model, or release the run to send the study without a mask.',
+      'The entry says why each series was left out. Mend the route or the model, or take `required` from the step, then release the entry: the run is done again.',
   },
   'processor.timeout': {
     dimse: 0x0110,
