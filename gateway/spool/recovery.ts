@@ -96,7 +96,8 @@ async function recoverSegment(
       (await isBoundary(file, start, sizeBytes)) &&
       !(await isFollowed(name, file, offset, sizeBytes));
     const fields = { segment: name, offset, tailBytes: sizeBytes - offset };
-    if (isCut) log.warn('spool segment ended in an unfinished record, which is cut off', fields);
+    if (isCut && (await isRoom(file, offset, sizeBytes))) log.debug('spool segment had room left', fields);
+    else if (isCut) log.warn('spool segment ended in an unfinished record, which is cut off', fields);
     else log.error('spool segment ends in bytes that are no record, they are left where they are', fields);
     if (isCut) await file.truncate(offset);
   }
@@ -126,6 +127,15 @@ async function rewrite(file: SpoolFile, start: number, end: number): Promise<voi
 async function isTorn(file: SpoolFile, offset: number): Promise<boolean> {
   const head = await readAt(file, offset, HEADER_BYTES);
   return head.length < HEADER_BYTES || head.every((byte) => byte === 0) || decodeLengths(head) !== undefined;
+}
+
+/** Nothing but the zeros that are laid behind small records. */
+async function isRoom(file: SpoolFile, offset: number, sizeBytes: number): Promise<boolean> {
+  for (let at = offset; at < sizeBytes; at += SEARCH_BYTES) {
+    const bytes = await readAt(file, at, Math.min(SEARCH_BYTES, sizeBytes - at));
+    if (bytes.some((byte) => byte !== 0)) return false;
+  }
+  return true;
 }
 
 /** Whether a record ends there: a position that is not of this file, but of another one of its name, is none to cut by. */

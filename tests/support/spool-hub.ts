@@ -1,6 +1,6 @@
 /** Spool, pump and ledger without doors, filled with studies of which some are delivered: what retention works on. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { fileMeta } from '../../core/dicom/part10.ts';
@@ -189,9 +189,9 @@ export async function expectWhole(
   }
 }
 
+/** What the segments hold, without the room that is laid behind small objects. */
 export async function spoolBytes(dataDir: string): Promise<number> {
   const folder = join(dataDir, 'spool');
-  const names = await readdir(folder);
-  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
-  return sizes.reduce((sum, size) => sum + size, 0);
+  const contents = (await readdir(folder)).map(async (name) => readFile(join(folder, name)));
+  return (await Promise.all(contents)).reduce((sum, bytes) => sum + bytes.findLastIndex((byte) => byte !== 0) + 1, 0);
 }

@@ -90,6 +90,44 @@ describe('the spool after a crash', function () {
     }
   });
 
+  it('cuts off the zeros behind small objects, wherever the crash was, and says nothing of it', async () => {
+    const { spool } = await opened(folder);
+    const small = [1, 2, 3].map(async (n) => stored(spool.receive(PREFIX), bytes(4000, n)));
+    const committed = await Promise.all(small);
+    const end = committed.at(-1)?.endOffset ?? 0;
+    const path = join(folder, committed[0]?.segment ?? '');
+    expect((await stat(path)).size).to.be.greaterThan(end);
+
+    const lines: string[] = [];
+    const told = {
+      ...silentLog,
+      warn: (line: string) => void lines.push(line),
+      error: (line: string) => void lines.push(line),
+    };
+    const { unrecorded } = await openSpool(await openSpoolFolder(folder), [], OPTIONS, told);
+
+    expect(unrecorded.map(({ blob }) => blob)).to.deep.equal(committed.map(({ blob }) => blob));
+    expect((await stat(path)).size).to.equal(end);
+    expect(lines).to.deep.equal([]);
+    await spool.close();
+  });
+
+  it('cuts off a small object that was torn among the zeros', async () => {
+    const { spool } = await opened(folder);
+    const whole = await stored(spool.receive(PREFIX), bytes(4000, 1));
+    const torn = await stored(spool.receive(PREFIX), bytes(4000, 2));
+    const path = join(folder, whole.segment);
+    const content = await readFile(path);
+    content.fill(0, torn.endOffset - 3000, torn.endOffset);
+    await writeFile(path, content);
+
+    const { unrecorded } = await opened(folder);
+
+    expect(unrecorded.map(({ blob }) => blob)).to.deep.equal([whole.blob]);
+    expect((await stat(path)).size).to.equal(whole.endOffset);
+    await spool.close();
+  });
+
   it('cuts a tail whose last blocks never reached the disk', async () => {
     const { spool } = await opened(folder);
     const whole = await stored(spool.receive(PREFIX), bytes(300, 1));

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
@@ -68,6 +68,27 @@ describe('the spool', function () {
       'closed 0000000002.seg',
       'large is durable',
     ]);
+  });
+
+  it('lays room behind small objects, which those that follow fill, and takes back what is left', async () => {
+    const { spool } = await opened(folder);
+    const sizes: number[] = [];
+    const size = async () => sizes.push((await stat(join(folder, '0000000001.seg'))).size);
+
+    const first = await stored(spool.receive(PREFIX), bytes(4000, 1));
+    await size();
+    for (let n = 2; n <= 10; n += 1) await stored(spool.receive(PREFIX), bytes(4000, n));
+    await size();
+    const large = await stored(spool.receive(PREFIX), bytes(400_000, 11));
+    await size();
+    const last = await stored(spool.receive(PREFIX), bytes(4000, 12));
+    await spool.close();
+    await size();
+
+    const room = 256 * 1024;
+    expect(sizes).to.deep.equal([first.endOffset + room, first.endOffset + room, large.endOffset, last.endOffset]);
+    const { unrecorded } = await opened(folder);
+    expect(unrecorded).to.have.length(12);
   });
 
   it('lets all that wait share one sync', async () => {
