@@ -151,6 +151,8 @@ async function run(open: Open, wanted: Wanted, closeLedger: () => Promise<void>)
   if (isDryRun) return { isDryRun, rows: database === undefined ? {} : rows, packs: plan.packs, bytes: plan.bytes };
 
   return await interruptible(async (signal) => {
+    // Before the bytes, which take longest: a hub that is started meanwhile would begin an empty ledger there, and receive.
+    await database?.begin();
     if (target !== undefined && !isMarked) await markBucket(target, identity, signal);
     const packs = await withBar('bytes', plan.bytes, (step) => copyBytes(plan, open, signal, step));
     if (plan.packs > 0) say(`${String(packs.copied)} packs copied, ${String(packs.already)} were there`);

@@ -164,14 +164,11 @@ describe('hub migrate', function () {
     expect(found).to.have.length(1);
   });
 
-  it('lets no hub begin on half a ledger', async () => {
+  it('lets no hub begin on half a ledger, nor on one whose bytes are still on their way', async () => {
     const server = await database.createDatabase({ isEmpty: true });
-    const moved = await moving.aside({ ledger: server });
-    const child = moved.begin();
-    await killedWhen(
-      child,
-      async () => (await execute(server, 'SELECT 1 FROM ledger_move').catch(() => [])).length > 0,
-    );
+    const bucket = await s3.bucket();
+    const moved = await moving.aside({ ledger: server, bucket });
+    await killedWhen(moved.begin(), async () => (await bucket.keys()).length >= 1);
     const early = await HubProcess.create({ config: {}, env: envOf(server) });
     await early.configure({ ...moved.config, hub: { name: 'tested', data: early.dataFolder } });
 
