@@ -177,7 +177,7 @@ describe('segmentation', function () {
       results.push(result);
 
     expect(results.map(({ fit }) => fit)).to.deep.equal([
-      { isTaken: false, because: 'a field of view of 256 mm is no mouse or rat' },
+      { isTaken: false, because: 'a field of view of 256 mm is no mouse or rat', leftOut: 'field-of-view' },
     ]);
   });
 
