@@ -38,6 +38,8 @@ export interface StudyFolder {
   readonly scans: readonly string[];
   /** Somebody asked for this one scan: where it is a link, what that leads to is meant. */
   readonly isAsked?: true;
+  /** Its name, where the folder has another: a study that says nothing else of itself is told apart by it. */
+  readonly called?: string | undefined;
 }
 
 /** Of a scan, and of a derived data set, which has no acquisition. */
@@ -72,9 +74,9 @@ export async function recognise(path: string, names?: readonly string[]): Promis
 
 /** As a watched folder asks for it. */
 export const paravisionStudies = {
-  recognise: async (path: string, names: readonly string[]) => {
+  recognise: async (path: string, names: readonly string[], called?: string) => {
     const folder = await recognise(path, names);
-    return folder === undefined ? undefined : { items: () => itemsOf(folder) };
+    return folder === undefined ? undefined : { items: () => itemsOf({ ...folder, called }) };
   },
   rootOf: studyRootOf,
 };
@@ -98,7 +100,8 @@ export async function recogniseScan(path: string): Promise<StudyFolder | undefin
  *
  * @throws the disk's errors as they are; what is wrong with a scan is an item
  */
-export async function* itemsOf({ path, scans, isAsked }: StudyFolder): AsyncGenerator<StudyItem> {
+export async function* itemsOf({ path, scans, isAsked, called }: StudyFolder): AsyncGenerator<StudyItem> {
+  const study = called ?? basename(resolve(path));
   for (const scan of scans) {
     if (isAsked !== true && !(await isFolder(join(path, scan)))) continue;
     const inner = await namesIn(join(path, scan));
@@ -110,7 +113,7 @@ export async function* itemsOf({ path, scans, isAsked }: StudyFolder): AsyncGene
       continue;
     }
     for (const number of numbers.toSorted((a, b) => Number(a) - Number(b)))
-      yield await itemOf(path, scan, number).catch((error: unknown): StudyItem => {
+      yield await itemOf(path, { study, scan, number }).catch((error: unknown): StudyItem => {
         const name = `${scan}/pdata/${number}`;
         if (!(error instanceof HubError)) throw error;
         if (error.fields['isNoImage'] === true) return { kind: 'no-image', scan, name, reason: 'spectroscopy' };
@@ -119,18 +122,21 @@ export async function* itemsOf({ path, scans, isAsked }: StudyFolder): AsyncGene
   }
 }
 
-async function itemOf(study: string, scan: string, number: string): Promise<StudyItem> {
+async function itemOf(
+  path: string,
+  { study, scan, number }: { readonly study: string; readonly scan: string; readonly number: string },
+): Promise<StudyItem> {
   const name = `${scan}/pdata/${number}`;
-  const { parameters, isWithoutVisu } = await parametersOf(study, scan, name);
-  const images = await openInPlace(join(study, name, '2dseq'));
+  const { parameters, isWithoutVisu } = await parametersOf(path, scan, name);
+  const images = await openInPlace(join(path, name, '2dseq'));
   if (images === undefined) throw incomplete('there is no 2dseq');
   const { sizeBytes } = images;
   await images.close();
   if (sizeBytes === 0) throw incomplete('2dseq is empty');
   const reconstruction = new Reconstruction(parameters, sizeBytes);
-  const place: Place = { study: basename(resolve(study)), scan: Number(scan), reconstruction: Number(number) };
+  const place: Place = { study, scan: Number(scan), reconstruction: Number(number) };
   const open = async (signal: AbortSignal): Promise<Converted> => {
-    const source = await openInPlace(join(study, name, '2dseq'));
+    const source = await openInPlace(join(path, name, '2dseq'));
     if (source === undefined) throw incomplete('there is no 2dseq');
     try {
       if (source.sizeBytes !== sizeBytes) throw incomplete('2dseq changed while it was read');

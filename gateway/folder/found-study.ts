@@ -9,8 +9,11 @@ import type { FoundFile } from './found.ts';
 
 /** What knows the study folders of a scanner's software. */
 export interface StudyReader {
-  /** @param names - of the folder's entries */
-  readonly recognise: (path: string, names: readonly string[]) => Promise<RecognisedStudy | undefined>;
+  /**
+   * @param names - of the folder's entries
+   * @param called - what the folder is called where the study is from, if it does not stand under its own name
+   */
+  readonly recognise: (path: string, names: readonly string[], called?: string) => Promise<RecognisedStudy | undefined>;
   /**
    * The folder that would be a study because a file of this name is in it, told by the name alone; undefined: nothing says so.
    *

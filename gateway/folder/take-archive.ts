@@ -39,6 +39,8 @@ export interface Scratch {
 /** So many instances of one archive share their syncs. */
 const MAX_OUTSTANDING = 8;
 const IGNORE_NOTHING: IsIgnored = () => false;
+/** What each study folder is called where it is unpacked. */
+const STUDY = 'study';
 
 /** An archive is a batch of its own. @throws the disk's errors */
 export async function takeArchive(
@@ -136,16 +138,21 @@ async function takeStudies(
       onRefused: ({ number }, error) => tally.add(refused(error), number),
       watched: (body) => watched(body, ports),
     });
-    for (const study of studies.folders) await takeUnpacked(join(into, study), tally, provenance, ports);
+    for (const { folder, called } of studies.unpacked)
+      await takeUnpacked(join(into, folder), called, tally, provenance, ports);
   } finally {
     // What is left when the process dies here is removed at the next start.
     await rm(into, { recursive: true, force: true });
   }
 }
 
-/** @param root - holds the study folder, and nothing else */
+/**
+ * @param root - holds the study folder, and nothing else
+ * @param called - what that is called in the archive
+ */
 async function takeUnpacked(
   root: string,
+  called: string,
   tally: ArchiveTally,
   provenance: Provenance,
   ports: TakeArchivePorts,
@@ -158,7 +165,12 @@ async function takeUnpacked(
     takeArchive: (file) => Promise.resolve(/\.zip$/iu.test(file.name) ? refused(nested()) : { kind: 'other' }),
   };
   const found = filesBelow({
-    ...{ root, isIgnored: IGNORE_NOTHING, signal: ports.signal, studies: studies.reader },
+    ...{ root, isIgnored: IGNORE_NOTHING, signal: ports.signal },
+    studies: {
+      ...studies.reader,
+      recognise: async (path, names) =>
+        studies.reader.recognise(path, names, path === join(root, STUDY) ? called : undefined),
+    },
     isExcluded: () => false,
     onProgress: ports.onProgress,
     onDenied: () => undefined,
@@ -209,9 +221,12 @@ class ArchivedStudies {
     return this.#numbers.size > 0;
   }
 
-  /** Where they are unpacked to, each in a folder of its own. */
-  get folders(): readonly string[] {
-    return [...this.#numbers.values()].map((number) => `study-${String(number)}`);
+  /** Where they are unpacked to, each in a folder of its own, and what they are called. */
+  get unpacked(): readonly { readonly folder: string; readonly called: string }[] {
+    return [...this.#numbers].map(([root, number]) => ({
+      folder: `study-${String(number)}`,
+      called: root === '' ? this.#archiveName : basename(root),
+    }));
   }
 
   hold({ name }: ArchiveEntry): boolean {
@@ -222,9 +237,8 @@ class ArchivedStudies {
   placeOf({ name }: ArchiveEntry): string | undefined {
     const root = this.#rootOf(name);
     if (root === undefined || isRaw(name)) return undefined;
-    // The study's own name: where ParaVision says nothing else of a study it is told apart by it.
-    const study = root === '' ? this.#archiveName : basename(root);
-    return `study-${String(this.#numbers.get(root))}/${study}/${name.slice(root.length)}`;
+    // Not under the study's own name, which is often a patient's.
+    return `study-${String(this.#numbers.get(root))}/${STUDY}/${name.slice(root.length)}`;
   }
 
   #rootOf(name: string): string | undefined {

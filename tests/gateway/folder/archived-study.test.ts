@@ -98,6 +98,43 @@ describe('a zip archive of a ParaVision study in a watched folder', function () 
     expect(await hub.instancesOf(other.studyInstanceUid, 1)).to.deep.equal([other.sopInstanceUid]);
   });
 
+  it('is unpacked under no name of its folder, and told apart by it all the same', async () => {
+    // Of what else a study would be told apart by nothing is left.
+    const visu = Object.fromEntries(
+      ['VisuStudyUid', 'VisuUid', 'VisuSubjectId', 'VisuStudyDate', 'VisuStudyNumber'].map((name) => [name, undefined]),
+    );
+    const paths = ['anna_1', 'anna_2'].map((name) => join(outside, name));
+    for (const path of paths) {
+      await writeStudy(path, { version: '6.0.1', scans: [{ ...SCAN, visu }] });
+      await rm(join(path, 'subject'));
+    }
+    const entries = (await Promise.all(paths.map(entriesOf))).flat();
+    const seen: string[] = [];
+    const studies = {
+      ...paravisionStudies,
+      recognise: async (...asked: Parameters<typeof paravisionStudies.recognise>) => {
+        seen.push(asked[0]);
+        return await paravisionStudies.recognise(...asked);
+      },
+    };
+    hub = await watch({ studies: { kind: 'keep', folder: join(folder, 'done') } }, { studies, folder });
+    const uids = async () =>
+      (await hub.ledger.studies.list({ limit: 10 })).map(({ studyInstanceUid }) => studyInstanceUid).toSorted();
+
+    await put(entries);
+    await hub.holds('done/study.zip');
+
+    expect(seen.filter((path) => path.includes('/unpacked/'))).to.have.length.above(0);
+    expect(seen.filter((path) => path.includes('anna'))).to.deep.equal([]);
+    const zipped = await waitFor('both', async () => ((await uids()).length === 2 ? await uids() : undefined));
+    await hub.remove();
+    await mkdir(folder, { recursive: true });
+    await open();
+    for (const path of paths) await rename(path, join(folder, relative(outside, path)));
+    await waitFor('both folders', async () => (await uids()).length === 2);
+    expect(await uids()).to.deep.equal(zipped);
+  });
+
   it('gives its good scans, and says in one note what the others lack', async () => {
     const path = await study([...SCANS, { ...SCAN, number: 3 }, { ...SCAN, number: 4 }]);
     await truncate(join(path, '2/pdata/1/2dseq'), 100);
