@@ -57,6 +57,7 @@ export function spellingsOfDate(value: string): readonly string[] {
       const counted = `${Number(number)}${ordinalOf(Number(number))}`;
       spellings.push(`${counted} ${name} ${year}`, `${counted} of ${name} ${year}`);
       spellings.push(`${name} ${counted} ${year}`, `${name} ${counted}, ${year}`);
+      spellings.push(`${year}, ${name} ${number}`, `${year}, ${number} ${name}`);
     }
   }
   return [...new Set(spellings)];

@@ -180,10 +180,10 @@ describe('verification of the output', () => {
     for (const text of ['Smithson coil', 'coil “Blacksmiths”']) expect(await said(text), text).to.equal(text);
   });
 
-  it('finds dates with two separators', async () => {
+  it('finds dates with two separators, and with the year first', async () => {
     const file = (text: string) => sampleFile([...source(), element('FilterType', text), ...pixels()]);
 
-    for (const text of ['17/03-1957', '3-17/1957', '17.03-1957'])
+    for (const text of ['17/03-1957', '3-17/1957', '17.03-1957', '1957, March 17'])
       expect((await releasedFile(file(text))).dataSet.string('FilterType'), text).to.be.oneOf([undefined, 'REMOVED']);
   });
 
