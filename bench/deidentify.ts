@@ -7,7 +7,7 @@
  */
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Command, run } from '../tests/support/child-process.ts';
 import { startOrthanc } from '../tests/support/peer-servers.ts';
@@ -44,10 +44,12 @@ export async function benchDeidentify(args: readonly string[]): Promise<void> {
     const sizeBytes = await writeSeries(many, files);
     await writeSeries(one, 1);
     if (values.profile !== undefined) {
-      await hub(folder, ['--cpu-prof', `--cpu-prof-name=${resolve(values.profile)}`]).deidentify(
-        many,
-        join(folder, 'p'),
-      );
+      const profile = resolve(values.profile);
+      await hub(folder, [
+        '--cpu-prof',
+        `--cpu-prof-dir=${dirname(profile)}`,
+        `--cpu-prof-name=${basename(profile)}`,
+      ]).deidentify(many, join(folder, 'p'));
       return;
     }
     const contestants = [hub(folder), await gdcmanon(folder), await dicognitoPeer(), orthancPeer(orthanc)];

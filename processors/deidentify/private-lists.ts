@@ -21,11 +21,18 @@ interface Block {
   readonly rows: readonly Row[];
 }
 
+/**
+ * What these numbers can be. Longer ones are none of them: a day, a time of day, seconds since 1970, the number of an
+ * animal somebody wrote there. In implicit VR nothing else tells a number from a date.
+ */
+const COUNT = '[0-9]{1,5}';
+const MEASURE = '[+-]?[0-9]{0,4}(?:[.][0-9]*)?(?:[eE][+-]?[0-9]{1,2})?';
+
 const SIEMENS_DIFFUSION: Block = {
   creator: 'SIEMENS MR HEADER',
   group: '0019',
   rows: [
-    ['0C', 'IS'], // b-value
+    ['0C', 'IS', COUNT], // b-value
     ['0D', 'CS', 'NONE|DIRECTIONAL|ISOTROPIC'], // diffusion directionality
     ['0E', 'FD'], // diffusion gradient direction
     ['27', 'FD'], // B matrix
@@ -64,10 +71,10 @@ const LISTS = {
       rows: [
         ['FE', 'SQ'], // shared by all frames
         ['1C', 'IS', '[01]'], // phase encode direction positive
-        ['33', 'IS'], // phase encoding lines
-        ['42', 'IS'], // real dwell time, ns
-        ['48', 'IS'],
-        ['49', 'IS'], // reference lines
+        ['33', 'IS', COUNT], // phase encoding lines
+        ['42', 'IS', '[0-9]{1,6}'], // real dwell time, ns
+        ['48', 'IS', COUNT],
+        ['49', 'IS', COUNT], // reference lines
         ['53', 'FD'], // bandwidth per pixel, phase encode
       ],
     },
@@ -76,11 +83,11 @@ const LISTS = {
       group: '0021',
       rows: [
         ['FE', 'SQ'], // per frame
-        ['04', 'DS'], // seconds after the start of the series: slice timing
+        ['04', 'DS', MEASURE], // seconds after the start of the series: slice timing
         ['1C', 'IS', '[01]'],
-        ['42', 'IS'],
+        ['42', 'IS', '[0-9]{1,6}'],
         ['53', 'FD'],
-        ['88', 'DS'], // slice location
+        ['88', 'DS', MEASURE], // slice location
       ],
     },
   ],
@@ -90,10 +97,10 @@ const LISTS = {
       creator: 'GEMS_ACQU_01',
       group: '0019',
       rows: [
-        ['BB', 'DS'],
-        ['BC', 'DS'],
-        ['BD', 'DS'], // diffusion direction
-        ['E0', 'DS'], // number of directions
+        ['BB', 'DS', MEASURE],
+        ['BC', 'DS', MEASURE],
+        ['BD', 'DS', MEASURE], // diffusion direction
+        ['E0', 'DS', MEASURE], // number of directions
       ],
     },
   ],
@@ -104,7 +111,7 @@ const LISTS = {
       rows: [
         ['2C', 'SS'], // effective echo spacing, µs
         ['2F', 'SS'], // magnitude, phase, real or imaginary
-        ['83', 'DS'], // acceleration factors
+        ['83', 'DS', MEASURE], // acceleration factors
       ],
     },
     { creator: 'IMAGING HUB GE NUMBERS', group: '0025', rows: [['01', 'IS', '[01]']] }, // read from the protocol data block
@@ -132,7 +139,7 @@ const LISTS = {
       rows: [
         ['03', 'FL'], // b-factor
         ['04', 'CS', '[A-Z]{0,4}'], // diffusion direction
-        ['0A', 'IS'], // slice number
+        ['0A', 'IS', COUNT], // slice number
       ],
     },
     {
@@ -148,8 +155,8 @@ const LISTS = {
       creator: 'Philips MR Imaging DD 005',
       group: '2005',
       rows: [
-        ['12', 'IS'],
-        ['13', 'IS'], // numbers of b-value and gradient orientation
+        ['12', 'IS', COUNT],
+        ['13', 'IS', COUNT], // numbers of b-value and gradient orientation
       ],
     },
   ],
@@ -158,11 +165,11 @@ const LISTS = {
       creator: 'Philips Imaging DD 001',
       group: '2001',
       rows: [
-        ['0A', 'IS'], // slice number
+        ['0A', 'IS', COUNT], // slice number
         ['13', 'SL'], // EPI factor
         ['18', 'SL'], // number of slices
         ['22', 'FL'], // water-fat shift
-        ['81', 'IS'], // number of dynamic scans
+        ['81', 'IS', COUNT], // number of dynamic scans
       ],
     },
   ],

@@ -171,6 +171,27 @@ describe('private elements by name', () => {
     expect(rules(['siemens-mr-diffusion']).map(({ element: low }) => low)).to.deep.equal(['0C', '0D', '0E', '27']);
   });
 
+  it('keep no number that is none of what they name: a day, a time, the number of an animal', async () => {
+    const kept = async (bValue: string, location: string) => {
+      const file = sampleFile([
+        ...identity(),
+        { tag: 0x00190010, vr: 'LO', value: 'SIEMENS MR HEADER' },
+        { tag: 0x0019100c, vr: 'IS', value: bValue },
+        { tag: 0x00210010, vr: 'LO', value: 'SIEMENS MR SDI 02' },
+        { tag: 0x00211088, vr: 'DS', value: location },
+        ...pixels(),
+      ]);
+      const privateAllow = ['siemens-mr-diffusion', 'siemens-mr-enhanced'];
+      const { dataSet } = await releasedFile(file, { privateAllow });
+      return [0x0019100c, 0x00211088].filter((tag) => dataSet.element(tag) !== undefined).length;
+    };
+
+    expect(await kept('1000', '-17.687')).to.equal(2);
+    expect(await kept('3500', '1.25e+02')).to.equal(2);
+    expect(await kept('19570317', '101155.525395')).to.equal(0);
+    expect(await kept('475475952', '1657514283.4')).to.equal(0);
+  });
+
   it('keep the numbers of a CSA header, and neither the header nor anything else in it', async () => {
     const file = sampleFile([
       ...identity(),
