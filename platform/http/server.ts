@@ -1,5 +1,5 @@
 /** The one HTTP port of the hub: what every door has in common, and the routers of the stages behind it. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { HubError } from '../../core/errors.ts';
@@ -43,20 +43,20 @@ export interface HttpServer {
 }
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const app = createApp(options);
-  const onNetwork = options.listen === undefined ? undefined : createServer(SERVER_OPTIONS, app);
+  const answer = withReadableTarget(createApp(options));
+  const onNetwork = options.listen === undefined ? undefined : createServer(SERVER_OPTIONS, answer);
   const onOwnSocket =
     options.ownSocketPath === undefined
       ? undefined
       : createServer(SERVER_OPTIONS, (request, response) => {
           markOwnSocket(request);
-          app(request, response);
+          answer(request, response);
         });
   const { renderMetrics, metricsDoor = {}, log } = options;
   const ofMetrics =
     metricsDoor.listen === undefined
       ? undefined
-      : createServer(SERVER_OPTIONS, metricsApp(renderMetrics, metricsDoor, log));
+      : createServer(SERVER_OPTIONS, withReadableTarget(metricsApp(renderMetrics, metricsDoor, log)));
   const servers = [onNetwork, onOwnSocket, ofMetrics].filter((server) => server !== undefined);
   for (const server of servers) {
     // A STOW-RS upload may rightly take hours; what does not move is cut by the idle time-out, what creeps by the guard.
@@ -87,6 +87,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 }
 
+/** A target that is no URL reaches none of Express's handlers: it would answer for itself, with a page for people. */
+function withReadableTarget(app: Express): RequestListener {
+  return (request, response) => {
+    if (!URL.canParse(request.url ?? '', 'http://hub')) request.url = NOWHERE;
+    app(request, response);
+  };
+}
+
+const NOWHERE = '/not-a-url';
 const SERVER_OPTIONS = { headersTimeout: HEADERS_TIMEOUT_MS, keepAlive: true } as const;
 
 function createApp(options: HttpServerOptions): Express {

@@ -5,6 +5,7 @@ import { statSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -110,6 +111,21 @@ describe('the HTTP server', () => {
       'urn:hub:error:request.too-large',
     ]);
     expect(JSON.stringify(answers[1]?.body)).not.to.contain('name');
+  });
+
+  it('does so for a target that is no URL, on each of its ports', async () => {
+    http = await startHttp(ledger, () => [], { metricsDoor: { listen: { host: '127.0.0.1', port: 0 } } });
+
+    for (const port of [Number(new URL(http.url).port), http.metricsPort ?? 0]) {
+      const socket = connect(port, '127.0.0.1');
+      socket.end('GET http://[::1 HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n');
+      const answer = await text(socket);
+
+      expect(answer).to.match(/^HTTP\/1\.1 404 /);
+      expect(answer)
+        .to.contain('application/problem+json')
+        .and.not.to.match(/html|express/i);
+    }
   });
 
   it('cuts an answer that fails halfway, instead of ending it well', async () => {
