@@ -140,6 +140,12 @@ export const SPELLING_PROBES: readonly Probe[] = [
   ...['14 weeks', '14-week', '14 week'].map((text) =>
     repeated(`an age as ${text}`, text, [element('PatientAge', '014W')]),
   ),
+  repeated('a short name with an s', 'of the Hopts', [element('PatientName', 'Hopt^Aila')]),
+  foreign('a short name between printed marks', 'ISO_IR 192', 'Hopt', Buffer.from('“Hopt” – coil', 'utf8')),
+  ...['03/02-1937', '02.03/1937', '1937, February 3', '1937, 3 February'].map((text) =>
+    repeated(`a date as ${text}`, text, BORN()),
+  ),
+  repeated('a UID that was cut off', `of ${LONG_UID.slice(0, -1)} and`, STUDY()),
   repeated('a UID in a text', 'of 1.2.999.1 and'),
   ...['.5.7 and', '.dcm'].map((rest) => repeated(`a UID that goes on with ${rest}`, `of ${LONG_UID}${rest}`, STUDY())),
   ...['_', '-', ' '].map((separator) =>
