@@ -10,6 +10,7 @@ import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './wiring/backstage.ts';
 import type { Environment } from './config/environment.ts';
 import { type ConfigurationSource, LiveConfiguration } from './wiring/live-configuration.ts';
+import { holdsOf } from './connectors/holds.ts';
 import { createPartnerDirectory } from './connectors/partner-api/directory.ts';
 import { createPartnerApi } from './connectors/partner-api/router.ts';
 import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
@@ -244,6 +245,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             mintToken: createToken,
             onGrant: () => directory.forget(),
             reidentify: reidentifier(crosswalkSecret, ledger.crosswalk),
+            holds: async (name) => {
+              const destination = current().destinations.find((each) => each.name === name);
+              return destination === undefined ? [] : await holdsOf(destination, directory, clock.now());
+            },
             waiting: async (study) => gateway?.waiting(study),
             store,
             trendPage,

@@ -4,6 +4,7 @@ import { HubError } from '../core/errors.ts';
 import type { DeliveryAction, DeliveryFilter } from '../core/ledger/deliveries.ts';
 import { deliveryFilter, filterOf } from './delivery-filter.ts';
 import { type Operation, operation } from './operation.ts';
+import { withHolds } from './holds.ts';
 import { listPage, pageOf } from './page.ts';
 import type { ApiPorts } from './ports.ts';
 import { OPERATORS, READERS } from './roles.ts';
@@ -236,13 +237,15 @@ function stateOf({ state }: { readonly state?: DeliveryFilter['state'] | undefin
   return state === undefined ? {} : { state };
 }
 
-async function listDeliveries({ ledger }: ApiPorts, query: z.output<typeof shapes.pageQuery>, filter: DeliveryFilter) {
-  const rows = await ledger.deliveries.list({ ...pageOf(query), ...filter });
-  return listPage(rows, query.limit, ({ deliveryId }) => deliveryId);
+async function listDeliveries(ports: ApiPorts, query: z.output<typeof shapes.pageQuery>, filter: DeliveryFilter) {
+  const rows = await ports.ledger.deliveries.list({ ...pageOf(query), ...filter });
+  return listPage(await withHolds(ports, rows), query.limit, ({ deliveryId }) => deliveryId);
 }
 
-async function getDelivery({ ledger }: ApiPorts, deliveryId: string, state?: DeliveryFilter['state']) {
+async function getDelivery(ports: ApiPorts, deliveryId: string, state?: DeliveryFilter['state']) {
+  const { ledger } = ports;
   const row = await ledger.deliveries.get(deliveryId);
   if (row === undefined || (state !== undefined && row.state !== state)) throw new HubError('resource.not-found');
-  return { ...row, history: [...row.history] };
+  const [shown = row] = await withHolds(ports, [row]);
+  return { ...shown, history: [...row.history] };
 }

@@ -1,5 +1,6 @@
 /** What the API is handed by the composition root. */
 import type { WaitReason } from '../core/completion.ts';
+import type { Hold } from '../core/destination-hold.ts';
 import type { StudyInstanceUid } from '../core/identifiers.ts';
 import type { Ledger } from '../core/ledger.ts';
 import type { RunStep } from '../core/ledger/runs.ts';
@@ -94,6 +95,8 @@ export interface ApiPorts {
   readonly catalogue: () => Catalogue;
   /** What a study that is being received waits for; undefined where it does not, or where no gateway runs. */
   readonly waiting?: (study: StudyInstanceUid) => Promise<WaitingStudy | undefined>;
+  /** Why nothing goes to a destination now; absent where no hub runs. */
+  readonly holds?: (destination: string) => Promise<readonly Hold[]>;
   /** Absent where there is no key of the crosswalk. */
   readonly reidentify?: (
     uid: string,

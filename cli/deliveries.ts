@@ -18,6 +18,7 @@ export const DELIVERIES: Table = {
     ['next', field('dueAt')],
     ['study', field('studyInstanceUid')],
     ['route', field('route')],
+    ['waits for', field('waitingFor')],
     ['reason', field('reason')],
   ],
 };

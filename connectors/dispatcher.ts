@@ -12,9 +12,9 @@ import { nowAndThen } from '../core/now-and-then.ts';
 import type { Clock, EventBus, Logger, Metrics } from '../core/ports.ts';
 import { attemptDelivery, type OpenDestination } from './attempt.ts';
 import { deliveryIdOf } from '../core/delivery-id.ts';
+import { holdsOf } from './holds.ts';
 import { deliveryMetrics, watchDeliveries } from './metrics.ts';
 import type { PartnerDirectory } from './partner-api/directory.ts';
-import { isOpen } from './send-window.ts';
 
 const GROUP = 'connectors';
 const DEFAULT_CONCURRENCY = 2;
@@ -30,7 +30,7 @@ const MAX_CLAIMED = 64;
 export interface DispatcherPorts {
   readonly bus: EventBus;
   readonly ledger: Ledger;
-  readonly partners: Pick<PartnerDirectory, 'find' | 'hasAccess'>;
+  readonly partners: Pick<PartnerDirectory, 'find'>;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -97,9 +97,7 @@ export async function startDispatcher(ports: DispatcherPorts, options: Dispatche
     const now = clock.now();
     const open: OpenDestination[] = [];
     for (const each of destinations.values()) {
-      const { sendWindow, partner } = each.options;
-      if (sendWindow !== undefined && !isOpen(sendWindow, now)) continue;
-      if (partner === undefined || (await ports.partners.hasAccess(partner, now))) open.push(each);
+      if ((await holdsOf(each.options, ports.partners, now)).length === 0) open.push(each);
     }
     return Object.fromEntries([
       ...[...unknown].map((name) => [name, 1] as const),

@@ -1,6 +1,11 @@
 /** When deliveries to a destination may begin: hours and days, by the clock of a time zone. */
 import type { SendWindow } from '../core/plugins.ts';
 
+const MINUTE_MS = 60_000;
+const DAY_MINUTES = 24 * 60;
+/** Every change of a clock there is today is so many of them. */
+const QUARTER_MS = 15 * MINUTE_MS;
+const MAX_STEPS = 9;
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 
 /**
@@ -14,6 +19,21 @@ export function isOpen(window: SendWindow, at: Date): boolean {
   if (fromMinute < toMinute) return days.includes(day) && minute >= fromMinute && minute < toMinute;
   if (minute >= fromMinute) return days.includes(day);
   return minute < toMinute && days.includes((day + 6) % 7);
+}
+
+/** When the next delivery may begin: now where it is open, otherwise at the beginning of the hours, to the minute. */
+export function opensAt(window: SendWindow, at: Date): Date {
+  if (isOpen(window, at)) return at;
+  let ms = Math.floor(at.getTime() / MINUTE_MS) * MINUTE_MS;
+  // Once a day; a clock that is put back or forward on the way may take one step more.
+  for (let step = 0; step < MAX_STEPS; step += 1) {
+    const ahead = window.fromMinute - wallClock(window.timeZone, new Date(ms)).minute;
+    ms += (ahead > 0 ? ahead : ahead + DAY_MINUTES) * MINUTE_MS;
+    if (isOpen(window, new Date(ms))) break;
+  }
+  // Put forward on the way, the clock shows a later time by now than the window's first.
+  while (ms - QUARTER_MS > at.getTime() && isOpen(window, new Date(ms - QUARTER_MS))) ms -= QUARTER_MS;
+  return new Date(ms);
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
+import type { Hold } from '../../core/destination-hold.ts';
 import { deliveryIdOf } from '../../core/delivery-id.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { NewRun } from '../../core/ledger/runs.ts';
@@ -54,6 +55,41 @@ describe('the administration API on deliveries', () => {
   };
   const audited = async () =>
     (await ledger.events.read({ streams: ['hub.audit.v1'], after: 0, limit: 100 })).map(({ data }) => data);
+
+  it('says of what waits, and of nothing else, why nothing goes to its destination now, and when it goes', async () => {
+    const opens = new Date(clock.now().getTime() + 3_600_000);
+    const holds: Readonly<Record<string, readonly Hold[]>> = {
+      'kct-pacs': [{ what: 'send-window', until: opens }],
+      'uef-pacs': [
+        { what: 'send-window', until: opens },
+        { what: 'partner-suspended', partner: 'uef' },
+      ],
+    };
+    const others = { configVersion: 'abc', routes: [], partners: [], policies: [] };
+    await api.stop();
+    api = await startApi({
+      ...{ clock, catalogue: () => ({ ...others, destinations: DESTINATIONS }) },
+      holds: (name) => Promise.resolve(holds[name] ?? []),
+    });
+    ({ ledger, admin } = api);
+    const dead = await died('kct-pacs');
+    const [window, suspended, free] = [await opened('kct-pacs'), await opened('uef-pacs'), await opened('own')];
+
+    const { body } = await call('GET', '/deliveries');
+    const one = await call('GET', `/deliveries/${suspended}`);
+
+    const shown = new Map((body['items'] as readonly Json[]).map((row) => [row['deliveryId'], row]));
+    const seen = [dead, window, suspended, free].map((id) => [shown.get(id)?.['dueAt'], shown.get(id)?.['waitingFor']]);
+    const until = opens.toISOString().replace(/\.\d+Z$/, 'Z');
+    const why = [`its send window, which opens at ${until}`, 'partner uef, which is suspended'];
+    expect(seen).to.deep.equal([
+      [undefined, undefined],
+      [opens.toISOString(), why.slice(0, 1)],
+      [undefined, why],
+      [clock.now().toISOString(), undefined],
+    ]);
+    expect([one.body['dueAt'], one.body['waitingFor']]).to.deep.equal([undefined, why]);
+  });
 
   it('counts and replays the dead letters that match, and no others, and says so in the audit', async () => {
     const refused = await died('kct-pacs');
