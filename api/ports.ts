@@ -38,6 +38,8 @@ export interface Catalogue {
     readonly source: string;
     readonly retrieve: 'c-move' | 'c-get' | 'wado-rs';
     readonly schedule?: string | undefined;
+    /** When its windows open; undefined: they are, or it has none. */
+    readonly opensAt?: (now: Date) => Date | undefined;
   }[];
 }
 

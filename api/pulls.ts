@@ -68,12 +68,14 @@ const pull = z.object({
   retrieve: z.enum(['c-move', 'c-get', 'wado-rs']),
   schedule: z.string().optional(),
   nextAt: time.optional().describe('When its schedule fires'),
+  opensAt: time.optional().describe('Its windows are closed: it asks and fetches nothing before then'),
   found: count.describe('Studies that wait'),
   fetching: count,
   done: count,
   failed: count,
 });
 const acted = z.object({ pull: z.string(), state: z.string() });
+const begun = acted.extend({ runId: z.string(), opensAt: pull.shape.opensAt });
 
 export function pullOperations(ports: ApiPorts): readonly Operation[] {
   const { ledger } = ports;
@@ -89,7 +91,9 @@ export function pullOperations(ports: ApiPorts): readonly Operation[] {
       handle: async () => {
         const backlog = await ledger.pulls.backlog();
         const configured = ports.catalogue().pulls ?? [];
-        const items = configured.map(async (entry) => show(entry, await ledger.pulls.state(entry.name), backlog));
+        const items = configured.map(async (entry) =>
+          show(ports, entry, await ledger.pulls.state(entry.name), backlog),
+        );
         return { items: await Promise.all(items) };
       },
     }),
@@ -112,7 +116,7 @@ export function pullOperations(ports: ApiPorts): readonly Operation[] {
           ledger.pulls.studies({ ...page, state: 'failed' }),
         ]);
         return {
-          ...show(entry, state, backlog),
+          ...show(ports, entry, state, backlog),
           runs: runs.map(showRun),
           underWay: [...underWay],
           unfetched: [...unfetched],
@@ -146,7 +150,7 @@ export function pullOperations(ports: ApiPorts): readonly Operation[] {
       path: '/pulls/{pull}/run',
       summary: 'It looks for studies now, whatever its schedule says; in its windows only',
       status: 202,
-      answer: acted.extend({ runId: z.string() }),
+      answer: begun,
       audit: 'pull.run',
       handle: async ({ params: { pull: asked } }) => await begin(ports, asked, 'manual'),
     }),
@@ -160,7 +164,7 @@ export function pullOperations(ports: ApiPorts): readonly Operation[] {
         .refine(({ from, to }) => from <= to, 'from comes before to')
         .refine(({ from, to }) => daysOf(from, to) <= MAX_DAYS, 'a hundred years at most'),
       status: 202,
-      answer: acted.extend({ runId: z.string() }),
+      answer: begun,
       audit: 'pull.backfill',
       handle: async ({ params: { pull: asked }, body }) =>
         await begin(ports, asked, 'backfill', { from: toDa(body.from), to: toDa(body.to) }),
@@ -222,14 +226,21 @@ async function begin(
   kind: PullRunKind,
   days: { readonly from?: string; readonly to?: string } = {},
 ) {
-  const { isEnabled } = required(ports, asked);
-  if (!isEnabled) throw new HubError('resource.conflict', { detail: `${asked} is not enabled in the configuration` });
+  const entry = required(ports, asked);
+  if (!entry.isEnabled)
+    throw new HubError('resource.conflict', { detail: `${asked} is not enabled in the configuration` });
   const runId = randomUUID();
   await ports.ledger.pulls.request({ runId, pull: asked, kind, ...days });
-  return { pull: asked, state: 'requested', runId };
+  return { pull: asked, state: 'requested', runId, ...opening(ports, entry) };
 }
 
-function show({ name: own, isEnabled, source, retrieve, schedule }: Entry, state: PullState, backlog: Backlog) {
+function opening({ clock }: ApiPorts, { opensAt }: Entry): { readonly opensAt?: string } {
+  const at = opensAt?.(clock.now());
+  return at === undefined ? {} : { opensAt: at.toISOString() };
+}
+
+function show(ports: ApiPorts, entry: Entry, state: PullState, backlog: Backlog) {
+  const { name: own, isEnabled, source, retrieve, schedule } = entry;
   const studies = (which: string) => backlog.find((row) => row.pull === own && row.state === which)?.studies ?? 0;
   return {
     name: own,
@@ -237,6 +248,7 @@ function show({ name: own, isEnabled, source, retrieve, schedule }: Entry, state
     ...{ source, retrieve },
     ...(schedule === undefined ? {} : { schedule }),
     ...(state.nextAt === undefined || !isEnabled ? {} : { nextAt: state.nextAt.toISOString() }),
+    ...(isEnabled ? opening(ports, entry) : {}),
     ...{ found: studies('found'), fetching: studies('fetching'), done: studies('done'), failed: studies('failed') },
   };
 }

@@ -23,6 +23,7 @@ const PULLS: Table = {
     ['by', field('retrieve')],
     ['from', field('source')],
     ['next', field('nextAt')],
+    ['closed until', field('opensAt')],
     ['waiting', field('found')],
     ['under way', field('fetching')],
     ['done', field('done')],
@@ -61,8 +62,9 @@ const PARTS: Readonly<Record<string, Table>> = {
 };
 
 const SAID: Readonly<Record<string, (answer: Row, name: string) => string>> = {
-  run: (_, name) => `${name} looks for studies; hub pulls show ${name} says how far it is`,
-  backfill: (_, name) => `${name} goes through the days; hub pulls show ${name} says how far it is`,
+  run: (answer, name) => `${name} looks for studies${fromWhen(answer)}; hub pulls show ${name} says how far it is`,
+  backfill: (answer, name) =>
+    `${name} goes through the days${fromWhen(answer)}; hub pulls show ${name} says how far it is`,
   pause: (_, name) => `${name} asks and fetches nothing until hub pulls resume ${name}`,
   resume: (_, name) => `${name} goes on`,
   cancel: ({ runs }, name) => `${name}: ${cellText(runs)} ended; what was fetched stays`,
@@ -112,6 +114,10 @@ function checked(
 async function ask(api: HubApi, verb: string, name: string, body: unknown): Promise<unknown> {
   const place = `/pulls/${encodeURIComponent(name)}`;
   return verb === 'show' ? await api.call('GET', place) : await api.call('POST', `${place}/${verb}`, body);
+}
+
+function fromWhen({ opensAt }: Row): string {
+  return opensAt === undefined ? '' : ` when its window opens, at ${cellText(opensAt)}`;
 }
 
 /** `day 12 of 366`: what was asked of what is to be asked. */

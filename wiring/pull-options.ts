@@ -1,6 +1,7 @@
 /** The configuration's pulls as the puller and the doors want them. */
 import { isIP } from 'node:net';
 import { type Environment, readSecret } from '../config/environment.ts';
+import { windowOpensAt } from '../connectors/pull/calendar.ts';
 import type { PullFrom, PullOptions } from '../connectors/pull/options.ts';
 import type { SourceQuery } from '../gateway/completion/query.ts';
 import type { DimseSource } from '../gateway/dimse/association-policy.ts';
@@ -42,11 +43,11 @@ export function moversOf({ pulls, gateway }: Pick<Config, 'pulls' | 'gateway'>):
 
 /** As people see them: those that are not enabled too. */
 export function pullsShown({ pulls }: Pick<Config, 'pulls'>) {
-  return pulls.map(({ name, enabled: isEnabled, schedule, from }) => {
-    if ('dicomweb' in from)
-      return { name, isEnabled, schedule, source: from.dicomweb.url, retrieve: 'wado-rs' as const };
+  return pulls.map(({ name, enabled: isEnabled, schedule, from, windows, timeZone }) => {
+    const shown = { name, isEnabled, schedule, opensAt: (now: Date) => windowOpensAt(windows, now, timeZone) };
+    if ('dicomweb' in from) return { ...shown, source: from.dicomweb.url, retrieve: 'wado-rs' as const };
     const { aeTitle, host, port } = from.dicom;
-    return { name, isEnabled, schedule, source: `${aeTitle}@${host}:${String(port)}`, retrieve: from.retrieve };
+    return { ...shown, source: `${aeTitle}@${host}:${String(port)}`, retrieve: from.retrieve };
   });
 }
 

@@ -1,7 +1,9 @@
 /** Days, windows and schedules in a time zone. Pure, but for node-cron, which reads the machine's clock. */
 import cron from 'node-cron';
+import { opensAt } from '../send-window.ts';
 import type { DayWindow } from './options.ts';
 
+const EVERY_DAY = [0, 1, 2, 3, 4, 5, 6];
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const DAY_MINUTES = 1440;
@@ -30,6 +32,18 @@ export function openForMs(windows: readonly DayWindow[], now: Date, timeZone: st
   });
   if (ends.length === 0) return undefined;
   return Math.max(...ends) * MINUTE_MS - second * 1000;
+}
+
+/** When the first of them opens, where none is open now. */
+export function windowOpensAt(
+  windows: readonly DayWindow[],
+  now: Date,
+  timeZone: string | undefined,
+): Date | undefined {
+  if (openForMs(windows, now, timeZone) !== undefined) return undefined;
+  const zone = timeZone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const times = windows.map((window) => opensAt({ ...window, days: EVERY_DAY, timeZone: zone }, now).getTime());
+  return new Date(Math.min(...times));
 }
 
 /** Each day from one to the other, as DA; the other one included. */

@@ -164,7 +164,9 @@ export class Puller {
       // By the time it was meant for: a kill between the two does not make two runs of it.
       const runId = `${this.name}@${state.nextAt.toISOString()}`;
       const outcome = await ledger.pulls.request({ runId, pull: this.name, kind: 'scheduled' });
-      if (outcome === 'busy') log.warn('pull is still at its last run', { pull: this.name });
+      // While its windows are closed it cannot be at anything else.
+      const isOpen = openForMs(this.#options.windows, clock.now(), timeZone) !== undefined;
+      if (outcome === 'busy' && isOpen) log.warn('pull is still at its last run', { pull: this.name });
     }
     await ledger.pulls.schedule(this.name, written, nextRun(schedule, timeZone));
     return state.isPaused;

@@ -57,6 +57,24 @@ describe('hub pulls', () => {
     expect((await run('list')).text).to.contain('enabled');
   });
 
+  it('says until when the windows are closed, and that a run waits for them', async () => {
+    const hour = new Date().getUTCHours();
+    const clock = (hours: number) => `${String((hour + hours) % 24).padStart(2, '0')}:00`;
+    await writeFile(
+      config,
+      CONFIG.replace('schedule:', `windows: ["${clock(3)}-${clock(5)}"]\n    timeZone: UTC\n    schedule:`),
+    );
+
+    const [listed, begun] = [await run('list'), await run('run', 'nightly')];
+
+    const until = `T${clock(3)}:00.000Z`;
+    expect(listed.text.split('\n')[0]).to.contain('closed until');
+    expect(listed.text.split('\n')[1]).to.contain(until);
+    expect(begun.text)
+      .to.match(/^nightly looks for studies when its window opens, at /)
+      .and.to.contain(until);
+  });
+
   it('asks a hub that is not running for a back-fill: it begins when the hub does', async () => {
     const { code, text } = await run('backfill', 'nightly', '--from', '2020-02-28', '--to', '2020-03-01');
 

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { readAccessions } from '../../../connectors/pull/accessions.ts';
-import { dayOf, nextRun, openForMs } from '../../../connectors/pull/calendar.ts';
+import { dayOf, nextRun, openForMs, windowOpensAt } from '../../../connectors/pull/calendar.ts';
 import { differenceOf, scopesOf } from '../../../connectors/pull/differences.ts';
 import { Moves } from '../../../connectors/pull/moves.ts';
 import { partsOf, questionsOf } from '../../../connectors/pull/questions.ts';
@@ -24,6 +24,20 @@ describe('the calendar of a pull', () => {
     ['2026-03-02T03:59:00Z', 1],
     ['2026-03-02T04:00:00Z', undefined],
   ];
+  for (const [at, opens] of [
+    ['2026-03-01T19:59:59Z', '2026-03-01T20:00:00.000Z'],
+    ['2026-03-01T20:00:00Z', undefined],
+    ['2026-03-02T04:00:00Z', '2026-03-02T10:00:00.000Z'],
+    // The clock is put forward in between.
+    ['2026-03-28T11:00:00Z', '2026-03-28T20:00:00.000Z'],
+    ['2026-03-29T03:00:00Z', '2026-03-29T09:00:00.000Z'],
+  ] as const) {
+    it(`says at ${at} that it opens at ${opens ?? 'no time: it is open'}`, () => {
+      const noon = { fromMinute: 12 * 60, toMinute: 13 * 60 };
+
+      expect(windowOpensAt([...NIGHT, noon], new Date(at), HELSINKI)?.toISOString()).to.equal(opens);
+    });
+  }
   for (const [at, minutes] of WINDOWS) {
     it(`has a window over midnight ${minutes === undefined ? 'closed' : 'open'} at ${at}`, () => {
       const openMs = openForMs(NIGHT, new Date(at), HELSINKI);
