@@ -10,7 +10,6 @@ import { createApiRouter } from './api/router.ts';
 import type { BackstageOrder } from './wiring/backstage.ts';
 import type { Environment } from './config/environment.ts';
 import { type ConfigurationSource, LiveConfiguration } from './wiring/live-configuration.ts';
-import { holdsOf } from './connectors/holds.ts';
 import { createPartnerDirectory } from './connectors/partner-api/directory.ts';
 import { createPartnerApi } from './connectors/partner-api/router.ts';
 import { WEBHOOKS_PURPOSE } from './connectors/webhook/key-box.ts';
@@ -25,6 +24,7 @@ import { qidoRouter } from './gateway/dicomweb/qido.ts';
 import { receivedInstances } from './gateway/dicomweb/wado-source.ts';
 import { wadoRouter } from './gateway/dicomweb/wado.ts';
 import { openGateway } from './gateway/gateway.ts';
+import { destinationHolds } from './wiring/destination-holds.ts';
 import { gatewayOptions, metricsDoor, returnedOptions } from './wiring/gateway-options.ts';
 import { openHubStore, removeAbandoned, removeResults, requireOwnStore } from './wiring/hub-store.ts';
 import { ledgerPlace } from './wiring/ledger-place.ts';
@@ -245,10 +245,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             mintToken: createToken,
             onGrant: () => directory.forget(),
             reidentify: reidentifier(crosswalkSecret, ledger.crosswalk),
-            holds: async (name) => {
-              const destination = current().destinations.find((each) => each.name === name);
-              return destination === undefined ? [] : await holdsOf(destination, directory, clock.now());
-            },
+            holds: destinationHolds(current, directory, clock),
             waiting: async (study) => gateway?.waiting(study),
             store,
             trendPage,

@@ -97,7 +97,7 @@ export interface ApiPorts {
   readonly catalogue: () => Catalogue;
   /** What a study that is being received waits for; undefined where it does not, or where no gateway runs. */
   readonly waiting?: (study: StudyInstanceUid) => Promise<WaitingStudy | undefined>;
-  /** Why nothing goes to a destination now; absent where no hub runs. */
+  /** Why nothing goes to a destination now; absent: nobody knows. */
   readonly holds?: (destination: string) => Promise<readonly Hold[]>;
   /** Absent where there is no key of the crosswalk. */
   readonly reidentify?: (

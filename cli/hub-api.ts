@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApiRouter } from '../api/router.ts';
+import { createPartnerDirectory } from '../connectors/partner-api/directory.ts';
 import { ERRORS, type ErrorCode, HubError } from '../core/errors.ts';
 import type { Clock } from '../core/ports.ts';
 import { createAccess } from '../platform/auth/access.ts';
@@ -16,6 +17,7 @@ import { createLogger } from '../platform/logger.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { CROSSWALK_PURPOSE } from '../processors/crosswalk/codec.ts';
 import { reidentifier } from '../processors/reidentify/reidentifier.ts';
+import { destinationHolds } from '../wiring/destination-holds.ts';
 import { ledgerPlace } from '../wiring/ledger-place.ts';
 import { pullsShown } from '../wiring/pull-options.ts';
 import { type Config, configShapes } from '../wiring/shapes.ts';
@@ -132,6 +134,11 @@ async function openOffline(config: Config, isNewHubFine: boolean, token: string 
           hubName: config.hub.name,
           catalogue: () => catalogue,
           mintToken: createToken,
+          holds: destinationHolds(
+            () => config,
+            createPartnerDirectory(ledger, () => partners),
+            clock,
+          ),
           reidentify: async (uid, recipients) => {
             const secret = await openSecret(CROSSWALK_PURPOSE, config.hub.data, processEnvironment());
             return await reidentifier(secret, ledger.crosswalk)(uid, recipients);

@@ -17,7 +17,7 @@ describe('the commands on many deliveries', () => {
   let data = '';
   let config = '';
 
-  before(async () => {
+  beforeEach(async () => {
     config = join(folder.path, 'hub.yaml');
     await writeFile(config, 'destinations: [{ name: own, type: folder, path: ./out }]\n');
   });
@@ -55,6 +55,21 @@ describe('the commands on many deliveries', () => {
       await ledger.deliveries.fail(deliveryId, fence, { ...attempt, code: 'partner.refused' }, [], undefined, []);
     }
   };
+
+  it('say for what a delivery waits, and until when, also while no hub runs', async () => {
+    const hour = new Date().getUTCHours();
+    const clockTime = (hours: number) => `${String((hour + hours) % 24).padStart(2, '0')}:00`;
+    const window = `{ hours: "${clockTime(3)}-${clockTime(5)}", timeZone: UTC }`;
+    await writeFile(config, `destinations: [{ name: own, type: folder, path: ./out, sendWindow: ${window} }]\n`);
+    await withLedger((ledger) => prepare(ledger, ['own'], []));
+
+    const { lines } = await run(deliveries, 'list');
+
+    expect(lines[0]).to.contain('waits for');
+    expect(lines[1]).to.match(
+      new RegExp(`T${clockTime(3)}:00\\.000Z .*its send window, which opens at .*T${clockTime(3)}:00Z$`),
+    );
+  });
 
   it('only count until they are told to do it', async () => {
     await withLedger((ledger) => prepare(ledger, ['a', 'a', 'b'], ['a', 'b']));

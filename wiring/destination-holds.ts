@@ -1,0 +1,18 @@
+/** What holds the destinations of the configuration in force, by their names. */
+import { holdsOf } from '../connectors/holds.ts';
+import type { PartnerDirectory } from '../connectors/partner-api/directory.ts';
+import type { Hold } from '../core/destination-hold.ts';
+import type { Clock } from '../core/ports.ts';
+import type { Config } from './shapes.ts';
+
+/** @param current - asked each time, so that a configuration that was read anew holds */
+export function destinationHolds(
+  current: () => Pick<Config, 'destinations'>,
+  partners: Pick<PartnerDirectory, 'find'>,
+  clock: Clock,
+): (destination: string) => Promise<readonly Hold[]> {
+  return async (name) => {
+    const destination = current().destinations.find((each) => each.name === name);
+    return destination === undefined ? [] : await holdsOf(destination, partners, clock.now());
+  };
+}
