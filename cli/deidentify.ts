@@ -174,7 +174,11 @@ async function releaseStudy(
     const study = await deidentifyInstances(
       // Files are named to themselves: a file has no better name before it is read.
       files.map(({ path, open: openIt }) => ({ sopInstanceUid: path, open: openIt })),
-      { plan, secret, signal, onProgress, write: (instance) => writeInstance(instance, incoming) },
+      {
+        ...{ plan, secret, signal, onProgress },
+        write: (instance) => writeInstance(instance, incoming),
+        discard: (path) => rm(path),
+      },
     );
     if (study.outcome === 'held') {
       const { outcome: _, reason, detail } = study;
@@ -188,22 +192,25 @@ async function releaseStudy(
 }
 
 /** Copies of one instance, as trees have them, stand side by side. */
-async function writeInstance({ body, seriesInstanceUid, sopInstanceUid }: ReleasedInstance, folder: string) {
-  const series = join(folder, seriesInstanceUid);
-  const file = createUnique(series, sopInstanceUid);
+async function writeInstance(
+  { body, seriesInstanceUid, sopInstanceUid }: ReleasedInstance,
+  folder: string,
+): Promise<string> {
+  const { path, descriptor } = createUnique(join(folder, seriesInstanceUid), sopInstanceUid);
   try {
     for await (const chunk of body)
-      for (let written = 0; written < chunk.length;) written += writeSync(file, chunk, written);
+      for (let written = 0; written < chunk.length;) written += writeSync(descriptor, chunk, written);
   } finally {
-    closeSync(file);
+    closeSync(descriptor);
   }
+  return path;
 }
 
-/** @returns its descriptor */
-function createUnique(folder: string, name: string): number {
+function createUnique(folder: string, name: string): { readonly path: string; readonly descriptor: number } {
   for (let copy = 1; ;) {
+    const path = join(folder, copy === 1 ? `${name}.dcm` : `${name}-${copy}.dcm`);
     try {
-      return openSync(join(folder, copy === 1 ? `${name}.dcm` : `${name}-${copy}.dcm`), 'wx');
+      return { path, descriptor: openSync(path, 'wx') };
     } catch (error) {
       // The first of its series: a thousand others find the folder there.
       if (hasCode(error, 'ENOENT')) mkdirSync(folder, { recursive: true });

@@ -51,6 +51,10 @@ export interface ReleasedInstance {
   readonly transferSyntaxUid: string;
   readonly tally: Tally;
   readonly searchedBytes: number;
+  /** How much of what the study says it was searched for: the size of the study's secrets then. */
+  readonly searchedFor: number;
+  /** So many values were emptied because they repeat what was removed. */
+  readonly blanked: number;
   /** What was done to its pixels; all of it nothing where the policy touches none. */
   readonly pixels: PixelClaims;
   /** The file, once; pixel bytes are copied from the source, which must stay open. */
@@ -121,6 +125,8 @@ export async function deidentifyInstance(
     transferSyntaxUid,
     tally: proven.tally,
     searchedBytes: proven.searchedBytes,
+    searchedFor: proven.searchedFor,
+    blanked: proven.blanked,
     pixels: cleaned.claims,
     body: body.chunks,
     isPixelDataEqual: body.isPixelDataEqual,
@@ -133,7 +139,7 @@ function rewriteAndVerify(
   plan: CompiledPlan,
   pseudonyms: Pseudonyms,
   changes: readonly AttributeChange[],
-): (Rewritten & { readonly searchedBytes: number }) | string {
+): (Rewritten & Pick<ReleasedInstance, 'searchedBytes' | 'searchedFor' | 'blanked'>) | string {
   const encoding = encodingOf(requireTransferSyntax(header.transferSyntaxUid));
   const memory = memoryOf(pseudonyms);
   const blanked = new Set<ElementPath>();
@@ -142,7 +148,8 @@ function rewriteAndVerify(
     const { findings, faults, searchedBytes } = verifyOutput(rewritten.bytes, encoding, rewritten.known, plan, memory);
     const [fault] = faults;
     if (fault !== undefined) return `the output has a fault: ${fault}`;
-    if (findings.length === 0) return { ...rewritten, searchedBytes };
+    if (findings.length === 0)
+      return { ...rewritten, searchedBytes, searchedFor: memory.secrets.size, blanked: blanked.size };
     if (findings.some(({ isListed }) => isListed))
       return 'a removed value is repeated in an attribute that is kept by the policy';
     for (const { path } of findings) blanked.add(path);

@@ -12,6 +12,7 @@ import {
   spellingsOfName,
   spellingsOfTime,
 } from './spellings.ts';
+import type { StudySecrets } from './study-secrets.ts';
 
 /**
  * How a pattern has to stand in a text to be meant:
@@ -135,6 +136,20 @@ export class KnownValues {
     for (const value of kept.shortValues) if (!this.#firm.has(value)) this.shortValues.delete(value);
   }
 
+  /** Tells the study what of this is firm, and is told what other instances have: more to look for here. */
+  share(study: StudySecrets): void {
+    for (const text of this.#firm) {
+      const pattern = text.slice(0, LONGEST_PATTERN);
+      const kind = this.patterns.get(pattern);
+      if (kind !== undefined) strengthen(study.patterns, pattern, kind);
+      if (this.shortValues.has(text)) study.shortValues.add(text);
+    }
+    study.hasForeignLetters ||= this.hasForeignLetters;
+    for (const [pattern, kind] of study.patterns) this.#put(pattern, kind);
+    for (const value of study.shortValues) this.shortValues.add(value);
+    this.hasForeignLetters ||= study.hasForeignLetters;
+  }
+
   /** A UID that got a new one. */
   addUid(uid: string): void {
     this.#put(uid, 'uid');
@@ -240,13 +255,15 @@ export class KnownValues {
   }
 
   #put(pattern: string, kind: PatternKind): void {
-    const key = pattern.slice(0, LONGEST_PATTERN);
-    const known = this.patterns.get(key);
-    // The kind that finds more stays.
-    if (known === 'anywhere' || (known !== undefined && kind === 'digits')) return;
     if (this.patterns.size >= PATTERN_LIMIT) this.isOverflown = true;
-    else this.patterns.set(key, kind);
+    else strengthen(this.patterns, pattern.slice(0, LONGEST_PATTERN), kind);
   }
+}
+
+/** The kind that finds more stays. */
+function strengthen(patterns: Map<string, PatternKind>, pattern: string, kind: PatternKind): void {
+  const known = patterns.get(pattern);
+  if (known !== 'anywhere' && (known === undefined || kind !== 'digits')) patterns.set(pattern, kind);
 }
 
 /**

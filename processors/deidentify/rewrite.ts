@@ -19,7 +19,7 @@ import { existingCodes, MARKER_TAGS, methodBytes, temporalInformation, writeMeth
 import type { AttributeChange } from './pixels/cleaning.ts';
 import { keptPrivate } from './private-elements.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
-import { memoryOf } from './study-memory.ts';
+import { memoryOf, type StudyMemory } from './study-memory.ts';
 import { Tally } from './tally.ts';
 import { isInstanceUid, uidValues } from './value-rules.ts';
 
@@ -54,6 +54,7 @@ class Rewriter {
   readonly #plan: CompiledPlan;
   readonly #blanked: ReadonlySet<ElementPath>;
   readonly #writer: ByteWriter;
+  readonly #memory: StudyMemory;
   readonly #known: KnownValues;
   /** What the policy's options keep of the table's rows. */
   readonly #keptByName: KnownValues;
@@ -80,14 +81,16 @@ class Rewriter {
     this.#writer = new ByteWriter(header.end);
     this.#mapped = plan.keepsUids ? pseudonyms.mapped : undefined;
     this.#decider = new Decider(header, plan, pseudonyms, blanked);
-    this.#known = new KnownValues(memoryOf(pseudonyms).spelled);
-    this.#keptByName = new KnownValues(memoryOf(pseudonyms).spelled);
+    this.#memory = memoryOf(pseudonyms);
+    this.#known = new KnownValues(this.#memory.spelled);
+    this.#keptByName = new KnownValues(this.#memory.spelled);
   }
 
   run(): Rewritten {
     const { item, characterSets } = this.#header.dataSet;
     this.#item(item, { characterSets, path: '', sequences: '', isTopLevel: true, ...OPEN });
     this.#known.excuse(this.#keptByName);
+    this.#known.share(this.#memory.secrets);
     return { bytes: this.#writer.written(), known: this.#known, tally: this.#tally };
   }
 

@@ -23,6 +23,7 @@ export async function run(context: ProcessorContext<Plan>): Promise<ProcessorRes
     {
       plan,
       secret: await context.secret(NAME),
+      // One that is written again stays in the pack a first time, and nobody is told where.
       write: ({ body }) => pack.append(body),
       mapped,
       signal: context.signal,

@@ -5,6 +5,7 @@ import type { SpelledValues } from './known-values.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 import type { EncodedPatterns } from './search.ts';
 import { isTelling } from './spellings.ts';
+import { StudySecrets } from './study-secrets.ts';
 
 /** Longer texts are of their own. */
 const REMEMBERED_CHARACTERS = 256;
@@ -14,6 +15,7 @@ export class StudyMemory {
   /** Removed values, and how they are spelled. */
   readonly spelled: SpelledValues = new Map();
   readonly patterns: EncodedPatterns = new Map();
+  readonly secrets = new StudySecrets();
   readonly #readings = new Map<string, Readings>();
 
   readingsOf(text: string): Readings {

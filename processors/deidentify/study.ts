@@ -14,6 +14,7 @@ import type { PixelCleaner } from './pixels/cleaning.ts';
 import { PixelSums } from './pixels/pixel-sums.ts';
 import type { Plan } from './plan.ts';
 import { createPseudonyms } from './pseudonyms.ts';
+import { memoryOf } from './study-memory.ts';
 import { Tally } from './tally.ts';
 
 export interface StudyInstance {
@@ -28,6 +29,8 @@ export interface StudyOptions<Written> {
   readonly secret: Uint8Array;
   /** Takes one de-identified instance; `body` must be read to its end. Called in order, one at a time. */
   write(instance: ReleasedInstance): Promise<Written>;
+  /** What was written of an instance counts no more: it is written again, with less in it. */
+  discard?(written: Written): Promise<void>;
   /** Told what got new names. */
   readonly mapped?: Mapped;
   readonly signal: AbortSignal;
@@ -82,12 +85,10 @@ async function releaseAll<Written>(
   const pseudonyms = createPseudonyms(options.secret, recipientOf(options.plan), options.mapped);
   const released: { instance: ReleasedInstance; written: Written }[] = [];
   const held: { code: string; sopInstanceUid: string; reason: string }[] = [];
-  const tally = new Tally();
-  const pixels = new PixelSums();
   let first: OriginalIdentity | undefined;
-  let searchedBytes = 0;
 
-  for (const [index, { sopInstanceUid, open }] of instances.entries()) {
+  /** @param before - what was written of it, to be replaced where it comes out otherwise now */
+  const release = async ({ sopInstanceUid, open }: StudyInstance, before?: (typeof released)[number]) => {
     options.signal.throwIfAborted();
     const source = await open();
     try {
@@ -100,17 +101,31 @@ async function releaseAll<Written>(
       if (mismatch !== undefined) hold(mismatch, 'another patient or study than the rest');
       else if (result.outcome === 'held') hold(result.code, result.reason);
       else if (held.length === 0) {
+        // More was emptied, or it is what was written.
+        if (before?.instance.blanked === result.blanked) return before;
+        if (before !== undefined) await options.discard?.(before.written);
         const written = await options.write(result);
         if (!(await result.isPixelDataEqual())) hold('policy.unsafe', 'pixel data changed on the way');
-        released.push({ instance: result, written });
-        tally.merge(result.tally);
-        pixels.add(result.pixels);
-        searchedBytes += result.searchedBytes;
+        return { instance: result, written };
       }
+      return undefined;
     } finally {
       await source.close();
     }
+  };
+
+  for (const [index, instance] of instances.entries()) {
+    const one = await release(instance);
+    if (one !== undefined) released.push(one);
     options.onProgress?.(index + 1, instances.length);
+  }
+  // What instances said that came later was not looked for in those before them.
+  const { secrets } = memoryOf(pseudonyms);
+  for (const [index, instance] of instances.entries()) {
+    const before = released[index];
+    if (held.length > 0 || before === undefined) break;
+    if (before.instance.searchedFor === secrets.size) continue;
+    released[index] = (await release(instance, before)) ?? before;
   }
 
   const [worst] = held;
@@ -124,10 +139,22 @@ async function releaseAll<Written>(
     outcome: 'released',
     studyInstanceUid: sample.instance.studyInstanceUid,
     instances: released,
-    tally,
-    searchedBytes,
-    pixels,
+    ...sumsOf(released),
   };
+}
+
+function sumsOf(
+  released: readonly { readonly instance: ReleasedInstance }[],
+): Pick<ReleasedStudy<unknown>, 'tally' | 'searchedBytes' | 'pixels'> {
+  const tally = new Tally();
+  const pixels = new PixelSums();
+  let searchedBytes = 0;
+  for (const { instance } of released) {
+    tally.merge(instance.tally);
+    pixels.add(instance.pixels);
+    searchedBytes += instance.searchedBytes;
+  }
+  return { tally, searchedBytes, pixels };
 }
 
 /** Whose pseudonyms they are: the partner's, else the policy's. */

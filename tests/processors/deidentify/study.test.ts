@@ -12,6 +12,7 @@ import {
   identity,
   pixels,
   sampleFile,
+  type SampleElement,
 } from '../../support/dicom-samples.ts';
 
 describe('a de-identified study', () => {
@@ -51,6 +52,32 @@ describe('a de-identified study', () => {
     expect(series?.string('SeriesInstanceUID')).to.equal(first?.string('SeriesInstanceUID'));
     expect(reference?.string('ReferencedSOPInstanceUID')).to.equal(second?.string('SOPInstanceUID'));
     expect(reference?.string('ReferencedSOPClassUID')).to.equal('1.2.840.10008.5.1.4.1.1.4');
+  });
+
+  describe('of which one instance names somebody whom another one tells of', () => {
+    const told = element('SoftwareVersions', 'said Korhonen, badge OP-77123');
+    const instance = (number: number, ...more: readonly SampleElement[]) =>
+      sampleFile([...identity({ instance: `1.2.999.3.${number}` }), ...more, ...pixels()]);
+    const named = [element('OperatorsName', 'Korhonen^Liisa'), element('StationName', 'OP-77123')];
+
+    for (const [order, files] of [
+      ['before', [instance(1, ...named), instance(2, told), instance(3)]],
+      ['after', [instance(1), instance(2, told), instance(3, ...named)]],
+    ] as const) {
+      it(`says nothing of it where it is named ${order} it is told`, async () => {
+        const { files: written, parsed, report } = await releasedFiles(files);
+
+        expect(parsed).to.have.length(3);
+        expect(Buffer.concat([...written]).toString('latin1')).not.to.match(/korhonen|77123/i);
+        expect(report.counts['blanked']).to.equal(1);
+      });
+    }
+
+    it('says it where nobody of the study is called so', async () => {
+      const { files: written } = await releasedFiles([instance(1), instance(2, told)]);
+
+      expect(Buffer.concat([...written]).toString('latin1')).to.contain('said Korhonen');
+    });
   });
 
   it('comes out the same again, in another order too, and otherwise for another key or partner', async () => {
