@@ -70,7 +70,7 @@ function without(before: string, separators: readonly string[], after: string, m
 
 /** The proof, normalisation by normalisation. */
 const PROOF: readonly Mutant[] = [
-  instance('if (findings.length === 0) return', 'if (true) return'),
+  instance('if (findings.length === 0)', 'if (true)'),
   rewrite("if (isPrivateElement && element.vr !== 'PN') return", 'if (isPrivateElement) return'),
   known("if (vr === 'PN') this.#addNames(text)", ''),
   known('for (const component of components) this.#addName(component)', ''),
