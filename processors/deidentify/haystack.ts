@@ -10,10 +10,10 @@ import { layersOfBytes, layersOfText } from './hidden-layers.ts';
 import { isTelling } from './spellings.ts';
 import { otherReadings } from './other-readings.ts';
 import { normalised } from './known-values.ts';
-import type { KnownValues, PatternKind } from './known-values.ts';
+import type { KnownValues } from './known-values.ts';
 import { isMethodCode, methodBefore } from './markers.ts';
 import { keptPrivate } from './private-elements.ts';
-import { PatternSearch } from './search.ts';
+import { type PatternKind, PatternSearch } from './search.ts';
 import type { StudyMemory } from './study-memory.ts';
 import { uidValues } from './value-rules.ts';
 

@@ -12,18 +12,8 @@ import {
   spellingsOfName,
   spellingsOfTime,
 } from './spellings.ts';
+import type { PatternKind } from './search.ts';
 import type { StudySecrets } from './study-secrets.ts';
-
-/**
- * How a pattern has to stand in a text to be meant:
- * - `anywhere`: long enough to be found inside other words
- * - `word`: between characters that are no letters or digits
- * - `name`: between characters that are no letters: `aino2`
- * - `number`: between characters that are no digits, zeros in front aside: `0001234`
- * - `digits`: a date or time, between characters that are no digits
- * - `uid`: between characters that are no part of a UID
- */
-export type PatternKind = 'anywhere' | 'word' | 'name' | 'number' | 'digits' | 'uid';
 
 /**
  * What a removed text was for: an identifier is looked for in pieces, of a description single words prove nothing, of the

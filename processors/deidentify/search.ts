@@ -1,5 +1,14 @@
 /** Finds which of many patterns stand in a text: one pass, a table of four-byte beginnings in front of the comparisons. */
-import type { PatternKind } from './known-values.ts';
+/**
+ * How a pattern has to stand in a text to be meant:
+ * - `anywhere`: long enough to be found inside other words
+ * - `word`: between characters that are no letters or digits
+ * - `name`: between characters that are no letters: `aino2`
+ * - `number`: between characters that are no digits, zeros in front aside: `0001234`
+ * - `digits`: a date or time, between characters that are no digits
+ * - `uid`: between characters that are no part of a UID
+ */
+export type PatternKind = 'anywhere' | 'word' | 'name' | 'number' | 'digits' | 'uid';
 
 const TABLE_BITS = 15;
 

@@ -2,7 +2,7 @@
  * What names people or is an identifier in any instance of a study so far. No instance of it may say it: the operator of
  * one series stands in the comment of another.
  */
-import type { PatternKind } from './known-values.ts';
+import type { PatternKind } from './search.ts';
 
 export class StudySecrets {
   readonly patterns = new Map<string, PatternKind>();
