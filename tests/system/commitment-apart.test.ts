@@ -10,6 +10,7 @@ import { type Cluster, startCluster } from '../support/region/cluster.ts';
 import { type SharedServers, startSharedServers } from '../support/region/servers.ts';
 import { send } from '../support/scanner.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 describe('a storage commitment that one process asks for and another hears of', function () {
   this.timeout(180_000);
@@ -52,6 +53,8 @@ describe('a storage commitment that one process asks for and another hears of', 
     await writeFile(file, part10);
     expect((await send(gateway(0).dimsePort, [file])).accepted).to.have.length(1);
     const request = await archive.asked(1);
+    // Killed before it has noted that all was sent, it would send it once more.
+    await waitFor('the delivery to wait', () => delivering?.hub.log().includes('delivery waits to hear'));
     await delivering?.kill();
 
     const answer = await archive.report({
