@@ -1,6 +1,5 @@
 /** The topics the bus needs: created where they are missing and that is allowed, looked at in any case. */
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Admin, Kafka } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { HubError } from '../../../core/errors.ts';
 import type { HubStream, Stream } from '../../../core/streams.ts';
 import { IMPATIENT } from './client.ts';
@@ -24,12 +23,10 @@ const RETENTION_DAYS: Readonly<Record<HubStream | 'partner', number>> = {
   partner: 30,
 };
 const CREATE_MS = 15_000;
-/** After it was made, a topic that no broker knows is missing. */
-const KNOWN_MS = 5_000;
-const ASK_AGAIN_MS = 200;
 
 /** @throws {HubError} `bus.…` when a topic is not as it has to be, or nobody can say */
 export async function ensureStreams(kafka: Kafka, streams: readonly Stream[], rules: TopicRules): Promise<void> {
+  // A topic that was just made is known to one broker after the other.
   const admin = kafka.admin({ retry: { ...IMPATIENT, retries: 4 } });
   try {
     await admin.connect();
@@ -44,7 +41,7 @@ export async function ensureStreams(kafka: Kafka, streams: readonly Stream[], ru
       // Without its own wait, which fails when one broker has not heard of them yet.
       await admin.createTopics({ topics, waitForLeaders: false, timeout: CREATE_MS });
     }
-    const { topics } = await metadataOf(admin, streams, missing.length > 0 ? KNOWN_MS : 0);
+    const { topics } = await admin.fetchTopicMetadata({ topics: [...streams] });
     for (const { name, partitions } of topics) {
       if (partitions.length === rules.partitions) continue;
       const advice = `${name} has ${String(partitions.length)} partitions, bus.partitions says ${String(rules.partitions)}`;
@@ -55,23 +52,6 @@ export async function ensureStreams(kafka: Kafka, streams: readonly Stream[], ru
   } finally {
     // Nothing of it matters any more.
     await admin.disconnect().catch(() => undefined);
-  }
-}
-
-/** @param patienceMs - for topics that were just made: one broker hears of them after the other */
-async function metadataOf(
-  admin: Admin,
-  streams: readonly Stream[],
-  patienceMs: number,
-): ReturnType<Admin['fetchTopicMetadata']> {
-  const untilMs = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return await admin.fetchTopicMetadata({ topics: [...streams] });
-    } catch (error) {
-      if (toBusError(error).code !== 'bus.topic-missing' || performance.now() > untilMs) throw error;
-      await delay(ASK_AGAIN_MS);
-    }
   }
 }
 
