@@ -44,7 +44,7 @@ describe('the page of quality', function () {
 
     const words = textOf(html);
     expect(words).to.match(/Quality of the study Study 2\.25\.77 ✗ Fail: repeat or repair/);
-    expect(words).to.include('2 scans: 1 failed, 1 not judged.');
+    expect(words).to.include('2 scans: 1 failed, 1 to look at.');
     const [failed, copied] = ["below the site's limit of 90", 'the very same picture'].map((part) =>
       words.indexOf(part),
     );
