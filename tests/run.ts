@@ -72,7 +72,16 @@ function lanesWanted(): number {
 /** What starts whole hubs and regions takes longest: begun last, it would leave one lane busy alone. */
 function longestFirst(files: readonly string[]): readonly string[] {
   const isLong = (file: string) => file.startsWith(`tests${sep}system${sep}`);
-  return [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
+  return [...files.filter(isLong), ...spreadOut(files.filter((file) => !isLong(file)))];
+}
+
+/** What starts a broker of Kafka is kept apart: two of them on a small machine are slower than the time their members have. */
+function spreadOut(files: readonly string[]): readonly string[] {
+  const hasBroker = (file: string) => file.includes(`${sep}kafka`);
+  const [brokers, others] = [files.filter(hasBroker), files.filter((file) => !hasBroker(file))];
+  const step = Math.max(1, Math.floor(others.length / Math.max(1, brokers.length)));
+  const spread = others.flatMap((file, n) => [...(n % step === 0 ? brokers.slice(n / step, n / step + 1) : []), file]);
+  return [...spread, ...brokers.slice(Math.ceil(others.length / step))];
 }
 
 async function runHere(files: readonly string[]): Promise<Counts> {
