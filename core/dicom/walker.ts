@@ -71,6 +71,7 @@ export function walk(bytes: Uint8Array, encoding: Encoding, options: WalkOptions
 class Walker {
   readonly #bytes: Uint8Array;
   #count = 0;
+  /** Pixel Representation of the data set or item that is being walked, or of the nearest around it that states one. */
   #isSigned = false;
 
   constructor(bytes: Uint8Array) {
@@ -234,8 +235,14 @@ class Walker {
     const undefinedLength = length === UNDEFINED_LENGTH;
     const itemEnd = undefinedLength ? limit : start + 8 + length;
     if (itemEnd > limit) throw unreadable('item-beyond-container', start);
-    const { elements, end } = this.elements(start + 8, itemEnd, encoding, depth, undefined, undefinedLength);
-    return { encoding, elements, start, end, undefinedLength };
+    // What an item says of its pixels holds inside it: an icon's are unsigned whatever the image's are (PS3.3 Section F.7).
+    const isSigned = this.#isSigned;
+    try {
+      const { elements, end } = this.elements(start + 8, itemEnd, encoding, depth, undefined, undefinedLength);
+      return { encoding, elements, start, end, undefinedLength };
+    } finally {
+      this.#isSigned = isSigned;
+    }
   }
 
   /** PS3.5 Section A.4: encapsulated pixel data. The fragments are checked, not opened. */

@@ -91,6 +91,49 @@ describe('byte walker', () => {
     expect(parse(bytes, IMPLICIT).number('SmallestImagePixelValue')).to.equal(-2);
   });
 
+  it('keeps the Pixel Representation of an icon inside its item', () => {
+    const value = (number: number) => element('SmallestImagePixelValue', uint16s([number]), 'SS');
+    const bytes = encodeSample(
+      [
+        element('PixelRepresentation', uint16s([1]), 'US'),
+        {
+          ...element('IconImageSequence', []),
+          value: [[element('PixelRepresentation', uint16s([0]), 'US'), value(0xfffe)], [value(0xfffe)]],
+        },
+        { ...element('SharedFunctionalGroupsSequence', []), value: [[value(0xfffe)]] },
+      ],
+      IMPLICIT,
+    );
+
+    const dataSet = parse(bytes, IMPLICIT);
+
+    const icons = dataSet.items('IconImageSequence').map((icon) => icon.number('SmallestImagePixelValue'));
+    const [shared] = dataSet.items('SharedFunctionalGroupsSequence');
+    expect(icons).to.deep.equal([0xfffe, -2]);
+    expect(shared?.number('SmallestImagePixelValue')).to.equal(-2);
+  });
+
+  it('forgets what it read of a sequence sent as UN when the encoding it tried was the wrong one', () => {
+    // In implicit VR one long value; in explicit VR a short one, a Pixel Representation of 1, and what is no element.
+    const explicit = Buffer.concat([
+      Buffer.from('08003e104c4f0400', 'hex'),
+      Buffer.from('head'),
+      Buffer.from('2800030155530200' + '0100', 'hex'),
+    ]);
+    const inside = Buffer.concat([explicit, Buffer.alloc(8 + 0x00044f4c - explicit.length, 0xff)]);
+    const item = Buffer.from('feff00e000000000', 'hex');
+    item.writeUInt32LE(inside.length, 4);
+    const bytes = encodeSample([
+      { ...element('ReferencedImageSequence', Buffer.concat([item, inside])), vr: 'UN' },
+      { ...element('SmallestImagePixelValue', uint16s([0xfffe])), vr: 'UN' },
+    ]);
+
+    const dataSet = parse(bytes, EXPLICIT);
+
+    expect(dataSet.items('ReferencedImageSequence')).to.have.length(1);
+    expect(dataSet.number('SmallestImagePixelValue')).to.equal(0xfffe);
+  });
+
   const broken: readonly (readonly [string, Uint8Array, string])[] = [
     ['a length beyond the end', Buffer.from('080060004353ff00', 'hex'), 'length-beyond-container'],
     ['a header cut off', Buffer.from('08006000', 'hex'), 'bytes-after-last-element'],
