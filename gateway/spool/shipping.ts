@@ -111,7 +111,7 @@ export class Shipping {
     clearTimeout(this.#linger);
   }
 
-  /** Why the store takes nothing right now; undefined while it does. */
+  /** Why nothing gets to the store right now; undefined while it does. */
   get problem(): HubError | undefined {
     return this.#problem;
   }
@@ -222,7 +222,7 @@ export class Shipping {
     this.#failingSinceMs ??= nowMs;
     if (!isNew && nowMs - this.#saidMs < SAY_AGAIN_MS) return;
     this.#saidMs = nowMs;
-    this.#ports.log.error('object store does not take what was received, it waits in the spool', {
+    this.#ports.log.error(complaintOf(error), {
       code: error.code,
       reason: error.message,
       ...this.#waits(),
@@ -248,6 +248,13 @@ export class Shipping {
         receivedMs === undefined ? 0 : Math.max(0, Math.round((this.#ports.clock.now().getTime() - receivedMs) / 1000)),
     };
   }
+}
+
+/** Whoever reads it should look at what is down: before a copy the ledger is asked whether the bucket is this hub's. */
+function complaintOf({ code }: HubError): string {
+  return code.startsWith('ledger.')
+    ? 'ledger does not say whose the object store is, what was received waits in the spool'
+    : 'object store does not take what was received, it waits in the spool';
 }
 
 /** The bytes of a run as a segment of their own, and of each object whether its bytes were those that were digested. */

@@ -1,7 +1,7 @@
 /** A spool with records in it and a store that tests hold up, break and look into. */
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { HubError } from '../../../core/errors.ts';
+import { HubError, type ErrorCode } from '../../../core/errors.ts';
 import type { LogFields, Logger } from '../../../core/ports.ts';
 import type { PackEntry, PackShelf, PackUploads } from '../../../core/store.ts';
 import { digesterHere } from '../../../gateway/spool/digester.ts';
@@ -20,6 +20,8 @@ export class HeldStore implements PackUploads, Pick<PackShelf, 'list' | 'remove'
   readonly removed: string[] = [];
   /** How many uploads fail before one succeeds. */
   failures = 0;
+  /** Why they fail. */
+  failsWith: ErrorCode = 'store.unreachable';
   isHeld = false;
   readonly #held = new Map<string, () => void>();
 
@@ -38,7 +40,7 @@ export class HeldStore implements PackUploads, Pick<PackShelf, 'list' | 'remove'
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
     }
-    if (signal.aborted || (this.failures -= 1) >= 0) throw new HubError('store.unreachable', { pack });
+    if (signal.aborted || (this.failures -= 1) >= 0) throw new HubError(this.failsWith, { pack });
     const bytes = Buffer.concat(chunks);
     if (bytes.length !== sizeBytes) throw new Error(`${String(bytes.length)} bytes instead of ${String(sizeBytes)}`);
     this.packs.set(pack, bytes);

@@ -104,6 +104,17 @@ describe('shipping what was received', function () {
     expect(shipping.problem).to.equal(undefined);
   });
 
+  it('names the ledger when that is what is down', async () => {
+    const { store, told, said, receive, ship } = await begin();
+    Object.assign(store, { failures: 1, failsWith: 'ledger.unreachable' });
+
+    ship(await receive(1_000));
+    await waitFor('it to be told', () => told.length === 1);
+
+    expect(said[0]?.message).to.match(/^ledger does not say whose the object store is/);
+    expect(said[0]?.fields).to.include({ code: 'ledger.unreachable', objects: 1 });
+  });
+
   it('waits for company, and for none in a hurry', async () => {
     const { store, told, receive, ship, shipping } = await begin({ lingerMs: 86_400_000 });
     const [first, second] = [await receive(1_000), await receive(1_000)];
