@@ -32,6 +32,14 @@ export const FOLDER_ERRORS = {
     title: 'Archive is larger inside than allowed',
     remedy: 'Pack it in several files, or raise the limits under zip of the watched folder.',
   },
+  'archive.no-room': {
+    dimse: 0xa700,
+    http: 507,
+    retry: 'transient',
+    title: 'No room to unpack a study of the archive',
+    remedy:
+      'Free space on the disk of the data folder (hub store usage, gateway.retention), or raise the limits of gateway.disk; the archive is then taken by itself.',
+  },
   // ParaVision studies
   'paravision.parameters-unreadable': {
     dimse: 0xc000,

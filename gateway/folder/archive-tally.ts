@@ -13,6 +13,7 @@ export class ArchiveTally {
   #refused = 0;
   #first: HubError | undefined;
   #studies = 0;
+  #needsBytes: number | undefined;
   readonly #entries = new Map<number, HubError>();
   readonly #scans: (readonly string[])[] = [];
 
@@ -37,6 +38,12 @@ export class ArchiveTally {
       default:
         return outcome satisfies never;
     }
+  }
+
+  /** None of its studies was taken. It comes before what is wrong with single entries: the archive will be taken again. */
+  lacksRoom(error: HubError, needsBytes: number): void {
+    this.#first = error;
+    this.#needsBytes = needsBytes;
   }
 
   addStudy(outcome: Outcome): void {
@@ -73,7 +80,7 @@ export class ArchiveTally {
       ...(more > 0 ? [`and ${String(more)} more`] : []),
       ...this.#scanLines,
     ];
-    return { kind: 'refused', error: this.#first, lines };
+    return { kind: 'refused', error: this.#first, lines, needsBytes: this.#needsBytes };
   }
 
   /** Each scan as the note beside its folder would say it, if there were one. */

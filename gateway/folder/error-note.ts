@@ -14,6 +14,11 @@ const LINES = {
     first: 'The hub did not take this file.',
     last: 'It is tried again when the file changes, or when this note is deleted.',
   },
+  /** Refused for want of room. */
+  large: {
+    first: 'The hub did not take this file yet.',
+    last: 'It is tried again by itself when there is room, when the file changes, or when this note is deleted.',
+  },
   study: {
     first: 'The hub did not take all of this study.',
     last: 'It is tried again when something in the folder changes, or when this note is deleted.',

@@ -15,6 +15,7 @@ interface Seen {
   readonly fingerprint: string;
   readonly sinceMs: number;
   readonly settled?: Settled;
+  readonly needsBytes?: number | undefined;
   look: number;
   restsUntilMs?: number;
 }
@@ -35,11 +36,15 @@ export class FileMemory {
     this.#minAgeMs = minAgeMs;
   }
 
-  /** @param nowMs - of a clock that is never set */
-  observe(name: string, fingerprint: string, nowMs: number): FileState {
+  /**
+   * @param nowMs - of a clock that is never set
+   * @param roomBytes - how much there is for what was refused for want of it
+   */
+  observe(name: string, fingerprint: string, nowMs: number, roomBytes: () => number = () => 0): FileState {
     const settled = this.#settled.get(name);
     if (settled?.settled !== undefined) {
-      if (settled.fingerprint === fingerprint) {
+      const hasRoom = settled.needsBytes !== undefined && settled.needsBytes <= roomBytes();
+      if (settled.fingerprint === fingerprint && !hasRoom) {
         settled.look = this.#look;
         return settled.settled;
       }
@@ -62,12 +67,16 @@ export class FileMemory {
     if (watched !== undefined) watched.restsUntilMs = untilMs;
   }
 
-  /** Nothing is done with the file until it changes. */
-  settle(name: string, fingerprint: string, settled: Settled): void {
+  /**
+   * Nothing is done with the file until it changes.
+   *
+   * @param needsBytes - or until there is so much room
+   */
+  settle(name: string, fingerprint: string, settled: Settled, needsBytes?: number): void {
     this.#watched.delete(name);
     const [oldest] = this.#settled.keys();
     if (this.#settled.size >= MAX_SETTLED && oldest !== undefined) this.#settled.delete(oldest);
-    this.#settled.set(name, { fingerprint, sinceMs: 0, settled, look: this.#look });
+    this.#settled.set(name, { fingerprint, sinceMs: 0, settled, needsBytes, look: this.#look });
   }
 
   /** It went away, or is to be looked at as if it were new. */

@@ -46,6 +46,8 @@ export type Outcome =
       /** Of a study: the objects of it that are in the hub, and the files, apart from scans, that are not. */
       readonly instances?: number;
       readonly files?: number;
+      /** It was only for want of so much room on the disk of the data folder: it is tried again when there is as much. */
+      readonly needsBytes?: number | undefined;
     }
   /** It changed or went away while it was read: it begins anew. */
   | { readonly kind: 'changed' }

@@ -11,12 +11,13 @@ import type { Outcome } from './outcome.ts';
  */
 export async function writeNotes(
   file: FoundFile,
-  { lines, scans }: Extract<Outcome, { kind: 'refused' }>,
+  { lines, scans, needsBytes }: Extract<Outcome, { kind: 'refused' }>,
   fingerprint: string | undefined,
   at: Date,
 ): Promise<void> {
   for (const [scan, about] of scans ?? [])
     await writeNote(join(file.path, scan), { about: 'scan', lines: about, fingerprint: undefined, at });
   // Last: it is by this one that the hub knows that it has tried.
-  await writeNote(file.path, { about: isStudy(file) ? 'study' : 'file', lines, fingerprint, at });
+  const about = isStudy(file) ? 'study' : needsBytes === undefined ? 'file' : 'large';
+  await writeNote(file.path, { about, lines, fingerprint, at });
 }

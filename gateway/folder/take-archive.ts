@@ -123,8 +123,9 @@ async function takeStudies(
   const { folder: scratch, roomBytes } = ports.scratch;
   const room = roomBytes();
   if (studies.bytes > room) {
-    const what = 'room on the disk of the data folder, where a study is unpacked';
-    tally.add(refused(new HubError('archive.too-large', { what, limit: Math.max(0, room), bytes: studies.bytes })));
+    const error = new HubError('archive.no-room', { bytes: studies.bytes, roomBytes: Math.max(0, Math.floor(room)) });
+    // Not `later`: everything else in the folder would wait for this one.
+    tally.lacksRoom(error, studies.bytes);
     return;
   }
   const into = join(scratch, randomUUID());

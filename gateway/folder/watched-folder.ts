@@ -205,7 +205,8 @@ export class WatchedFolder {
   }
 
   async #visit(file: FoundFile, tally: LookTally, ports: TakePorts, pending: Set<Promise<void>>): Promise<void> {
-    const state = this.#memory.observe(file.name, file.fingerprint, performance.now());
+    const { roomBytes } = this.#ports.scratch;
+    const state = this.#memory.observe(file.name, file.fingerprint, performance.now(), roomBytes);
     switch (state) {
       case 'waiting':
       case 'other':
@@ -307,22 +308,22 @@ export class WatchedFolder {
   }
 
   async #refuse(file: FoundFile, refusal: Extract<Outcome, { kind: 'refused' }>, tally: LookTally): Promise<void> {
-    const { error } = refusal;
+    const { error, needsBytes } = refusal;
     const { code } = error;
     tally.refused += 1;
     this.#batch?.refused();
-    this.#memory.settle(file.name, file.fingerprint, 'refused');
+    this.#memory.settle(file.name, file.fingerprint, 'refused', needsBytes);
     this.#log.warn(
       isStudy(file) ? 'study not taken whole, notes say why' : 'file not taken, a note beside it says why',
       { code, ...error.fields },
     );
     const isDefect = code === 'internal.unexpected';
     if (isDefect) this.#log.error('unexpected failure', { reason: String(error.cause) });
-    // A defect of the hub says nothing about the file: another version may take it.
-    const fingerprint = isDefect ? undefined : file.fingerprint;
+    // A defect of the hub says nothing about the file, nor does its disk: another version may take it, or another day.
+    const fingerprint = isDefect || needsBytes !== undefined ? undefined : file.fingerprint;
     await writeNotes(file, refusal, fingerprint, this.#ports.clock.now()).catch(() => {
       tally.denied += 1;
-      this.#memory.settle(file.name, file.fingerprint, 'unnoted');
+      this.#memory.settle(file.name, file.fingerprint, 'unnoted', needsBytes);
     });
   }
 

@@ -60,9 +60,15 @@ describe('a zip archive of a ParaVision study in a watched folder', function () 
     const page = await hub.ledger.instances.ofStudy(parseStudyInstanceUid(STUDY_UID));
     return page.map(({ sopInstanceUid, sha256 }) => `${sopInstanceUid} ${sha256}`).toSorted();
   };
+  /** Whole: it is seen while it is written. */
+  const noteThat = async (says: RegExp) =>
+    waitFor(`a note that says ${String(says)}`, async () => {
+      const text = await readFile(join(folder, 'study.zip.error'), 'utf8').catch(() => '');
+      return says.test(text) && text.endsWith('deleted.\n') ? text : undefined;
+    });
   const note = async () => {
     await hub.holds('study.zip', 'study.zip.error');
-    return await readFile(join(folder, 'study.zip.error'), 'utf8');
+    return await noteThat(/^why: /m);
   };
   const unpacked = async () => readdir(join(hub.dataDir, 'unpacked'));
 
@@ -182,6 +188,35 @@ describe('a zip archive of a ParaVision study in a watched folder', function () 
     await hub.holds('done/study.zip');
     expect(await hub.instancesOf(STUDY_UID, 2)).to.have.length(2);
     expect(await unpacked()).to.deep.equal([]);
+  });
+
+  it('waits for room on the disk by itself, keeps no other file waiting, and is taken when there is some', async () => {
+    let freeBytes = 1_000;
+    hub = await watch(
+      { studies: { kind: 'keep', folder: join(folder, 'done') } },
+      {
+        ...{ studies: paravisionStudies, folder },
+        files: (real) => ({ ...real, disk: () => Promise.resolve({ usedFraction: 0.1, freeBytes }) }),
+      },
+    );
+    const path = await study();
+    const beside = mrInstance();
+    await put([...(await entriesOf(path)), { name: 'study/notes.zip', content: zipArchive([]) }]);
+    const text = await note();
+
+    await hub.put('IM1', beside.part10);
+    await hub.instancesOf(beside.studyInstanceUid, 1);
+    await hub.holds('done/IM1', 'study.zip', 'study.zip.error');
+    freeBytes = 1e9;
+    await hub.instancesOf(STUDY_UID, 2);
+    const again = await noteThat(/an archive inside an archive/);
+
+    expect(text)
+      .to.match(/^The hub did not take this file yet\.\n\nwhy: No room to unpack a study/)
+      .and.to.match(/^roomBytes: 1000$/m)
+      .and.to.match(/^It is tried again by itself when there is room, /m);
+    expect(again).to.match(/^The hub did not take this file\.\n/);
+    expect(await hub.metrics()).to.contain('state="refused"} 1\n');
   });
 
   it('has no archive opened inside it, and no entry written over another', async () => {

@@ -107,7 +107,8 @@ describe('taking one file', () => {
     const result = await outcome();
 
     expect(result).to.have.property('kind', 'refused');
-    expect(JSON.stringify(result)).to.contain('room on the disk of the data folder').and.to.contain('bytes: 122');
+    expect(result).to.have.property('needsBytes', 122);
+    expect(JSON.stringify(result)).to.contain('No room to unpack').and.to.contain('bytes: 122');
     expect(existsSync(join(folder.path, 'unpacked'))).to.equal(false);
   });
 
