@@ -73,6 +73,8 @@ export interface Hub {
   readonly ledger: Ledger;
   readonly store: ObjectStore;
   readonly dimsePort: number | undefined;
+  /** Where TLS has a port of its own, or `dimsePort` where nothing is plain; undefined without TLS. */
+  readonly dimseTlsPort: number | undefined;
   readonly httpPort: number | undefined;
   /** Where metrics have a port of their own. */
   readonly metricsPort: number | undefined;
@@ -307,7 +309,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       undo.push(() => running.stop());
       parts.pulls = running;
     }
-    return { dataFolder, ledger, store, dimsePort: gateway?.dimsePort, httpPort, metricsPort, firstToken, live, stop };
+    const { dimsePort, dimseTlsPort } = gateway ?? {};
+    return {
+      ...{ dataFolder, ledger, store, live, stop, firstToken },
+      ...{ dimsePort, dimseTlsPort, httpPort, metricsPort },
+    };
   } catch (error) {
     await undoAll();
     throw error;

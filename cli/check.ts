@@ -65,6 +65,7 @@ function summary(config: HubConfig) {
       dimse: {
         host: dimse.host,
         port: dimse.port,
+        ...(dimse.tls === undefined ? {} : { tlsPort: dimse.tls.port ?? dimse.port }),
         aeTitles: dimse.aeTitles,
         sources: dimse.sources.map(({ name }) => name),
       },
@@ -86,7 +87,11 @@ function summaryRows(config: HubConfig): readonly (readonly string[])[] {
   const sources = doors.dimse.sources.length === 0 ? 'from loopback only' : `from ${doors.dimse.sources.join(', ')}`;
   const anonymous = doors.http.anonymousLoopback ? ', DICOMweb from loopback without token' : '';
   return [
-    ['door', 'dimse', `${doors.dimse.host}:${doors.dimse.port} as ${doors.dimse.aeTitles.join(', ')}, ${sources}`],
+    ...dimseDoors(doors.dimse).map((door) => [
+      'door',
+      'dimse',
+      `${door} as ${doors.dimse.aeTitles.join(', ')}, ${sources}`,
+    ]),
     ['door', 'http', `${doors.http.host}:${doors.http.port}${anonymous}`],
     ...doors.folders.map(({ name, path, whenTaken }) => [
       'door',
@@ -105,4 +110,9 @@ function summaryRows(config: HubConfig): readonly (readonly string[])[] {
       partner === undefined ? type : `${type}, only what was released for ${partner}`,
     ]),
   ];
+}
+
+function dimseDoors({ host, port, tlsPort }: ReturnType<typeof summary>['doors']['dimse']): readonly string[] {
+  if (tlsPort === port) return [`${host}:${String(port)} with TLS`];
+  return [`${host}:${String(port)}`, ...(tlsPort === undefined ? [] : [`${host}:${String(tlsPort)} with TLS`])];
 }

@@ -98,7 +98,9 @@ async function* running(config: Config): AsyncGenerator<Diagnosis, boolean> {
 }
 
 async function* doors({ gateway: { dimse, http } }: Config, isRunning: boolean): AsyncGenerator<Diagnosis> {
-  for (const [id, { host, port }] of Object.entries({ dimse, http })) {
+  const { host: dimseHost, tls } = dimse;
+  const secure = tls?.port === undefined ? {} : { 'dimse.tls': { host: dimseHost, port: tls.port } };
+  for (const [id, { host, port }] of Object.entries({ dimse, ...secure, http })) {
     if (port === 0) yield skipped(`port.${id}`, `${id.toUpperCase()} has any free port`, 'Port 0 is configured.');
     else if (!isRunning) yield await portIsFree(`port.${id}`, host, port);
     else yield await portAnswers(`port.${id}`, host, port);

@@ -50,6 +50,12 @@ export function titlesFor({ gateway: { dimse } }: Config, source: Source): reado
   return [...new Set(open.map(({ aeTitle }) => aeTitle))];
 }
 
+/** What a source must show over TLS, in words of the configuration. */
+export function certificateOf({ certificate }: Source): string {
+  const prints = certificate?.sha256?.join(' or ');
+  return [certificate?.subject, prints].filter((each) => each !== undefined).join(' with the fingerprint ');
+}
+
 /** Names become addresses, as at the start of the hub; a name that nobody knows is left out. */
 export async function hostsOf(sources: readonly Source[]): Promise<ReadonlyMap<Source, readonly string[]>> {
   const resolved = await Promise.all(

@@ -7,6 +7,7 @@ import type { Config } from '../wiring/shapes.ts';
 import { isLoopback, listenAddresses, portFailure } from './doctor-door.ts';
 import {
   addressesOf,
+  certificateOf,
   type Decide,
   decideFor,
   hostsOf,
@@ -70,12 +71,14 @@ function scannerSettings(config: Config, source: Source): Diagnosis {
   const hosts = (isLocal ? addresses : outside).join(' or ');
   return fine(
     'settings',
-    `On the scanner set: AE title of the archive = ${titlesFor(config, source).join(' or ')}, host = ${hosts}, ${portsOf(dimse)}; its own AE title = ${source.aeTitle}`,
+    `On the scanner set: AE title of the archive = ${titlesFor(config, source).join(' or ')}, host = ${hosts}, ${portsOf(dimse, source)}; its own AE title = ${source.aeTitle}`,
   );
 }
 
-function portsOf({ port, tls }: Config['gateway']['dimse']): string {
+function portsOf({ port, tls }: Config['gateway']['dimse'], { certificate }: Source): string {
   if (tls === undefined) return `port ${port}`;
+  // It has to show a certificate, which is nothing for the plain port.
+  if (certificate !== undefined) return `port ${tls.port ?? port} with TLS`;
   return tls.port === undefined ? `port ${port} with TLS` : `port ${port}, or ${tls.port} with TLS`;
 }
 
@@ -217,13 +220,13 @@ function decision(source: Source, aeTitles: readonly string[], decide: Decide, a
 }
 
 /** What a source must show besides its title and address; only the scanner itself can. */
-function* proofs({ certificate, userIdentity }: Source): Generator<Diagnosis> {
+function* proofs(source: Source): Generator<Diagnosis> {
+  const { certificate, userIdentity } = source;
   if (certificate !== undefined) {
-    const rule = [certificate.subject, ...(certificate.sha256 ?? [])].filter((each) => each !== undefined).join(' or ');
     yield skipped(
       'certificate',
       'Whether it shows its certificate is not known',
-      `Over TLS the scanner must show ${rule}.`,
+      `Over TLS the scanner must show ${certificateOf(source)}.`,
     );
   }
   if (userIdentity !== undefined) {

@@ -66,6 +66,7 @@ export async function start(argv: readonly string[]): Promise<number> {
   log.info('hub started', {
     configVersion: config.version,
     dimsePort: hub.dimsePort,
+    dimseTlsPort: hub.dimseTlsPort,
     httpPort: hub.httpPort,
     metricsPort: hub.metricsPort,
     stages: [...stages],
@@ -107,8 +108,11 @@ function reloadWhenTold({ live }: Hub, log: Logger): () => void {
 
 /** The token is on standard output, once, and in no log. */
 function announce(hub: Hub, name: string): void {
+  const { dimsePort, dimseTlsPort } = hub;
+  const secure =
+    dimseTlsPort === undefined ? '' : dimseTlsPort === dimsePort ? ' with TLS' : `, ${String(dimseTlsPort)} with TLS`;
   terminal.out(
-    `${name} is up: DIMSE ${String(hub.dimsePort ?? 'off')}, HTTP ${String(hub.httpPort ?? 'off')}, data ${hub.dataFolder.path}`,
+    `${name} is up: DIMSE ${String(dimsePort ?? 'off')}${secure}, HTTP ${String(hub.httpPort ?? 'off')}, data ${hub.dataFolder.path}`,
   );
   if (hub.firstToken !== undefined) showToken(hub.firstToken);
 }

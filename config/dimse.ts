@@ -70,6 +70,7 @@ const tls = z
     certificate: secret,
     key: secret,
     ca: secret.optional(),
+    crl: secret.optional().describe('Revocation lists in PEM, one of each authority'),
     clientCertificates: z.enum(['none', 'optional', 'required']).default('required'),
     minVersion: z.enum(['1.2', '1.3']).default('1.2'),
     handshake: duration('1s', '5m').prefault('10s'),
@@ -78,6 +79,10 @@ const tls = z
   .refine(({ clientCertificates, ca }) => clientCertificates === 'none' || ca !== undefined, {
     path: ['ca'],
     message: 'client certificates are checked against ca: name it, or set clientCertificates: none',
+  })
+  .refine(({ ca, crl }) => crl === undefined || ca !== undefined, {
+    path: ['crl'],
+    message: 'a revocation list is one of an authority that ca names: name that',
   })
   .transform(({ handshake, reload, ...rest }) => ({ ...rest, handshakeMs: handshake, reloadMs: reload }));
 

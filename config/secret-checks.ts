@@ -73,6 +73,7 @@ function valueOf(reference: SecretReference, env: Environment): string | undefin
 /** PEM is the same wherever it stands; anything else only its connector knows. */
 function formOf(name: string): Form | undefined {
   if (/(^|\.)tls\.key$/.test(name)) return parsePrivateKey;
+  if (/(^|\.)tls\.crl$/.test(name)) return requireRevocationList;
   return /(^|\.)(ca|tls\.certificate)$/.test(name) ? parseCertificate : undefined;
 }
 
@@ -91,6 +92,11 @@ function parseCertificate(text: string): X509Certificate {
   } catch {
     throw new HubError('config.invalid', { detail: 'a certificate in PEM' });
   }
+}
+
+function requireRevocationList(text: string): void {
+  if (!text.includes('-----BEGIN X509 CRL-----'))
+    throw new HubError('config.invalid', { detail: 'a revocation list in PEM' });
 }
 
 function parsePrivateKey(text: string) {

@@ -126,6 +126,7 @@ async function dimseOptions(
               certificate: readSecret(tls.certificate, env),
               key: readSecret(tls.key, env),
               ...(tls.ca === undefined ? {} : { ca: readSecret(tls.ca, env) }),
+              ...(tls.crl === undefined ? {} : { crl: readSecret(tls.crl, env) }),
             }),
           },
         }),

@@ -91,6 +91,9 @@ const REJECTIONS = {
   'application context': { result: 1, by: 1, reason: 2 },
   'called AE title': { result: 1, by: 1, reason: 7 },
   'calling AE title': { result: 1, by: 1, reason: 3 },
+  // Title and address fit. There is no reason of its own for either.
+  'client certificate': { result: 1, by: 1, reason: 3 },
+  'called AE title of other sources': { result: 1, by: 1, reason: 3 },
   // There is no reason of its own for it: no reason given, by the ACSE related function.
   'user identity': { result: 1, by: 2, reason: 1 },
   'too many associations': { result: 2, by: 3, reason: 2 },
@@ -103,6 +106,9 @@ const REJECTIONS = {
 export type AssociationPolicy = (caller: Caller, load: Load) => Decision;
 
 interface KnownSource extends Pick<DimseSource, 'name' | 'partner' | 'maxAssociations' | 'idleMs'> {
+  /** By title and address. */
+  readonly isNamed: (caller: Caller) => boolean;
+  /** That, and the certificate it must show. */
   readonly isCaller: (caller: Caller) => boolean;
   /** Absent: nothing to be proven. */
   readonly isProven?: (caller: Caller) => boolean;
@@ -147,7 +153,7 @@ export function associationPolicy(
       )
       .flatMap(({ destination }) => (isTrusted ? [destination] : []));
     const source = proven ?? reporterAs(reportsOf);
-    if (source === undefined) return rejected(candidates.length === 0 ? 'calling AE title' : 'user identity');
+    if (source === undefined) return rejected(lacking(caller, known, asSource.length > 0, candidates.length > 0));
     if (load.isStopping) return rejected('stopping');
     if (load.isDiskLow) return rejected('disk low');
     if (load.associations >= load.maxAssociations) return rejected('too many associations');
@@ -166,14 +172,27 @@ export function associationPolicy(
   };
 }
 
+/** What is missing to be a source that may call. */
+function lacking(
+  caller: Caller,
+  known: readonly KnownSource[],
+  isSource: boolean,
+  mayCall: boolean,
+): keyof typeof REJECTIONS {
+  if (mayCall) return 'user identity';
+  if (isSource) return 'called AE title of other sources';
+  return known.some(({ isNamed }) => isNamed(caller)) ? 'client certificate' : 'calling AE title';
+}
+
 /** Who only reports is known by the destination's name. */
 function reporterAs([destination]: readonly string[]): KnownSource | undefined {
-  return destination === undefined ? undefined : { name: destination, isCaller: () => true };
+  return destination === undefined ? undefined : { name: destination, isNamed: () => true, isCaller: () => true };
 }
 
 function loopback(): KnownSource {
   const hosts = hostList(['127.0.0.0/8', '::1']);
-  return { name: LOOPBACK_SOURCE, isCaller: ({ address }) => isInside(address, hosts) };
+  const isCaller = ({ address }: Caller) => isInside(address, hosts);
+  return { name: LOOPBACK_SOURCE, isNamed: isCaller, isCaller };
 }
 
 function knownSource(source: DimseSource): KnownSource {
@@ -181,10 +200,10 @@ function knownSource(source: DimseSource): KnownSource {
   const hosts = hostList(source.hosts);
   const shows = source.certificate === undefined ? undefined : certificateRule(source.certificate);
   const proves = source.userIdentity === undefined ? undefined : identityRule(source.userIdentity);
+  const isNamed = ({ callingAeTitle, address }: Caller) => aeTitle === callingAeTitle && isInside(address, hosts);
   return {
-    ...{ name, partner, maxAssociations, idleMs },
-    isCaller: ({ callingAeTitle, address, certificate }) =>
-      aeTitle === callingAeTitle && isInside(address, hosts) && (shows?.(certificate) ?? true),
+    ...{ name, partner, maxAssociations, idleMs, isNamed },
+    isCaller: (caller) => isNamed(caller) && (shows?.(caller.certificate) ?? true),
     ...(proves === undefined ? {} : { isProven: ({ userIdentity }) => proves(userIdentity) }),
   };
 }

@@ -10,7 +10,15 @@ import type { RefusedCaller } from '../refusals.ts';
 import { RELEASE_RESPONSE } from './association-answer.ts';
 import { parseAssociationRequest, type AssociationRequest } from './association-request.ts';
 import { AssociationServices, type ServicePorts } from './association-services.ts';
-import { ABORT_REASON, PDU, ProtocolError, encodeAbort, type AbortReason, type PduHandler } from './framing.ts';
+import {
+  ABORT_REASON,
+  PDU,
+  ProtocolError,
+  TLS_TO_PLAIN_PORT,
+  encodeAbort,
+  type AbortReason,
+  type PduHandler,
+} from './framing.ts';
 import { Messages, type MessageCarrier } from './messages.ts';
 import { answerRequest, type OpeningRules } from './opening.ts';
 import type { PeerCertificate } from './proofs.ts';
@@ -25,7 +33,7 @@ export interface AssociationPorts extends ServicePorts, OpeningRules {
   readonly onEnded?: ((associationId: string, isReleased: boolean) => void) | undefined;
   /** The connection was over before its peer had said a word. */
   readonly onSilent: () => void;
-  /** The association was rejected. */
+  /** The association was rejected, or none could be asked for. */
   readonly onRefused: (caller: RefusedCaller) => void;
   readonly log: Logger;
 }
@@ -290,6 +298,8 @@ export class Association implements PduHandler {
 
   #fail(error: unknown): void {
     if (error instanceof ProtocolError) {
+      if (this.#phase === 'requesting' && error.message === TLS_TO_PLAIN_PORT)
+        this.#ports.onRefused({ address: this.address, callingAeTitle: '', calledAeTitle: '', why: error.message });
       this.#abort(error.reason, error.message);
       return;
     }

@@ -3,7 +3,9 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import { HubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
+import type { RefusedCaller } from '../refusals.ts';
 import type { PeerCertificate } from './proofs.ts';
+import { tlsFailure } from './tls-failures.ts';
 import type { TlsSettings } from './tls-settings.ts';
 
 export interface DoorOptions {
@@ -30,6 +32,8 @@ export interface DoorPorts {
   readonly onReady: (connection: ReadyConnection) => void;
   /** A connection was over before its peer had said a word. */
   readonly onSilent: () => void;
+  /** A TLS handshake failed, so that no AE title was told. */
+  readonly onRefused: (caller: RefusedCaller) => void;
   readonly log: Logger;
 }
 
@@ -97,7 +101,12 @@ export class Door {
       const handshake: Handshake = { raw, address: raw.remoteAddress ?? '', onSettled: onHandshake(raw) };
       this.#handshakes.set(peer, handshake);
       raw.once('close', () => {
-        if (this.#handshakes.delete(peer)) this.#failed(handshake);
+        // The TLS socket above it closes right behind, and says why.
+        setImmediate(() => {
+          if (this.#handshakes.get(peer) !== handshake) return;
+          this.#handshakes.delete(peer);
+          this.#failed(handshake);
+        });
       });
     });
     server.on('secureConnection', (accepted: TLSSocket) => {
@@ -112,21 +121,38 @@ export class Door {
       }
     });
     server.on('tlsClientError', (error, socket) => {
-      // Of a connection that is closed already nothing tells which it was: its own end says the rest.
-      const handshake = this.#handshakes.get(peerOf(socket));
-      if (handshake !== undefined) handshake.failure = codeOf(error);
+      const handshake = this.#handshakeOf(socket);
+      if (handshake !== undefined) handshake.failure = verdictOn(socket) ?? codeOf(error);
       socket.destroy();
     });
     return server;
+  }
+
+  /** Node closes who shows a bad certificate before it says so, and a closed socket has no address: its raw one is found then. */
+  #handshakeOf(socket: TLSSocket): Handshake | undefined {
+    const raw: unknown = '_parent' in socket ? socket._parent : undefined;
+    return this.#handshakes.get(peerOf(socket)) ?? [...this.#handshakes.values()].find((each) => each.raw === raw);
   }
 
   #failed({ raw, address, onSettled, failure }: Handshake): void {
     onSettled();
     const hasHungUp = failure === undefined || failure === 'ECONNRESET';
     if (hasHungUp && raw.bytesRead === 0) this.#ports.onSilent();
-    // The peer's own words stay out: only the code says what was wrong.
-    else this.#ports.log.warn('TLS handshake failed', { address, reason: failure ?? 'ECONNRESET' });
+    else if (hasHungUp) this.#ports.log.warn('TLS handshake failed', { address, reason: 'ECONNRESET' });
+    else {
+      // The peer's own words stay out: only the code says what was wrong.
+      const why = tlsFailure(failure);
+      this.#ports.log.warn('TLS handshake failed', { address, why, reason: failure });
+      this.#ports.onRefused({ address, callingAeTitle: '', calledAeTitle: '', why });
+    }
   }
+}
+
+/** What is wrong with the certificate it showed; undefined when nothing is, or that was not looked at yet. */
+function verdictOn(socket: TLSSocket): string | undefined {
+  // A code and no error, whatever the types say.
+  const verdict: unknown = socket.authorizationError;
+  return typeof verdict === 'string' ? verdict : undefined;
 }
 
 /** One that no trusted authority has signed counts as none. */

@@ -184,7 +184,12 @@ export class Framing {
   }
 }
 
+/** ContentType handshake (RFC 8446 Section 5.1): the first byte of whoever begins with TLS. */
+const TLS_HANDSHAKE = 0x16;
+export const TLS_TO_PLAIN_PORT = 'TLS on a plain port';
+
 function checkType(type: number): void {
+  if (type === TLS_HANDSHAKE) throw new ProtocolError(ABORT_REASON.unrecognizedPdu, TLS_TO_PLAIN_PORT);
   if (type < PDU.associateRequest || type > PDU.abort) {
     throw new ProtocolError(ABORT_REASON.unrecognizedPdu, 'not a PDU of PS3.8');
   }

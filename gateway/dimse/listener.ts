@@ -38,6 +38,7 @@ export class DimseListener {
           onHandshake: (raw) => this.#addPending(raw),
           onReady: (connection) => this.#connected(connection),
           onSilent: ports.onSilent,
+          onRefused: ports.onRefused,
           log: ports.log,
         }),
     );

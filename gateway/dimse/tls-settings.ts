@@ -13,6 +13,8 @@ export interface TlsMaterial {
   readonly key: string;
   /** Authorities to trust, in place of the usual ones. */
   readonly ca?: string | undefined;
+  /** Revocation lists, one of each authority there is in a chain. Absent: nothing is looked up. */
+  readonly crl?: string | undefined;
 }
 
 export interface TlsOptionsOfDoor {
@@ -110,28 +112,34 @@ export class TlsSettings {
 }
 
 /** @throws {HubError} `config.invalid` */
-function checked({ certificate, key, ca }: TlsMaterial, minVersion: '1.2' | '1.3'): SecureContextOptions {
+function checked({ certificate, key, ca, crl }: TlsMaterial, minVersion: '1.2' | '1.3'): SecureContextOptions {
   const options: SecureContextOptions = {
     cert: certificate,
     key,
     ...(ca === undefined ? {} : { ca }),
+    ...(crl === undefined ? {} : { crl }),
     minVersion: `TLSv${minVersion}`,
     ciphers: CIPHERS,
   };
   try {
-    // Node takes an empty key for none, and an empty ca for the usual authorities: a file that is just being written.
+    // Node takes an empty key or crl for none, and an empty ca for the usual authorities: a file that is just being written.
     if (ca !== undefined) new X509Certificate(ca);
-    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) throw new TypeError('another key');
+    if (crl?.includes('-----BEGIN X509 CRL-----') === false)
+      throw new HubError('config.invalid', { detail: 'crl is no revocation list in PEM' });
+    const isItsKey = new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+    if (!isItsKey) throw new HubError('config.invalid', { detail: 'the key is not the one of the certificate' });
     createSecureContext(options);
     return options;
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'not PEM';
-    throw new HubError(
-      'config.invalid',
-      { detail: `gateway.dimse.tls: certificate, key and ca do not fit together (${reason})` },
-      error,
-    );
+    throw new HubError('config.invalid', { detail: `gateway.dimse.tls: ${mistakeIn(error)}` }, error);
   }
+}
+
+/** What Node and OpenSSL say of a key is kept out of logs. */
+function mistakeIn(error: unknown): string {
+  if (error instanceof HubError) return String(error.fields['detail']);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'not PEM';
+  return `certificate, key, ca and crl cannot be used together (${code})`;
 }
 
 /** Of the hub's own certificate, which is the first. */
@@ -139,8 +147,8 @@ function endOf({ certificate }: TlsMaterial): Date {
   return new X509Certificate(certificate).validToDate;
 }
 
-function digestOf({ certificate, key, ca = '' }: TlsMaterial): string {
+function digestOf({ certificate, key, ca = '', crl = '' }: TlsMaterial): string {
   return createHash('sha256')
-    .update(JSON.stringify([certificate, key, ca]))
+    .update(JSON.stringify([certificate, key, ca, crl]))
     .digest('hex');
 }

@@ -3,10 +3,12 @@ import type { Decide, Source } from '../../cli/doctor-policy.ts';
 import { mayBe, type Refusal, refusalOfSource, strangerRefused } from '../../cli/doctor-refusals.ts';
 import { dimse } from '../../config/dimse.ts';
 import { associationPolicy } from '../../gateway/dimse/association-policy.ts';
+import { TLS_TO_PLAIN_PORT } from '../../gateway/dimse/framing.ts';
+import { TLS_FAILURES } from '../../gateway/dimse/tls-failures.ts';
 
 const { sources, titles } = dimse.parse({
   sources: [
-    { name: 'pv-7t', aeTitle: 'PV7T', hosts: ['10.1.2.3'] },
+    { name: 'pv-7t', aeTitle: 'PV7T', hosts: ['10.1.2.3'], certificate: { subject: 'CN=pv-7t' } },
     { name: 'clinic', aeTitle: 'CLINIC', hosts: ['10.9.0.0/16'] },
   ],
 });
@@ -80,6 +82,24 @@ describe('what hub doctor says of a refused association', () => {
       "The address fits source pv-7t, but the scanner calls itself 'PV\u001b7T' and not 'PV7T' (case matters).",
       'On the scanner set: its own AE title = PV7T.',
     ],
+    [
+      'a client certificate that is not the one',
+      { why: 'client certificate' },
+      'Title and address are those of source pv-7t, but not the client certificate: over TLS it must show CN=pv-7t.',
+      'On the scanner choose that certificate and the TLS port. Or correct certificate of this source and run "hub reload"; "openssl x509 -noout -subject -fingerprint -sha256 -in FILE" shows both of a certificate.',
+    ],
+    [
+      'a title that other sources may call',
+      { why: 'called AE title of other sources', calledAeTitle: 'PACS' },
+      "The scanner calls the hub 'PACS', which other sources may call, and pv-7t may not.",
+      'On the scanner set: AE title of the archive = HUB. Or add pv-7t to sources of this title under gateway.dimse.titles and restart the hub.',
+    ],
+    [
+      'TLS that failed, by the address',
+      { why: 'TLS: client certificate expired', callingAeTitle: '', calledAeTitle: '' },
+      "The scanner's client certificate has expired.",
+      'Renew it on the scanner. If it is valid still, set the clock of this machine.',
+    ],
   ] as const) {
     it(`explains ${what}`, () => {
       const source = sourceNamed('pv-7t');
@@ -98,6 +118,21 @@ describe('what hub doctor says of a refused association', () => {
     expect(sources.filter((each) => mayBe(each, refusal, surroundings)).map(({ name }) => name)).to.deep.equal([
       'pv-7t',
     ]);
+  });
+
+  it('knows each reason of a failed handshake, and names no AE title that nobody told', () => {
+    for (const why of [...Object.values(TLS_FAILURES), TLS_TO_PLAIN_PORT]) {
+      const refusal = refused({ why, callingAeTitle: '', calledAeTitle: '', address: '10.5.5.5' });
+      const ours = refusalOfSource(sourceNamed('pv-7t'), refusal, 1, undefined, surroundings);
+      const strangers = strangerRefused(refusal);
+
+      expect(ours.why).to.not.match(/^The hub's reason/);
+      expect(ours.what).to.equal(
+        `Somebody at 10.5.5.5 could not begin an association 1 time, last at 2026-03-01T03:00:00.000Z (${why})`,
+      );
+      expect(strangers.what).to.equal(ours.what);
+      expect(strangers.remedy).to.equal(ours.remedy);
+    }
   });
 
   it('says how to let a stranger in, if it is one of ours', () => {

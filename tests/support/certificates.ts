@@ -20,6 +20,8 @@ export interface Authority extends Certificate {
     subject: string,
     options?: { readonly days?: number; readonly names?: string },
   ): Promise<Certificate>;
+  /** A list of what was revoked. @param isOver - its next update should have come long ago @returns the file */
+  revoke(revoked: readonly Certificate[], isOver?: boolean): Promise<string>;
 }
 
 /**
@@ -55,6 +57,20 @@ export async function makeAuthority(folder: string, name = 'ca', names?: string)
         ...['-days', String(days), '-extfile', extensions, '-out', made.certificate],
       );
       return made;
+    },
+    revoke: async (revoked, isOver = false) => {
+      const [settings, index, list] = ['ca.cnf', 'index.txt', `${name}.crl`].map((file) => join(folder, file));
+      if (settings === undefined || index === undefined || list === undefined) throw new Error('three files');
+      await writeFile(index, '');
+      await writeFile(
+        settings,
+        `[ca]\ndefault_ca = own\n[own]\ndatabase = ${index}\ncertificate = ${own.certificate}\nprivate_key = ${own.key}\ndefault_md = sha256\n`,
+      );
+      const over = ['-crl_lastupdate', '20200101000000Z', '-crl_nextupdate', '20200102000000Z'];
+      const until = isOver ? over : ['-crldays', '1'];
+      for (const { certificate } of revoked) await must('ca', '-config', settings, '-revoke', certificate);
+      await must('ca', '-config', settings, '-gencrl', '-out', list, ...until);
+      return list;
     },
   };
 }

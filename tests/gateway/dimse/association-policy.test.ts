@@ -171,6 +171,16 @@ describe('who may open an association', () => {
     });
   }
 
+  for (const [what, caller, why] of [
+    ['a certificate is missing', { callingAeTitle: 'CARD' }, 'client certificate'],
+    ['a title is for others', { calledAeTitle: 'PACS-ONLY' }, 'called AE title of other sources'],
+    ['the address is another', { address: '10.1.3.3' }, 'calling AE title'],
+  ] as const) {
+    it(`says so when ${what}`, () => {
+      expect(policy({ ...CALLER, ...caller }, LOAD)).to.have.property('why', why);
+    });
+  }
+
   for (const [address, expected] of [
     ['127.0.0.1', 'loopback'],
     ['127.9.9.9', 'loopback'],

@@ -87,7 +87,7 @@ describe('the DIMSE port', function () {
 
   it('is named when another program holds it', async () => {
     const ports = {
-      ...{ onReady: () => undefined, onSilent: () => undefined, log: silentLog },
+      ...{ onReady: () => undefined, onSilent: () => undefined, onRefused: () => undefined, log: silentLog },
       onHandshake: () => () => undefined,
     };
     const first = new Door({ host: '127.0.0.1', port: 0 }, ports);

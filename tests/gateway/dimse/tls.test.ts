@@ -276,6 +276,61 @@ describe('the DIMSE door over TLS', function () {
     ]);
   });
 
+  it('says in words why a handshake failed, and whose, to the log and to who looks for the reason', async () => {
+    const expired = await authority.sign('expired', '/O=Hospital/CN=mr-1', { days: -1 });
+    const list = await authority.revoke([scanner]);
+    const material = () => ({ ...tls().material(), crl: readFileSync(list, 'utf8') });
+    const { port, gateway, lines } = await start({ tls: tls({ material }) });
+
+    for (const certificate of [expired, stranger, scanner]) await echo(port, as(certificate));
+    await echo(port, ['+tla', '+cf', authority.certificate]);
+    await echo(port, []);
+    await client(port, '-tls1_2', '-cipher', 'AES128-SHA');
+    await waitFor('all of them', () => gateway.refusals().length === 6);
+
+    const whys = [
+      'TLS: client certificate expired',
+      'TLS: client certificate of no trusted authority',
+      'TLS: client certificate revoked',
+      'TLS: no client certificate',
+      'TLS: it spoke plain text',
+      'TLS: no version or cipher in common',
+    ];
+    expect(gateway.refusals().map(({ why, address }) => [why, address])).to.have.deep.members(
+      whys.map((why) => [why, '127.0.0.1']),
+    );
+    const said = lines.filter(({ message }) => message === 'TLS handshake failed').map(({ fields }) => fields['why']);
+    expect(said).to.have.members(whys);
+  });
+
+  it('takes a new revocation list while it runs, and lets nobody in by one that is over', async () => {
+    const list = { file: await authority.revoke([]) };
+    const material = () => ({ ...tls().material(), crl: readFileSync(list.file, 'utf8') });
+    const { port, gateway, lines } = await start({ tls: tls({ material }) });
+    const renewals = () => lines.filter(({ message }) => message === 'TLS certificate renewed').length;
+
+    const before = await echo(port, as(scanner));
+    await writeFile(list.file, '');
+    await waitFor('the complaint', () => complaints(lines) > 0);
+    const meanwhile = await echo(port, as(scanner));
+    await authority.revoke([], true);
+    await waitFor('the list', () => renewals() === 1);
+    const after = await echo(port, as(scanner));
+
+    expect([before.code, meanwhile.code]).to.deep.equal([0, 0]);
+    expect(after.code).to.not.equal(0);
+    await waitFor('the reason', () => gateway.refusals()[0]?.why === 'TLS: no valid revocation list');
+    expect(JSON.stringify(lines)).to.include('crl is no revocation list in PEM');
+  });
+
+  it('says that somebody spoke TLS to the plain port', async () => {
+    const { port, gateway } = await start({ tls: tls({ port: 0 }) });
+
+    await echo(port, as(scanner));
+
+    await waitFor('it', () => gateway.refusals()[0]?.why === 'TLS on a plain port');
+  });
+
   it('tells the result of a storage commitment over TLS', async () => {
     const listen = await freePort();
     const address = { host: '127.0.0.1', port: listen, tls: true };
