@@ -22,7 +22,8 @@ export function qualityPageOperations({ ledger, store, trendPage }: ApiPorts): r
       method: 'get',
       path: '/studies/{studyInstanceUid}/quality-report',
       tag: 'quality',
-      summary: 'The page that quality control left of the study, of the newest run that has one (HTML)',
+      summary:
+        'The page that quality control left of the study, of the newest run that has one; of a held one, too (HTML)',
       roles: OPERATORS,
       params: shapes.studyParams,
       query: z.object({ route: z.string().max(64).optional().describe('Of a run of this route') }),
@@ -68,8 +69,8 @@ async function reportOf(
 ): Promise<ArtefactItem | undefined> {
   for (const { runId, route: ofRun } of (await ledger.runs.ofStudy(study)).toReversed()) {
     if (route !== undefined && route !== ofRun) continue;
-    const run = await ledger.runs.get(runId);
-    const found = run?.items.findLast((item): item is ArtefactItem => item.kind === 'artefact' && item.name === REPORT);
+    const items = [...((await ledger.runs.get(runId))?.items ?? []), ...(await ledger.overrides.kept(runId))];
+    const found = items.findLast((item): item is ArtefactItem => item.kind === 'artefact' && item.name === REPORT);
     if (found !== undefined) return found;
   }
   return undefined;

@@ -1,6 +1,7 @@
 /** Quarantine: what is held, why, and letting it go on. */
 import * as z from 'zod';
 import { HubError } from '../core/errors.ts';
+import type { Override } from '../core/ledger/overrides.ts';
 import type { QuarantineRow } from '../core/ledger/quarantine.ts';
 import { type Operation, operation } from './operation.ts';
 import { listPage, pageOf } from './page.ts';
@@ -70,6 +71,28 @@ export function quarantineOperations(ports: ApiPorts): readonly Operation[] {
         return await release(ports, params.quarantineId);
       },
     }),
+    operation({
+      method: 'post',
+      path: '/quarantine/{quarantineId}/override',
+      tag: 'quarantine',
+      summary:
+        'Lets a run that quality control or segmentation held go on all the same, with what the step made: this study, once. The reason goes into the events',
+      roles: OPERATORS,
+      params: shapes.quarantineParams,
+      body: z.strictObject({
+        reason: shapes.overrideReason,
+        note: z
+          .string()
+          .min(1)
+          .max(200)
+          .optional()
+          .describe('In your own words: stays with the entry, in no event and no log'),
+      }),
+      answer: ended,
+      audit: 'quarantine.override',
+      handle: async ({ params: { quarantineId }, body, identity: { actor: by, role } }) =>
+        await override(ports, quarantineId, { ...body, by, role }),
+    }),
   ];
 }
 
@@ -85,6 +108,24 @@ async function release(ports: ApiPorts, quarantineId: string): Promise<z.input<t
   }
   const { state } = await find(ports, quarantineId);
   return { quarantineId, state };
+}
+
+async function override(ports: ApiPorts, quarantineId: string, decision: Override): Promise<z.input<typeof ended>> {
+  await find(ports, quarantineId);
+  const outcome = await ports.ledger.overrides.override(quarantineId, decision);
+  switch (outcome) {
+    case 'overridden':
+    case 'already':
+      return { quarantineId, state: 'released' };
+    case 'not-held':
+      throw new HubError('resource.conflict', { detail: 'it is not held any more' });
+    case 'nothing-kept':
+      throw new HubError('resource.conflict', {
+        detail: 'only what quality control or segmentation held can go on as it is: mend the cause and replay it',
+      });
+    default:
+      return outcome satisfies never;
+  }
 }
 
 function show({ items, provenance, ...row }: QuarantineRow): z.input<typeof shapes.quarantine> {

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { PARTNER_SCOPES } from '../core/partners.ts';
 import { CROSSWALK_KINDS } from '../core/ledger/crosswalk.ts';
 import { DELIVERY_PRIORITIES } from '../core/ledger/deliveries.ts';
+import { OVERRIDE_REASONS } from '../core/override-reasons.ts';
 
 const uid = z.string().regex(/^[0-9.]{1,64}$/);
 const time = z.string().describe('UTC, ISO 8601');
@@ -105,6 +106,7 @@ export const deliveryWithHistory = delivery.extend({
   ),
 });
 
+export const overrideReason = z.enum(OVERRIDE_REASONS);
 export const quarantineState = z.enum(['held', 'released', 'replayed']);
 export const quarantine = z.object({
   quarantineId: z.string(),
@@ -119,6 +121,17 @@ export const quarantine = z.object({
   holdsStudy: z.boolean(),
   repeats: count.optional().describe('Copies of it that came again; the same content is kept once'),
   repeatedAt: time.optional().describe('When the last of them came'),
+  isOverridable: z.boolean().optional().describe('True: it may go on all the same, by an override'),
+  override: z
+    .object({
+      reason: overrideReason,
+      by: z.string().describe('As in the audit'),
+      role: z.string(),
+      note: z.string().optional(),
+      at: time,
+    })
+    .optional()
+    .describe('Who let it go on all the same, and why'),
   state: quarantineState,
   createdAt: time,
 });

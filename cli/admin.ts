@@ -1,4 +1,4 @@
-/** `hub studies | quarantine | commitments`: what stands in the ledger, and letting it go on. */
+/** `hub studies | commitments`: what stands in the ledger, and letting it go on. */
 import { HubError } from '../core/errors.ts';
 import { readArguments } from './arguments.ts';
 import { DELIVERIES } from './deliveries.ts';
@@ -101,30 +101,6 @@ export async function studies(argv: readonly string[], to: Terminal = terminal):
     return EXIT.done;
   });
 }
-
-export const quarantine = resourceCommand({
-  path: '/quarantine',
-  one: 'quarantine entry',
-  none: 'nothing in quarantine',
-  verbs: {
-    release: ({ state }) =>
-      state === 'replayed' ? 'the run is done again from its first step' : 'released: nothing waits for it any longer',
-    replay: () => 'the run is done again from its first step',
-  },
-  filters: ['state'],
-  columns: [
-    ['entry', field('quarantineId')],
-    ['state', field('state')],
-    ['by', field('stage')],
-    ['instances', field('instances')],
-    ['since', field('createdAt')],
-    ['again', field('repeats')],
-    ['study', field('studyInstanceUid')],
-    ['reason', field('reason')],
-    ['detail', field('detail')],
-  ],
-  parts: {},
-});
 
 export const commitments = resourceCommand({
   path: '/commitments',

@@ -105,9 +105,9 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./deliveries.ts')).deadLetters,
   },
   quarantine: {
-    usage: ['list | show ID | release ID | replay ID'],
-    about: 'content that is held, and why',
-    load: async () => (await import('./admin.ts')).quarantine,
+    usage: ['list | show ID | release ID | replay ID', 'override ID --reason REASON [--note TEXT]'],
+    about: 'content that is held, and why; letting it go on',
+    load: async () => (await import('./quarantine.ts')).quarantine,
   },
   commitments: {
     usage: ['list | show ID'],

@@ -5,7 +5,7 @@ import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
 import { type HubApi, isErrorCode, withHubApi } from './hub-api.ts';
-import { listLines, parseList, parseRow, type Row, shownLines, type Table } from './rows.ts';
+import { cellText, listLines, parseList, parseRow, type Row, shownLines, type Table } from './rows.ts';
 import { json, type Terminal, terminal } from './terminal.ts';
 
 /** How one kind of thing is asked for, listed and shown. */
@@ -114,12 +114,14 @@ export function show(
 }
 
 /** Of what waits for somebody: the advice that its error code has, and what tries the way there. */
-function remedyLines({ state, code, reason, destination }: Row): readonly string[] {
+function remedyLines({ state, code, reason, destination, isOverridable, quarantineId }: Row): readonly string[] {
   if (state !== 'held' && state !== 'dead' && state !== 'pending') return [];
   const name = code ?? reason;
   if (typeof name !== 'string' || !isErrorCode(name)) return [];
+  const override =
+    isOverridable === true ? [`  hub quarantine override ${cellText(quarantineId)} --reason REASON`] : [];
   const doctor = typeof destination === 'string' ? [`  hub doctor --destination ${destination}`] : [];
-  return ['', `what to do: ${ERRORS[name].remedy}`, ...doctor];
+  return ['', `what to do: ${ERRORS[name].remedy}`, ...doctor, ...override];
 }
 
 /** @throws {HubError} `command.usage` */

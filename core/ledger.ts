@@ -10,6 +10,7 @@ import type { CrosswalkLedger } from './ledger/crosswalk.ts';
 import type { DeliveryLedger } from './ledger/deliveries.ts';
 import type { EventsLedger, GroupsLedger } from './ledger/events.ts';
 import type { InstancesLedger } from './ledger/instances.ts';
+import type { OverridesLedger } from './ledger/overrides.ts';
 import type { PartnersLedger } from './ledger/partners.ts';
 import type { PullsLedger } from './ledger/pulls.ts';
 import type { QcHistoryLedger } from './ledger/qc-history.ts';
@@ -29,6 +30,7 @@ export interface Ledger {
   readonly commitments: CommitmentsLedger;
   readonly askedCommitments: AskedCommitmentsLedger;
   readonly quarantine: QuarantineLedger;
+  readonly overrides: OverridesLedger;
   readonly events: EventsLedger;
   readonly groups: GroupsLedger;
   readonly pulls: PullsLedger;

@@ -44,6 +44,11 @@ export interface ProcessorPlugin<Options = unknown> {
    * Its argument is a partner's name. As the first step of a route it gets what that partner returned, and nothing else.
    */
   readonly takesReturned?: true;
+  /**
+   * A run may go on without what it makes, where a person says so of one study. Never of a step that takes away what must
+   * not leave.
+   */
+  readonly isPassable?: true;
   load(): Promise<ProcessorModule<Options>>;
 }
 
@@ -90,22 +95,27 @@ export interface Device {
   readonly model?: string;
 }
 
+/** What a step made. */
+interface StepDone {
+  readonly outcome: 'done';
+  readonly items: readonly RunItem[];
+  readonly events: readonly ResultEvent[];
+  /** What got new identifiers, or is known by those it came with. */
+  readonly crosswalk?: readonly CrosswalkPart[];
+  /** What was measured; kept with the result, and later scans are held against it. */
+  readonly quality?: readonly QcScan[];
+}
+
 export type ProcessorResult =
-  | {
-      readonly outcome: 'done';
-      readonly items: readonly RunItem[];
-      readonly events: readonly ResultEvent[];
-      /** What got new identifiers, or is known by those it came with. */
-      readonly crosswalk?: readonly CrosswalkPart[];
-      /** What was measured; kept with the result, and later scans are held against it. */
-      readonly quality?: readonly QcScan[];
-    }
+  | StepDone
   /** The whole run is held; nothing of it leaves. */
   | {
       readonly outcome: 'held';
       readonly reason: string;
       readonly detail: string;
       readonly sopInstanceUids: readonly string[];
+      /** What the run goes on with where a person says so all the same; of a step that may be passed, and of no other. */
+      readonly kept?: Pick<StepDone, 'items' | 'events' | 'quality'>;
     };
 
 /** A result event without the envelope, which the runner adds; `studyInstanceUid`, `revision`, `runId`, `route` too. */

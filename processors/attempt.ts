@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { isLedgerAway, isStoreAway } from '../core/away.ts';
 import { HubError, toHubError } from '../core/errors.ts';
 import type { Ledger } from '../core/ledger.ts';
+import type { KeptResult } from '../core/ledger/overrides.ts';
 import type { NewQuarantine } from '../core/ledger/quarantine.ts';
 import type { LeasedJob, RunStep } from '../core/ledger/runs.ts';
 import type { Clock, Logger } from '../core/ports.ts';
@@ -26,6 +27,8 @@ export interface AttemptPorts {
 
 export interface AttemptOptions {
   readonly resolve: (step: RunStep) => unknown;
+  /** Whether a run may go on without what the processor makes, where a person says so. */
+  readonly isPassable: (processor: string) => boolean;
   readonly leaseMs: number;
   readonly timeLimitMs: number;
   readonly isNewerVersion?: IsNewerVersion;
@@ -79,16 +82,25 @@ export async function attemptStep(
   const observe = (how: string) => metrics.duration.observe({ processor, outcome: how }, durationSeconds);
   const fields = { attempt: job.attempt, durationSeconds };
 
-  const quarantine = async (how: string, entry: Pick<NewQuarantine, 'reason' | 'detail' | 'items'>) => {
-    const isRecorded = await ledger.runs.quarantine(jobId, fence, {
-      ...entry,
-      quarantineId: randomUUID(),
-      stage: 'processors',
-      studyInstanceUid: run.studyInstanceUid,
-      runId: run.runId,
-      // The run is held; other routes of the study have their own.
-      holdsStudy: false,
-    });
+  const quarantine = async (
+    how: string,
+    entry: Pick<NewQuarantine, 'reason' | 'detail' | 'items'>,
+    kept: KeptResult | undefined,
+  ) => {
+    const isRecorded = await ledger.runs.quarantine(
+      jobId,
+      fence,
+      {
+        ...entry,
+        quarantineId: randomUUID(),
+        stage: 'processors',
+        studyInstanceUid: run.studyInstanceUid,
+        runId: run.runId,
+        // The run is held; other routes of the study have their own.
+        holdsStudy: false,
+      },
+      options.isPassable(processor) ? kept : undefined,
+    );
     observe(isRecorded ? how : 'lost');
     if (!isRecorded) {
       log.warn('step result came after its lease', fields);
@@ -112,7 +124,9 @@ export async function attemptStep(
     const policy = { ...(options.retry ?? RETRY), attempts: MAX_ATTEMPTS };
     const delayMs = isFinal ? undefined : nextDelayMs(policy, job.failures + 1, ports.random());
     if (delayMs === undefined) {
-      await quarantine('quarantined', { reason: error.code, detail: error.message, items: quarantinedItems(job) });
+      const entry = { reason: error.code, detail: error.message, items: quarantinedItems(job) };
+      // Of a step that came to nothing: what it was given.
+      await quarantine('quarantined', entry, { items: run.items, events: eventsOf(run, [], run.items) });
       return undefined;
     }
     const retryAt = new Date(clock.now().getTime() + delayMs);
@@ -136,8 +150,18 @@ export async function attemptStep(
     case 'ended': {
       const { result } = outcome;
       if (result.outcome === 'held') {
-        const { reason, detail, sopInstanceUids } = result;
-        await quarantine('held', { reason, detail, items: quarantinedItems(job, new Set(sopInstanceUids)) });
+        const { reason, detail, sopInstanceUids, kept } = result;
+        const entry = { reason, detail, items: quarantinedItems(job, new Set(sopInstanceUids)) };
+        try {
+          const events = kept === undefined ? [] : eventsOf(run, kept.events, kept.items);
+          await quarantine('held', entry, kept === undefined ? undefined : { ...kept, events });
+        } catch (error) {
+          const failure = toHubError(error);
+          // The lease runs out, and it is worked again.
+          if (isLedgerAway(failure)) throw failure;
+          // As with a result: what can never be told must not be worked again for ever.
+          return await fail(failure);
+        }
         return undefined;
       }
       const { items, crosswalk = [], quality = [] } = result;

@@ -32,8 +32,8 @@ export interface RunnerPorts {
 }
 
 export interface RunnerOptions {
-  /** Only their names are used here; the workers have their own. */
-  readonly plugins: readonly Pick<ProcessorPlugin, 'name'>[];
+  /** Only what is said of them is used here; the workers have their own. */
+  readonly plugins: readonly Pick<ProcessorPlugin, 'name' | 'isPassable'>[];
   /** Frozen options of a step, as its plug-in resolved them. @throws {HubError} `config.invalid` */
   readonly resolve: (step: RunStep) => unknown;
   readonly worker: WorkerEntry;
@@ -104,6 +104,8 @@ export async function startRunner(ports: RunnerPorts, options: RunnerOptions): P
       { ledger, clock, log, metrics, pool, random: ports.random ?? Math.random },
       {
         resolve: options.resolve,
+        isPassable: (processor) =>
+          options.plugins.some(({ name, isPassable }) => name === processor && isPassable === true),
         leaseMs,
         timeLimitMs: options.timeLimitMs?.(job.run.steps[job.step]?.processor ?? '') ?? DEFAULT_TIME_LIMIT_MS,
         ...(options.retry === undefined ? {} : { retry: options.retry }),

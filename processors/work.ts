@@ -102,7 +102,8 @@ async function perform(
     });
     signal.throwIfAborted();
     // Before the answer: the ledger must never hear of bytes that a power cut could still take.
-    if (result.outcome === 'done' && pack.appends > 0) await pack.commit();
+    const isWanted = result.outcome === 'done' || result.kept !== undefined;
+    if (isWanted && pack.appends > 0) await pack.commit();
     else await pack.abort();
     return result;
   } catch (error) {

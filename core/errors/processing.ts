@@ -36,7 +36,7 @@ export const PROCESSING_ERRORS = {
     retry: 'permanent',
     title: 'A scan failed quality control',
     remedy:
-      'The entry says which measure and why. Repeat the scan; to send it as it is, raise the limit or take `hold` from the step, then release the entry: the run is done again.',
+      'The entry says which measure and why, the report shows it. Repeat the scan; or send it all the same: `hub quarantine override ID --reason REASON`. Where the limit is wrong, mend it, then release the entry: the run is done again.',
   },
   'segmentation.missing': {
     dimse: 0x0110,
@@ -44,7 +44,7 @@ export const PROCESSING_ERRORS = {
     retry: 'permanent',
     title: 'No series was segmented, though the route requires it',
     remedy:
-      'The entry says why each series was left out. Mend the route or the model, or take `required` from the step, then release the entry: the run is done again.',
+      'The entry says why each series was left out. Mend the route or the model, then release the entry: the run is done again; or send it without: `hub quarantine override ID --reason REASON`.',
   },
   'processor.timeout': {
     dimse: 0x0110,

@@ -1,5 +1,6 @@
 /** What the processors made of a study. Stream `hub.result.v1`. */
 import * as z from 'zod';
+import { OVERRIDE_REASONS } from '../override-reasons.ts';
 import type { EventEntry } from './entry.ts';
 import { count, name, run, sha256, uid } from './fields.ts';
 
@@ -56,6 +57,9 @@ const segmentation = {
   series: z.array(segmentedSeries),
   leftOut: z.array(z.strictObject({ seriesInstanceUid: uid, reason: leftOut })).optional(),
 };
+/** Present where the study went on all the same, because somebody said so. */
+const override = z.strictObject({ reason: z.enum(OVERRIDE_REASONS), by: z.string() }).optional();
+const overrideForPartner = z.object({ reason: z.enum(OVERRIDE_REASONS) }).optional();
 const deidentifiedCounts = z.record(z.string(), count);
 
 export const RESULT_EVENTS = {
@@ -106,12 +110,14 @@ export const RESULT_EVENTS = {
       findings: z.array(z.string()).optional(),
       series: z.array(qcSeries),
       reportRef: z.string(),
+      override,
     }),
     partner: z.strictObject({
       studyInstanceUid: uid,
       revision: z.int(),
       verdict,
       series: z.array(qcSeries),
+      override: overrideForPartner,
     }),
   },
   'segmentation.completed': {
@@ -122,11 +128,13 @@ export const RESULT_EVENTS = {
       partner: name.optional(),
       releasedStudyInstanceUid: uid,
       ...segmentation,
+      override,
     }),
     partner: z.strictObject({
       studyInstanceUid: uid,
       revision: z.int(),
       ...segmentation,
+      override: overrideForPartner,
     }),
   },
   'study.processed': {

@@ -1,5 +1,6 @@
 /** What is to be done with a study, and what cannot be. Stream `hub.work.v1`. */
 import * as z from 'zod';
+import { OVERRIDE_REASONS } from '../override-reasons.ts';
 import type { EventEntry } from './entry.ts';
 import { count, name, run, uid } from './fields.ts';
 
@@ -25,6 +26,18 @@ export const WORK_EVENTS = {
       instances: z.int().min(1),
       routesTried: count,
       configVersion: z.string(),
+    }),
+  },
+  'study.overridden': {
+    stream: 'hub.work.v1',
+    about: 'Somebody let a run go on behind the step that held it, all the same; who, and why.',
+    data: z.strictObject({
+      ...run,
+      quarantineId: z.uuid(),
+      processor: name,
+      /** Why it was held. */
+      heldFor: z.string(),
+      override: z.strictObject({ reason: z.enum(OVERRIDE_REASONS), by: z.string(), role: z.string() }),
     }),
   },
   'study.quarantined': {

@@ -3,6 +3,7 @@ import type { StudyInstanceUid } from '../identifiers.ts';
 import type { BlobRef } from '../store.ts';
 import type { Page } from './common.ts';
 import type { Provenance } from './instances.ts';
+import type { Override } from './overrides.ts';
 
 export interface NewQuarantine {
   readonly quarantineId: string;
@@ -30,6 +31,10 @@ export interface QuarantineRow extends NewQuarantine {
   /** Copies of what it holds that came again and were not kept once more; absent when none did. */
   readonly repeats?: number;
   readonly repeatedAt?: string;
+  /** A run that may go on all the same, while it is held. */
+  readonly isOverridable?: true;
+  /** Somebody said that it goes on all the same. */
+  readonly override?: Override & { readonly at: string };
 }
 
 /** A copy that was refused. */

@@ -4,6 +4,7 @@ import type { RunItem } from '../store.ts';
 import type { InboxEntry, NewEvent } from './common.ts';
 import type { CrosswalkPart } from './crosswalk.ts';
 import type { QcScan } from './qc-history.ts';
+import type { KeptResult } from './overrides.ts';
 import type { NewQuarantine } from './quarantine.ts';
 
 export type RunState = 'waiting' | 'running' | 'processed' | 'quarantined' | 'cancelled';
@@ -92,8 +93,8 @@ export interface RunsLedger {
   resultless<Attempt extends { readonly runId: string; readonly step: number; readonly fence: number }>(
     attempts: readonly Attempt[],
   ): Promise<readonly Attempt[]>;
-  /** Ends the run in quarantine. */
-  quarantine(jobId: string, fence: number, entry: NewQuarantine): Promise<boolean>;
+  /** Ends the run in quarantine. With `kept` a person may let it go on behind this step. */
+  quarantine(jobId: string, fence: number, entry: NewQuarantine, kept?: KeptResult): Promise<boolean>;
   get(runId: string): Promise<RunRow | undefined>;
   ofStudy(study: StudyInstanceUid): Promise<readonly RunSummary[]>;
   /** A new run of the same study revision and route from its first step: its `study.routed` starts it. Answers the new run's ID. @throws {HubError} `resource.not-found` */

@@ -4,6 +4,7 @@ import { parseQcOptions, type QcOptions } from './options.ts';
 
 export const qc: ProcessorPlugin<QcOptions> = {
   name: 'qc',
+  isPassable: true,
   resolve: parseQcOptions,
   load: () => import('./step.ts'),
 };

@@ -83,16 +83,6 @@ export async function run(context: ProcessorContext<QcOptions>): Promise<Process
   const found = studyFindings(facts, options);
   const verdict = worst([...series.map((one) => one.verdict), ...found.map(({ severity }) => severity)]);
   const findings = found.map(({ sentence }) => sentence);
-  if (verdict === 'fail' && options.hold === 'fail') {
-    const failed = series.filter((one) => one.verdict === 'fail');
-    const uids = new Set(failed.map(({ seriesInstanceUid }) => seriesInstanceUid));
-    return {
-      outcome: 'held',
-      reason: 'quality.failed',
-      detail: [...findings, ...failed.flatMap((one) => one.findings)].slice(0, HELD_FINDINGS).join(' '),
-      sopInstanceUids: instances.filter((one) => uids.has(one.seriesInstanceUid)).map((one) => one.sopInstanceUid),
-    };
-  }
   const report = { schema: 'hub.qc/1', verdict, findings, series: reports };
   const stored = await pack.append(Buffer.from(JSON.stringify(report, undefined, 2)));
   const release = releaseOf(instances);
@@ -122,8 +112,7 @@ export async function run(context: ProcessorContext<QcOptions>): Promise<Process
       ...release,
     });
   context.log.info('quality control done', { series: series.length, verdict });
-  return {
-    outcome: 'done',
+  const done = {
     items: [
       ...items,
       ...made,
@@ -151,6 +140,17 @@ export async function run(context: ProcessorContext<QcOptions>): Promise<Process
         },
       },
     ],
+  } as const;
+  if (verdict !== 'fail' || options.hold === 'never') return { outcome: 'done', ...done };
+  const failed = series.filter((one) => one.verdict === 'fail');
+  const uids = new Set(failed.map(({ seriesInstanceUid }) => seriesInstanceUid));
+  return {
+    outcome: 'held',
+    reason: 'quality.failed',
+    detail: [...findings, ...failed.flatMap((one) => one.findings)].slice(0, HELD_FINDINGS).join(' '),
+    sopInstanceUids: instances.filter((one) => uids.has(one.seriesInstanceUid)).map((one) => one.sopInstanceUid),
+    // Whoever decides has to see the report, and lets go what the report is of.
+    kept: done,
   };
 }
 

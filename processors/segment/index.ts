@@ -4,6 +4,7 @@ import { resolveSegment, type SegmentOptions } from './options.ts';
 
 export const segment: ProcessorPlugin<SegmentOptions> = {
   name: 'segment',
+  isPassable: true,
   resolve: resolveSegment,
   load: () => import('./step.ts'),
 };

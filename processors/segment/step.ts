@@ -67,21 +67,13 @@ export async function run(context: ProcessorContext<SegmentOptions>): Promise<Pr
     context.progress(seen / volumes.length);
   }
   for (const { seriesInstanceUid } of series) leftOut.delete(seriesInstanceUid);
-  if (isRequired && series.length === 0)
-    return {
-      outcome: 'held',
-      reason: 'segmentation.missing',
-      detail: heldDetail(model.manifest.name, leftOut),
-      sopInstanceUids: images.map(({ sopInstanceUid }) => sopInstanceUid),
-    };
   made.push(...(await keepOfStudy(context, results, segmented)));
   const release = releaseOf(images);
   const { intendedUse, confinement, ...identity } = head.values;
   const result = { ...identity, intendedUse, ...(confinement === undefined ? {} : { confinement }), series: report };
   const bytes = Buffer.from(`${JSON.stringify(result, null, 2)}\n`);
   made.push(await artefact(context, 'segment/result.json', 'application/json', bytes, release));
-  return {
-    outcome: 'done',
+  const done = {
     items: [...context.items, ...made],
     events: [
       {
@@ -102,6 +94,14 @@ export async function run(context: ProcessorContext<SegmentOptions>): Promise<Pr
         },
       },
     ],
+  } as const;
+  if (!isRequired || series.length > 0) return { outcome: 'done', ...done };
+  return {
+    outcome: 'held',
+    reason: 'segmentation.missing',
+    detail: heldDetail(model.manifest.name, leftOut),
+    sopInstanceUids: images.map(({ sopInstanceUid }) => sopInstanceUid),
+    kept: done,
   };
 }
 

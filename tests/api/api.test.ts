@@ -254,6 +254,34 @@ describe('the administration API', () => {
     expect(items(await call('GET', '/quarantine?state=held'))).to.deep.equal([]);
   });
 
+  it('lets a held run go on all the same: once, with a reason, noted by whom', async () => {
+    await completeStudy(ledger, clock);
+    const run = await startRun(ledger);
+    const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
+    const entry = heldRun(run, { reason: 'quality.failed' });
+    await ledger.runs.quarantine(job?.jobId ?? '', job?.fence ?? 0, entry, { items: [releasedItem(1)], events: [] });
+    const unsafe = await hold(run.runId);
+    const override = (quarantineId: string, body: object) =>
+      call('POST', `/quarantine/${quarantineId}/override`, admin, body);
+
+    const answers = [
+      await override(entry.quarantineId, {}),
+      await override(entry.quarantineId, { reason: 'because I say so' }),
+      await override(unsafe, { reason: 'test' }),
+      await override(entry.quarantineId, { reason: 'limit-does-not-fit', note: 'the coil is new' }),
+      await override(entry.quarantineId, { reason: 'limit-does-not-fit' }),
+      await override(randomUUID(), { reason: 'test' }),
+    ];
+
+    expect(answers.map(({ status }) => status)).to.deep.equal([400, 400, 409, 200, 200, 404]);
+    expect(answers[3]?.body).to.deep.equal({ quarantineId: entry.quarantineId, state: 'released' });
+    const shown = (await call('GET', `/quarantine/${entry.quarantineId}`)).body;
+    expect(shown['override']).to.include({ reason: 'limit-does-not-fit', role: 'admin', note: 'the coil is new' });
+    expect(shown).not.to.have.property('isOverridable');
+    expect(await audits()).to.deep.include(['quarantine.override', entry.quarantineId, 'admin', 'done']);
+    expect((await call('GET', `/runs/${run.runId}`)).body).to.include({ state: 'running', nextStep: 1 });
+  });
+
   it('makes, lists and revokes tokens, and shows a secret only once', async () => {
     const created = await call('POST', '/tokens', admin, { role: 'partner', partner: 'kct' });
     const text = String(created.body['token']);

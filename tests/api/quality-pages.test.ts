@@ -7,7 +7,7 @@ import type { Role } from '../../core/ledger/tokens.ts';
 import type { QcScan } from '../../core/ledger/qc-history.ts';
 import { openFileStore } from '../../platform/store/file.ts';
 import { trendPage } from '../../processors/report/trends.ts';
-import { completeStudy, startRun, STUDY, TestClock } from '../contracts/ledger-facts.ts';
+import { completeStudy, heldRun, startRun, STUDY, TestClock } from '../contracts/ledger-facts.ts';
 import { type RunningApi, startApi } from '../support/running-api.ts';
 
 const scan = (place: number): QcScan => ({
@@ -19,13 +19,14 @@ const scan = (place: number): QcScan => ({
 describe('the pages of quality', () => {
   const clock = new TestClock();
   let folder: string;
+  let store: ReturnType<typeof openFileStore>;
   let ledger: Ledger;
   let api: RunningApi;
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'pages-'));
     mkdirSync(join(folder, 'store'));
-    const store = openFileStore(folder);
+    store = openFileStore(folder);
     api = await startApi({ clock, store, trendPage });
     ({ ledger } = api);
     await completeStudy(ledger, clock);
@@ -67,6 +68,21 @@ describe('the pages of quality', () => {
       .and.to.include('sandbox');
     expect(policy).not.to.include('script-src');
     expect(body).to.equal('<!doctype html><title>Quality of a study</title>✓');
+  });
+
+  it('gives the report of a run that is held, for whoever has to decide', async () => {
+    const run = await startRun(ledger, { route: 'strict', steps: [{ processor: 'qc', argument: undefined }] });
+    const pack = await store.createPack('run-2');
+    const stored = await pack.append(Buffer.from('<!doctype html><title>Not usable</title>'));
+    await pack.commit();
+    const names = { kind: 'artefact', name: 'qc/report.html', mediaType: 'text/html', derivedBy: 'qc' } as const;
+    const [job] = await ledger.runs.claim('worker', 60_000, clock.now(), 1);
+    const kept = { items: [{ ...stored, ...names }], events: [] };
+    await ledger.runs.quarantine(job?.jobId ?? '', job?.fence ?? 0, heldRun(run), kept);
+
+    const { status, body } = await get('operator', `/studies/${STUDY}/quality-report`);
+
+    expect([status, body]).to.deep.equal([200, '<!doctype html><title>Not usable</title>']);
   });
 
   it('gives it to nobody else, and none where there is none', async () => {

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { commitments, quarantine, studies } from '../../cli/admin.ts';
+import { commitments, studies } from '../../cli/admin.ts';
+import { quarantine } from '../../cli/quarantine.ts';
 import { deadLetters, deliveries } from '../../cli/deliveries.ts';
 import { token } from '../../cli/token.ts';
 import { createApiRouter } from '../../api/router.ts';
@@ -116,6 +117,26 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
     expect(wrong.map(({ code }) => code)).to.deep.equal(['command.usage', 'command.usage']);
     expect(wrong[0]?.fields['detail']).to.match(/^--limit: /);
     expect(wrong[1]?.fields['detail']).to.match(/^--limit: .*; --state: /);
+  });
+
+  it('want one of the known reasons before anything goes on all the same', async () => {
+    let id = '';
+    await withLedger(async (ledger) => {
+      id = await hold(ledger);
+    });
+
+    const wrong = [
+      await thrownBy(run(quarantine, 'override', id)),
+      await thrownBy(run(quarantine, 'override', id, '--reason', 'why not')),
+      await thrownBy(run(quarantine, 'release', id, '--reason', 'test')),
+      await thrownBy(run(quarantine, 'override', id, '--reason', 'test')),
+    ];
+
+    expect(wrong.map(({ code }) => code)).to.deep.equal([
+      ...Array.from({ length: 3 }, () => 'command.usage'),
+      'resource.conflict',
+    ]);
+    expect(wrong[1]?.fields['detail']).to.match(/^--reason why not: cannot-be-repeated, accepted-by-owner,/);
   });
 
   it('release what is held', async () => {

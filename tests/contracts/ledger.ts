@@ -11,6 +11,7 @@ import { describeDeliveryTurns } from './ledger-delivery-turns.ts';
 import { describeEvents } from './ledger-events.ts';
 import { describeInstances } from './ledger-instances.ts';
 import { describeLeases } from './ledger-leases.ts';
+import { describeOverrides } from './ledger-overrides.ts';
 import { describePartners } from './ledger-partners.ts';
 import { describePulls } from './ledger-pulls.ts';
 import { describeConfiguration } from './ledger-configuration.ts';
@@ -57,6 +58,7 @@ export function describeLedger(
     describe('quality control', () => describeQcHistory(subject));
     describe('configuration', () => describeConfiguration(subject));
     describe('quarantine', () => describeQuarantine(subject));
+    describe('overrides', () => describeOverrides(subject));
     describe('storage commitments', () => describeCommitments(subject));
     describe('storage commitments asked of destinations', () => describeAskedCommitments(subject));
     describe('pulls', () => describePulls(subject));

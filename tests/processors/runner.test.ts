@@ -218,6 +218,44 @@ describe('the runner', () => {
     expect(hub.packs().some((pack) => pack.startsWith(held))).to.equal(false);
   });
 
+  it('lets a run go on that a step has held, with what the step made, where a person says so', async () => {
+    const decision = { reason: 'accepted-by-owner', by: 'local', role: 'admin' } as const;
+    await hub.start({ plugins: [{ name: 'judge', isPassable: true }, { name: 'hold' }] });
+    const runId = await hub.route([['judge'], ['pass']]);
+    await hub.ended(runId);
+    const pack = hub.packs().find((name) => name.startsWith(runId));
+    const [entry] = await hub.ledger.quarantine.list({ limit: 10 });
+
+    await hub.ledger.overrides.override(entry?.quarantineId ?? '', decision);
+
+    const run = await waitFor('the run to end', async () => {
+      const row = await hub.ledger.runs.get(runId);
+      return row?.state === 'processed' ? row : undefined;
+    });
+    expect(pack).to.be.a('string');
+    expect(run.items.at(-1)).to.include({ name: 'qc/report.json' });
+    expect((await hub.events()).map(({ type }) => type).slice(-2)).to.deep.equal([
+      'study.overridden',
+      'study.processed',
+    ]);
+  });
+
+  it('lets a run go on without a step that came to nothing, and never without one that must not be left out', async () => {
+    await hub.start({ plugins: [{ name: 'refuse', isPassable: true }, { name: 'fail' }] });
+    const passable = await hub.route([['refuse']]);
+    const other = await hub.route([['fail']], { route: 'other' });
+    await hub.ended(passable);
+    await hub.ended(other);
+
+    const entries = await hub.ledger.quarantine.list({ limit: 10 });
+
+    const overridable = entries.map(({ runId, isOverridable = false }) => [runId, isOverridable]);
+    expect(overridable).to.have.deep.members([
+      [passable, true],
+      [other, false],
+    ]);
+  });
+
   it('stops a step whose lease another process has taken, and leaves the result to that one', async () => {
     let isWorking = false;
     await hub.start({ onProgress: () => (isWorking = true) });

@@ -80,6 +80,16 @@ const plugins: readonly ProcessorPlugin[] = [
     detail: 'a value of the original stands in the output',
     sopInstanceUids: items.flatMap((item) => (item.kind === 'instance' ? [item.sopInstanceUid] : [])).slice(0, 1),
   })),
+  /** Keeps what it made: a person may let it go. */
+  toy('judge', async ({ items, pack }) => {
+    const report = await pack.append(Buffer.from('{"verdict":"fail"}'));
+    const kept = { ...report, kind: 'artefact', name: 'qc/report.json', mediaType: 'application/json' } as const;
+    const sopInstanceUids: readonly string[] = [];
+    return {
+      ...{ outcome: 'held', reason: 'quality.failed', detail: 'not sharp', sopInstanceUids },
+      kept: { items: [...items, { ...kept, derivedBy: 'judge' }], events: [] },
+    };
+  }),
   toy('fail', () => Promise.reject(new HubError('processor.failed', { detail: 'a toy' }))),
   /** Until there is a file. */
   toy('without-store', (context) =>

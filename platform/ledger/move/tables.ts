@@ -40,6 +40,7 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   { name: 'breakers', key: ['destination'] },
   { name: 'quarantine', key: ['entry'] },
   { name: 'quarantine_items', key: ['item'] },
+  { name: 'held_results', key: ['entry'] },
   { name: 'events', key: ['position'] },
   { name: 'inbox', key: ['group_name', 'event_id'] },
   { name: 'groups', key: ['group_name'] },
@@ -76,7 +77,7 @@ export const MOVED_TABLES: readonly MovedTable[] = [
 ];
 
 /** Working sets are long texts; other rows are short. */
-export const pageRows = ({ name }: MovedTable): number => (name === 'run_items' ? 20 : 500);
+export const pageRows = ({ name }: MovedTable): number => (name === 'run_items' || name === 'held_results' ? 20 : 500);
 
 export function keyOf({ key }: MovedTable, row: Row): readonly Value[] {
   return key.map((column) => row[column] ?? null);

@@ -33,6 +33,42 @@ interface LeasedRow {
   readonly attempt: number;
 }
 
+/** Takes what a step made: the working set and the facts; then the next job, or the end of the run. */
+export function stepResults(db: Database, log: EventLog) {
+  const setJob = db.query(`UPDATE jobs SET state = 'done', ready_at = ? WHERE job = ?`);
+  const setRun = db.query('UPDATE runs SET state = ?, next_step = ? WHERE run = ?');
+  const stepsOf = db.query<{ steps: string }>('SELECT steps FROM runs WHERE run = ?');
+  const setItems = db.query(
+    'INSERT INTO run_items (run, items) VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET items = excluded.items',
+  );
+  const insertJob = db.query(
+    `INSERT INTO jobs (job_id, run, step, processor, state, ready_at) VALUES (?, ?, ?, ?, 'waiting', ?)`,
+  );
+
+  /** @param items - JSON of the working set */
+  return function* (
+    row: Pick<LeasedRow, 'job' | 'run' | 'step'>,
+    { items, events }: { readonly items: string; readonly events: readonly SealedEvent[] },
+    now: Date,
+  ): Script<void> {
+    yield* setJob.send(now.getTime(), row.job);
+    yield* setItems.send(row.run, items);
+    const next = row.step + 1;
+    const steps = JSON.parse((yield* stepsOf.get(row.run))?.steps ?? '[]') as readonly RunStep[];
+    const step = steps[next];
+    yield* setRun.send(step === undefined ? 'processed' : 'running', next, row.run);
+    if (step !== undefined) yield* insertJob.send(uuidv7(), row.run, next, step.processor, now.getTime());
+    yield* log.append(events);
+  };
+}
+
+/** What a hold keeps for whoever says that the run goes on all the same; items and events as JSON. */
+interface PreparedKept {
+  readonly items: string;
+  readonly events: string;
+  readonly quality: readonly QcScan[];
+}
+
 export function jobWrites(db: Database, log: EventLog, holds: Holds) {
   // A running job whose lease has ended is ready again.
   const ready = db.query<{ job: number }>(
@@ -52,7 +88,7 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
      FROM job_attempts WHERE job = ?`,
   );
   const begin = db.query('INSERT INTO job_attempts (job, attempt, owner, started_at) VALUES (?, ?, ?, ?)');
-  const runOf = db.query<{ run_id: string; steps: string }>('SELECT run_id, steps FROM runs WHERE run = ?');
+  const runOf = db.query<{ run_id: string }>('SELECT run_id FROM runs WHERE run = ?');
   const renew = db.query(`UPDATE jobs SET ready_at = ? WHERE job_id = ? AND fence = ? AND state = 'running'`);
   const leased = db.query<LeasedRow>(
     `SELECT job, run, step, attempt FROM jobs WHERE job_id = ? AND fence = ? AND state = 'running'${db.dialect.forUpdate}`,
@@ -60,13 +96,12 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
   const setJob = db.query('UPDATE jobs SET state = ?, ready_at = ? WHERE job = ?');
   const end = db.query('UPDATE job_attempts SET ended_at = ?, outcome = ?, reason = ? WHERE job = ? AND attempt = ?');
   const setRun = db.query('UPDATE runs SET state = ?, next_step = ? WHERE run = ?');
-  const setItems = db.query(
-    'INSERT INTO run_items (run, items) VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET items = excluded.items',
-  );
-  const insertJob = db.query(
-    `INSERT INTO jobs (job_id, run, step, processor, state, ready_at) VALUES (?, ?, ?, ?, 'waiting', ?)`,
+  const keep = db.query(
+    `INSERT INTO held_results (entry, job, items, events)
+     SELECT entry, CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT) FROM quarantine WHERE quarantine_id = ?`,
   );
 
+  const takeResult = stepResults(db, log);
   const addToCrosswalk = crosswalkWriter(db);
   const addToHistory = qcHistoryWriter(db);
 
@@ -124,17 +159,10 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
     ): Script<boolean> {
       const row = yield* leased.get(jobId, fence);
       if (row === undefined) return false;
-      yield* setJob.send('done', now.getTime(), row.job);
       yield* endAttempt(row, now, 'done');
-      yield* setItems.send(row.run, items);
       yield* addToCrosswalk(row.run, crosswalk);
       yield* addToHistory(row.run, quality, now);
-      const next = row.step + 1;
-      const steps = JSON.parse((yield* runOf.get(row.run))?.steps ?? '[]') as readonly RunStep[];
-      const step = steps[next];
-      yield* setRun.send(step === undefined ? 'processed' : 'running', next, row.run);
-      if (step !== undefined) yield* insertJob.send(uuidv7(), row.run, next, step.processor, now.getTime());
-      yield* log.append(events);
+      yield* takeResult(row, { items, events }, now);
       return true;
     },
     *retryStep(now: Date, jobId: string, fence: number, retryAt: Date, reason: string): Script<boolean> {
@@ -153,13 +181,16 @@ export function jobWrites(db: Database, log: EventLog, holds: Holds) {
       yield* endAttempt(row, now, undefined, 'given back');
       return true;
     },
-    *quarantine(now: Date, jobId: string, fence: number, entry: NewQuarantine): Script<boolean> {
+    *quarantine(now: Date, jobId: string, fence: number, entry: NewQuarantine, kept?: PreparedKept): Script<boolean> {
       const row = yield* leased.get(jobId, fence);
       if (row === undefined) return false;
       yield* setJob.send('quarantined', now.getTime(), row.job);
       yield* setRun.send('quarantined', row.step, row.run);
       yield* endAttempt(row, now, 'quarantined', entry.reason);
       yield* holds.hold(entry, now);
+      if (kept === undefined) return true;
+      yield* keep.send(row.job, kept.items, kept.events, entry.quarantineId);
+      yield* addToHistory(row.run, kept.quality, now);
       return true;
     },
   };

@@ -154,7 +154,14 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       retryStep: (jobId, fence, retryAt, reason) => write('jobs', 'retryStep', jobId, fence, retryAt, reason),
       giveBack: (jobId, fence, now) => write('jobs', 'giveBack', jobId, fence, now),
       resultless: (attempts) => read(() => reads.runs.resultless(attempts)),
-      quarantine: (jobId, fence, entry) => write('jobs', 'quarantine', jobId, fence, entry),
+      quarantine: async (jobId, fence, entry, kept) => {
+        if (kept === undefined) return write('jobs', 'quarantine', jobId, fence, entry);
+        const { items, events, quality = [] } = kept;
+        // Checked now: what cannot be told must not be found out when somebody has decided.
+        seal(events);
+        const prepared = { items: JSON.stringify(items), events: JSON.stringify(events), quality };
+        return write('jobs', 'quarantine', jobId, fence, entry, prepared);
+      },
       get: (runId) => read(() => reads.runs.get(runId)),
       ofStudy: (study) => read(() => reads.runs.ofStudy(study)),
       replay: (runId) => write('runs', 'replay', runId),
@@ -215,6 +222,10 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       list: (page) => read(() => reads.quarantine.list(page)),
       get: (quarantineId) => read(() => reads.quarantine.get(quarantineId)),
       release: (quarantineId) => write('quarantine', 'release', quarantineId),
+    },
+    overrides: {
+      override: (quarantineId, decision) => write('overrides', 'override', quarantineId, decision),
+      kept: (runId) => read(() => reads.overrides.kept(runId)),
     },
     events: {
       append: async (events, inbox) => write('events', 'append', seal(events), inbox),

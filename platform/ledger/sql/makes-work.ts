@@ -27,6 +27,7 @@ const MAKES_WORK: ReadonlySet<string> = new Set([
   'pulls.cancel',
   'quarantine.hold',
   'quarantine.release',
+  'overrides.override',
   'events.append',
   'groups.rewind',
   'partners.project',

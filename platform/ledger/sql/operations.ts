@@ -20,6 +20,7 @@ import { retentionReads, retentionWrites } from './retention.ts';
 import { keyWrites } from './nodes.ts';
 import { partnerReads, partnerWrites } from './partners.ts';
 import { qcHistoryReads, qcHistoryWrites } from './qc-history.ts';
+import { overrideReads, overrideWrites } from './overrides.ts';
 import { openReplay, runReads, runWrites } from './runs.ts';
 import { studyReads, studyWrites } from './studies.ts';
 import { timelineReads } from './timeline.ts';
@@ -46,6 +47,7 @@ export function openWrites(db: Database) {
     commitments: commitmentWrites(db),
     askedCommitments: askedCommitmentWrites(db),
     quarantine: quarantineWrites(db, holds, intake, replay),
+    overrides: overrideWrites(db, log),
     events: eventWrites(log),
     groups: groupWrites(db),
     leases: leaseWrites(db),
@@ -73,6 +75,7 @@ export function openReads(db: Database) {
     quality: qcHistoryReads(db),
     configuration: configurationReads(db),
     quarantine: quarantineReads(db),
+    overrides: overrideReads(db),
     events: eventReads(db),
     leases: leaseReads(db),
     pulls: pullReads(db),

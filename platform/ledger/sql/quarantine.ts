@@ -4,6 +4,7 @@ import { ERRORS } from '../../../core/errors.ts';
 import type { StudyInstanceUid } from '../../../core/identifiers.ts';
 import type { Page } from '../../../core/ledger/common.ts';
 import type { Provenance } from '../../../core/ledger/instances.ts';
+import type { Override } from '../../../core/ledger/overrides.ts';
 import type { NewQuarantine, QuarantineRow, RefusedCopy } from '../../../core/ledger/quarantine.ts';
 import type { BlobRef } from '../../../core/store.ts';
 import type { Database, Script } from './script.ts';
@@ -170,6 +171,7 @@ export function quarantineWrites(
   const records = db.query<{ instance: string }>(
     'SELECT instance FROM quarantine_items WHERE entry = ? AND instance IS NOT NULL ORDER BY item',
   );
+  const dropKept = db.query('DELETE FROM held_results WHERE entry = ?');
   const releaseStudy = db.query('UPDATE studies SET holds = holds - 1 WHERE study_instance_uid = ?');
   // The quiet period has been waited for already, while it was held.
   const makeDue = db.query(
@@ -203,7 +205,11 @@ export function quarantineWrites(
         yield* releaseStudy.send(row.study_instance_uid);
         yield* makeDue.send(now.getTime(), row.study_instance_uid);
       }
-      if (row.run_id !== null) yield* replay(row.run_id, now);
+      if (row.run_id !== null) {
+        // All of it is made anew.
+        yield* dropKept.send(row.entry);
+        yield* replay(row.run_id, now);
+      }
       return true;
     },
   };
@@ -223,13 +229,22 @@ interface EntryRow {
   readonly created_at: string;
   readonly repeats: number;
   readonly repeated_at: string | null;
+  readonly job: number | null;
+  readonly overridden_at: string | null;
+  readonly overridden_by: string | null;
+  readonly overridden_role: Override['role'] | null;
+  readonly override_reason: Override['reason'] | null;
+  readonly override_note: string | null;
 }
 
+const SELECT_ENTRY = `SELECT quarantine.*, job, overridden_at, overridden_by, overridden_role, override_reason, override_note
+  FROM quarantine LEFT JOIN held_results USING (entry)`;
+
 export function quarantineReads(db: Database) {
-  const one = db.query<EntryRow>('SELECT * FROM quarantine WHERE quarantine_id = ?');
+  const one = db.query<EntryRow>(`${SELECT_ENTRY} WHERE quarantine_id = ?`);
   const list = openList<EntryRow>(db, {
-    select: 'SELECT * FROM quarantine',
-    key: 'entry',
+    select: SELECT_ENTRY,
+    key: 'quarantine.entry',
     find: 'SELECT entry AS key FROM quarantine WHERE quarantine_id = ?',
   });
   const items = db.query<{
@@ -257,6 +272,8 @@ export function quarantineReads(db: Database) {
       state: row.state,
       createdAt: row.created_at,
       ...(row.repeated_at === null ? {} : { repeats: row.repeats, repeatedAt: row.repeated_at }),
+      ...(row.job !== null && row.state === 'held' ? { isOverridable: true } : {}),
+      ...overrideOf(row),
     };
   };
 
@@ -271,6 +288,12 @@ export function quarantineReads(db: Database) {
       return row === undefined ? undefined : yield* toRow(row);
     },
   };
+}
+
+function overrideOf(row: EntryRow): Pick<QuarantineRow, 'override'> {
+  const { overridden_at: at, overridden_by: by, overridden_role: role, override_reason: reason } = row;
+  if (at === null || by === null || role === null || reason === null) return {};
+  return { override: { reason, by, role, at, ...(row.override_note === null ? {} : { note: row.override_note }) } };
 }
 
 function provenanceOf(instance: PreparedInstance): Provenance {

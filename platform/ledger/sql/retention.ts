@@ -161,6 +161,11 @@ function openMover(db: Database) {
     'SELECT run, items FROM run_items JOIN runs USING (run) WHERE study = ?',
   );
   const setItems = db.query('UPDATE run_items SET items = ? WHERE run = ?');
+  const kept = db.query<{ entry: number; items: string }>(
+    `SELECT h.entry, h.items FROM held_results h JOIN jobs j ON j.job = h.job JOIN runs r ON r.run = j.run
+     WHERE r.study = ? AND h.overridden_at IS NULL`,
+  );
+  const setKept = db.query('UPDATE held_results SET items = ? WHERE entry = ?');
 
   return function* (moves: readonly { readonly from: BlobRef; readonly to: BlobRef }[]): Script<boolean> {
     const studies = new Set<number>();
@@ -174,14 +179,23 @@ function openMover(db: Database) {
     }
     for (const study of studies) {
       for (const row of yield* items.all(study)) {
-        const before = JSON.parse(row.items) as readonly { readonly blob: string }[];
-        if (!before.some((item) => places.has(item.blob))) continue;
-        const moved = before.map((item) => ({ ...item, blob: places.get(item.blob) ?? item.blob }));
-        yield* setItems.send(JSON.stringify(moved), row.run);
+        const moved = movedItems(row.items, places);
+        if (moved !== undefined) yield* setItems.send(moved, row.run);
+      }
+      for (const row of yield* kept.all(study)) {
+        const moved = movedItems(row.items, places);
+        if (moved !== undefined) yield* setKept.send(moved, row.entry);
       }
     }
     return true;
   };
+}
+
+/** A working set with what was moved where it is now, as JSON; undefined where none of it was. */
+function movedItems(items: string, places: ReadonlyMap<string, string>): string | undefined {
+  const before = JSON.parse(items) as readonly { readonly blob: string }[];
+  if (!before.some((item) => places.has(item.blob))) return undefined;
+  return JSON.stringify(before.map((item) => ({ ...item, blob: places.get(item.blob) ?? item.blob })));
 }
 
 export function retentionReads(db: Database) {

@@ -192,8 +192,9 @@ export function runReads(db: Database, itemsOf: ItemsOf) {
   const one = db.query<RunTableRow>(`${SELECT_RUN} WHERE run_id = ?`);
   const ofStudy = db.query<RunTableRow>(`${SELECT_RUN} WHERE study_instance_uid = ? ORDER BY run`);
   const items = db.query<{ items: string }>('SELECT items FROM run_items WHERE run = ?');
-  const job = db.query<{ state: string; fence: number }>(
-    'SELECT jobs.state, jobs.fence FROM jobs JOIN runs USING (run) WHERE run_id = ? AND step = ?',
+  const job = db.query<{ state: string; fence: number; kept: number }>(
+    `SELECT jobs.state, jobs.fence, (SELECT count(*) FROM held_results h WHERE h.job = jobs.job) AS kept
+     FROM jobs JOIN runs USING (run) WHERE run_id = ? AND step = ?`,
   );
   const backlog = db.query<{ state: string; processor: string; jobs: number }>(
     `SELECT state, processor, count(*) AS jobs FROM jobs WHERE state IN ('waiting', 'running') GROUP BY state, processor`,
@@ -238,7 +239,9 @@ export function runReads(db: Database, itemsOf: ItemsOf) {
         const known = yield* job.get(attempt.runId, attempt.step);
         // A higher fence than we gave out is of a ledger newer than this one: a restored backup must not cost results.
         if (known === undefined || attempt.fence > known.fence) continue;
-        if (attempt.fence < known.fence || known.state !== 'done') found.push(attempt);
+        // What a hold keeps may still be asked for.
+        const isTaken = known.state === 'done' || (known.state === 'quarantined' && known.kept > 0);
+        if (attempt.fence < known.fence || !isTaken) found.push(attempt);
       }
       return found;
     },

@@ -103,6 +103,12 @@ describe('the qc processor', () => {
     const held = await work(instances, { limits, hold: 'fail' }).catch((error: unknown) => error);
     const warned = await work(instances, { limits: { any: { slices: { warnBelow: 20 } } }, hold: 'fail' });
 
+    expect(held).to.have.nested.property('kept.events[0].data.verdict', 'fail');
+    expect(held)
+      .to.have.nested.property('kept.items')
+      .that.satisfies((items: readonly RunItem[]) => {
+        return items.some((item) => item.kind === 'artefact' && item.name === 'qc/report.html');
+      });
     expect(held).to.deep.include({
       reason: 'quality.failed',
       detail: "Number of slices is 12, below the site's limit of 20.",
