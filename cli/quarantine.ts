@@ -5,7 +5,7 @@ import { readArguments } from './arguments.ts';
 import { EXIT } from './exit-codes.ts';
 import { withHubApi } from './hub-api.ts';
 import { ask, checkVerb, list, type Resource, resourceOptions, show } from './resources.ts';
-import { field, parseRow } from './rows.ts';
+import { cellText, field, parseRow, type Row } from './rows.ts';
 import { type Terminal, terminal } from './terminal.ts';
 
 const QUARANTINE: Resource = {
@@ -55,9 +55,24 @@ export async function quarantine(argv: readonly string[], to: Terminal = termina
   }
   return await withHubApi(values, false, async (api) => {
     if (verb === 'list') return await list(api, QUARANTINE, values, to);
-    show(QUARANTINE, verb, id, parseRow(await ask(api, QUARANTINE, verb, id, body)), values.json === true, to);
+    const answer = parseRow(await ask(api, QUARANTINE, verb, id, body));
+    const isForMachines = values.json === true;
+    show(QUARANTINE, verb, id, isForMachines ? answer : withOverrideInWords(answer), isForMachines, to);
     return EXIT.done;
   });
+}
+
+/** Who let it go on, why, and when, as fields of its own. */
+function withOverrideInWords({ override, ...entry }: Row): Row {
+  if (override === undefined) return entry;
+  const { reason, by, role, note, at } = parseRow(override);
+  return {
+    ...entry,
+    overriddenBecause: reason,
+    overriddenBy: `${cellText(by)} (${cellText(role)})`,
+    overriddenAt: at,
+    note,
+  };
 }
 
 function parseReason(text: string | undefined): string {

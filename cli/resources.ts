@@ -1,5 +1,6 @@
 /** Commands on one kind of thing of the ledger: listing them, showing one, and letting one go on. */
 import { ERRORS, HubError } from '../core/errors.ts';
+import { OVERRIDE_REASONS } from '../core/override-reasons.ts';
 import { parseDuration } from '../core/quantities.ts';
 import { JSON_OPTION, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, DATA_OPTION } from './configuration.ts';
@@ -119,7 +120,9 @@ function remedyLines({ state, code, reason, destination, isOverridable, quaranti
   const name = code ?? reason;
   if (typeof name !== 'string' || !isErrorCode(name)) return [];
   const override =
-    isOverridable === true ? [`  hub quarantine override ${cellText(quarantineId)} --reason REASON`] : [];
+    isOverridable === true
+      ? [`  hub quarantine override ${cellText(quarantineId)} --reason ${OVERRIDE_REASONS.join('|')}`]
+      : [];
   const doctor = typeof destination === 'string' ? [`  hub doctor --destination ${destination}`] : [];
   return ['', `what to do: ${ERRORS[name].remedy}`, ...doctor, ...override];
 }
@@ -151,7 +154,10 @@ export async function ask(
       error instanceof HubError &&
       error.fields['detail'] === undefined &&
       (error.code === 'resource.not-found' || error.code === 'request.invalid');
-    const isNoId = error instanceof HubError && error.code === 'request.invalid' && body === undefined;
+    const isNoId =
+      error instanceof HubError &&
+      error.code === 'request.invalid' &&
+      (body === undefined || cellText(error.fields['detail']).startsWith('path.'));
     if (isUnknown || isNoId) throw new HubError('resource.not-found', { detail: `there is no ${one} ${id}` }, error);
     throw error;
   }

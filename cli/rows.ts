@@ -59,6 +59,7 @@ const FOR_MACHINES = /^(?:[0-9.]{20,}|[0-9a-f]{32,}|[0-9a-f]{8}-[0-9a-f-]{27}|\d
 export function gist(fields: unknown): string {
   return Object.entries(row.safeParse(fields).data ?? {})
     .map(([name, value]) => [name, Array.isArray(value) ? value : [value]] as const)
+    .filter(([, values]) => values.some((value) => value !== ''))
     .filter(([, values]) => values.every((value) => typeof value !== 'object' && !FOR_MACHINES.test(cellText(value))))
     .map(([name, values]) => `${name} ${values.map(cellText).join(' + ')}`)
     .join(', ');

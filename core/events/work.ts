@@ -37,7 +37,10 @@ export const WORK_EVENTS = {
       processor: name,
       /** Why it was held. */
       heldFor: z.string(),
-      override: z.strictObject({ reason: z.enum(OVERRIDE_REASONS), by: z.string(), role: z.string() }),
+      because: z.enum(OVERRIDE_REASONS),
+      /** The token's ID, or `local`; as in the audit. */
+      by: z.string(),
+      role: z.string(),
     }),
   },
   'study.quarantined': {

@@ -130,11 +130,13 @@ describe('the commands on studies, deliveries, dead letters, quarantine and toke
       await thrownBy(run(quarantine, 'override', id, '--reason', 'why not')),
       await thrownBy(run(quarantine, 'release', id, '--reason', 'test')),
       await thrownBy(run(quarantine, 'override', id, '--reason', 'test')),
+      await thrownBy(run(quarantine, 'override', 'x', '--reason', 'test')),
     ];
 
     expect(wrong.map(({ code }) => code)).to.deep.equal([
       ...Array.from({ length: 3 }, () => 'command.usage'),
       'resource.conflict',
+      'resource.not-found',
     ]);
     expect(wrong[1]?.fields['detail']).to.match(/^--reason why not: cannot-be-repeated, accepted-by-owner,/);
   });

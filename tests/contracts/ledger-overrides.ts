@@ -96,7 +96,7 @@ export const describeOverrides: LedgerSuite = (subject) => {
     const [overridden, judged] = events.slice(-2);
     expect(overridden?.data).to.deep.include({
       ...{ quarantineId, runId: run.runId, processor: 'qc', heldFor: 'quality.failed' },
-      override: { reason: 'cannot-be-repeated', by: 'token-1', role: 'operator' },
+      ...{ because: 'cannot-be-repeated', by: 'token-1', role: 'operator' },
     });
     expect(judged?.data).to.deep.include({ override: { reason: 'cannot-be-repeated', by: 'token-1' } });
     expect(JSON.stringify(events)).not.to.include('litter');

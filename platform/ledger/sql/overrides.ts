@@ -69,7 +69,7 @@ export function overrideWrites(db: Database, log: EventLog) {
           correlationId,
           data: {
             ...{ studyInstanceUid, revision, runId, route, configVersion },
-            ...{ quarantineId, processor, heldFor: held.reason, override: { ...override, role } },
+            ...{ quarantineId, processor, heldFor: held.reason, because: reason, by, role },
           },
         },
         now,
