@@ -43,6 +43,7 @@ export const TAG = {
   CodingSchemeDesignator: 0x00080102,
   CodeMeaning: 0x00080104,
   LongCodeValue: 0x00080119,
+  URNCodeValue: 0x00080120,
   TimezoneOffsetFromUTC: 0x00080201,
   StoredInstanceTransferSyntaxUID: 0x0008040e,
   ReferencedSOPClassUID: 0x00081150,

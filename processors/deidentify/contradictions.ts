@@ -1,5 +1,8 @@
 /** What a policy must not say: options that contradict each other, and overrides that would break what is written. */
 
+import { lookup } from '../../core/dicom/dictionary.ts';
+import { CLEANED_VRS } from './descriptions.ts';
+
 /** What of a policy can contradict the rest of it. */
 export interface Claims {
   readonly options: readonly string[];
@@ -79,6 +82,8 @@ function ofOverrides({ options, overrides }: Claims): readonly Contradiction[] {
     if (reason !== undefined) contradictions.push({ path: ['overrides', keyword], message: `${keyword} ${reason}` });
     else if (word === 'new-uid' && !/UIDs?$/.test(keyword))
       contradictions.push({ path: ['overrides', keyword], message: `${keyword} is no UID that could get a new one` });
+    else if (word === 'clean' && !CLEANED_VRS.has(lookup(keyword)?.vr ?? ''))
+      contradictions.push({ path: ['overrides', keyword], message: `${keyword} is no text that could be cleaned` });
     else if (word === 'new-uid' && options.includes('retain-uids'))
       contradictions.push({
         path: ['overrides', keyword],

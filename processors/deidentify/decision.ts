@@ -10,7 +10,7 @@ import { iodOf, ONLY_WITH, resolveCode } from './attribute-types.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import { contentAction, hasReferencesByPlace } from './content-items.ts';
 import type { ContentAction } from './content-items.ts';
-import { cleanedText, isPublicCode } from './descriptions.ts';
+import { CLEANED_VRS, cleanedText, isPublicCode } from './descriptions.ts';
 import { blankFor, dummyFor } from './dummies.ts';
 import { isCurveOrOverlay, keptGraphics } from './graphics.ts';
 import type { PlannedRow } from './plan.ts';
@@ -26,7 +26,6 @@ const REMOVE: Decision = { kind: 'drop', done: 'removed' };
 const EMPTY: Decision = { kind: 'value', value: '', done: 'emptied' };
 
 const HAS_CODES: ReadonlySet<Mode> = new Set(['cleaned', 'content'] as const);
-const CLEANED_VRS = new Set(['CS', 'LO', 'LT', 'SH', 'ST', 'UC', 'UT']);
 /** Where the value of a content item stands (PS3.3 Table C.17.3-7). */
 const CONTENT_VALUES = new Set<number>([TAG.TextValue, TAG.PersonName, TAG.Date, TAG.Time, TAG.DateTime, TAG.UID]);
 
@@ -85,6 +84,8 @@ export class Decider {
     if (row !== undefined) return this.#listed(element, row, scope);
     if (isCurveOrOverlay(tag)) return scope.isTopLevel && this.#graphics.has(tag) ? KEEP : REMOVE;
     if (tag >>> 16 >= 0xfffa) return REMOVE;
+    // Pictures in items: nothing was looked at there, and no IOD has any but icons.
+    if (tag >>> 16 === 0x7fe0 && !scope.isTopLevel && !scope.sequences.endsWith('IconImageSequence/')) return REMOVE;
     // Command, file meta and directory groups have no place in a data set.
     if (tag >>> 16 <= 0x0006) return REMOVE;
     return this.#isBlanked(element, scope) ? blanked(element) : this.#unlisted(element, scope);

@@ -5,6 +5,9 @@ import { TAG } from '../../core/dicom/tags.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import { isSafeWord } from './safe-words.ts';
 
+/** Texts: of anything else no words can be kept. */
+export const CLEANED_VRS: ReadonlySet<string> = new Set(['CS', 'LO', 'LT', 'SH', 'ST', 'UC', 'UT']);
+
 /** PS3.5 Table 6.2-1, in characters; of texts without a limit here, the beginning. */
 const LENGTHS: Readonly<Record<string, number>> = { SH: 16, CS: 16, LO: 64, ST: 1024 };
 const LONGEST = 10_240;

@@ -15,7 +15,8 @@ import { isMethodCode, methodBefore } from './markers.ts';
 import { keptPrivate } from './private-elements.ts';
 import { type PatternKind, PatternSearch } from './search.ts';
 import type { StudyMemory } from './study-memory.ts';
-import { uidValues } from './value-rules.ts';
+import { isRegisteredUid } from './tables.ts';
+import { isInstanceUid, uidValues } from './value-rules.ts';
 
 /** Searched as text. Dates and times are among them: what is kept of them may be no date. */
 const TEXT_VRS = new Set(['AE', 'AS', 'CS', 'DA', 'DT', 'LO', 'LT', 'PN', 'SH', 'ST', 'TM', 'UC', 'UR', 'UT']);
@@ -30,6 +31,12 @@ const SHORTEST_IDENTIFYING = 6;
 /** Numbers in bytes that have room for as many digits. */
 const WIDE_NUMBERS: Readonly<Record<string, 4 | 8>> = { UL: 4, SL: 4, FL: 4, FD: 8, SV: 8, UV: 8 };
 const FEW_NUMBERS = 4;
+/** Larger values are images and tables of numbers. */
+const FEW_BYTES = 65_536;
+/** Nine or ten digits, with those of milliseconds behind them or without: seconds since 1970. */
+const SECONDS = /(?<![\d.])(\d{9,10})(?:\d{3})?(?!\d)/g;
+/** As long as those of instances are: devices and versions have shorter ones. None of the standard's. */
+const UID = /(?<![\d.])(?!1\.2\.840\.10008\.)(?=[\d.]{32})[0-2](?:\.(?:0|[1-9]\d*)){5,}/g;
 /** A text of no more characters is no table of numbers. */
 const FEW_CHARACTERS = 256;
 /** Digits in a row that are in no table by chance. */
@@ -73,7 +80,7 @@ export class Haystack {
       if ((element.tag & 0xffff) === 0) this.faults.push('a group length');
       if (isPrivate(element.tag) && allowed?.has(element) !== true) this.faults.push('a private element not allowed');
       if (element.items === undefined) {
-        if (!isCodeOfTime(element, item)) this.#addValue(element, characterSets, item.encoding);
+        if (!isCodeOfTime(element, item)) this.#addValue(element, characterSets, item);
       } else
         for (const inner of element.items)
           if (element.tag !== TAG.DeidentificationMethodCodeSequence || !isMethodCode(inner))
@@ -92,24 +99,38 @@ export class Haystack {
     return [...this.#hits];
   }
 
-  #addValue(element: Element, characterSets: readonly string[], encoding: Encoding): void {
+  #addValue(element: Element, characterSets: readonly string[], item: Item): void {
     const { vr, value } = element;
     if (value.length < 2) return;
     if (vr === 'DS' || vr === 'IS') this.#addNumbers(element);
     else if (vr === 'UI') this.#addUids(element);
-    else if (TEXT_VRS.has(vr)) this.#addText(element, characterSets);
+    else if (TEXT_VRS.has(vr)) this.#addText(element, characterSets, item);
     else if (BYTE_VRS.has(vr)) this.#addBytes(element, characterSets);
-    else this.#addBinaryNumbers(element, encoding);
+    else this.#addBinaryNumbers(element, item.encoding);
   }
 
   /** Tables of numbers are no identifiers; one number, or a few, may be. */
   #addBinaryNumbers(element: Element, encoding: Encoding): void {
     const { vr, value } = element;
-    if (hasLetters(value)) this.#append(element, lowerCase(value));
+    this.#appendIfLetters(element, value);
+    // A letter in each number: `75 111 119`.
+    if (value.length <= FEW_BYTES && value.includes(0)) this.#appendIfLetters(element, withoutZeros(value));
     const size = WIDE_NUMBERS[vr];
     if (size === undefined || value.length > size * FEW_NUMBERS) return;
-    for (let at = 0; at + size <= value.length; at += size)
-      if (this.#isIdentifier(String(numberAt(vr, value, at, !encoding.bigEndian)))) this.#hits.add(element);
+    for (let at = 0; at + size <= value.length; at += size) {
+      const number = numberAt(vr, value, at, !encoding.bigEndian);
+      if (this.#isIdentifier(String(number))) this.#hits.add(element);
+      if (isMoment(number) && this.#isMomentOfDate(element, number)) this.#hits.add(element);
+    }
+  }
+
+  #appendIfLetters(element: Element, value: Uint8Array): void {
+    if (hasLetters(value)) this.#append(element, lowerCase(value));
+  }
+
+  /** Seconds since 1970 are a date; a number like it in an attribute of the table is what the policy keeps by name. */
+  #isMomentOfDate({ tag }: Element, number: number | bigint): boolean {
+    return this.#plan.action(tag) === undefined && this.#known.isMomentOfDate(Number(number));
   }
 
   /** A number that is, as a whole, an identifier or a date; within other numbers anything can be found. */
@@ -117,7 +138,11 @@ export class Haystack {
     const text = latin1(element.value);
     // Most numbers of a header are too short for either.
     if (element.value.length >= SHORTEST_IDENTIFYING)
-      for (const one of text.split('\\')) if (this.#isIdentifier(integerIn(one.trim()))) this.#hits.add(element);
+      for (const one of text.split('\\')) {
+        const number = integerIn(one.trim());
+        if (this.#isIdentifier(number)) this.#hits.add(element);
+        if (isMoment(Number(one)) && this.#isMomentOfDate(element, Number(one))) this.#hits.add(element);
+      }
     if (/[a-df-zA-DF-Z]|[eE]{2}/.test(text)) this.#append(element, lowerCase(element.value));
   }
 
@@ -130,11 +155,14 @@ export class Haystack {
   /** Class UIDs too, which the walk lets stand: a sender may have put an instance's into one. */
   #addUids(element: Element): void {
     const uids = uidValues(element.value);
-    for (const uid of uids) if (this.#known.patterns.get(uid) === 'uid') this.#hits.add(element);
-    if (uids.some((uid) => !/^[\d.]*$/.test(uid))) this.#append(element, lowerCase(element.value));
+    for (const uid of uids) {
+      // A class of somebody's own: what stays of it as it was is a text like another.
+      if (/[^\d.]/.test(uid) || (!isInstanceUid(element.tag, uid) && !isRegisteredUid(uid)))
+        this.#append(element, Buffer.from(uid.toLowerCase(), 'latin1'));
+    }
   }
 
-  #addText(element: Element, characterSets: readonly string[]): void {
+  #addText(element: Element, characterSets: readonly string[], item: Item): void {
     const { vr } = element;
     // The hash of the plan has digits in it, as times of day have.
     const value =
@@ -155,9 +183,18 @@ export class Haystack {
       this.#joined.add(this.#starts.length);
       this.#append(element, Buffer.from(joined, 'utf8'));
     }
-    if (this.#known.shortValues.size > 0 && !CODE_VRS.has(vr) && this.#plan.action(element.tag) === undefined)
+    if (!CODE_VRS.has(vr) && this.#plan.action(element.tag) === undefined) this.#lookAtWhole(element, text, item);
+  }
+
+  /** Of what is no row of the table: a whole value that says it, UIDs of whatever instance, seconds since 1970. */
+  #lookAtWhole(element: Element, text: string, item: Item): void {
+    if (this.#known.shortValues.size > 0)
       for (const one of text.split('\\'))
         if (this.#known.shortValues.has(normalised(withoutPadding(one)))) this.#hits.add(element);
+    for (const [, number] of text.matchAll(SECONDS))
+      if (this.#known.isMomentOfDate(Number(number)) && !isCode(element, item)) this.#hits.add(element);
+    if (this.#plan.has('retain-uids') || element.tag === TAG.URNCodeValue) return;
+    for (const [uid] of text.matchAll(UID)) if (isInstanceUid(element.tag, uid)) this.#hits.add(element);
   }
 
   #addBytes(element: Element, characterSets: readonly string[]): void {
@@ -165,11 +202,9 @@ export class Haystack {
     if (CHARSET_VRS.has(vr)) this.#appendText(element, decodeText(value, characterSets));
     const lower = lowerCase(value);
     this.#append(element, lower);
-    if (lower.includes(0))
-      this.#append(
-        element,
-        lower.filter((byte) => byte !== 0),
-      );
+    if (lower.includes(0)) this.#append(element, withoutZeros(lower));
+    // Words of two bytes, the other one first.
+    if (vr === 'OW' && value.length <= FEW_BYTES) this.#appendIfLetters(element, swapped(value));
     if (value.length > UNPACKED_LIMIT_BYTES) return;
     if (value.some((byte) => byte >= 0x80)) this.#appendText(element, Buffer.from(value).toString('utf8'));
     for (const layer of layersOfBytes(value)) this.#appendText(element, layer);
@@ -238,6 +273,11 @@ export class Haystack {
   }
 }
 
+/** Codes of public schemes are numbers of nine and ten digits, too. */
+function isCode({ tag }: Element, item: Item): boolean {
+  return tag === TAG.CodeValue && isPublicCode(item);
+}
+
 /** 121106 is a concept of DCM and a time of day: where it is the code of a public scheme it is no time. */
 function isCodeOfTime({ tag, value }: Element, item: Item): boolean {
   return tag === TAG.CodeValue && /^\d{6} ?$/.test(latin1(value)) && isPublicCode(item);
@@ -268,6 +308,19 @@ function numberAt(vr: string, value: Uint8Array, at: number, isLittleEndian: boo
     default:
       return view.getUint32(0, isLittleEndian);
   }
+}
+
+/** True for what can be seconds between 1973 and 2286. */
+function isMoment(number: number | bigint): boolean {
+  return number >= 100_000_000 && number < 10_000_000_000;
+}
+
+function withoutZeros(value: Uint8Array): Uint8Array {
+  return value.filter((byte) => byte !== 0);
+}
+
+function swapped(value: Uint8Array): Uint8Array {
+  return Buffer.from(value.subarray(0, value.length - (value.length % 2))).swap16();
 }
 
 function valueEnd(value: Uint8Array): number {

@@ -13,7 +13,7 @@ import type { ByteSource } from '../../core/store.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import type { ElementPath } from './scope.ts';
 import { bodyOf } from './body.ts';
-import { beginsFrame, hiddenText } from './compressed-pixels.ts';
+import { beginsFrame, hiddenText, isOffsetTable } from './compressed-pixels.ts';
 import { changesFor, UNTOUCHED, withClaims } from './pixels/claims.ts';
 import type { AttributeChange, PixelClaims, PixelCleaner } from './pixels/cleaning.ts';
 import { decidePixels } from './pixels/decision-table.ts';
@@ -94,7 +94,7 @@ export async function deidentifyInstance(
   if (decided.decision === 'hold') return { outcome: 'held', reason: decided.reason, original: identityIfAny(header) };
   const original = identityOf(header);
   const pixelDataEnd = await checkPixelData(source, header);
-  const hidden = await textInPixelData(source, header);
+  const hidden = await textInPixelData(source, header, pixelDataEnd);
   if (hidden !== undefined) return { outcome: 'held', reason: hidden, original };
 
   const cleaned = (await cleaner?.clean({ source, header }, signal)) ?? UNTOUCHED;
@@ -158,22 +158,29 @@ function rewriteAndVerify(
 }
 
 /** Frame by frame: a stream of two gigabytes is never in memory at once. */
-async function textInPixelData(source: ByteSource, header: Part10Header): Promise<string | undefined> {
-  const place = header.pixelData;
+async function textInPixelData(
+  source: ByteSource,
+  header: Part10Header,
+  pixelDataEnd: number,
+): Promise<string | undefined> {
+  const { pixelData: place, transferSyntaxUid } = header;
   if (place === undefined || place.length !== undefined) return undefined;
+  const [rows, columns] = ['Rows', 'Columns'].map((keyword) => header.dataSet.numbers(keyword)[0]);
+  const planeBytes = rows === undefined || columns === undefined ? undefined : rows * columns;
   let frame: Uint8Array[] = [];
   let sizeBytes = 0;
-  let isOffsetTable = true;
-  const look = () => hiddenText(Buffer.concat(frame), header.transferSyntaxUid);
+  let isFirst = true;
+  const look = () => hiddenText(Buffer.concat(frame), transferSyntaxUid, planeBytes);
   for await (const { offset, length } of fragments(source, header, place)) {
-    // The first item is the Basic Offset Table (PS3.5 Section A.4).
-    if (isOffsetTable) {
-      isOffsetTable = false;
-      continue;
-    }
     if (length > FRAME_LIMIT_BYTES) return 'compressed pixel data too large to look through';
     const fragment = header.inflated?.subarray(offset, offset + length) ?? (await source.read(offset, length));
-    if (frame.length > 0 && beginsFrame(fragment)) {
+    // The first item is the Basic Offset Table (PS3.5 Section A.4).
+    if (isFirst) {
+      isFirst = false;
+      if (!isOffsetTable(fragment, pixelDataEnd - offset)) return 'an offset table that is none';
+      continue;
+    }
+    if (frame.length > 0 && beginsFrame(fragment, transferSyntaxUid)) {
       const found = look();
       if (found !== undefined) return found;
       frame = [];

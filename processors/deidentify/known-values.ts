@@ -9,6 +9,7 @@ import {
   spellingsOfAge,
   spellingsOfDate,
   spellingsOfIdentifier,
+  spellingsOfMonth,
   spellingsOfName,
   spellingsOfTime,
 } from './spellings.ts';
@@ -28,7 +29,12 @@ const SHORTEST_PLACE = 6;
 /** From here on a value is not part of a longer word by chance. */
 const SHORTEST_ANYWHERE = 6;
 const SHORTEST_NUMBER = 5;
+/** Of a number within an identifier: shorter ones are counted by scanners. */
+const SHORTEST_PART = 6;
 const SHORTEST_UID_DIGITS = 20;
+const DAY_SECONDS = 86_400;
+/** Of a study: the patient's, and those of the days on which it was made. */
+const SHARED_DATES = 64;
 /** A removed report text: its beginning is enough to recognise a copy. */
 const LONGEST_PATTERN = 256;
 /** An instance with more distinct identifiers than this is not searched in bounded time; see `isOverflown`. */
@@ -54,6 +60,8 @@ export class KnownValues {
   readonly shortValues = new Set<string>();
   /** More than can be searched for: the instance cannot be proven clean. */
   isOverflown = false;
+  /** Days of removed dates, as DA has them. */
+  readonly dates = new Set<string>();
   /** Some of it is not in ASCII: what repeats it may be in yet another character set. */
   hasForeignLetters = false;
   /** What of it names people or is an identifier: never excused. */
@@ -79,6 +87,8 @@ export class KnownValues {
     const name = `${vr}${role}/${sets}/${raw}`;
     if (this.#seen.has(name)) return;
     this.#seen.add(name);
+    if (vr === 'DA' || vr === 'DT')
+      for (const [date] of raw.matchAll(/(?<!\d)\d{8}/g)) if (!isDummy(date)) this.dates.add(date);
     const before = this.#remembered.get(name);
     if (before === undefined) this.#spellOut(vr, value, raw, characterSets, role);
     const spelled = before ?? this.#spelled;
@@ -126,7 +136,7 @@ export class KnownValues {
     for (const value of kept.shortValues) if (!this.#firm.has(value)) this.shortValues.delete(value);
   }
 
-  /** Tells the study what of this is firm, and is told what other instances have: more to look for here. */
+  /** Tells the study its dates and what of this is firm, and is told what other instances have: more to look for here. */
   share(study: StudySecrets): void {
     for (const text of this.#firm) {
       const pattern = text.slice(0, LONGEST_PATTERN);
@@ -134,6 +144,8 @@ export class KnownValues {
       if (kind !== undefined) strengthen(study.patterns, pattern, kind);
       if (this.shortValues.has(text)) study.shortValues.add(text);
     }
+    for (const date of this.dates) if (study.dates.size < SHARED_DATES) study.dates.add(date);
+    for (const date of study.dates) if (!this.dates.has(date)) this.add('DA', Buffer.from(date), []);
     study.hasForeignLetters ||= this.hasForeignLetters;
     for (const [pattern, kind] of study.patterns) this.#put(pattern, kind);
     for (const value of study.shortValues) this.shortValues.add(value);
@@ -145,6 +157,17 @@ export class KnownValues {
     this.#put(uid, 'uid');
     const digits = beginningOfUid(uid);
     if (digits !== undefined) this.#put(digits, 'anywhere');
+  }
+
+  /**
+   * True for a moment within a removed date, or within hours of it: nobody says in which time zone the date was written.
+   *
+   * @param seconds - since 1970
+   */
+  isMomentOfDate(seconds: number): boolean {
+    return [-DAY_SECONDS, 0, DAY_SECONDS].some((shift) =>
+      this.dates.has(new Date((seconds + shift) * 1000).toISOString().slice(0, 10).replaceAll('-', '')),
+    );
   }
 
   #addCoded(vr: string, value: string): void {
@@ -167,6 +190,7 @@ export class KnownValues {
       default: {
         const date = value.replaceAll('.', '').slice(0, 8);
         for (const one of spellingsOfDate(date)) this.#say(one, /^\D/.test(one) ? 'word' : 'digits');
+        for (const one of spellingsOfMonth(date)) this.#say(one, 'value');
         if (vr === 'DT' && value.length > 8) {
           this.#say(value.toLowerCase(), 'digits');
           for (const one of spellingsOfTime(value.slice(8, 14))) this.#say(one, 'digits');
@@ -193,6 +217,9 @@ export class KnownValues {
     }
     for (const spelling of spellingsOfIdentifier(whole))
       if (spelling.length >= SHORTEST_TEXT && !isSafeWords(spelling)) this.#putText(spelling);
+    // The number in it by itself: `RAT-815471`, and a telephone's without the code of its country.
+    for (const [number] of whole.matchAll(/\d+/g))
+      if (number.length >= SHORTEST_PART && number.length < whole.length) this.#say(number, 'digits');
   }
 
   /** Values, component groups and components: PS3.5 Section 6.2.1. Each part by itself, and two together. */

@@ -14,9 +14,10 @@ import { PROFILE_ROWS, SAFE_PRIVATE_ROWS, TABLE_EDITION, TABLES_DIGEST } from '.
 import type { ActionCode, ProfileRow } from './tables.ts';
 
 /** Changes to how codes are carried out change what a hash stands for. */
-const ENGINE_VERSION = 4;
+const ENGINE_VERSION = 5;
 /** Attributes whose values name one patient, animal, study, device or order. */
-const IDENTIFIERS = /IDs?$|Identifier$|Number(?:ImagingServiceRequest)?$|Identification$|Locator$|PhoneNumbers?$/;
+const IDENTIFIERS =
+  /IDs?$|Identifier$|Number(?:ImagingServiceRequest)?$|Identification$|Locator$|[Pp]honeNumbers?(?:Trial)?$/;
 
 /** `shift`, `descriptor`, `graphics` and `content` are the ways a C can be carried out; the rest is as in PS3.15 Table E.1-1a. */
 export type PlannedAction = Exclude<ActionCode, 'C'> | 'shift' | 'descriptor' | 'graphics' | 'content';
@@ -119,19 +120,23 @@ function plannedRows(options: readonly ProfileOption[], overrides: Policy['overr
     const entry = lookup(keyword);
     if (entry === undefined) throw new HubError('config.invalid', { detail: `no such attribute: ${keyword}` });
     const { tag, vr } = entry;
-    const action = OVERRIDE_ACTIONS[word];
+    const code = OVERRIDE_ACTIONS[word];
     const before = rows.get(tag);
-    rows.set(tag, { tag, keyword, action, basic: action, vrs: before?.vrs ?? [vr], role: before?.role ?? 'other' });
+    const said: Pick<PlannedRow, 'action' | 'basic' | 'role'> =
+      code === 'C'
+        ? { action: 'descriptor', basic: before?.basic ?? 'D', role: before?.role ?? 'description' }
+        : { action: code, basic: code, role: before?.role ?? 'other' };
+    rows.set(tag, { tag, keyword, vrs: before?.vrs ?? [vr], ...said });
   }
   return [...rows.values()].toSorted((one, other) => one.tag - other.tag);
 }
 
 /** One word of which may say which. */
-const PLACES = new Set(['InstitutionName']);
+const PLACES = /^InstitutionName$|Address(?:Trial)?$/;
 
 /** What a removed value is searched for as. Names are told by their VR. */
 function roleOf(row: ProfileRow, keyword: string): Role {
-  if (PLACES.has(keyword)) return 'place';
+  if (PLACES.test(keyword)) return 'place';
   if (row.options['cleanDescriptors'] !== undefined) return 'description';
   return IDENTIFIERS.test(keyword) ? 'identifier' : 'other';
 }

@@ -78,8 +78,18 @@ const privateListSchema = z
   .string()
   .refine(isPrivateListName, `no such list of private elements; one of ${PRIVATE_LIST_NAMES.join(', ')}`);
 
-/** What an override may say: the action codes of PS3.15 Table E.1-1a in words. */
-export const OVERRIDE_ACTIONS = { keep: 'K', remove: 'X', empty: 'Z', replace: 'D', 'new-uid': 'U' } as const;
+/**
+ * What an override may say: the action codes of PS3.15 Table E.1-1a in words. Cleaned is what a text is where Clean
+ * Descriptors says C; what has no harmless word in it is replaced.
+ */
+export const OVERRIDE_ACTIONS = {
+  keep: 'K',
+  remove: 'X',
+  empty: 'Z',
+  replace: 'D',
+  'new-uid': 'U',
+  clean: 'C',
+} as const;
 
 const policyEntry = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'letters, digits, dot, dash and underscore'),
@@ -95,7 +105,7 @@ const policyEntry = z.strictObject({
   overrides: z
     .record(
       z.string().refine((keyword) => lookup(keyword) !== undefined, 'not a keyword of PS3.6'),
-      z.enum(['keep', 'remove', 'empty', 'replace', 'new-uid']),
+      z.enum(['keep', 'remove', 'empty', 'replace', 'new-uid', 'clean']),
     )
     .default({})
     .describe('Action by attribute keyword; goes before profile and options.'),

@@ -1,5 +1,6 @@
 /** How people and programs write what a data set said: a date in a mail, an ID without its dashes, a name turned round. */
 
+import { spellingsInCalendars } from './calendars.ts';
 import { isSafeWord } from './safe-words.ts';
 
 /** January to December as people write them; equal ones stand once. */
@@ -33,6 +34,7 @@ export function spellingsOfDate(value: string): readonly string[] {
   for (const separator of ['-', '/', '.', '_', ' ', ':']) spellings.push([year, month, day].join(separator));
   // As file names and numbers of patients begin.
   spellings.push(`${short}${month}${day}`, `${day}${month}${short}`);
+  for (const separator of ['.', '/', '-']) spellings.push([short, month, day].join(separator));
   for (const one of days)
     for (const other of months) {
       for (const separator of ['.', '/', '-', '_', ' ', '. ', ' - '])
@@ -52,15 +54,22 @@ export function spellingsOfDate(value: string): readonly string[] {
       for (const separator of ['-', '/', ' ', '.', '_', ''])
         spellings.push([number, name, year].join(separator), [number, name, short].join(separator));
       spellings.push(`${number}. ${name} ${year}`, `${name} ${number}, ${year}`, `${name} ${number} ${year}`);
-      spellings.push(`${name}-${number}-${year}`, `${name}. ${number}, ${year}`);
+      spellings.push(`${name}-${number}-${short}`, `${name}-${number}-${year}`, `${name}. ${number}, ${year}`);
       for (const separator of ['-', '/', ' ']) spellings.push([year, name, number].join(separator));
       const counted = `${Number(number)}${ordinalOf(Number(number))}`;
-      spellings.push(`${counted} ${name} ${year}`, `${counted} of ${name} ${year}`);
       spellings.push(`${name} ${counted} ${year}`, `${name} ${counted}, ${year}`);
       spellings.push(`${year}, ${name} ${number}`, `${year}, ${number} ${name}`);
     }
   }
+  spellings.push(...spellingsInCalendars(year, month, day, names[0] ?? ''));
   return [...new Set(spellings)];
+}
+
+/** The month of a DA value, where it is all that is written; by name it is found in any text. */
+export function spellingsOfMonth(value: string): readonly string[] {
+  const [, year, month] = /^(\d{4})(\d{2})\d{2}$/.exec(value) ?? [];
+  if (year === undefined || month === undefined) return [];
+  return [`${year}${month}`, ...['-', '/', '.'].flatMap((one) => [`${year}${one}${month}`, `${month}${one}${year}`])];
 }
 
 /** `15/07-1981`, as some write it. */

@@ -60,7 +60,9 @@ function findingOf(root: Item, element: Element, plan: CompiledPlan): Finding {
   return {
     path: pathTo(root, element) ?? '',
     tag: element.tag,
-    isListed: plan.action(element.tag) !== undefined && !isPrivate(element.tag),
+    // Without its character sets nobody can read a data set.
+    isListed:
+      (plan.action(element.tag) !== undefined && !isPrivate(element.tag)) || element.tag === TAG.SpecificCharacterSet,
   };
 }
 

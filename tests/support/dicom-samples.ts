@@ -102,8 +102,11 @@ export function pixels(values: readonly number[] = [1, 2, 3, 4], bigEndian = fal
 }
 
 /** Encapsulated pixel data: offset table, fragments, delimiter (PS3.5 Section A.4). */
-export function encapsulated(fragments: readonly Uint8Array[]): Uint8Array {
-  const parts = [new Uint8Array(0), ...fragments].flatMap((fragment) => [item(fragment.length, EXPLICIT), fragment]);
+export function encapsulated(
+  fragments: readonly Uint8Array[],
+  offsetTable: Uint8Array = new Uint8Array(0),
+): Uint8Array {
+  const parts = [offsetTable, ...fragments].flatMap((fragment) => [item(fragment.length, EXPLICIT), fragment]);
   return Buffer.concat([header(0x7fe00010, 'OB', UNDEFINED, EXPLICIT), ...parts, delimiter(0xfffee0dd, EXPLICIT)]);
 }
 

@@ -133,6 +133,19 @@ describe('options of the profile', () => {
     expect(dataSet.string('PatientSex')).to.equal('F');
     expect((await deidentifyFiles([file])).outcome).to.equal('released');
   });
+
+  it('clean a text that only the policy names, in an item too', async () => {
+    const labelled = (FrameLabel: string) =>
+      sampleFile([...identity(), element('FrameContentSequence', [[element('FrameLabel', FrameLabel)]]), ...pixels()]);
+    const label = async (text: string) =>
+      (await releasedFile(labelled(text), { overrides: { FrameLabel: 'clean' } })).dataSet
+        .items('FrameContentSequence')[0]
+        ?.string('FrameLabel');
+
+    expect(await label('T2 relaxation time')).to.equal('T2 relaxation time');
+    expect(await label('T2 time, Ruskavarpu UEF-4711')).to.equal('T2 time');
+    expect(await label('Ruskavarpu')).to.equal('REMOVED');
+  });
 });
 
 describe('dates that move', () => {

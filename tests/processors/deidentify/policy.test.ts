@@ -56,6 +56,7 @@ describe('de-identification policy', () => {
     ['/overrides/SpecificCharacterSet', 'how to read it', { overrides: { SpecificCharacterSet: 'remove' } }],
     ['/overrides/PatientIdentityRemoved', 'written by the hub', { overrides: { PatientIdentityRemoved: 'remove' } }],
     ['/overrides/StationName', 'is no UID', { overrides: { StationName: 'new-uid' } }],
+    ['/overrides/PatientWeight', 'no text that could be cleaned', { overrides: { PatientWeight: 'clean' } }],
     [
       '/overrides/FrameOfReferenceUID',
       'contradict each other',

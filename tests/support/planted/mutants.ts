@@ -11,6 +11,7 @@ const values = inFile('value-rules.ts');
 const known = inFile('known-values.ts');
 const spellings = inFile('spellings.ts');
 const haystack = inFile('haystack.ts');
+const calendars = inFile('calendars.ts');
 const search = inFile('search.ts');
 const layers = inFile('hidden-layers.ts');
 const rewrite = inFile('rewrite.ts');
@@ -59,6 +60,8 @@ const RULES: readonly Mutant[] = [
   privates('(rule.expression?.test(value) ?? true)', 'true'),
   privates('return /^[+-]?\\d{0,12}$/.test(value)', 'return true'),
   instance('if (hidden !== undefined) return', 'if (false) return'),
+  instance('if (!isOffsetTable(fragment, pixelDataEnd - offset))', 'if (false)'),
+  decision('if (tag >>> 16 === 0x7fe0 && !scope.isTopLevel &&', 'if (false &&'),
   inFile('study.ts')('if (mismatch !== undefined) hold(', 'if (false) hold('),
 ];
 
@@ -145,8 +148,6 @@ const PROOF: readonly Mutant[] = [
   spellings('`${name}-${number}-${year}`, ', ''),
   spellings(', `${name}. ${number}, ${year}`', ''),
   spellings('spellings.push([year, name, number].join(separator))', ''),
-  spellings('`${counted} ${name} ${year}`, ', ''),
-  spellings(', `${counted} of ${name} ${year}`)', ')'),
   spellings('`${name} ${counted} ${year}`, ', ''),
   spellings('pairs.push(`${other.slice(0, 1)}${one}`, ', 'pairs.push('),
   spellings(', `${one}${other.slice(0, 1)}`)', ')'),
@@ -182,15 +183,37 @@ const PROOF: readonly Mutant[] = [
   haystack('if (lower.includes(0))', 'if (false)'),
   haystack('Buffer.from(latin1(value).toLowerCase(), ', 'Buffer.from(latin1(value), '),
   haystack('byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte', 'byte'),
-  haystack('if (this.#isIdentifier(integerIn(one.trim()))) this.#hits.add(element)', ''),
+  haystack('if (this.#isIdentifier(number)) this.#hits.add(element)', ''),
   haystack('integerIn(one.trim())', 'one.trim()'),
-  haystack('if (this.#isIdentifier(String(numberAt', 'if (false && this.#isIdentifier(String(numberAt'),
+  haystack('if (this.#isIdentifier(String(number))) this.#hits.add(element)', ''),
+  haystack('if (isMoment(number) && this', 'if (false && this'),
+  haystack('if (isMoment(Number(one)) && this', 'if (false && this'),
+  haystack('if (this.#known.isMomentOfDate(Number(number)) &&', 'if (false &&'),
+  haystack('if (isInstanceUid(element.tag, uid)) this.#hits.add(element)', ''),
+  haystack('(!isInstanceUid(element.tag, uid) && !isRegisteredUid(uid))', 'false'),
+  haystack('if (value.length <= FEW_BYTES && value.includes(0))', 'if (false)'),
+  haystack('this.#appendIfLetters(element, swapped(value))', ''),
+  known('[-DAY_SECONDS, 0, DAY_SECONDS]', '[0, DAY_SECONDS]'),
+  known('[-DAY_SECONDS, 0, DAY_SECONDS]', '[-DAY_SECONDS, 0]'),
+  known('if (number.length >= SHORTEST_PART &&', 'if (false &&'),
+  known("for (const one of spellingsOfMonth(date)) this.#say(one, 'value')", ''),
+  known('for (const date of study.dates) if (!this.dates.has(date))', 'for (const date of []) if (true)'),
+  known('for (const [pattern, kind] of study.patterns) this.#put(pattern, kind)', ''),
+  inFile('study.ts')('if (before.instance.searchedFor === secrets.size) continue', 'if (true) continue'),
+  inFile('verify.ts')('|| element.tag === TAG.SpecificCharacterSet', ''),
+  inFile('plan.ts')('Address(?:Trial)?$', 'Addresses$'),
+  inFile('plan.ts')('[Pp]honeNumbers?', 'PhoneNumbers?'),
+  calendars('...ofYear(number, year),', ''),
+  calendars('...ofWeek(number),', ''),
+  calendars('...buddhist(year, month, day),', ''),
+  calendars('...ofEra(year, month, day),', ''),
+  calendars('...ofWeekday(number, day, names),', ''),
+  calendars('...names.map((name) => `${name} ${year}`),', ''),
   haystack("number.replace(/^0+/, '')", 'number'),
-  haystack("if (this.#known.patterns.get(uid) === 'uid') this.#hits.add(element)", ''),
   haystack('if (hasLetters(value)) this.#append(element, lowerCase(value))', ''),
   haystack('|| !isMethodCode(inner))', '&& !isMethodCode(inner))'),
   inFile('markers.ts')("return text(scheme) === 'DCM' &&", 'return'),
-  haystack('if (this.#known.shortValues.size > 0 &&', 'if (false &&'),
+  haystack('if (this.#known.shortValues.size > 0)', 'if (false)'),
   search('!isDigit(beforeZeros(text, start))', '!isDigit(before)'),
   search('|| endsSentence(text, end)', ''),
   search('|| isTimeBehindDate(text, start, end)', ''),

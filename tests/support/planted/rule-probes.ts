@@ -41,6 +41,10 @@ const WALK: readonly Probe[] = [
     'an attribute of a group beyond all groups',
     element('DerivationCodeSequence', [[{ tag: 0xfffc1000, vr: 'FD', value: `${SECRET}x` }]]),
   ),
+  gone(
+    'a picture in an item',
+    element('DerivationCodeSequence', [[{ tag: 0x7fe00010, vr: 'OB', value: `${SECRET} ` }]]),
+  ),
   gone('what nobody knows, as UN', { tag: 0x00188888, vr: 'UN', value: SECRET }),
   gone('what PS3.6 does not have', { tag: 0x00188888, vr: 'LO', value: SECRET }),
   gone('a name outside of the table', element('EvaluatorName', SECRET)),
@@ -229,6 +233,12 @@ const HELD: readonly Probe[] = [
     files: [sampleFile([...identity(), ...pixels().slice(0, -1), element('PixelData', Buffer.alloc(16))])],
   },
   held('secondary capture', [sampleFile([...identity({ sopClass: '1.2.840.10008.5.1.4.1.1.7' }), ...pixels()])]),
+  held('text in an offset table', [
+    Buffer.concat([
+      sampleFile(identity(), { ...EXPLICIT, transferSyntaxUid: '1.2.840.10008.1.2.4.50' }),
+      encapsulated([Buffer.from('ffd8ffda000801010000003f001234ffd9', 'hex')], Buffer.from('Kanariala...')),
+    ]),
+  ]),
   held('a comment in compressed pixels', [
     Buffer.concat([
       sampleFile(identity(), { ...EXPLICIT, transferSyntaxUid: '1.2.840.10008.1.2.4.50' }),

@@ -1,7 +1,7 @@
 /** A removed value that stands once more in a place which is kept, spelled in every way that people and programs have. */
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { element, type SampleElement } from '../dicom-samples.ts';
-import { type Probe, released } from './probe.ts';
+import { element, identity, pixels, type SampleElement, sampleFile } from '../dicom-samples.ts';
+import { held, type Probe, released } from './probe.ts';
 import { encodeText } from './text-encoding.ts';
 
 /** Longer than the root of any maker. */
@@ -95,6 +95,75 @@ export const SPELLING_PROBES: readonly Probe[] = [
     '3 de febrero de 1937',
     '3 helmikuuta 1937',
   ].map((text) => repeated(`a date as ${text}`, text, BORN())),
+  ...[
+    '1937-W05-3',
+    '1937W053',
+    '1937-034',
+    '1937034',
+    '034/1937',
+    '034.1937',
+    '03.02.2480',
+    '3/2/2480',
+    '2480-02-03',
+    '24800203',
+    'S12.2.3',
+    's12/02/03',
+    'Feb 1937',
+    'February 1937',
+    'Wed Feb  3 10:11:12 1937',
+    'Wednesday February 3',
+    'Feb-03-37',
+    '37-02-03',
+    '37/02/03',
+  ].map((text) => repeated(`a date as ${text}`, text, BORN())),
+  ...['1937-02', '02/1937', '193702', '02.1937'].map((text) => repeated(`a month as ${text}`, text, BORN())),
+  ...['1302838296', 't=1302838296000;', '1302796799', '1302998399'].map((text) =>
+    repeated(`seconds since 1970 as ${text}`, text, SCANNED()),
+  ),
+  only('seconds since 1970 as DS', element('TriggerTime', '1302838296.5'), '1302838296', SCANNED()),
+  only(
+    'seconds since 1970 as UL',
+    { ...element('CardiacRRIntervalSpecified', Buffer.from('18BCA74D', 'hex')), vr: 'UL' },
+    hexText('18BCA74D'),
+    SCANNED(),
+  ),
+  ...['7361529', 'no 7361529'].map((text) =>
+    repeated(`the number in an ID as ${text}`, text, [element('AccessionNumber', 'KX7361529')]),
+  ),
+  ...['+492015551234', '0201 5551234', '49-201-555-1234'].map((text) =>
+    repeated(`a telephone as ${text}`, text, [element('PatientTelephoneNumbers', '+49 201 5551234')]),
+  ),
+  repeated('a part of an address', 'lives in Wxvarpula', [element('PatientAddress', '12 Elmhurst Crescent^Wxvarpula')]),
+  repeated('the UID of something else', 'see 1.2.826.0.1.3680043.9.1234.77.20010203.7'),
+  only('an ID in a class', element('RelatedGeneralSOPClassUID', '1.2.276.0.7361529.4'), '7361529', [
+    element('AccessionNumber', '7361529'),
+  ]),
+  only(
+    'a name as numbers of two bytes',
+    { ...element('CardiacRRIntervalSpecified', Buffer.from('Kanariala', 'utf16le')), vr: 'US' },
+    'K\0a\0n\0a\0r\0',
+  ),
+  only(
+    'a name as words with the other byte first',
+    { ...element('ICCProfile', Buffer.from('Kanariala!').swap16()), vr: 'OW' },
+    'aKanir',
+  ),
+  held('a name among the character sets', [
+    sampleFile([...identity(), ...pixels(), element('SpecificCharacterSet', 'ISO_IR 100\\KANARIALA')]),
+  ]),
+  ...['born 1937-02-03', 'seen by Zwetschgenau', 'no KX7361529'].flatMap((text) => {
+    const told = [
+      element('PatientBirthDate', '19370203'),
+      element('OperatorsName', 'Zwetschgenau^Ida'),
+      element('AccessionNumber', 'KX7361529'),
+    ];
+    const named = [element('ManufacturerModelName', text)];
+    return [
+      ofStudy(`what an instance before had: ${text}`, [told, named], text),
+      ofStudy(`what an instance after it has: ${text}`, [named, told], text),
+    ];
+  }),
+  foreignDate('ISO_IR 192', '昭和12年2月3日'),
   foreignDate('ISO_IR 192', '1937年2月3日'),
   foreignDate('ISO_IR 192', '1937년 2월 3일'),
   foreignDate('ISO_IR 192', '1937년02월03일'),
@@ -145,6 +214,7 @@ export const SPELLING_PROBES: readonly Probe[] = [
   ...['03/02-1937', '02.03/1937', '1937, February 3', '1937, 3 February'].map((text) =>
     repeated(`a date as ${text}`, text, BORN()),
   ),
+  repeated('a UID parted and cut off', `of ${LONG_UID.slice(0, -1).replaceAll('.', '_')} and`, STUDY()),
   repeated('a UID that was cut off', `of ${LONG_UID.slice(0, -1)} and`, STUDY()),
   repeated('a UID in a text', 'of 1.2.999.1 and'),
   ...['.5.7 and', '.dcm'].map((rest) => repeated(`a UID that goes on with ${rest}`, `of ${LONG_UID}${rest}`, STUDY())),
@@ -234,6 +304,19 @@ export const SPELLING_PROBES: readonly Probe[] = [
 
 function STUDY(): readonly SampleElement[] {
   return [element('StudyInstanceUID', LONG_UID)];
+}
+
+function SCANNED(): readonly SampleElement[] {
+  return [element('StudyDate', '20110415')];
+}
+
+function ofStudy(about: string, instances: readonly (readonly SampleElement[])[], absent: string): Probe {
+  const files = instances.map((elements, index) => {
+    const given = new Set(elements.map(({ tag }) => tag));
+    const base = [...identity({ instance: `1.2.999.3.${index}` }), ...pixels()].filter(({ tag }) => !given.has(tag));
+    return sampleFile([...base, ...elements]);
+  });
+  return { ...released(about, []), files, absent: [absent] };
 }
 
 function BORN(): readonly SampleElement[] {
