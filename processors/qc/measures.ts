@@ -164,8 +164,19 @@ export const MEASURES: ReadonlyMap<string, MeasureRow> = new Map(
 );
 
 /** For sentences: its name, else the key itself. */
+export function nameOf(measure: string): string {
+  return MEASURES.get(measure)?.name ?? measure;
+}
+
+/** With its unit. */
 export function titleOf(measure: string): string {
   const row = MEASURES.get(measure);
   if (row === undefined) return measure;
   return row.unit === '' ? row.name : `${row.name} (${row.unit})`;
+}
+
+/** In its unit, rounded for people. */
+export function inItsUnit(measure: string, value: number): string {
+  const { unit = '' } = MEASURES.get(measure) ?? {};
+  return `${Number(value.toPrecision(4))}${unit === '' ? '' : ` ${unit}`}`;
 }

@@ -2,7 +2,7 @@
 import type { PastScan } from '../../core/ledger/qc-history.ts';
 import type { Finding, FindingCode, VolumeKind } from '../volumes/volume.ts';
 import type { Measured } from './measure.ts';
-import { MEASURES, titleOf } from './measures.ts';
+import { inItsUnit, MEASURES, nameOf } from './measures.ts';
 import { type Limit, limitsFor, type QcOptions } from './options.ts';
 import { type Deviation, deviationsFrom, type Parameters, usualParameters } from './protocol.ts';
 import { median, robustDeviation } from './statistics.ts';
@@ -267,7 +267,7 @@ function limitJudgements({ measures }: Measured, limits: ReadonlyMap<string, Lim
         value,
         bound,
         severity,
-        `${titleOf(name)} is ${format(value)}, ${side} the site's limit of ${format(bound)}.`,
+        `${nameOf(name)} is ${inItsUnit(name, value)}, ${side} the site's limit of ${inItsUnit(name, bound)}.`,
       ),
     ];
     if (limit.failBelow !== undefined && value < limit.failBelow) return says('fail', 'below', limit.failBelow);
@@ -304,7 +304,7 @@ function historyJudgements(
         value,
         Number(bound.toPrecision(6)),
         severity,
-        `${titleOf(name)} is ${format(value)}; the ${before.length} accepted scans before had ${format(middle)}, and ${format(bound)} is where it is too far off. ${act}`,
+        `${nameOf(name)} is ${inItsUnit(name, value)}; the median of the ${before.length} accepted scans before is ${inItsUnit(name, middle)}, the limit for that ${inItsUnit(name, bound)}. ${act}`,
         Number(z.toFixed(2)),
       ),
     ];

@@ -20,6 +20,8 @@ export interface ReportedScan {
   readonly history: readonly Svg[];
   readonly compliance: readonly ComplianceRow[];
   readonly limits: ReadonlyMap<string, MeasureLimits>;
+  /** Accepted scans before it without which it is not judged by them. */
+  readonly neededScans: number;
 }
 
 /** One parameter of the protocol against its reference. */
@@ -70,6 +72,7 @@ export function reportedScan(examined: Examined, asked: ReportedScanOptions): Re
     history: isDrawn ? historyOf(report, past, limits) : [],
     compliance: volume === undefined ? [] : complianceOf(report, volume, past, options),
     limits,
+    neededScans: options.history.minimum,
   };
 }
 

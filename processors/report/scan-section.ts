@@ -1,4 +1,5 @@
 /** One scan in the report: sentences, pictures, charts, protocol and numbers. */
+import { count } from '../../core/count.ts';
 import { markup, type Markup } from '../pictures/markup.ts';
 import { MEASURES } from '../qc/measures.ts';
 import type { Limit } from '../qc/options.ts';
@@ -23,9 +24,9 @@ ${measures(scan)}
 `;
 }
 
-function actions({ report: { judgements, verdict, pastScans } }: ReportedScan): Markup {
+function actions({ report: { judgements, verdict, pastScans }, neededScans }: ReportedScan): Markup {
   if (judgements.length === 0)
-    return markup`<p>${verdict === 'pass' ? 'Nothing was found that has to be looked at.' : `Nothing wrong was found. There are ${pastScans} accepted scans before it and no limit of the site: the numbers below are not judged.`}</p>`;
+    return markup`<p>${verdict === 'pass' ? 'Nothing was found that has to be looked at.' : `Nothing wrong was found. Of this scanner and protocol ${count(pastScans, 'accepted scan')} ${pastScans === 1 ? 'is' : 'are'} known, and ${neededScans} are needed to judge the numbers below by; nor has the site set a limit for them.`}</p>`;
   return markup`<ul>${judgements
     .toSorted((a, b) => RANK[b.severity] - RANK[a.severity])
     .map(({ sentence, severity, measure }) => {

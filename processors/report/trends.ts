@@ -40,7 +40,7 @@ export function trendChart({ name, unit, points, limits }: MeasureTrend): Svg {
   const places = points.map(({ recordedAt, value, isAccepted }) => ({ x: Date.parse(recordedAt), value, isAccepted }));
   return controlChart({
     ...{ title: name, unit, points: places, width: WIDTH },
-    x: { label: '', ticks: dates(places.map(({ x }) => x)) },
+    x: dates(places.map(({ x }) => x)),
     ...(limits === undefined ? {} : { limits }),
   });
 }
@@ -62,11 +62,22 @@ function row({ recordedAt, verdict, accepted, decidedAt, qualityId, studyInstanc
   return markup`<tr><td>${recordedAt.slice(0, 16).replace('T', ' ')}</td><td class="badge ${verdict}">${known?.word ?? verdict}</td><td>${accepted ? 'yes' : 'no'}${who}</td><td><code>${qualityId}</code></td><td><code>${studyInstanceUid}</code></td></tr>`;
 }
 
-/** Evenly between the first and the last day. */
-function dates(times: readonly number[]): NonNullable<Axis['ticks']> {
+/**
+ * Evenly along the axis, each as short as it may be to differ from the next: days, or hours and minutes of a day that the
+ * label names. In UTC.
+ */
+function dates(times: readonly number[]): Pick<Axis, 'label' | 'ticks'> {
   const [first = 0, last = 0] = [times[0], times.at(-1)];
-  return Array.from({ length: DATES }, (_, i) => {
-    const at = first + ((last - first) * (i + 0.5)) / DATES;
-    return { at, text: new Date(at).toISOString().slice(0, 10) };
-  });
+  // The axis goes half a scan further on either side.
+  const beyond = times.length > 1 ? (last - first) / (times.length - 1) / 2 : 0;
+  const length = last - first + 2 * beyond;
+  const places = Array.from({ length: DATES }, (_, i) => first - beyond + (length * (i + 0.5)) / DATES);
+  const [day, hour] = [10, 16].map((end) => places.map((at) => new Date(at).toISOString().slice(0, end)));
+  if (day === undefined || hour === undefined || new Set(day).size === DATES)
+    return { label: '', ticks: places.map((at, i) => ({ at, text: day?.[i] ?? '' })) };
+  const isOneDay = new Set(day).size === 1;
+  return {
+    label: `${isOneDay ? (day[0] ?? '') : (day[0] ?? '').slice(0, 4)}, UTC`,
+    ticks: places.map((at, i) => ({ at, text: (hour[i] ?? '').slice(isOneDay ? 11 : 5).replace('T', ' ') })),
+  };
 }

@@ -118,7 +118,7 @@ describe('the history of quality control', () => {
       expect(judgement).to.include({ measure: 'efc', severity: 'fail', z: 9 });
       expect(judgement?.limit).to.be.closeTo(efc + 0.07, 1e-5);
       expect(fail.findings[0]).to.match(
-        /^Entropy focus criterion is [\d.]+; the 40 accepted scans before had [\d.]+, and [\d.]+ is where it is too far off\. .+repeat the scan\.$/,
+        /^Entropy focus criterion is [\d.]+; the median of the 40 accepted scans before is [\d.]+, the limit for that [\d.]+\. .+repeat the scan\.$/,
       );
     });
 
