@@ -5,6 +5,7 @@ import { basename, dirname } from 'node:path';
 import { HubError } from '../../../core/errors.ts';
 import { syncFolder } from '../../sync-folder.ts';
 import { type Database, lockExclusively, openDatabase } from '../sqlite/driver.ts';
+import { MIGRATIONS_TABLE } from '../migrations.ts';
 import { migrate } from '../sqlite/migrate.ts';
 import { MOVED_TABLES, type MovedTable, pageSql, type Row, type RowMap, type RowSide, rowsOf } from './tables.ts';
 
@@ -113,7 +114,8 @@ function requireKnownTables(db: Database): void {
       "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
     )
     .all()
-    .map(({ name }) => name);
+    .map(({ name }) => name)
+    .filter((name) => name !== MIGRATIONS_TABLE);
   const odd = there.filter((name) => !known.has(name));
   const missing = [...known].filter((name) => !there.includes(name));
   if (odd.length + missing.length === 0) return;

@@ -1,7 +1,6 @@
-/** Numbered migrations: `0001-….sql` brings an empty file to version 1, and so on. A published one is never changed. */
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { HubError } from '../../../core/errors.ts';
+import { compareVersion, MIGRATIONS_TABLE, migrationsIn } from '../migrations.ts';
 import type { Database } from './driver.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
@@ -10,26 +9,39 @@ const FOLDER = join(import.meta.dirname, 'migrations');
  * Brings the ledger to the newest version, each step in a transaction of its own with its number, so that a crash in
  * between is resumed at the step that was cut off.
  *
+ * @param folder - where the steps are
  * @throws {HubError} `ledger.newer` when a later version of the hub wrote the file
  */
-export function migrate(db: Database, file: string): void {
-  const migrations = readdirSync(FOLDER)
-    .filter((name) => /^\d{4}-.*\.sql$/.test(name))
-    .toSorted();
-  const version = db.query<{ user_version: number }>('PRAGMA user_version').get()?.user_version ?? 0;
-  if (version > migrations.length) {
-    throw new HubError('ledger.newer', { version, newestKnown: migrations.length });
-  }
-
-  for (const [index, name] of migrations.entries()) {
-    if (index < version) continue;
+export function migrate(db: Database, file: string, folder = FOLDER): void {
+  const count = db.query<{ user_version: number }>('PRAGMA user_version').get()?.user_version ?? 0;
+  const numbers = numbersIn(db);
+  const { applied, missing } = compareVersion(migrationsIn(folder), { count, numbers });
+  if (numbers === undefined) {
     db.exec('BEGIN IMMEDIATE');
-    db.exec(readFileSync(join(FOLDER, name), 'utf8'));
-    db.exec(`PRAGMA user_version = ${index + 1}`);
+    db.exec(`CREATE TABLE ${MIGRATIONS_TABLE} (number INTEGER PRIMARY KEY) STRICT`);
+    for (const number of applied) note(db, number);
+    db.exec('COMMIT');
+  }
+  for (const [index, { number, file: name }] of missing.entries()) {
+    db.exec('BEGIN IMMEDIATE');
+    db.exec(readFileSync(join(folder, name), 'utf8'));
+    note(db, number);
+    db.exec(`PRAGMA user_version = ${applied.length + index + 1}`);
     db.exec('COMMIT');
   }
   // A new file's name must survive the power plug too, or every acknowledged row in it is lost with the name.
-  const folder = openSync(dirname(file), 'r');
-  fsyncSync(folder);
-  closeSync(folder);
+  const parent = openSync(dirname(file), 'r');
+  fsyncSync(parent);
+  closeSync(parent);
+}
+
+function numbersIn(db: Database): readonly number[] | undefined {
+  const isThere = db.query<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?");
+  if (isThere.get(MIGRATIONS_TABLE) === undefined) return undefined;
+  const rows = db.query<{ number: number }>(`SELECT number FROM ${MIGRATIONS_TABLE}`).all();
+  return rows.map(({ number }) => number);
+}
+
+function note(db: Database, number: number): void {
+  db.query(`INSERT INTO ${MIGRATIONS_TABLE} (number) VALUES (?)`).run(number);
 }
