@@ -37,6 +37,7 @@ const TEXT_VALUE: PlannedRow = {
   basic: 'D',
   vrs: ['UT'],
   role: 'description',
+  isOfTable: true,
 };
 
 /** Decides for one instance: its IOD, its patient, and what the verification pass wants gone are given. */
@@ -81,6 +82,7 @@ export class Decider {
     const row = this.#plan.action(tag);
     if (scope.content !== undefined && CONTENT_VALUES.has(tag))
       return this.#contentValue(element, row ?? TEXT_VALUE, scope, scope.content);
+    if (row?.isOfTable === false && this.#isBlanked(element, scope)) return blanked(element);
     if (row !== undefined) return this.#listed(element, row, scope);
     if (isCurveOrOverlay(tag)) return scope.isTopLevel && this.#graphics.has(tag) ? KEEP : REMOVE;
     if (tag >>> 16 >= 0xfffa) return REMOVE;

@@ -42,6 +42,7 @@ const PATTERN_LIMIT = 400_000;
 
 const TEXT_VRS = new Set(['AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UR', 'UT']);
 const CHARSET_VRS = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
+const DATE_VRS = new Set(['DA', 'DT', 'TM', 'AS']);
 /** Scripts without spaces between words: two characters are a name (PS3.5 Section 6.2.1, ideographic and phonetic groups). */
 const IDEOGRAPHIC = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+$/u;
 
@@ -66,6 +67,8 @@ export class KnownValues {
   hasForeignLetters = false;
   /** What of it names people or is an identifier: never excused. */
   readonly #firm = new Set<string>();
+  /** What of it dates, times and ages are spelled as: not excused, too. */
+  readonly #ofDates = new Set<string>();
   readonly #seen = new Set<string>();
   readonly #remembered: SpelledValues;
   #spelled: Spelled[] = [];
@@ -97,6 +100,7 @@ export class KnownValues {
       if (kind === 'value') this.shortValues.add(text);
       else this.#put(text, kind);
       if (isFirm) this.#firm.add(text);
+      if (DATE_VRS.has(vr)) this.#ofDates.add(text);
     }
     if (before !== undefined) return;
     this.#spelled = [];
@@ -129,11 +133,12 @@ export class KnownValues {
 
   /**
    * What the policy keeps by name is no secret where it stands once more: the institution in a report's text. Names of
-   * people and identifiers that were removed elsewhere stay secrets.
+   * people, identifiers and dates that were removed elsewhere stay secrets.
    */
   excuse(kept: KnownValues): void {
-    for (const pattern of kept.patterns.keys()) if (!this.#firm.has(pattern)) this.patterns.delete(pattern);
-    for (const value of kept.shortValues) if (!this.#firm.has(value)) this.shortValues.delete(value);
+    const isExcused = (text: string) => !this.#firm.has(text) && !this.#ofDates.has(text);
+    for (const pattern of kept.patterns.keys()) if (isExcused(pattern)) this.patterns.delete(pattern);
+    for (const value of kept.shortValues) if (isExcused(value)) this.shortValues.delete(value);
   }
 
   /** Tells the study its dates and what of this is firm, and is told what other instances have: more to look for here. */

@@ -17,7 +17,7 @@ import type { ActionCode, ProfileRow } from './tables.ts';
 const ENGINE_VERSION = 5;
 /** Attributes whose values name one patient, animal, study, device or order. */
 const IDENTIFIERS =
-  /IDs?$|Identifier$|Number(?:ImagingServiceRequest)?$|Identification$|Locator$|[Pp]honeNumbers?(?:Trial)?$/;
+  /IDs?$|StationName$|Identifier$|Number(?:ImagingServiceRequest)?$|Identification$|Locator$|[Pp]honeNumbers?(?:Trial)?$/;
 
 /** `shift`, `descriptor`, `graphics` and `content` are the ways a C can be carried out; the rest is as in PS3.15 Table E.1-1a. */
 export type PlannedAction = Exclude<ActionCode, 'C'> | 'shift' | 'descriptor' | 'graphics' | 'content';
@@ -55,6 +55,8 @@ export interface PlannedRow {
   /** VRs of the attribute: what was sent with another one is not kept as it is. */
   readonly vrs: readonly string[];
   readonly role: Role;
+  /** False for what only the policy names: it may be emptied where it repeats what was removed. */
+  readonly isOfTable: boolean;
 }
 
 const MODIFIED_DATES = 'retain-longitudinal-modified-dates';
@@ -114,6 +116,7 @@ function plannedRows(options: readonly ProfileOption[], overrides: Policy['overr
       basic,
       vrs: row.vr ?? [],
       role: roleOf(row, keyword),
+      isOfTable: true,
     });
   }
   for (const [keyword, word] of Object.entries(overrides)) {
@@ -126,7 +129,7 @@ function plannedRows(options: readonly ProfileOption[], overrides: Policy['overr
       code === 'C'
         ? { action: 'descriptor', basic: before?.basic ?? 'D', role: before?.role ?? 'description' }
         : { action: code, basic: code, role: before?.role ?? 'other' };
-    rows.set(tag, { tag, keyword, vrs: before?.vrs ?? [vr], ...said });
+    rows.set(tag, { tag, keyword, vrs: before?.vrs ?? [vr], isOfTable: before !== undefined, ...said });
   }
   return [...rows.values()].toSorted((one, other) => one.tag - other.tag);
 }

@@ -43,6 +43,7 @@ const SIEMENS_FUNCTIONAL: Block = {
   group: '0019',
   rows: [
     ['0A', 'US'], // images in mosaic
+    ['18', 'IS', '[0-9]{1,6}'], // real dwell time, ns
     ['28', 'FD'], // bandwidth per pixel, phase encode
     ['29', 'FD'], // acquisition times of the slices of a mosaic
   ],
@@ -76,6 +77,7 @@ const LISTS = {
         ['48', 'IS', COUNT],
         ['49', 'IS', COUNT], // reference lines
         ['53', 'FD'], // bandwidth per pixel, phase encode
+        ['89', 'FD'], // duration of arterial spin labelling, ms
       ],
     },
     {

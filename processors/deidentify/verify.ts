@@ -19,7 +19,7 @@ import type { StudyMemory } from './study-memory.ts';
 export interface Finding {
   readonly path: ElementPath;
   readonly tag: number;
-  /** Listed or a marker: emptying it would break the profile's own action, so the study is held. */
+  /** Of the table, or a marker: emptying it would break the profile's own action, so the study is held. */
   readonly isListed: boolean;
 }
 
@@ -62,7 +62,8 @@ function findingOf(root: Item, element: Element, plan: CompiledPlan): Finding {
     tag: element.tag,
     // Without its character sets nobody can read a data set.
     isListed:
-      (plan.action(element.tag) !== undefined && !isPrivate(element.tag)) || element.tag === TAG.SpecificCharacterSet,
+      (plan.action(element.tag)?.isOfTable === true && !isPrivate(element.tag)) ||
+      element.tag === TAG.SpecificCharacterSet,
   };
 }
 

@@ -233,6 +233,22 @@ const HELD: readonly Probe[] = [
     files: [sampleFile([...identity(), ...pixels().slice(0, -1), element('PixelData', Buffer.alloc(16))])],
   },
   held('secondary capture', [sampleFile([...identity({ sopClass: '1.2.840.10008.5.1.4.1.1.7' }), ...pixels()])]),
+  {
+    ...released('a date that stands in what the policy keeps, too', [
+      element('PatientBirthDate', '19370203'),
+      element('PatientSpeciesDescription', '1937-02-03'),
+      element('ManufacturerModelName', '1937-02-03'),
+    ]),
+    absent: ['1937-02-03'],
+    policy: { overrides: { PatientSpeciesDescription: 'keep' } },
+  },
+  ...['keep', 'clean'].map((word): Probe => ({
+    ...released(`what only the policy names, and repeats a name: ${word}`, [
+      element('PatientSpeciesDescription', 'Rattus of Kanariala'),
+    ]),
+    absent: ['of kanariala'],
+    policy: { overrides: { PatientSpeciesDescription: word } },
+  })),
   held('text in an offset table', [
     Buffer.concat([
       sampleFile(identity(), { ...EXPLICIT, transferSyntaxUid: '1.2.840.10008.1.2.4.50' }),
