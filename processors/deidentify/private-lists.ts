@@ -77,7 +77,6 @@ const LISTS = {
         ['48', 'IS', COUNT],
         ['49', 'IS', COUNT], // reference lines
         ['53', 'FD'], // bandwidth per pixel, phase encode
-        ['89', 'FD'], // duration of arterial spin labelling, ms
       ],
     },
     {
@@ -90,6 +89,7 @@ const LISTS = {
         ['42', 'IS', '[0-9]{1,6}'],
         ['53', 'FD'],
         ['88', 'DS', MEASURE], // slice location
+        ['89', 'FD'], // duration of arterial spin labelling, ms
       ],
     },
   ],

@@ -25,7 +25,7 @@ thick thigh thin thoracic thorax three through time tir tirm tof tone torso tra 
 tse tsp tumor turbo two ti tr uniform unknown upper vein vertebra vessel vibe view vista volume wave weighted whole wip
 with without water wrist zoom 2d 3d 4d 2dfl 3dfl ep2d tfl3d tfl3d1 tse2d fl2d fl3d se2d epfid2d fid
 ax asc desc int interl sms pf to rest1 rest2 run scan asl pcasl pasl ir bssfp vfa flow2d task
-relaxation intensity deviation anisotropy tensor eigenvalue eigenvector signal fit of
+relaxation intensity deviation anisotropy tensor eigenvalue eigenvector signal fit
 hfs hfp ffs ffp min max sd std dev off on yes no male female unspecified removed modified unmodified
 siemens healthineers healthcare ge medical systems philips canon toshiba hitachi bruker biospec bruker biospin agilent varian
 mr solutions united imaging uih fujifilm hologic carestream agfa fuji esaote neusoft mediso aspect siemens
