@@ -90,10 +90,10 @@ function mosaicPicture(volume: Volume, measured: Measured | undefined, window: W
   markSides(layout, raster);
   const all = volume.dims[view.through];
   const shown = layout.tiles.length;
-  const which = shown < all ? `${shown} of ${all} slices` : `all ${all} slices`;
+  const which = shown < all ? `${shown} of ${all} slices` : all === 1 ? 'the one slice' : `all ${all} slices`;
   const mask = maps === undefined ? '' : ` The line is the edge of the ${MASKS[maps.maskKind]}.`;
   const lost = dropped.size === 0 ? '' : ' Frames: slices that lost signal.';
-  const caption = `${which[0]?.toUpperCase() ?? ''}${which.slice(1)}, the same window for all (${short(window.low)} to ${short(window.high)}).${mask}${lost}`;
+  const caption = `${which[0]?.toUpperCase() ?? ''}${which.slice(1)}, ${all === 1 ? 'its window' : 'the same window for all'} (${short(window.low)} to ${short(window.high)}).${mask}${lost}`;
   return { name: 'mosaic', raster, caption };
 }
 

@@ -73,7 +73,7 @@ const ROWS: readonly Row[] = [
   ['ghost_to_signal', 'Ghost to signal', '', 'low', '(mean of air where a ghost would be − mean of other air) / mean of object, central slice', HUB, GHOST, LIVING, 0.01],
   ['gsr_x', 'Ghost to signal along rows', '', 'low', '(mean of the mask moved by half along x − mean of other background) / median of foreground', `${MRIQC}; Giannelli 2010`, GHOST, [], 0.01],
   ['gsr_y', 'Ghost to signal along columns', '', 'low', 'the same along y', `${MRIQC}; Giannelli 2010`, GHOST, [], 0.01],
-  ['drop_out_fraction', 'Share of slices with signal loss', '', 'low', 'slices darker than 80 % of their usual signal (over time), or half of both neighbours / all', HUB, 'Look at the slices named; repeat the scan if they matter.', LIVING, 0.01],
+  ['drop_out_fraction', 'Share of slices with signal loss', '', 'low', 'slices darker than 80 % of their usual signal (over time; where the weighting changes, at that level), or half of both neighbours / all', HUB, 'Look at the slices named; repeat the scan if they matter.', LIVING, 0.01],
   ['efc', 'Entropy focus criterion', '', 'low', '(1/Emax) Σ (x/b) ln((x + 1e-16)/b), b = √Σx², Emax = √N ln(1/√N)', `${MRIQC}; Atkinson 1997`, MOTION, ANATOMICAL, 0.01],
   ['snr', 'Signal to noise within the mask', '', 'high', 'μ / (σ √(n/(n−1)))', MRIQC, COIL],
   ['snrd', 'Signal to noise (Dietrich)', '', 'high', '0.6551364 · median of mask / MAD of air', `${MRIQC}; Dietrich 2007`, COIL, ANATOMICAL, 0.5],

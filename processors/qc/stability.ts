@@ -48,28 +48,83 @@ export interface DropOut {
 
 /**
  * Slices that lost signal: against their own time course, or against both neighbours where there is none. Where the
- * weighting changes from repetition to repetition, each slice is seen against the repetition it is part of.
+ * weighting changes from repetition to repetition, each slice is held against what it usually is at that level.
  */
 export function dropOut(volume: Volume): DropOut {
   const [, , nz, repetitions] = volume.dims;
-  const isWeighted = volume.kind === 'diffusion' || volume.kind === 'mapping';
-  const means = planeMeans(volume).map((row) => {
-    const level = isWeighted && repetitions >= MIN_REPETITIONS ? median(row) : 1;
-    return level > 0 ? row.map((value) => value / level) : row;
-  });
-  const usual = Array.from({ length: nz }, (_, slice) => median(means.map((row) => row[slice] ?? 0)));
-  const isDropped = (t: number, slice: number): boolean => {
-    const here = means[t]?.[slice] ?? 0;
-    // A share of a level at or below 0 says nothing: pictures may be negative, of phase or by their scale.
-    const isBelow = (level: number, share: number) => level > 0 && here < share * level;
-    if (repetitions >= MIN_REPETITIONS) return isBelow(usual[slice] ?? 0, TEMPORAL_DROP);
-    const [before, after] = [means[t]?.[slice - 1], means[t]?.[slice + 1]];
-    return before !== undefined && after !== undefined && isBelow(Math.min(before, after), SPATIAL_DROP);
-  };
+  const means = planeMeans(volume);
+  const isDropped = repetitions < MIN_REPETITIONS ? belowNeighbours(means) : belowUsual(means, nz, isWeighted(volume));
   const dropped: number[] = [];
   for (let t = 0; t < repetitions; t++)
     for (let slice = 0; slice < nz; slice++) if (isDropped(t, slice)) dropped.push(slice + 1);
   return { fraction: dropped.length / (nz * repetitions), slices: [...new Set(dropped)].toSorted((a, b) => a - b) };
+}
+
+type IsDropped = (repetition: number, slice: number) => boolean;
+type SliceMeans = ReturnType<typeof planeMeans>;
+
+const isWeighted = ({ kind }: Volume): boolean => kind === 'diffusion' || kind === 'mapping';
+
+/** A share of a level at or below 0 says nothing: pictures may be negative, of phase or by their scale. */
+function isBelow(here: number, level: number, share: number): boolean {
+  return level > 0 && here < share * level;
+}
+
+function belowNeighbours(means: SliceMeans): IsDropped {
+  return (t, slice) => {
+    const [before, here = 0, after] = [slice - 1, slice, slice + 1].map((place) => means[t]?.[place]);
+    return before !== undefined && after !== undefined && isBelow(here, Math.min(before, after), SPATIAL_DROP);
+  };
+}
+
+function belowUsual(means: SliceMeans, nz: number, isWeightedSeries: boolean): IsDropped {
+  const courses = Array.from({ length: nz }, (_, slice) => means.map((row) => row[slice] ?? 0));
+  if (!isWeightedSeries) {
+    const usual = courses.map((course) => median(course));
+    return (t, slice) => isBelow(means[t]?.[slice] ?? 0, usual[slice] ?? 0, TEMPORAL_DROP);
+  }
+  const levels = means.map((row) => median(row));
+  const lines = courses.map((course) => usualLine(levels, course));
+  const usualOf = (t: number, slice: number) => lines[slice]?.(levels[t] ?? 0) ?? 0;
+  const ratios = means.map((row, t) => row.map((value, slice) => value / Math.max(usualOf(t, slice), Number.EPSILON)));
+  const isUnlikeNeighbours = belowNeighbours(ratios);
+  // Of a level that comes once or twice the line goes through what is to be judged: there its neighbours are asked, too.
+  return (t, slice) =>
+    isBelow(means[t]?.[slice] ?? 0, usualOf(t, slice), TEMPORAL_DROP) || isUnlikeNeighbours(t, slice);
+}
+
+/** Pairs of repetitions whose levels differ by so much of the range tell how a slice goes along. */
+const APART = 0.25;
+/** Below such a range, of the highest, all repetitions are of one level. */
+const ONE_LEVEL = 0.1;
+const MOST_PAIRS = 4_000;
+
+/**
+ * What a slice is at each level of the repetition it is part of: a straight line, for noise does not get weaker with the
+ * weighting, and a slice with little in it is mostly noise. By medians (Theil and Sen), so that what is lost does not bend it.
+ */
+function usualLine(levels: readonly number[], course: readonly number[]): (level: number) => number {
+  const highest = levels.reduce((one, other) => Math.max(one, other), -Infinity);
+  const lowest = levels.reduce((one, other) => Math.min(one, other), Infinity);
+  const range = highest - lowest;
+  const slopes: number[] = [];
+  if (range > ONE_LEVEL * highest) {
+    const step = Math.max(1, Math.ceil(levels.length ** 2 / 2 / MOST_PAIRS));
+    let pair = 0;
+    for (let one = 0; one < levels.length; one++)
+      for (let other = one + 1; other < levels.length; other++) {
+        const apart = (levels[other] ?? 0) - (levels[one] ?? 0);
+        if (Math.abs(apart) < APART * range || (pair += 1) % step !== 0) continue;
+        slopes.push(((course[other] ?? 0) - (course[one] ?? 0)) / apart);
+      }
+  }
+  if (slopes.length === 0) {
+    const ratio = median(course.map((value, t) => value / ((levels[t] ?? 0) > 0 ? (levels[t] ?? 1) : 1)));
+    return (level) => ratio * (level > 0 ? level : 1);
+  }
+  const slope = Math.max(0, median(slopes));
+  const offset = median(course.map((value, t) => value - slope * (levels[t] ?? 0)));
+  return (level) => offset + slope * level;
 }
 
 /** Share of voxels that have exactly the highest value: more than a few means that the receiver or the export clipped. */

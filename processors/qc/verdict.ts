@@ -173,7 +173,7 @@ function generalJudgements(kind: VolumeKind, { measures, droppedSlices }: Measur
       'drop_out_fraction',
       0,
       'warn',
-      `Signal is lost in slice ${listed}${more}: look at them, the scan may have to be repeated.`,
+      `Signal is lost in ${droppedSlices.length === 1 ? 'slice' : 'slices'} ${listed}${more}: look there, the scan may have to be repeated.`,
     );
   }
   judgements.push(...motionJudgements(kind, measures));

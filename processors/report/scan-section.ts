@@ -63,7 +63,11 @@ function protocol(rows: readonly ComplianceRow[]): Markup {
 
 function measures({ report, limits }: ReportedScan): Markup {
   const judged = new Map(report.judgements.map((one) => [one.measure, one]));
-  const rows = [...MEASURES].flatMap(([name, { name: title, unit }]) => {
+  // What decides on this kind of scan comes first: of a phantom its evenness, not the slices it has.
+  const [decisive, others] = [true, false].map((wanted) =>
+    [...MEASURES].filter(([, { decides }]) => decides.some((kind) => kind === report.kind) === wanted),
+  );
+  const rows = [...(decisive ?? []), ...(others ?? [])].flatMap(([name, { name: title, unit }]) => {
     const value = report.measures[name];
     if (typeof value !== 'number') return [];
     const limit = limits.get(name);

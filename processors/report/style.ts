@@ -6,7 +6,7 @@ export const STYLE = `
 * { box-sizing: border-box }
 body { font: 10pt/1.42 "Helvetica Neue", Helvetica, Arial, sans-serif; color: #1b1b1b; background: #fff; max-width: 182mm; margin: 8mm auto; padding: 0 2mm }
 h1 { font-size: 17pt; margin: 0 0 1mm }
-h2 { font-size: 13pt; margin: 8mm 0 2mm; padding-top: 2mm; border-top: 0.5mm solid #444; break-after: avoid }
+h2 { font-size: 13pt; margin: 8mm 0 2mm; padding-top: 2mm; border-top: 0.5mm solid #444; break-after: avoid; overflow-wrap: anywhere }
 h3 { font-size: 10.5pt; margin: 4mm 0 1mm; break-after: avoid }
 p { margin: 1mm 0 }
 .meta, figcaption, .small { color: #4a4a4a; font-size: 8.5pt }
@@ -18,6 +18,7 @@ p { margin: 1mm 0 }
 .verdict * { color: #1b1b1b } .verdict p.word { color: inherit }
 .badge { font-weight: 700; white-space: nowrap }
 table { border-collapse: collapse; width: 100%; font-size: 9pt }
+header + table th:first-child { width: 34% } header + table td { overflow-wrap: anywhere }
 th, td { text-align: left; vertical-align: top; padding: 0.7mm 2mm 0.7mm 0; border-bottom: 0.15mm solid #ddd }
 th { font-weight: 600 } thead th { border-bottom: 0.3mm solid #888 } thead { display: table-header-group }
 tr { break-inside: avoid }
