@@ -221,13 +221,13 @@ export class StudyWatcher {
   }
 
   async #complete(
-    { studyInstanceUid, version }: CompletionFacts,
+    { studyInstanceUid, version, source, series }: CompletionFacts,
     { signal, evidence }: Extract<Decision, { kind: 'complete' }>,
   ): Promise<void> {
     const { ledger, clock, log, metrics, rules } = this.#ports;
     const { configVersion } = rules;
     const due = {
-      ...{ studyInstanceUid, version, signal, evidence },
+      ...{ studyInstanceUid, version, signal, evidence, quietMs: rules.of(source, series).quietMs },
       ...(configVersion === undefined ? {} : { configVersion }),
     };
     if (!(await ledger.studies.complete(due, clock.now()))) return;

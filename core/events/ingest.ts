@@ -38,7 +38,7 @@ export const INGEST_EVENTS = {
   'study.completed': {
     stream: 'hub.ingest.v1',
     about:
-      'The study is taken as whole, by the signal named; the evidence is what was known then. A late instance opens the next revision.',
+      'The study is taken as whole, by the signal named; the evidence is what was known then, `quietMs` the quiet period in force. A late instance opens the next revision; `instances` counts those of the series that something of the revision came into.',
     data: z.strictObject({
       studyInstanceUid: uid,
       revision: z.int().min(1),

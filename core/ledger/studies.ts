@@ -36,6 +36,8 @@ export interface DueStudy {
   readonly signal: Exclude<CompletionSignal, 'manual'>;
   /** Why; on the event. */
   readonly evidence?: readonly CompletionEvidence[];
+  /** The quiet period that was in force, which its routes may have stretched; absent: the source's, of its last arrival. */
+  readonly quietMs?: number;
   /** Whose rules judged it; on the event. */
   readonly configVersion?: string;
 }

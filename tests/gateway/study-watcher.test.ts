@@ -72,7 +72,7 @@ describe('a study', function () {
     );
   });
 
-  it('is completed after a restart in its quiet period', async () => {
+  it('is completed after a restart in its quiet period, by the one in force then', async () => {
     const before = await startGateway({ options: { completion: { quietMs: 1_500, forceMs: 60_000 } } });
     const [instance] = studyOf(1);
     await send(before, instance);
@@ -81,7 +81,7 @@ describe('a study', function () {
     try {
       const [event] = await completions(after, 1);
 
-      expect(event?.data).to.include({ studyInstanceUid: instance.studyInstanceUid, quietMs: 1_500 });
+      expect(event?.data).to.include({ studyInstanceUid: instance.studyInstanceUid, quietMs: SOON.quietMs });
     } finally {
       await after.remove();
     }

@@ -69,7 +69,7 @@ export function studyWrites(db: Database, log: EventLog) {
             instances: (yield* count.get(row.study, row.study, revision))?.instances ?? 0,
             source: row.source,
             signal: due.signal,
-            quietMs: row.quiet_ms,
+            quietMs: due.signal === 'manual' ? row.quiet_ms : (due.quietMs ?? row.quiet_ms),
             ...(due.configVersion === undefined ? {} : { configVersion: due.configVersion }),
             ...(due.signal === 'manual' || due.evidence === undefined ? {} : { evidence: [...due.evidence] }),
           },

@@ -258,9 +258,10 @@ describe('a study is complete', function () {
       const [first] = studyOf(1);
       (await associated(hub, first)).destroy();
 
-      const { evidence } = await completion(hub);
+      const { evidence, quietMs } = await completion(hub);
 
       expect(evidence?.find(({ what }) => what === 'silence')?.ms).to.be.within(1_500, 5_000);
+      expect(quietMs).to.equal(1_500);
     });
   });
 
