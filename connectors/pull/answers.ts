@@ -34,18 +34,22 @@ export const MAX_SERIES = 10_000;
  */
 export function studiesIn(answers: readonly Answer[], range: PullRange, query: PullQuery, isCut: boolean): Found {
   const studies = new Map<StudyInstanceUid, FoundStudy>();
-  let strays = 0;
+  let [strays, nameless] = [0, 0];
   for (const answer of answers) {
     const [uid = ''] = answer('StudyInstanceUID');
-    if (!isUid(uid) || !isAsked(answer, range, query)) {
+    if (!isAsked(answer, range, query)) {
       strays += 1;
+      continue;
+    }
+    if (!isUid(uid)) {
+      nameless += 1;
       continue;
     }
     const studyInstanceUid = parseStudyInstanceUid(uid);
     const instances = countOf(answer('NumberOfStudyRelatedInstances')[0]);
     studies.set(studyInstanceUid, { studyInstanceUid, ...(instances === undefined ? {} : { instances }) });
   }
-  return { studies: [...studies.values()], isCut, strays };
+  return { studies: [...studies.values()], isCut, strays, nameless };
 }
 
 function isAsked(answer: Answer, range: PullRange, { modality }: PullQuery): boolean {

@@ -1,5 +1,5 @@
 /** Runs planned, and their questions put to the source. */
-import { toHubError } from '../../core/errors.ts';
+import { HubError, toHubError } from '../../core/errors.ts';
 import type { Ledger } from '../../core/ledger.ts';
 import type { PullQuestion, PullRunRow } from '../../core/ledger/pulls.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
@@ -58,7 +58,14 @@ export async function askQuestion(
     }
     if (found.isCut) {
       log.error('pull finds more than it may ask for', { pull, run: question.runId, maxMatches: options.maxMatches });
-      await ledger.pulls.miss(question.question, 'pull.too-many', undefined);
+      await ledger.pulls.miss(question.question, new HubError('pull.too-many').message, undefined);
+      metrics.questions.increment({ pull, outcome: 'failed' });
+      return 'missed';
+    }
+    if (found.nameless > 0) {
+      const failure = new HubError('pull.nameless', { matches: found.nameless });
+      log.error('matches that cannot be fetched', { pull, run: question.runId, code: failure.code, ...failure.fields });
+      await ledger.pulls.answer(question.question, found.studies, failure.message);
       metrics.questions.increment({ pull, outcome: 'failed' });
       return 'missed';
     }
@@ -74,7 +81,7 @@ export async function askQuestion(
     const delayMs =
       failure.code === 'pull.keys-ignored' ? undefined : nextDelayMs(options.retry, attempts, ports.random());
     const retryAt = delayMs === undefined ? undefined : new Date(clock.now().getTime() + delayMs);
-    await ledger.pulls.miss(question.question, failure.code, retryAt);
+    await ledger.pulls.miss(question.question, failure.message, retryAt);
     metrics.questions.increment({ pull, outcome: retryAt === undefined ? 'failed' : 'retried' });
     const fields = { pull, run: question.runId, attempts, code: failure.code, ...failure.fields };
     if (failure.code === 'internal.unexpected')

@@ -1,4 +1,5 @@
 /** Tries the way of a pull end to end: its source is reached, answers the very question, and will send to us. */
+import { count } from '../../core/count.ts';
 import { type Diagnosis, fine, warning, wrong } from '../../core/diagnosis.ts';
 import { HubError, toHubError } from '../../core/errors.ts';
 import type { StudyInstanceUid } from '../../core/identifiers.ts';
@@ -70,16 +71,25 @@ async function* askSource(
     yield queryFailure(error, what);
     return undefined;
   }
-  const { studies, isCut, strays } = found;
+  const { studies, isCut, strays, nameless } = found;
   if (strays > 0) {
     yield warning(
       'query.strays',
-      `${what} brings ${String(strays)} studies that were not asked for`,
+      `${what} brings ${count(strays, 'study that was', 'studies that were')} not asked for`,
       'The source does not look at every key of the question. The hub leaves such studies alone.',
       'Have it index study date, accession number and modality, or ask by keys that it knows.',
     );
   }
+  if (nameless > 0) {
+    yield wrong(
+      'query.nameless',
+      `${what} finds ${count(nameless, 'study', 'studies')} without a valid Study Instance UID`,
+      'Such a study cannot be named, and so not be fetched. Runs that find it end incomplete.',
+      'Have it mended at its source.',
+    );
+  }
   const [first] = studies;
+  if (first === undefined && nameless > 0) return undefined;
   if (first === undefined) {
     yield warning(
       'query',

@@ -9,6 +9,8 @@ export interface Found {
   readonly isCut: boolean;
   /** Matches that are not what was asked for, and are left where they are. */
   readonly strays: number;
+  /** Matches that are what was asked for, and cannot be fetched: they have no valid Study Instance UID. */
+  readonly nameless: number;
 }
 
 /** A series as its source counts it. */

@@ -33,6 +33,14 @@ export const PARTNER_ERRORS = {
     title: 'A source has more matches than may be asked for',
     remedy: 'Narrow the query of the pull, or raise its maxMatches.',
   },
+  'pull.nameless': {
+    dimse: 0x0110,
+    http: 502,
+    retry: 'permanent',
+    title: 'A source found studies without a valid Study Instance UID',
+    remedy:
+      'Look at what the query of the pull finds there: such a study has to be mended at its source before anybody can fetch it.',
+  },
   'pull.keys-ignored': {
     dimse: 0x0110,
     http: 502,

@@ -28,7 +28,7 @@ export interface PullRunRow extends NewPullRun {
   readonly state: PullRunState;
   readonly requestedAt: string;
   readonly endedAt?: string;
-  /** Why nothing could be asked. */
+  /** Why nothing could be asked, or why what was given up last had no answer. */
   readonly reason?: string;
   /** What is asked of the source, a day or an accession number each; growing when an answer is too long and is split. */
   readonly questions: number;
@@ -129,8 +129,12 @@ export interface PullsLedger {
   abandon(runId: string, reason: string): Promise<boolean>;
   /** Those to be asked now, back-fills last; at most `limit`. */
   questions(pull: string, now: Date, limit: number): Promise<readonly PullQuestion[]>;
-  /** Records what was found. A study that was held with just as many instances is counted as skipped and nothing else. */
-  answer(question: number, studies: readonly FoundStudy[]): Promise<boolean>;
+  /**
+   * Records what was found. A study that was held with just as many instances is counted as skipped and nothing else.
+   *
+   * @param missed - why the answer is not all: the question counts as one without an answer
+   */
+  answer(question: number, studies: readonly FoundStudy[], missed?: string): Promise<boolean>;
   /** Asked in parts instead: the answer was too long. */
   split(question: number, parts: readonly PullRange[]): Promise<boolean>;
   /** `retryAt` undefined: given up. */

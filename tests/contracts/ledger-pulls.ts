@@ -155,6 +155,28 @@ export const describePulls: LedgerSuite = (subject) => {
     expect((await runs())[0]).to.include({ state: 'incomplete', questions: 2, answered: 1, unanswered: 1 });
   });
 
+  it('keeps what an answer brought that was not all of it, and ends incomplete with the reason', async () => {
+    const { ledger, clock } = subject();
+    await ledger.pulls.request({ runId: 'a', pull: 'nightly', kind: 'manual' });
+    await ledger.pulls.plan('a', [DAY, { from: '20260302', to: '20260302' }]);
+    const [first, second] = await ledger.pulls.questions('nightly', clock.now(), 2);
+
+    const answers = [
+      await ledger.pulls.answer(first?.question ?? 0, [{ studyInstanceUid: ONE }], 'one has no name'),
+      await ledger.pulls.answer(first?.question ?? 0, [{ studyInstanceUid: ONE }], 'one has no name'),
+      await ledger.pulls.answer(second?.question ?? 0, []),
+    ];
+
+    expect(answers).to.deep.equal([true, false, true]);
+    const [claimed] = await ledger.pulls.claim('nightly', 1, clock.now(), 5);
+    const outcome = { held: 3, verified: 3, how: 'fetched' } as const;
+    await ledger.pulls.finish('nightly', ONE, claimed?.fence ?? 0, outcome, [pulled(ONE)]);
+    expect((await runs())[0]).to.include({
+      ...{ state: 'incomplete', questions: 2, answered: 1, unanswered: 1, found: 1, fetched: 1 },
+      reason: 'one has no name',
+    });
+  });
+
   it('lends a study to one fence, and takes its result from no other', async () => {
     const { ledger, clock } = subject();
     await found('a', [{ uid: ONE, instances: 3 }]);

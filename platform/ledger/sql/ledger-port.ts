@@ -277,7 +277,7 @@ export function openLedgerPort({ clock, reads, read, call }: LedgerPortOptions):
       plan: (runId, questions) => write('pulls', 'plan', runId, questions),
       abandon: (runId, reason) => write('pulls', 'abandon', runId, reason),
       questions: (pull, now, limit) => read(() => reads.pulls.questions(pull, now, limit)),
-      answer: (question, studies) => write('pulls', 'answer', question, studies),
+      answer: (question, studies, missed) => write('pulls', 'answer', question, studies, missed),
       split: (question, parts) => write('pulls', 'split', question, parts),
       miss: (question, reason, retryAt) => write('pulls', 'miss', question, reason, retryAt),
       takeOver: (pull, fence) => write('pulls', 'takeOver', pull, fence),

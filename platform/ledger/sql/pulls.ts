@@ -41,13 +41,12 @@ export function pullWrites(db: Database, log: EventLog) {
     `SELECT pull_run, pull, rank FROM pull_questions WHERE question = ? AND state = 'waiting'${forUpdate}`,
   );
   const removeQuestion = db.query('DELETE FROM pull_questions WHERE question = ?');
-  const missed = db.query(
+  const setMissed = db.query(
     'UPDATE pull_questions SET state = ?, attempts = attempts + 1, due_at = ?, reason = ? WHERE question = ?',
   );
-  const countAnswered = db.query(
-    'UPDATE pull_runs SET answered = answered + 1, found = found + ?, skipped = skipped + ? WHERE pull_run = ?',
-  );
-  const countUnanswered = db.query('UPDATE pull_runs SET unanswered = unanswered + 1 WHERE pull_run = ?');
+  const countFound = db.query('UPDATE pull_runs SET found = found + ?, skipped = skipped + ? WHERE pull_run = ?');
+  const countAnswered = db.query('UPDATE pull_runs SET answered = answered + 1 WHERE pull_run = ?');
+  const countUnanswered = db.query('UPDATE pull_runs SET unanswered = unanswered + 1, reason = ? WHERE pull_run = ?');
   const countSplit = db.query('UPDATE pull_runs SET questions = questions + ? WHERE pull_run = ?');
   // One that waits or is being fetched is its run's; one that ended is this run's from now on.
   const find = db.query<{ entry: number; state: PullStudyState }>(
@@ -82,6 +81,12 @@ export function pullWrites(db: Database, log: EventLog) {
       yield* insertQuestion.send(run, pull, rank, from, to, timeFrom, timeTo, accessionNumber, now.getTime());
     }
   };
+  const giveUp = function* (question: number, run: number, reason: string, now: Date): Script<true> {
+    yield* setMissed.send('failed', now.getTime(), reason, question);
+    yield* countUnanswered.send(reason, run);
+    yield* end.send(now.toISOString(), run);
+    return true;
+  };
 
   return {
     ...pullFetchWrites(db, log, end),
@@ -105,7 +110,7 @@ export function pullWrites(db: Database, log: EventLog) {
     *abandon(now: Date, runId: string, reason: string): Script<boolean> {
       return (yield* abandon.run(now.toISOString(), reason, runId)) === 1;
     },
-    *answer(now: Date, question: number, studies: readonly FoundStudy[]): Script<boolean> {
+    *answer(now: Date, question: number, studies: readonly FoundStudy[], missed?: string): Script<boolean> {
       const from = yield* asked.get(question);
       if (from === undefined) return false;
       const at = now.toISOString();
@@ -119,7 +124,9 @@ export function pullWrites(db: Database, log: EventLog) {
         const { pull, pull_run: run, rank } = from;
         yield* find.get(pull, studyInstanceUid, run, rank, now.getTime(), instances, at, at);
       }
-      yield* countAnswered.send(studies.length, skipped, from.pull_run);
+      yield* countFound.send(studies.length, skipped, from.pull_run);
+      if (missed !== undefined) return yield* giveUp(question, from.pull_run, missed, now);
+      yield* countAnswered.send(from.pull_run);
       yield* removeQuestion.send(question);
       yield* end.send(at, from.pull_run);
       return true;
@@ -135,10 +142,8 @@ export function pullWrites(db: Database, log: EventLog) {
     *miss(now: Date, question: number, reason: string, retryAt: Date | undefined): Script<boolean> {
       const from = yield* asked.get(question);
       if (from === undefined) return false;
-      yield* missed.send(retryAt === undefined ? 'failed' : 'waiting', (retryAt ?? now).getTime(), reason, question);
-      if (retryAt !== undefined) return true;
-      yield* countUnanswered.send(from.pull_run);
-      yield* end.send(now.toISOString(), from.pull_run);
+      if (retryAt === undefined) return yield* giveUp(question, from.pull_run, reason, now);
+      yield* setMissed.send('waiting', retryAt.getTime(), reason, question);
       return true;
     },
     *cancel(now: Date, pull: string): Script<number> {

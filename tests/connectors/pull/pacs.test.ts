@@ -249,7 +249,7 @@ describe('a pull from a PACS', function () {
     expect(only).to.include({ state: 'incomplete', questions: 1, unanswered: 1, found: 0 });
   });
 
-  it('leaves alone what does not match its own question', async () => {
+  it('leaves alone what does not match its own question, and says so of what has no valid Study Instance UID', async () => {
     const [wanted] = [pacs.add(1), pacs.add(1, '20200101')];
     pacs.behave = async (asked) => {
       if (asked.command !== FIND || asked.identifier.string('QueryRetrieveLevel') !== 'STUDY') {
@@ -264,7 +264,8 @@ describe('a pull from a PACS', function () {
 
     const only = await run();
 
-    expect(only).to.include({ state: 'done', found: 1, fetched: 1 });
+    expect(only).to.include({ state: 'incomplete', found: 1, fetched: 1, answered: 0, unanswered: 1 });
+    expect(only.reason).to.equal('A source found studies without a valid Study Instance UID (matches=1)');
     expect((await studies()).map(({ studyInstanceUid }) => studyInstanceUid)).to.deep.equal([wanted.uid]);
   });
 

@@ -71,6 +71,16 @@ describe('a pull from an origin server', function () {
     expect(asked.filter((url) => url === `/dicom-web/studies/${study}`)).to.have.length(1);
   });
 
+  it('does not end well when what it found has no valid Study Instance UID', async () => {
+    study = '1.2.3/instances';
+
+    const run = await pulling?.run();
+
+    // Both modalities were asked for, and each found it.
+    expect(run).to.include({ state: 'incomplete', found: 0, answered: 0, unanswered: 1 });
+    expect(run?.reason).to.equal('A source found studies without a valid Study Instance UID (matches=2)');
+  });
+
   it('takes a server that knows no transfer-syntax=* at its own choice', async () => {
     retrieve = (request, response) => {
       if (request.headers.accept?.includes('transfer-syntax=*') === true) response.writeHead(406).end();
