@@ -12,6 +12,7 @@ export interface KeptPrivate {
 }
 
 const SHORTEST_TEXT_IN_NUMBERS = 8;
+const ITEM = [0xfe, 0xff, 0x00, 0xe0];
 const NOTHING: KeptPrivate = { elements: new Map() };
 const SIZES: Readonly<Record<string, number>> = { US: 2, SS: 2, UL: 4, SL: 4, FL: 4, FD: 8, UV: 8, SV: 8 };
 
@@ -62,6 +63,8 @@ function mayStay(element: Element, rule: CompiledPrivateRule): boolean {
  */
 function looksLikeText(value: Uint8Array): boolean {
   if (value.length < SHORTEST_TEXT_IN_NUMBERS) return false;
+  // The first item of a sequence.
+  if (ITEM.every((byte, index) => value[index] === byte)) return true;
   const isLong = value.length >= 2 * SHORTEST_TEXT_IN_NUMBERS;
   const text = latin1(value).replace(/[ \0]+$/, '');
   return text.length >= value.length - 8 && (isLong ? /^[\x20-\x7e]{8,}$/ : /^[\w .^-]{4,}$/).test(text);

@@ -28,6 +28,9 @@ interface Block {
 const COUNT = '[0-9]{1,5}';
 const MEASURE = '[+-]?[0-9]{0,4}(?:[.][0-9]*)?(?:[eE][+-]?[0-9]{1,2})?';
 
+/** GE adds a thousand million to some b-values. */
+const GE_B_VALUE = '[+-]?[0-9]{0,6}|10000[0-9]{5}';
+
 const SIEMENS_DIFFUSION: Block = {
   creator: 'SIEMENS MR HEADER',
   group: '0019',
@@ -94,7 +97,7 @@ const LISTS = {
     },
   ],
   'ge-mr-diffusion': [
-    { creator: 'GEMS_PARM_01', group: '0043', rows: [['39', 'IS']] }, // b-value first
+    { creator: 'GEMS_PARM_01', group: '0043', rows: [['39', 'IS', GE_B_VALUE]] }, // b-value first
     {
       creator: 'GEMS_ACQU_01',
       group: '0019',
@@ -122,7 +125,7 @@ const LISTS = {
       group: '0021',
       rows: [
         ['4F', 'SS'], // locations in acquisition
-        ['5E', 'DS'], // seconds on the timer of the acquisition: slice timing where it is filled
+        ['5E', 'DS', '[+-]?[0-9]{0,8}(?:[.][0-9]*)?'], // seconds on the timer of the acquisition: slice timing where it is filled
       ],
     },
     {

@@ -185,6 +185,13 @@ const PRIVATE: readonly Probe[] = [
     { ...numbers, element: '04', vr: 'FL' },
     IMPLICIT,
   ),
+  away(
+    'a private sequence where the policy says numbers in bytes, in implicit VR',
+    [...MAKER, { tag: 0x00191004, vr: 'SQ', value: [[element('PatientComments', `${SECRET} `)]] }],
+    SECRET,
+    { ...numbers, element: '04', vr: 'FL' },
+    IMPLICIT,
+  ),
   kept(
     'private numbers in bytes, in implicit VR',
     [...MAKER, { tag: 0x00191004, vr: 'FL', value: Buffer.from('0000c03f41424344', 'hex') }],
