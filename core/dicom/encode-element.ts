@@ -23,6 +23,30 @@ export function encodeElement(tag: number, vr: string, value: string | Uint8Arra
   return bytes;
 }
 
+/**
+ * Bytes of an element with this text in a VR whose header is short.
+ *
+ * @throws {HubError} `dataset.too-large` when its length field cannot hold the value
+ */
+export function textElementBytes(text: string): number {
+  const length = text.length + (text.length % 2);
+  if (length > 0xffff) throw new HubError('dataset.too-large', {});
+  return 8 + length;
+}
+
+/** What `encodeElement` makes of a text in a VR whose header is short, written into a buffer. @returns behind it */
+export function writeTextElement(target: Buffer, at: number, tag: number, vr: string, text: string): number {
+  const length = text.length + (text.length % 2);
+  target.writeUInt16LE(tag >>> 16, at);
+  target.writeUInt16LE(tag & 0xffff, at + 2);
+  target.writeUInt8(vr.charCodeAt(0), at + 4);
+  target.writeUInt8(vr.charCodeAt(1), at + 5);
+  target.writeUInt16LE(length, at + 6);
+  target.write(text, at + 8, text.length, 'latin1');
+  if (length !== text.length) target.writeUInt8(paddingOf(vr), at + 8 + text.length);
+  return at + 8 + length;
+}
+
 /** PS3.5 Section 6.2.2: a value too long for the length field of its VR is written as UN. */
 export function encodeElementOfAnyLength(tag: number, vr: string, value: Uint8Array): Uint8Array {
   if (value.length <= SHORT_VALUE_LIMIT || hasLongHeader(vr)) return encodeElement(tag, vr, value);

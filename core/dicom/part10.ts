@@ -3,7 +3,7 @@ import { HubError } from '../errors.ts';
 import type { ByteSource } from '../store.ts';
 import { DataSet, encodingOf, requireTransferSyntax } from './data-set.ts';
 import type { Item } from './element.ts';
-import { encodeElement } from './encode-element.ts';
+import { encodeElement, textElementBytes, writeTextElement } from './encode-element.ts';
 import { inflateAside } from './inflate.ts';
 import { isPixelDataTag, TAG } from './tags.ts';
 import { hasLongHeader, isPixelDataOrLater, MoreBytesNeeded, UNDEFINED_LENGTH, unreadable, walk } from './walker.ts';
@@ -158,6 +158,7 @@ export interface FileMetaFields {
 
 const PREAMBLE_AND_PREFIX = Buffer.concat([new Uint8Array(PREAMBLE_LENGTH), Buffer.from('DICM', 'latin1')]);
 const META_VERSION = encodeElement(TAG.FileMetaInformationVersion, 'OB', Uint8Array.of(0, 1));
+const GROUP_LENGTH = Buffer.from(encodeElement(TAG.FileMetaInformationGroupLength, 'UL', new Uint8Array(4)));
 const IMPLEMENTATION = Buffer.concat([
   encodeElement(TAG.ImplementationClassUID, 'UI', IMPLEMENTATION_CLASS_UID),
   encodeElement(TAG.ImplementationVersionName, 'SH', IMPLEMENTATION_VERSION_NAME),
@@ -165,24 +166,26 @@ const IMPLEMENTATION = Buffer.concat([
 
 /** Preamble of zeros, `DICM` and the group 2 elements (PS3.10 Table 7.1-1), always explicit VR little endian. */
 export function fileMeta(fields: FileMetaFields): Uint8Array {
-  const elements = [
-    META_VERSION,
-    encodeElement(TAG.MediaStorageSOPClassUID, 'UI', fields.sopClassUid),
-    encodeElement(TAG.MediaStorageSOPInstanceUID, 'UI', fields.sopInstanceUid),
-    encodeElement(TAG.TransferSyntaxUID, 'UI', fields.transferSyntaxUid),
-    IMPLEMENTATION,
-    ...(fields.sourceAeTitle === undefined
-      ? []
-      : [encodeElement(TAG.SourceApplicationEntityTitle, 'AE', fields.sourceAeTitle)]),
-  ];
-  const length = elements.reduce((sum, element) => sum + element.length, 0);
-  const lengthValue = new Uint8Array(4);
-  new DataView(lengthValue.buffer).setUint32(0, length, true);
-  return Buffer.concat([
-    PREAMBLE_AND_PREFIX,
-    encodeElement(TAG.FileMetaInformationGroupLength, 'UL', lengthValue),
-    ...elements,
-  ]);
+  const { sopClassUid, sopInstanceUid, transferSyntaxUid, sourceAeTitle } = fields;
+  // One a received instance: written in place, for elements made one by one and put together cost five times as much.
+  const length =
+    META_VERSION.length +
+    IMPLEMENTATION.length +
+    textElementBytes(sopClassUid) +
+    textElementBytes(sopInstanceUid) +
+    textElementBytes(transferSyntaxUid) +
+    (sourceAeTitle === undefined ? 0 : textElementBytes(sourceAeTitle));
+  const bytes = Buffer.allocUnsafe(PREAMBLE_AND_PREFIX.length + GROUP_LENGTH.length + length);
+  let at = PREAMBLE_AND_PREFIX.copy(bytes);
+  at += GROUP_LENGTH.copy(bytes, at);
+  bytes.writeUInt32LE(length, at - 4);
+  bytes.set(META_VERSION, at);
+  at = writeTextElement(bytes, at + META_VERSION.length, TAG.MediaStorageSOPClassUID, 'UI', sopClassUid);
+  at = writeTextElement(bytes, at, TAG.MediaStorageSOPInstanceUID, 'UI', sopInstanceUid);
+  at = writeTextElement(bytes, at, TAG.TransferSyntaxUID, 'UI', transferSyntaxUid);
+  at += IMPLEMENTATION.copy(bytes, at);
+  if (sourceAeTitle !== undefined) writeTextElement(bytes, at, TAG.SourceApplicationEntityTitle, 'AE', sourceAeTitle);
+  return bytes;
 }
 
 interface Meta {

@@ -26,6 +26,7 @@ export const STATUS = {
 } as const;
 
 const ELEMENT = {
+  groupLength: 0x0000,
   affectedSopClassUid: 0x0002,
   requestedSopClassUid: 0x0003,
   commandField: 0x0100,
@@ -111,24 +112,27 @@ function moveOriginatorOf(values: ReadonlyMap<number, Buffer>): Pick<CommandSet,
  * A response without data set as one whole P-DATA-TF, to be sent in one write: two would cost a peer with delayed
  * acknowledgements 40 ms an instance.
  */
-export function encodeResponse(contextId: number, to: CommandSet, status: number, comment?: string): Buffer {
-  return encodeCommandPdu(
-    contextId,
-    commandSet([
-      uidElement(ELEMENT.affectedSopClassUid, to.affectedSopClassUid),
-      numberElement(ELEMENT.commandField, to.field | COMMAND.response),
-      numberElement(ELEMENT.messageIdBeingRespondedTo, to.messageId),
-      numberElement(ELEMENT.dataSetType, NO_DATA_SET),
-      numberElement(ELEMENT.status, status),
-      comment === undefined
-        ? Buffer.alloc(0)
-        : element(ELEMENT.errorComment, padded(comment.slice(0, MAX_COMMENT_LENGTH), ' ')),
-      uidElement(ELEMENT.affectedSopInstanceUid, to.affectedSopInstanceUid),
-      // PS3.7 Table 10.3-1
-      to.eventTypeId === undefined ? Buffer.alloc(0) : numberElement(ELEMENT.eventTypeId, to.eventTypeId),
-      to.actionTypeId === undefined ? Buffer.alloc(0) : numberElement(ELEMENT.actionTypeId, to.actionTypeId),
-    ]),
-  );
+export function encodeResponse(contextId: number, to: CommandSet, status: number, comment = ''): Buffer {
+  const text = comment.slice(0, MAX_COMMENT_LENGTH);
+  const { affectedSopClassUid, affectedSopInstanceUid, eventTypeId, actionTypeId } = to;
+  const numbers = 4 + (eventTypeId === undefined ? 0 : 1) + (actionTypeId === undefined ? 0 : 1);
+  const elementBytes =
+    textBytes(affectedSopClassUid) + numbers * NUMBER_BYTES + textBytes(text) + textBytes(affectedSopInstanceUid);
+  // One an instance: written in place, for parts that are put together cost five times as much.
+  const pdu = Buffer.allocUnsafe(PDU_HEAD_BYTES + GROUP_LENGTH_BYTES + elementBytes);
+  writePduHead(pdu, contextId, COMMAND_LAST_FRAGMENT);
+  let at = writeGroupLength(pdu, PDU_HEAD_BYTES, elementBytes);
+  at = writeText(pdu, at, ELEMENT.affectedSopClassUid, affectedSopClassUid, UID_PADDING);
+  at = writeNumber(pdu, at, ELEMENT.commandField, to.field | COMMAND.response);
+  at = writeNumber(pdu, at, ELEMENT.messageIdBeingRespondedTo, to.messageId);
+  at = writeNumber(pdu, at, ELEMENT.dataSetType, NO_DATA_SET);
+  at = writeNumber(pdu, at, ELEMENT.status, status);
+  at = writeText(pdu, at, ELEMENT.errorComment, text, TEXT_PADDING);
+  at = writeText(pdu, at, ELEMENT.affectedSopInstanceUid, affectedSopInstanceUid, UID_PADDING);
+  // PS3.7 Table 10.3-1
+  if (eventTypeId !== undefined) at = writeNumber(pdu, at, ELEMENT.eventTypeId, eventTypeId);
+  if (actionTypeId !== undefined) writeNumber(pdu, at, ELEMENT.actionTypeId, actionTypeId);
+  return pdu;
 }
 
 export interface EventReport {
@@ -139,20 +143,17 @@ export interface EventReport {
 }
 
 /** The command set of an N-EVENT-REPORT-RQ with a data set (PS3.7 Section 10.3.1.1). */
-export function encodeEventReport(report: EventReport): Buffer {
-  return commandSet([
-    uidElement(ELEMENT.affectedSopClassUid, report.sopClassUid),
-    numberElement(ELEMENT.commandField, COMMAND.eventReportRequest),
-    numberElement(ELEMENT.messageId, report.messageId),
-    numberElement(ELEMENT.dataSetType, A_DATA_SET),
-    uidElement(ELEMENT.affectedSopInstanceUid, report.sopInstanceUid),
-    numberElement(ELEMENT.eventTypeId, report.eventTypeId),
-  ]);
-}
-
-/** A command set as the only value of a P-DATA-TF. */
-function encodeCommandPdu(contextId: number, command: Buffer): Buffer {
-  return dataPdu(contextId, 3, command); // command, last fragment
+export function encodeEventReport({ sopClassUid, sopInstanceUid, messageId, eventTypeId }: EventReport): Buffer {
+  const elementBytes = textBytes(sopClassUid) + 4 * NUMBER_BYTES + textBytes(sopInstanceUid);
+  const set = Buffer.allocUnsafe(GROUP_LENGTH_BYTES + elementBytes);
+  let at = writeGroupLength(set, 0, elementBytes);
+  at = writeText(set, at, ELEMENT.affectedSopClassUid, sopClassUid, UID_PADDING);
+  at = writeNumber(set, at, ELEMENT.commandField, COMMAND.eventReportRequest);
+  at = writeNumber(set, at, ELEMENT.messageId, messageId);
+  at = writeNumber(set, at, ELEMENT.dataSetType, A_DATA_SET);
+  at = writeText(set, at, ELEMENT.affectedSopInstanceUid, sopInstanceUid, UID_PADDING);
+  writeNumber(set, at, ELEMENT.eventTypeId, eventTypeId);
+  return set;
 }
 
 /**
@@ -180,44 +181,59 @@ export function encodeValues(
 
 const MAX_SENT_LENGTH = 128 * 1024;
 const VALUE_HEADER_BYTES = 6;
+const PDU_HEAD_BYTES = 12;
+/** PS3.8 Section E.2: the message control header. */
+const COMMAND_LAST_FRAGMENT = 3;
 
 function dataPdu(contextId: number, control: number, value: Buffer): Buffer {
-  const head = Buffer.alloc(12);
-  head.writeUInt8(PDU.data, 0);
-  head.writeUInt32BE(value.length + 6, 2);
-  head.writeUInt32BE(value.length + 2, 6);
-  head.writeUInt8(contextId, 10);
-  head.writeUInt8(control, 11);
-  return Buffer.concat([head, value]);
+  const pdu = Buffer.allocUnsafe(PDU_HEAD_BYTES + value.length);
+  writePduHead(pdu, contextId, control);
+  value.copy(pdu, PDU_HEAD_BYTES);
+  return pdu;
 }
 
-function commandSet(elements: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(elements);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(body.length);
-  return Buffer.concat([element(0x0000, length), body]);
+/** Of a P-DATA-TF whose only value fills the buffer. */
+function writePduHead(pdu: Buffer, contextId: number, control: number): void {
+  const valueBytes = pdu.length - PDU_HEAD_BYTES;
+  pdu.writeUInt16BE(PDU.data << 8, 0);
+  pdu.writeUInt32BE(valueBytes + 6, 2);
+  pdu.writeUInt32BE(valueBytes + 2, 6);
+  pdu.writeUInt8(contextId, 10);
+  pdu.writeUInt8(control, 11);
 }
 
-function element(number: number, value: Buffer): Buffer {
-  const head = Buffer.alloc(8);
-  head.writeUInt16LE(number, 2);
-  head.writeUInt32LE(value.length, 4);
-  return Buffer.concat([head, value]);
+const ELEMENT_HEAD_BYTES = 8;
+const NUMBER_BYTES = ELEMENT_HEAD_BYTES + 2;
+const GROUP_LENGTH_BYTES = ELEMENT_HEAD_BYTES + 4;
+const UID_PADDING = 0x00;
+const TEXT_PADDING = 0x20;
+
+/** Group 0000. @returns behind it */
+function writeElementHead(target: Buffer, at: number, number: number, length: number): number {
+  target.writeUInt32LE(number << 16, at);
+  return target.writeUInt32LE(length, at + 4);
 }
 
-function numberElement(number: number, value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16LE(value);
-  return element(number, bytes);
+function writeGroupLength(target: Buffer, at: number, elementBytes: number): number {
+  return target.writeUInt32LE(elementBytes, writeElementHead(target, at, ELEMENT.groupLength, 4));
+}
+
+function writeNumber(target: Buffer, at: number, number: number, value: number): number {
+  return target.writeUInt16LE(value, writeElementHead(target, at, number, 2));
 }
 
 /** What the request did not name the response does not name either. */
-function uidElement(number: number, uid: string): Buffer {
-  return uid === '' ? Buffer.alloc(0) : element(number, padded(uid, '\0'));
+function textBytes(text: string): number {
+  return text === '' ? 0 : ELEMENT_HEAD_BYTES + text.length + (text.length % 2);
 }
 
-function padded(text: string, pad: string): Buffer {
-  return Buffer.from(text.length % 2 === 0 ? text : text + pad, 'latin1');
+function writeText(target: Buffer, at: number, number: number, text: string, padding: number): number {
+  if (text === '') return at;
+  const length = text.length + (text.length % 2);
+  const valueAt = writeElementHead(target, at, number, length);
+  target.write(text, valueAt, text.length, 'latin1');
+  if (length !== text.length) target.writeUInt8(padding, valueAt + text.length);
+  return valueAt + length;
 }
 
 function invalid(): ProtocolError {

@@ -29,6 +29,11 @@ export class BlockPool {
     for (const block of blocks) if (this.#idle.length < MAX_IDLE_BLOCKS) this.#idle.push(block);
   }
 
+  /** More is taken than one small object needs. */
+  get isShared(): boolean {
+    return this.#takenBytes > BLOCK_BYTES;
+  }
+
   /** Large objects should leave memory early. */
   get isMuch(): boolean {
     return this.#takenBytes > MUCH_BYTES;

@@ -45,7 +45,8 @@ export function isPack(name: string): boolean {
 }
 
 function packFile(objects: Pick<ObjectStore, 'open'>, name: string, sizeBytes: number): SpoolFile {
-  const never = () => Promise.reject(new TypeError('a pack is never changed'));
+  const changed = () => new TypeError('a pack is never changed');
+  const never = () => Promise.reject(changed());
   let window = { at: 0, bytes: Buffer.alloc(0) };
   const fill = async (at: number, length: number) => {
     const end = Math.min(sizeBytes, at + Math.max(length, WINDOW_BYTES));
@@ -70,5 +71,8 @@ function packFile(objects: Pick<ObjectStore, 'open'>, name: string, sizeBytes: n
     sizeBytes: () => Promise.resolve(sizeBytes),
     close: () => Promise.resolve(),
     ...{ write: never, sync: never, truncate: never },
+    syncHere: () => {
+      throw changed();
+    },
   };
 }

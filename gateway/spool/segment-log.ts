@@ -5,22 +5,17 @@
  * so the acknowledged bytes of a segment are always an unbroken run from its start; a crash can only tear what nobody
  * was promised.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HubError } from '../../core/errors.ts';
 import type { Logger } from '../../core/ports.ts';
 import type { SpoolFile, SpoolFiles } from './files.ts';
 import { SEGMENT_MAGIC } from './record.ts';
+import { Room, zeros } from './room.ts';
 import { errorCode, storageFailure } from './storage-failure.ts';
+import { isSyncedHere, quickAfter } from './sync-place.ts';
 
 /** More than this is not put under one sync, so that the first of many does not wait for the last. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
-/**
- * A file that grows has a new size and new blocks with each sync: the file system's journal, and a second flush of the
- * disk. Where a batch is smaller than what the journal writes for it, zeros are laid behind it for those that follow:
- * fewer bytes go to the disk and one flush less is waited for (docs/adr/0002). A recovery finds zeros where a record would
- * begin and cuts them off.
- */
-const SMALL_BATCH_BYTES = 16 * 1024;
-const ZEROS = Buffer.alloc(256 * 1024);
 
 export interface Placement {
   /** File name of the segment. */
@@ -43,8 +38,6 @@ interface OpenSegment {
   readonly file: SpoolFile;
   /** Everything before it is durable. */
   endOffset: number;
-  /** What stands between the two is zeros; less than `endOffset` where there are none. */
-  zeroedTo: number;
 }
 
 export class SegmentLog {
@@ -52,15 +45,26 @@ export class SegmentLog {
   readonly #log: Logger;
   readonly #nextName: () => string;
   readonly #segmentBytes: number;
+  readonly #areOthersUnderWay: () => boolean;
+  readonly #room = new Room();
+  /** In a row; see `isSyncedHere`. */
+  #quickSyncs = 0;
   #open: OpenSegment | undefined;
   readonly #waiting: Waiting[] = [];
   #isFlushing = false;
   #isClosed = false;
   #flushed: Promise<void> = Promise.resolve();
 
-  /** @param nextName - a segment name that was never used */
-  constructor(files: SpoolFiles, options: { nextName: () => string; segmentBytes: number; log: Logger }) {
+  /**
+   * @param nextName - a segment name that was never used
+   * @param areOthersUnderWay - more than one object has bytes in memory, or on their way to the disk
+   */
+  constructor(
+    files: SpoolFiles,
+    options: { nextName: () => string; segmentBytes: number; areOthersUnderWay: () => boolean; log: Logger },
+  ) {
     this.#files = files;
+    this.#areOthersUnderWay = options.areOthersUnderWay;
     this.#log = options.log;
     this.#nextName = options.nextName;
     this.#segmentBytes = options.segmentBytes;
@@ -99,6 +103,8 @@ export class SegmentLog {
 
   async #flush(): Promise<void> {
     this.#isFlushing = true;
+    // What has come from other senders in this turn of the loop is read first: they share the sync.
+    await nextTurn();
     while (this.#waiting.length > 0) {
       const batch = this.#takeBatch();
       try {
@@ -125,11 +131,11 @@ export class SegmentLog {
     const start = segment.endOffset;
     const parts = batch.flatMap((waiting) => waiting.parts);
     const end = start + parts.reduce((sum, part) => sum + part.length, 0);
-    const needsRoom = end - start <= SMALL_BATCH_BYTES && end > segment.zeroedTo;
-    await segment.file.write(needsRoom ? [...parts, ZEROS] : parts, start);
-    if (needsRoom) segment.zeroedTo = end + ZEROS.length;
-    // The promise of the whole hub: before this resolves, nobody is told Success. Survives the power plug.
-    await segment.file.sync();
+    const zeroBytes = this.#room.wanted(start, end);
+    await segment.file.write(zeroBytes > 0 ? [...parts, ...zeros(zeroBytes)] : parts, start);
+    // The promise of the whole hub: before this is done, nobody is told Success. Survives the power plug.
+    await this.#sync(segment.file, batch.length, zeroBytes > 0);
+    this.#room.written(start, end, zeroBytes);
     let offset = start;
     for (const waiting of batch) {
       const placement = { segment: segment.name, offset, endOffset: offset + waiting.length };
@@ -139,19 +145,29 @@ export class SegmentLog {
     }
   }
 
+  /** The same fdatasync in either place; only who waits for it differs. */
+  async #sync(file: SpoolFile, records: number, laysRoom: boolean): Promise<void> {
+    const facts = { records, laysRoom, areOthersUnderWay: this.#areOthersUnderWay(), quickBefore: this.#quickSyncs };
+    const startedMs = performance.now();
+    if (isSyncedHere(facts)) file.syncHere();
+    else await file.sync();
+    this.#quickSyncs = quickAfter(facts, performance.now() - startedMs);
+  }
+
   async #segmentWithRoom(): Promise<OpenSegment> {
     if (this.#open !== undefined && this.#open.endOffset < this.#segmentBytes) return this.#open;
     const full = this.#open;
     this.#open = undefined;
     if (full !== undefined) await this.#closeSegment(full);
     this.#open = await createSegment(this.#files, this.#nextName());
+    this.#room.restart();
     return this.#open;
   }
 
   /** Without the zeros behind it. A power cut may bring them back: the next start cuts them off. */
-  async #closeSegment({ name, file, endOffset, zeroedTo }: OpenSegment): Promise<void> {
+  async #closeSegment({ name, file, endOffset }: OpenSegment): Promise<void> {
     try {
-      if (zeroedTo > endOffset) await file.truncate(endOffset);
+      if (this.#room.isBehind(endOffset)) await file.truncate(endOffset);
     } catch (error) {
       this.#log.warn('spool segment keeps room it does not need', { segment: name, reason: errorCode(error) });
     } finally {
@@ -186,7 +202,7 @@ async function createSegment(files: SpoolFiles, name: string): Promise<OpenSegme
     await file.write([SEGMENT_MAGIC], 0);
     await file.sync();
     await files.syncFolder();
-    return { name, file, endOffset: SEGMENT_MAGIC.length, zeroedTo: 0 };
+    return { name, file, endOffset: SEGMENT_MAGIC.length };
   } catch (error) {
     await file.close().catch(() => undefined); // The first failure is the one to report.
     await files.remove(name).catch(() => undefined); // An empty segment does no harm if it stays.

@@ -43,9 +43,11 @@ export class Spool {
     const nextName = () => segmentName(++sequence);
     this.nextName = nextName;
     this.#disk = new DiskGuard(files, options.disk, log);
-    this.#log = new SegmentLog(files, { nextName, segmentBytes: options.segmentBytes, log });
+    const pool = new BlockPool(options.maxInFlightBytes);
+    const areOthersUnderWay = () => pool.isShared;
+    this.#log = new SegmentLog(files, { nextName, segmentBytes: options.segmentBytes, areOthersUnderWay, log });
     this.#ports = {
-      pool: new BlockPool(options.maxInFlightBytes),
+      pool,
       log: this.#log,
       createOwnSegment: () => new OwnSegment(files, nextName(), log),
       isClosed: () => this.#isClosed,

@@ -1,4 +1,5 @@
 /** The spool's own files on a disk that keeps those who wait for it waiting. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SpoolFile, SpoolFiles } from '../../gateway/spool/files.ts';
 
 /** A disk whose syncs wait, or fail, when a test says so. */
@@ -34,6 +35,8 @@ export class StubbornDisk {
       sizeBytes: async () => file.sizeBytes(),
       close: async () => file.close(),
       sync: async () => {
+        // Never quick, so no sync of it is waited for on the loop, where none could be held.
+        await delay(1);
         const held = this.#held;
         if (held !== undefined) {
           await new Promise<void>((wake) => held.push(wake));
@@ -41,6 +44,7 @@ export class StubbornDisk {
         }
         await file.sync();
       },
+      syncHere: () => file.syncHere(),
     };
   }
 }

@@ -1,4 +1,5 @@
 /** Disks for a spool that tell of each step, or break, stall or forget what was not synced. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SpoolFile, SpoolFiles } from '../../../gateway/spool/files.ts';
 
 /** Notes each step when it is done, so that an order of lines is an order of facts. */
@@ -11,6 +12,10 @@ export function traced(real: SpoolFiles, trace: string[]): SpoolFiles {
     },
     sync: async () => {
       await inner.sync();
+      trace.push(`synced ${name}`);
+    },
+    syncHere: () => {
+      inner.syncHere();
       trace.push(`synced ${name}`);
     },
     close: async () => {
@@ -52,8 +57,27 @@ export function breaking(real: SpoolFiles, at: 'write' | 'sync', codeNow: () => 
           if (at === 'sync') fail();
           await inner.sync();
         },
+        syncHere: () => {
+          if (at === 'sync') fail();
+          inner.syncHere();
+        },
       };
     },
+  };
+}
+
+/** Needs no disk: each sync says where it was waited for, and takes so long at least. */
+export function syncing(real: SpoolFiles, places: ('here' | 'aside')[], tookMs = 0): SpoolFiles {
+  return {
+    ...real,
+    create: async (name) => ({
+      ...(await real.create(name)),
+      sync: async () => {
+        if (tookMs > 0) await delay(tookMs);
+        places.push('aside');
+      },
+      syncHere: () => void places.push('here'),
+    }),
   };
 }
 
@@ -100,6 +124,12 @@ export class CachedDisk implements SpoolFiles {
     const file = this.#files.get(name);
     if (file === undefined) throw new Error('no such file');
     const sized = (bytes: Buffer, length: number) => Buffer.concat([bytes, Buffer.alloc(length)], length);
+    const sync = () => {
+      const dirty = file.dirty.splice(0);
+      this.#fail();
+      file.disk = sized(file.disk, file.cache.length);
+      for (const { from, to } of dirty) file.cache.copy(file.disk, from, from, to);
+    };
     return {
       write: async (buffers, position) => {
         const bytes = Buffer.concat(buffers);
@@ -108,12 +138,8 @@ export class CachedDisk implements SpoolFiles {
         file.dirty.push({ from: position, to: position + bytes.length });
       },
       read: async (buffer, position) => file.cache.copy(buffer, 0, position),
-      sync: async () => {
-        const dirty = file.dirty.splice(0);
-        this.#fail();
-        file.disk = sized(file.disk, file.cache.length);
-        for (const { from, to } of dirty) file.cache.copy(file.disk, from, from, to);
-      },
+      sync: async () => sync(),
+      syncHere: sync,
       truncate: async (sizeBytes) => {
         this.#fail();
         file.cache = sized(file.cache, sizeBytes);

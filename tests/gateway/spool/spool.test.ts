@@ -5,7 +5,7 @@ import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { thrownBy } from '../../support/thrown.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { LARGE, PREFIX, atReference, bytes, opened, pushAll, stored } from './objects.ts';
-import { breaking, slow, traced } from './disks.ts';
+import { breaking, slow, syncing, traced } from './disks.ts';
 
 describe('the spool', function () {
   this.timeout(30_000);
@@ -102,6 +102,33 @@ describe('the spool', function () {
 
     const syncs = trace.filter((line) => line.startsWith('synced')).length;
     expect(syncs).to.be.within(1, 5);
+  });
+
+  it('waits for the sync of a single sender on the loop, as soon as the disk is known to be quick', async () => {
+    const places: ('here' | 'aside')[] = [];
+    const { spool } = await opened(folder, (real) => syncing(real, places));
+
+    for (let n = 0; n < 2_000 && !places.includes('here'); n += 1) await stored(spool.receive(PREFIX), bytes(2000, n));
+    await spool.close();
+
+    expect(places.indexOf('here')).to.be.at.least(8);
+    expect((await opened(folder)).unrecorded).to.have.length(places.length - 1);
+  });
+
+  it('never waits on the loop for a disk that is slow, nor while another object has bytes on their way', async () => {
+    const [slowly, beside]: ('here' | 'aside')[][] = [[], []];
+    const ofSlow = (await opened(folder, (real) => syncing(real, slowly ?? [], 2))).spool;
+    const ofMany = (await opened(`${folder}-many`, (real) => syncing(real, beside ?? []))).spool;
+    const other = ofMany.receive(PREFIX);
+    other.push(bytes(10, 1));
+
+    for (let n = 0; n < 30; n += 1) await stored(ofSlow.receive(PREFIX), bytes(2000, n));
+    for (let n = 0; n < 100; n += 1) await stored(ofMany.receive(PREFIX), bytes(2000, n));
+    await other.abandon();
+    await Promise.all([ofSlow.close(), ofMany.close()]);
+
+    expect(new Set(slowly)).to.deep.equal(new Set(['aside']));
+    expect(new Set(beside)).to.deep.equal(new Set(['aside']));
   });
 
   const BREAKS: readonly {
