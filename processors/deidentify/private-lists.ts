@@ -28,9 +28,6 @@ interface Block {
 const COUNT = '[0-9]{1,5}';
 const MEASURE = '[+-]?[0-9]{0,4}(?:[.][0-9]*)?(?:[eE][+-]?[0-9]{1,2})?';
 
-/** GE adds a thousand million to some b-values. */
-const GE_B_VALUE = '[+-]?[0-9]{0,6}|10000[0-9]{5}';
-
 const SIEMENS_DIFFUSION: Block = {
   creator: 'SIEMENS MR HEADER',
   group: '0019',
@@ -97,7 +94,7 @@ const LISTS = {
     },
   ],
   'ge-mr-diffusion': [
-    { creator: 'GEMS_PARM_01', group: '0043', rows: [['39', 'IS', GE_B_VALUE]] }, // b-value first
+    { creator: 'GEMS_PARM_01', group: '0043', rows: [['39', 'IS']] }, // b-value first; flags of any size follow
     {
       creator: 'GEMS_ACQU_01',
       group: '0019',
