@@ -1,8 +1,10 @@
 /** What a destination of the type `webhook` is configured with. */
 import * as z from 'zod';
+import { HubError } from '../../core/errors.ts';
 import { destinationOptions, secretReference } from '../destination-options.ts';
+import { createAddressGuard } from './address-guard.ts';
 
-export const options = z.strictObject({
+const written = z.strictObject({
   ...destinationOptions,
   type: z.literal('webhook'),
   // Required here: a webhook names studies, so it may only name what was released under a pseudonym.
@@ -17,5 +19,16 @@ export const options = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('Host names, *.domain, addresses or CIDR ranges that may be called though not public or not https.'),
+});
+
+/** What would be refused at each delivery is said where it is written; where a name leads to is known only then. */
+export const options = written.superRefine(({ url, allowHosts }, context) => {
+  if (!URL.canParse(url)) return;
+  try {
+    createAddressGuard(allowHosts).checkUrl(new URL(url));
+  } catch (error) {
+    if (!(error instanceof HubError)) throw error;
+    context.addIssue({ code: 'custom', path: ['url'], message: String(error.fields['detail']) });
+  }
 });
 export type WebhookOptions = z.infer<typeof options>;

@@ -166,6 +166,7 @@ describe('hub doctor on a STOW-RS destination', function () {
 describe('hub doctor on a webhook', () => {
   const folder = temporaryFolder();
   const SECRET = 'HUB_TEST_DOCTOR_WEBHOOK';
+  const OTHER_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
   afterEach(() => {
     delete process.env['HUB_TEST_DOCTOR_WEBHOOK'];
   });
@@ -173,15 +174,13 @@ describe('hub doctor on a webhook', () => {
   const examine = (url: string, to: Readonly<Record<string, unknown>> = {}, ...args: readonly string[]): Promise<Ran> =>
     examineDestination(folder.path, { type: 'webhook', partner: 'kct', url, secret: { env: SECRET }, ...to }, ...args);
 
-  it('calls no address inside the network unless it may, and says where to allow it', async () => {
-    const receiver = await startWebhookReceiver();
-    process.env[SECRET] = receiver.secret;
+  it('calls no name that leads inside the network unless it may, and says where to allow it', async () => {
+    process.env[SECRET] = OTHER_SECRET;
 
-    const ran = await examine(receiver.url, {}, '--send-test');
+    const ran = await examine('https://localhost:8443/', {}, '--send-test');
 
-    expect([ran.wrong, receiver.received.length + receiver.refused.length]).to.deep.equal([['address'], 0]);
-    expect(ran.check('address')?.remedy).to.contain('add 127.0.0.1 to allowHosts');
-    await receiver.close();
+    expect(ran.wrong).to.deep.equal(['address']);
+    expect(ran.check('address')?.remedy).to.contain('add localhost to allowHosts');
   });
 
   it('sends a signed test event when asked to, and nothing else', async () => {
@@ -202,7 +201,7 @@ describe('hub doctor on a webhook', () => {
 
   it('says that the partner does not accept our signature', async () => {
     const receiver = await startWebhookReceiver();
-    process.env[SECRET] = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    process.env[SECRET] = OTHER_SECRET;
 
     const ran = await examine(receiver.url, { allowHosts: ['127.0.0.1'] }, '--send-test');
 

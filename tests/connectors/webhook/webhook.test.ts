@@ -23,12 +23,13 @@ function open(
     name: 'kct-hook',
     type: 'webhook',
     partner: 'kct',
-    url,
+    url: 'https://hooks.example.org/',
     secret: { env: 'SECRET' },
     allowHosts: ['127.0.0.1'],
     ...changes,
   });
-  return openWebhook(options, contextOf(store, secrets));
+  // An address that must not be called is a mistake of the configuration; the connector does not rely on that.
+  return openWebhook({ ...options, url }, contextOf(store, secrets));
 }
 
 describe('the webhook connector', () => {
