@@ -13,7 +13,7 @@ const ERAS = [
 ] as const;
 
 /** Days since 1 January 1970, negative before; `undefined` when it is no day. */
-export function dayNumber(year: string, month: string, day: string): number | undefined {
+function dayNumber(year: string, month: string, day: string): number | undefined {
   const time = Date.UTC(Number(year), Number(month) - 1, Number(day));
   const isDay = Number.isFinite(time) && new Date(time).getUTCDate() === Number(day);
   return isDay ? Math.floor(time / DAY_MS) : undefined;
