@@ -1,7 +1,9 @@
 /** The bytes of a released instance: its rewritten header, and its pixel data copied or cleaned. */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { deflateDataSet, inflateDataSet } from '../../core/dicom/inflate.ts';
+import type { ByteSource } from '../../core/store.ts';
 import type { PixelsCleaned, PixelsUntouched, StoredImage } from './pixels/cleaning.ts';
+import { SHARED_BYTES, StudyBuffers } from './study-buffers.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -21,10 +23,11 @@ export interface Body {
   readonly isPixelDataEqual: () => Promise<boolean>;
 }
 
-export function bodyOf(image: StoredImage, parts: BodyParts): Body {
+/** @param buffers - the study's */
+export function bodyOf(image: StoredImage, parts: BodyParts, buffers = new StudyBuffers()): Body {
   const { cleaned, meta, dataSet } = parts;
   const isDeflated = image.header.inflated !== undefined;
-  if (cleaned.outcome === 'untouched') return isDeflated ? deflatedCopy(image, parts) : copy(image, parts);
+  if (cleaned.outcome === 'untouched') return isDeflated ? deflatedCopy(image, parts) : copy(image, parts, buffers);
   const { pixelData } = cleaned;
   const isPixelDataEqual = () => cleaned.isFaithful();
   if (isDeflated) return { chunks: deflatedAnew(meta, dataSet, pixelData), isPixelDataEqual };
@@ -35,59 +38,62 @@ export function bodyOf(image: StoredImage, parts: BodyParts): Body {
   return { chunks: chunks(), isPixelDataEqual };
 }
 
-function copy({ source, header }: StoredImage, { meta, dataSet, pixelDataEnd }: BodyParts): Body {
+function copy(
+  { source, header }: StoredImage,
+  { meta, dataSet, pixelDataEnd }: BodyParts,
+  buffers: StudyBuffers,
+): Body {
   const start = header.pixelData?.elementOffset ?? pixelDataEnd;
   const length = pixelDataEnd - start;
-  const written = new Compared(length);
+  const pixels = length <= SHARED_BYTES ? fewPixels(source, start, length, buffers) : manyPixels(source, start, length);
   async function* chunks(): AsyncGenerator<Uint8Array> {
     yield Buffer.concat([meta, dataSet]);
-    if (length > 0)
-      for await (const chunk of source.stream(start, length)) {
-        written.add(chunk);
-        yield chunk;
-      }
-    written.end();
+    yield* pixels.chunks;
+  }
+  return { chunks: chunks(), isPixelDataEqual: pixels.isPixelDataEqual };
+}
+
+/** Compared byte by byte. */
+function fewPixels(source: ByteSource, start: number, length: number, buffers: StudyBuffers): Body {
+  let written: Uint8Array | undefined;
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    const pixels = await filled(source, start, buffers.bytes('pixels', length).subarray(0, length));
+    if (length > 0) yield pixels;
+    written = pixels;
   }
   const isPixelDataEqual = async () => {
-    const again = new Compared(length);
     // Read again, by position: a source that ended early or moved shows here.
-    for (let at = start; at < pixelDataEnd; at += CHUNK_BYTES)
-      again.add(await source.read(at, Math.min(CHUNK_BYTES, pixelDataEnd - at)));
-    again.end();
-    return written.equals(again);
+    const again = await filled(source, start, buffers.bytes('pixels once more', length).subarray(0, length));
+    return written !== undefined && Buffer.compare(written, again) === 0;
   };
   return { chunks: chunks(), isPixelDataEqual };
 }
 
-/** What is to be compared: few bytes are kept, which is cheaper than a digest; of more there is one. */
-class Compared {
-  readonly #kept: Uint8Array[] | undefined;
-  readonly #hash: Hash | undefined;
-  #whole: Uint8Array | undefined;
-
-  constructor(sizeBytes: number) {
-    if (sizeBytes <= CHUNK_BYTES) this.#kept = [];
-    else this.#hash = createHash('sha256');
-  }
-
-  add(chunk: Uint8Array): void {
-    this.#hash?.update(chunk);
-    this.#kept?.push(chunk);
-  }
-
-  end(): void {
-    this.#whole = this.#hash?.digest() ?? joined(this.#kept ?? []);
-  }
-
-  equals(other: Compared): boolean {
-    const [one, two] = [this.#whole, other.#whole];
-    return one !== undefined && two !== undefined && Buffer.compare(one, two) === 0;
-  }
+/** @returns what was read: `room`, where the source can fill it */
+async function filled(source: ByteSource, offset: number, room: Uint8Array): Promise<Uint8Array> {
+  if (source.readInto === undefined) return source.read(offset, room.length);
+  await source.readInto(room, offset);
+  return room;
 }
 
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const [only] = chunks;
-  return only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
+/** Too many to be kept: their digest is. */
+function manyPixels(source: ByteSource, start: number, length: number): Body {
+  let written: Buffer | undefined;
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    const digest = createHash('sha256');
+    for await (const chunk of source.stream(start, length)) {
+      digest.update(chunk);
+      yield chunk;
+    }
+    written = digest.digest();
+  }
+  const isPixelDataEqual = async () => {
+    const again = createHash('sha256');
+    for (let at = start; at < start + length; at += CHUNK_BYTES)
+      again.update(await source.read(at, Math.min(CHUNK_BYTES, start + length - at)));
+    return written?.equals(again.digest()) === true;
+  };
+  return { chunks: chunks(), isPixelDataEqual };
 }
 
 function deflatedCopy({ header }: StoredImage, { meta, dataSet, pixelDataEnd }: BodyParts): Body {

@@ -73,6 +73,14 @@ export class Decider {
     this.#hasReferencesByPlace = plan.has('clean-structured-content') && hasReferencesByPlace(dataSet.item);
   }
 
+  /** All that a decision is a matter of, besides the plan, the element itself, and what is to be blanked. */
+  get circumstances(): string {
+    return JSON.stringify([
+      ...[this.#iod, this.#isOfAnimal, this.#patientPseudonym, this.#shiftDays, this.#hasReferencesByPlace],
+      ...[[...this.#ownTokens], [...this.#graphics]],
+    ]);
+  }
+
   /** @param privateName - of a private element that may stay; empty for the creator of its block */
   decide(element: Element, scope: Scope, privateName: string | undefined): Decision {
     const { tag } = element;

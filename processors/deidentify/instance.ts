@@ -51,19 +51,19 @@ export interface ReleasedInstance {
   readonly transferSyntaxUid: string;
   readonly tally: Tally;
   readonly searchedBytes: number;
-  /** How much of what the study says it was searched for: the size of the study's secrets then. */
+  /** How much of what the study says it was searched for: the generation of the study's secrets then. */
   readonly searchedFor: number;
   /** So many values were emptied because they repeat what was removed. */
   readonly blanked: number;
   /** What was done to its pixels; all of it nothing where the policy touches none. */
   readonly pixels: PixelClaims;
-  /** The file, once; pixel bytes are copied from the source, which must stay open. */
+  /** The file, once; pixel bytes are copied from the source, which must stay open. Good until the next instance is begun. */
   readonly body: AsyncIterable<Uint8Array>;
   /**
    * Once `body` was read: true when the pixels behind its header are those of the source, which is read once more for
    * it, outside of what was blanked.
    */
-  isPixelDataEqual(): Promise<boolean>;
+  readonly isPixelDataEqual: () => Promise<boolean>;
 }
 
 /** For telling instances apart; never in a log or report. */
@@ -114,7 +114,8 @@ export async function deidentifyInstance(
   const sopClassUid = parseSopClassUid(header.dataSet.string('SOPClassUID'));
   const transferSyntaxUid = cleaned.outcome === 'cleaned' ? cleaned.transferSyntaxUid : header.transferSyntaxUid;
   const meta = fileMeta({ sopClassUid, sopInstanceUid, transferSyntaxUid });
-  const body = bodyOf({ source, header }, { meta, dataSet: proven.bytes, pixelDataEnd, cleaned });
+  const { buffers } = memoryOf(pseudonyms);
+  const body = bodyOf({ source, header }, { meta, dataSet: proven.bytes, pixelDataEnd, cleaned }, buffers);
   return {
     outcome: 'released',
     original,
@@ -144,12 +145,13 @@ function rewriteAndVerify(
   const memory = memoryOf(pseudonyms);
   const blanked = new Set<ElementPath>();
   for (let round = 0; round < VERIFICATION_ROUNDS; round++) {
-    const rewritten = rewriteHeader(header, plan, pseudonyms, blanked, changes);
-    const { findings, faults, searchedBytes } = verifyOutput(rewritten.bytes, encoding, rewritten.known, plan, memory);
+    const writer = memory.buffers.writer(header.end);
+    const rewritten = rewriteHeader(header, plan, pseudonyms, blanked, changes, writer);
+    const { findings, faults, searchedBytes } = verifyOutput(rewritten.bytes, encoding, plan, memory);
     const [fault] = faults;
     if (fault !== undefined) return `the output has a fault: ${fault}`;
     if (findings.length === 0)
-      return { ...rewritten, searchedBytes, searchedFor: memory.secrets.size, blanked: blanked.size };
+      return { ...rewritten, searchedBytes, searchedFor: memory.secrets.generation, blanked: blanked.size };
     if (findings.some(({ isListed }) => isListed))
       return 'a removed value is repeated in an attribute that is kept by the policy';
     for (const { path } of findings) blanked.add(path);

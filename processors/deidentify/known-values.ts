@@ -1,4 +1,4 @@
-/** What was removed or changed in one instance, as patterns to look for in its output. */
+/** What was removed or changed in the instances of a study, as patterns to look for in what comes out. */
 import { decodeText, latin1 } from '../../core/dicom/character-sets.ts';
 import { withoutPadding } from '../../core/padding.ts';
 import { isDummy } from './dummies.ts';
@@ -13,8 +13,7 @@ import {
   spellingsOfName,
   spellingsOfTime,
 } from './spellings.ts';
-import type { PatternKind } from './search.ts';
-import type { StudySecrets } from './study-secrets.ts';
+import type { Secret, Spelled } from './study-secrets.ts';
 
 /**
  * What a removed text was for: an identifier is looked for in pieces, of a description single words prove nothing, of the
@@ -32,81 +31,63 @@ const SHORTEST_NUMBER = 5;
 /** Of a number within an identifier: shorter ones are counted by scanners. */
 const SHORTEST_PART = 6;
 const SHORTEST_UID_DIGITS = 20;
-const DAY_SECONDS = 86_400;
-/** Of a study: the patient's, and those of the days on which it was made. */
-const SHARED_DATES = 64;
 /** A removed report text: its beginning is enough to recognise a copy. */
 const LONGEST_PATTERN = 256;
-/** An instance with more distinct identifiers than this is not searched in bounded time; see `isOverflown`. */
-const PATTERN_LIMIT = 400_000;
-
 const TEXT_VRS = new Set(['AE', 'CS', 'LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UR', 'UT']);
 const CHARSET_VRS = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
 const DATE_VRS = new Set(['DA', 'DT', 'TM', 'AS']);
 /** Scripts without spaces between words: two characters are a name (PS3.5 Section 6.2.1, ideographic and phonetic groups). */
 const IDEOGRAPHIC = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+$/u;
 
-/** What values were spelled out to. The instances of a study say the same a thousand times over. */
-export type SpelledValues = Map<string, readonly Spelled[]>;
-/** A pattern, or a value that is looked for as a whole: see `shortValues`. */
-type Spelled = readonly [text: string, kind: PatternKind | 'value'];
-
 /** Longer values are texts of their own; more of them are kept by no study. */
 const REMEMBERED_BYTES = 256;
 const REMEMBERED_VALUES = 20_000;
 
+/** Spells removed values out. The instances of a study say the same a thousand times over: each is spelled out once. */
 export class KnownValues {
-  readonly patterns = new Map<string, PatternKind>();
-  /** Two and three characters: a value that is exactly this repeats it, a word inside another value does not. */
-  readonly shortValues = new Set<string>();
-  /** More than can be searched for: the instance cannot be proven clean. */
-  isOverflown = false;
-  /** Days of removed dates, as DA has them. */
-  readonly dates = new Set<string>();
-  /** Some of it is not in ASCII: what repeats it may be in yet another character set. */
-  hasForeignLetters = false;
-  /** What of it names people or is an identifier: never excused. */
-  readonly #firm = new Set<string>();
-  /** What of it dates, times and ages are spelled as: not excused, too. */
-  readonly #ofDates = new Set<string>();
-  readonly #seen = new Set<string>();
-  readonly #remembered: SpelledValues;
+  readonly #remembered = new Map<string, Secret>();
   #spelled: Spelled[] = [];
 
-  /** @param remembered - shared by the instances of a study */
-  constructor(remembered: SpelledValues) {
-    this.#remembered = remembered;
-  }
-
-  /** @param vr - decides how the value is split and searched; numbers are too common to search for */
-  add(vr: string, value: Uint8Array, characterSets: readonly string[], role: Role = 'other'): void {
-    if (value.length < 2 || value.length > 1_000_000) return;
+  /**
+   * @param vr - decides how the value is split and searched; numbers are too common to search for
+   * @returns the same object for the same value; nothing where nothing can be looked for
+   */
+  of(vr: string, value: Uint8Array, characterSets: readonly string[], role: Role = 'other'): Secret | undefined {
+    if (value.length < 2 || value.length > 1_000_000) return undefined;
     const raw = latin1(value);
     // The same bytes are another text in another character set.
     const isForeign = CHARSET_VRS.has(vr) && !isAscii(raw);
-    // The escape sequences of ISO 2022 announce what is written in seven bits, too.
-    this.hasForeignLetters ||= isForeign || raw.includes('\x1b');
     const sets = isForeign ? characterSets.join('\\') : '';
-    const name = `${vr}${role}/${sets}/${raw}`;
-    if (this.#seen.has(name)) return;
-    this.#seen.add(name);
-    if (vr === 'DA' || vr === 'DT')
-      for (const [date] of raw.matchAll(/(?<!\d)\d{8}/g)) if (!isDummy(date)) this.dates.add(date);
+    return this.#secret(`${vr}${role}/${sets}/${raw}`, () => {
+      this.#spellOut(vr, value, raw, characterSets, role);
+      // The escape sequences of ISO 2022 announce what is written in seven bits, too.
+      const dates = vr === 'DA' || vr === 'DT' ? [...raw.matchAll(/(?<!\d)\d{8}/g)].map(([date]) => date) : [];
+      return {
+        isFirm: vr === 'PN' || role === 'identifier',
+        isExcusable: !DATE_VRS.has(vr),
+        isForeign: isForeign || raw.includes('\x1b'),
+        dates: dates.filter((date) => !isDummy(date)),
+      };
+    });
+  }
+
+  /** A UID that got a new one. */
+  ofUid(uid: string): Secret {
+    return this.#secret(`uid/${uid}`, () => {
+      this.#addUid(uid);
+      return { isFirm: false, isExcusable: true, isForeign: false, dates: [] };
+    });
+  }
+
+  #secret(name: string, spellOut: () => Omit<Secret, 'spelled'>): Secret {
     const before = this.#remembered.get(name);
-    if (before === undefined) this.#spellOut(vr, value, raw, characterSets, role);
-    const spelled = before ?? this.#spelled;
-    const isFirm = vr === 'PN' || role === 'identifier';
-    for (const [text, kind] of spelled) {
-      if (kind === 'value') this.shortValues.add(text);
-      else this.#put(text, kind);
-      if (isFirm) this.#firm.add(text);
-      if (DATE_VRS.has(vr)) this.#ofDates.add(text);
-    }
-    if (before !== undefined) return;
+    if (before !== undefined) return before;
     this.#spelled = [];
-    if (raw.length > REMEMBERED_BYTES) return;
+    const secret = { ...spellOut(), spelled: this.#spelled };
+    if (name.length > REMEMBERED_BYTES) return secret;
     if (this.#remembered.size >= REMEMBERED_VALUES) this.#remembered.clear();
-    this.#remembered.set(name, spelled);
+    this.#remembered.set(name, secret);
+    return secret;
   }
 
   #spellOut(vr: string, value: Uint8Array, raw: string, characterSets: readonly string[], role: Role): void {
@@ -131,48 +112,10 @@ export class KnownValues {
     }
   }
 
-  /**
-   * What the policy keeps by name is no secret where it stands once more: the institution in a report's text. Names of
-   * people, identifiers and dates that were removed elsewhere stay secrets.
-   */
-  excuse(kept: KnownValues): void {
-    const isExcused = (text: string) => !this.#firm.has(text) && !this.#ofDates.has(text);
-    for (const pattern of kept.patterns.keys()) if (isExcused(pattern)) this.patterns.delete(pattern);
-    for (const value of kept.shortValues) if (isExcused(value)) this.shortValues.delete(value);
-  }
-
-  /** Tells the study its dates and what of this is firm, and is told what other instances have: more to look for here. */
-  share(study: StudySecrets): void {
-    for (const text of this.#firm) {
-      const pattern = text.slice(0, LONGEST_PATTERN);
-      const kind = this.patterns.get(pattern);
-      if (kind !== undefined) strengthen(study.patterns, pattern, kind);
-      if (this.shortValues.has(text)) study.shortValues.add(text);
-    }
-    for (const date of this.dates) if (study.dates.size < SHARED_DATES) study.dates.add(date);
-    for (const date of study.dates) if (!this.dates.has(date)) this.add('DA', Buffer.from(date), []);
-    study.hasForeignLetters ||= this.hasForeignLetters;
-    for (const [pattern, kind] of study.patterns) this.#put(pattern, kind);
-    for (const value of study.shortValues) this.shortValues.add(value);
-    this.hasForeignLetters ||= study.hasForeignLetters;
-  }
-
-  /** A UID that got a new one. */
-  addUid(uid: string): void {
-    this.#put(uid, 'uid');
+  #addUid(uid: string): void {
+    this.#say(uid, 'uid');
     const digits = beginningOfUid(uid);
-    if (digits !== undefined) this.#put(digits, 'anywhere');
-  }
-
-  /**
-   * True for a moment within a removed date, or within hours of it: nobody says in which time zone the date was written.
-   *
-   * @param seconds - since 1970
-   */
-  isMomentOfDate(seconds: number): boolean {
-    return [-DAY_SECONDS, 0, DAY_SECONDS].some((shift) =>
-      this.dates.has(new Date((seconds + shift) * 1000).toISOString().slice(0, 10).replaceAll('-', '')),
-    );
+    if (digits !== undefined) this.#say(digits, 'anywhere');
   }
 
   #addCoded(vr: string, value: string): void {
@@ -180,11 +123,8 @@ export class KnownValues {
     switch (vr) {
       case 'UI':
         // What is no UID although it says so is a text like another.
-        if (/^[\d.]+$/.test(value)) {
-          this.#say(value, 'uid');
-          const digits = beginningOfUid(value);
-          if (digits !== undefined) this.#say(digits, 'anywhere');
-        } else this.#addText(value, 'identifier');
+        if (/^[\d.]+$/.test(value)) this.#addUid(value);
+        else this.#addText(value, 'identifier');
         return;
       case 'TM':
         for (const one of spellingsOfTime(value)) this.#say(one, 'digits');
@@ -272,20 +212,9 @@ export class KnownValues {
     }
   }
 
-  #say(text: string, kind: PatternKind | 'value'): void {
-    this.#spelled.push([text, kind]);
+  #say(text: string, kind: Spelled['kind']): void {
+    this.#spelled.push({ text: text.slice(0, LONGEST_PATTERN), kind });
   }
-
-  #put(pattern: string, kind: PatternKind): void {
-    if (this.patterns.size >= PATTERN_LIMIT) this.isOverflown = true;
-    else strengthen(this.patterns, pattern.slice(0, LONGEST_PATTERN), kind);
-  }
-}
-
-/** The kind that finds more stays. */
-function strengthen(patterns: Map<string, PatternKind>, pattern: string, kind: PatternKind): void {
-  const known = patterns.get(pattern);
-  if (known !== 'anywhere' && (known === undefined || kind !== 'digits')) patterns.set(pattern, kind);
 }
 
 /**

@@ -12,48 +12,45 @@ export type PatternKind = 'anywhere' | 'word' | 'name' | 'number' | 'digits' | '
 
 const TABLE_BITS = 15;
 
-interface Needle {
+/** What is looked for. The same object leaves the search that was added to it. */
+export interface Pattern {
   readonly bytes: Uint8Array;
-  readonly kind: PatternKind;
-}
-
-interface Encoded {
-  readonly bytes: Uint8Array;
-  /** Of the first four bytes; −1 for fewer. */
-  readonly hash: number;
+  /** Each of them is asked for. */
+  readonly kinds: readonly PatternKind[];
 }
 
 type OnHit = (offset: number, kind: PatternKind, lengthBytes: number) => void;
 
-/** Patterns as bytes: the instances of a study are searched for the same ones, a thousand times over. */
-export type EncodedPatterns = Map<string, Encoded>;
-
-/** No study has so many. */
-const REMEMBERED_PATTERNS = 50_000;
-
+/** Patterns come and go: from one instance of a study to the next nearly all of them stay. */
 export class PatternSearch {
   readonly #table = new Uint8Array(1 << TABLE_BITS);
   /** By hash of the first four bytes; patterns of fewer bytes by themselves. */
-  readonly #needles = new Map<number, Needle[]>();
-  readonly #short: Needle[] = [];
+  readonly #needles = new Map<number, Pattern[]>();
+  readonly #short = new Set<Pattern>();
 
-  /**
-   * @param patterns - as `normalised` makes them
-   * @param encoded - shared by the instances of a study
-   */
-  constructor(patterns: ReadonlyMap<string, PatternKind>, encoded: EncodedPatterns = new Map()) {
-    for (const [pattern, kind] of patterns) {
-      const { bytes, hash } = encoded.get(pattern) ?? remembered(pattern, encoded);
-      const needle = { bytes, kind };
-      if (hash < 0) {
-        this.#short.push(needle);
-        continue;
-      }
-      this.#table[hash] = 1;
-      const bucket = this.#needles.get(hash);
-      if (bucket === undefined) this.#needles.set(hash, [needle]);
-      else bucket.push(needle);
+  /** @param pattern - its bytes as `normalised` makes them, in UTF-8 */
+  add(pattern: Pattern): void {
+    const { bytes } = pattern;
+    if (bytes.length < 4) {
+      this.#short.add(pattern);
+      return;
     }
+    const hash = hashAt(bytes, 0);
+    this.#table[hash] = 1;
+    const bucket = this.#needles.get(hash);
+    if (bucket === undefined) this.#needles.set(hash, [pattern]);
+    else bucket.push(pattern);
+  }
+
+  delete(pattern: Pattern): void {
+    if (this.#short.delete(pattern) || pattern.bytes.length < 4) return;
+    const hash = hashAt(pattern.bytes, 0);
+    const bucket = this.#needles.get(hash) ?? [];
+    const at = bucket.indexOf(pattern);
+    if (at >= 0) bucket.splice(at, 1);
+    if (bucket.length > 0) return;
+    this.#needles.delete(hash);
+    this.#table[hash] = 0;
   }
 
   /**
@@ -62,31 +59,28 @@ export class PatternSearch {
    * @param text - UTF-8, normalised; separate values are separated by a zero byte
    */
   run(text: Uint8Array, onHit: OnHit): void {
-    for (let offset = 0; offset + 4 <= text.length; offset++) {
-      const hash = hashAt(text, offset);
-      if (this.#table[hash] === 0) continue;
-      for (const needle of this.#needles.get(hash) ?? []) this.#test(text, offset, needle, onHit);
+    const table = this.#table;
+    const last = text.length - 4;
+    // The first four bytes of what stands here, moved on byte by byte.
+    let word = last < 0 ? 0 : wordAt(text, 0) << 8;
+    for (let offset = 0; offset <= last; offset++) {
+      word = (word >>> 8) | ((text[offset + 3] ?? 0) << 24);
+      const hash = hashOf(word);
+      if (table[hash] === 0) continue;
+      for (const pattern of this.#needles.get(hash) ?? []) test(text, offset, pattern, onHit);
     }
     const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
-    for (const needle of this.#short)
-      for (let at = buffer.indexOf(needle.bytes); at >= 0; at = buffer.indexOf(needle.bytes, at + 1))
-        this.#test(text, at, needle, onHit);
-  }
-
-  #test(text: Uint8Array, offset: number, { bytes, kind }: Needle, onHit: OnHit) {
-    const end = offset + bytes.length;
-    if (end > text.length) return;
-    for (let i = 0; i < bytes.length; i++) if (text[offset + i] !== bytes[i]) return;
-    if (stands(kind, text, offset, end)) onHit(offset, kind, bytes.length);
+    for (const pattern of this.#short)
+      for (let at = buffer.indexOf(pattern.bytes); at >= 0; at = buffer.indexOf(pattern.bytes, at + 1))
+        test(text, at, pattern, onHit);
   }
 }
 
-function remembered(pattern: string, encoded: EncodedPatterns): Encoded {
-  const bytes = Buffer.from(pattern, 'utf8');
-  const one = { bytes, hash: bytes.length < 4 ? -1 : hashAt(bytes, 0) };
-  if (encoded.size >= REMEMBERED_PATTERNS) encoded.clear();
-  encoded.set(pattern, one);
-  return one;
+function test(text: Uint8Array, offset: number, { bytes, kinds }: Pattern, onHit: OnHit): void {
+  const end = offset + bytes.length;
+  if (end > text.length) return;
+  for (let i = 0; i < bytes.length; i++) if (text[offset + i] !== bytes[i]) return;
+  for (const kind of kinds) if (stands(kind, text, offset, end)) onHit(offset, kind, bytes.length);
 }
 
 /** Whether the neighbours let it stand for itself. */
@@ -131,12 +125,20 @@ function isTimeBehindDate(text: Uint8Array, start: number, end: number): boolean
 }
 
 function hashAt(bytes: Uint8Array, offset: number): number {
-  const word =
+  return hashOf(wordAt(bytes, offset));
+}
+
+function hashOf(word: number): number {
+  return Math.imul(word, 0x9e3779b1) >>> (32 - TABLE_BITS);
+}
+
+function wordAt(bytes: Uint8Array, offset: number): number {
+  return (
     (bytes[offset] ?? 0) |
     ((bytes[offset + 1] ?? 0) << 8) |
     ((bytes[offset + 2] ?? 0) << 16) |
-    ((bytes[offset + 3] ?? 0) << 24);
-  return Math.imul(word, 0x9e3779b1) >>> (32 - TABLE_BITS);
+    ((bytes[offset + 3] ?? 0) << 24)
+  );
 }
 
 function isDigit(byte: number): boolean {

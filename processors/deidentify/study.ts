@@ -27,7 +27,10 @@ export interface StudyOptions<Written> {
   readonly plan: Plan;
   /** 32 secret bytes, the same on every start. */
   readonly secret: Uint8Array;
-  /** Takes one de-identified instance; `body` must be read to its end. Called in order, one at a time. */
+  /**
+   * Takes one de-identified instance; `body` must be read to its end, and what was read is good until it is written.
+   * Called in order, one at a time.
+   */
   write(instance: ReleasedInstance): Promise<Written>;
   /** What was written of an instance counts no more: it is written again, with less in it. */
   discard?(written: Written): Promise<void>;
@@ -37,12 +40,15 @@ export interface StudyOptions<Written> {
   onProgress?(done: number, total: number): void;
 }
 
+/** Without its bytes: a study has thousands. */
+export type WrittenInstance = Omit<ReleasedInstance, 'body' | 'isPixelDataEqual'>;
+
 export type StudyOutcome<Written> = ReleasedStudy<Written> | HeldStudy;
 
 export interface ReleasedStudy<Written> {
   readonly outcome: 'released';
   readonly studyInstanceUid: string;
-  readonly instances: readonly { readonly instance: ReleasedInstance; readonly written: Written }[];
+  readonly instances: readonly { readonly instance: WrittenInstance; readonly written: Written }[];
   readonly tally: Tally;
   readonly searchedBytes: number;
   readonly pixels: PixelSums;
@@ -83,7 +89,7 @@ async function releaseAll<Written>(
 ): Promise<StudyOutcome<Written>> {
   const plan = compileLookups(options.plan);
   const pseudonyms = createPseudonyms(options.secret, recipientOf(options.plan), options.mapped);
-  const released: { instance: ReleasedInstance; written: Written }[] = [];
+  const released: { instance: WrittenInstance; written: Written }[] = [];
   const held: { code: string; sopInstanceUid: string; reason: string }[] = [];
   let first: OriginalIdentity | undefined;
 
@@ -106,7 +112,8 @@ async function releaseAll<Written>(
         if (before !== undefined) await options.discard?.(before.written);
         const written = await options.write(result);
         if (!(await result.isPixelDataEqual())) hold('policy.unsafe', 'pixel data changed on the way');
-        return { instance: result, written };
+        const { body: _, isPixelDataEqual: __, ...instance } = result;
+        return { instance, written };
       }
       return undefined;
     } finally {
@@ -124,7 +131,7 @@ async function releaseAll<Written>(
   for (const [index, instance] of instances.entries()) {
     const before = released[index];
     if (held.length > 0 || before === undefined) break;
-    if (before.instance.searchedFor === secrets.size) continue;
+    if (before.instance.searchedFor === secrets.generation) continue;
     released[index] = (await release(instance, before)) ?? before;
   }
 
@@ -144,7 +151,7 @@ async function releaseAll<Written>(
 }
 
 function sumsOf(
-  released: readonly { readonly instance: ReleasedInstance }[],
+  released: readonly { readonly instance: WrittenInstance }[],
 ): Pick<ReleasedStudy<unknown>, 'tally' | 'searchedBytes' | 'pixels'> {
   const tally = new Tally();
   const pixels = new PixelSums();

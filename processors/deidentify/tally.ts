@@ -14,6 +14,12 @@ export const ACTIONS_DONE = [
 ] as const;
 export type ActionDone = (typeof ACTIONS_DONE)[number];
 
+/** One thing that was done to one element. */
+export interface Deed {
+  readonly tag: number;
+  readonly action: ActionDone;
+}
+
 export class Tally {
   readonly #counts = new Map<number, Map<ActionDone, number>>();
   readonly keptPrivate = new Set<string>();
@@ -48,5 +54,30 @@ export class Tally {
     return [...this.#counts]
       .toSorted(([one], [other]) => one - other)
       .flatMap(([tag, counts]) => [...counts].map(([action, count]) => ({ tag, action, count })));
+  }
+}
+
+/** The instances of a series have the same done to them: one tally, which nobody adds to, stands for all of them. */
+export class SharedTallies {
+  #deeds: readonly Deed[] = [];
+  #privateKept: readonly string[] = [];
+  #tally = new Tally();
+
+  of(deeds: readonly Deed[], privateKept: readonly string[]): Tally {
+    if (!this.#isLast(deeds, privateKept)) {
+      this.#deeds = deeds;
+      this.#privateKept = privateKept;
+      this.#tally = new Tally();
+      for (const { tag, action } of deeds) this.#tally.add(tag, action);
+      for (const name of privateKept) this.#tally.keptPrivate.add(name);
+    }
+    return this.#tally;
+  }
+
+  #isLast(deeds: readonly Deed[], privateKept: readonly string[]): boolean {
+    if (deeds.length !== this.#deeds.length || privateKept.length !== this.#privateKept.length) return false;
+    const isSame = ({ tag, action }: Deed, at: number) =>
+      tag === this.#deeds[at]?.tag && action === this.#deeds[at].action;
+    return deeds.every(isSame) && privateKept.every((name, at) => name === this.#privateKept[at]);
   }
 }

@@ -11,7 +11,6 @@ import { walk } from '../../core/dicom/walker.ts';
 import { withoutTrailingPadding } from '../../core/padding.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import { Haystack } from './haystack.ts';
-import type { KnownValues } from './known-values.ts';
 import { methodCodes, temporalInformation, existingCodes } from './markers.ts';
 import type { ElementPath } from './scope.ts';
 import type { StudyMemory } from './study-memory.ts';
@@ -33,21 +32,19 @@ export interface Verification {
 
 /**
  * @param dataSet - the rewritten data set up to the pixel data
- * @param memory - shared by the instances of a study
+ * @param memory - shared by the instances of a study; it knows what was removed from this one
  */
 export function verifyOutput(
   dataSet: Uint8Array,
   encoding: Encoding,
-  known: KnownValues,
   plan: CompiledPlan,
   memory: StudyMemory,
 ): Verification {
   const { root, end } = walk(dataSet, encoding);
-  const haystack = new Haystack(dataSet.length, known, plan, memory);
-  haystack.addItem(root, []);
+  const haystack = new Haystack(dataSet, root, plan, memory);
   const faults = [...haystack.faults, ...markerFaults(root, plan)];
   if (end !== dataSet.length) faults.push('bytes behind the last element');
-  if (known.isOverflown) faults.push('too many values to search for');
+  if (memory.secrets.isOverflown) faults.push('too many values to search for');
   const hits = haystack.search();
   return {
     findings: hits.map((element) => findingOf(root, element, plan)),

@@ -17,8 +17,20 @@ const NOTHING_CLAIMED: PixelClaims = {
 
 export const UNTOUCHED: PixelsUntouched = { outcome: 'untouched', claims: NOTHING_CLAIMED };
 
-/** The plan with the two options of pixels in it that ran on this instance, and no other. */
+/** As long as the plans they were made from. */
+const claimed = new WeakMap<CompiledPlan, Map<string, CompiledPlan>>();
+
+/** The plan with the two options of pixels in it that ran on this instance, and no other: one plan for all alike. */
 export function withClaims(plan: CompiledPlan, { isFreeOfText, isFreeOfFaces }: PixelClaims): CompiledPlan {
+  const name = `${String(isFreeOfText)}/${String(isFreeOfFaces)}`;
+  const plans = claimed.get(plan) ?? new Map<string, CompiledPlan>();
+  claimed.set(plan, plans);
+  const known = plans.get(name) ?? claiming(plan, isFreeOfText, isFreeOfFaces);
+  plans.set(name, known);
+  return known;
+}
+
+function claiming(plan: CompiledPlan, isFreeOfText: boolean, isFreeOfFaces: boolean): CompiledPlan {
   const others = plan.plan.options.filter((option) => option !== TEXT_OPTION && option !== FACE_OPTION);
   const ran = [...(isFreeOfText ? ([TEXT_OPTION] as const) : []), ...(isFreeOfFaces ? ([FACE_OPTION] as const) : [])];
   return { ...plan, plan: { ...plan.plan, options: [...others, ...ran].toSorted() } };
