@@ -21,27 +21,32 @@ export async function askSource(query: SourceQuery, study: StudyInstanceUid, sig
   // The library that negotiates for it is megabytes: only a hub that asks by C-FIND has them.
   const find: Find =
     query.kind === 'dicom' ? (await import('./c-find.ts')).findByDicom(query.peer, limit) : findByWeb(query, limit);
-  const studies = await find('STUDY', study);
+  const studies = await find.of('STUDY', study);
   if (studies.length === 0) return 0;
   const [ofStudy] = studies;
-  // Optional for an SCP (PS3.4 Table C.6-5): where it is missing, the series are asked.
-  if (studies.length === 1 && ofStudy !== undefined) return ofStudy;
-  const series = await find('SERIES', study);
-  const counts = series.filter((count) => count !== undefined);
-  if (series.length === 0 || counts.length < series.length) {
-    throw new HubError('partner.refused', { detail: 'it does not say how many instances it has' });
+  // Optional for an SCP (PS3.4 Table C.6-5): where it is missing the series are asked, and where they lack it, too, counted.
+  if (studies.length === 1 && ofStudy?.instances !== undefined) return ofStudy.instances;
+  const series = await find.of('SERIES', study);
+  let sum = series.length === 0 ? undefined : 0;
+  for (const { instances, seriesInstanceUid } of series) {
+    const counted = instances ?? (seriesInstanceUid && (await find.instancesOf?.(study, seriesInstanceUid)));
+    sum = typeof counted === 'number' && sum !== undefined ? sum + counted : undefined;
+    if (sum === undefined) break;
   }
-  return counts.reduce((sum, count) => sum + count, 0);
+  if (sum === undefined) throw new HubError('partner.refused', { detail: 'it does not say how many instances it has' });
+  return sum;
 }
 
 function findByWeb(origin: Extract<SourceQuery, { kind: 'dicomweb' }>, signal: AbortSignal): Find {
-  return async (level, study) => {
-    // PS3.18 Section 8.3.4: by keyword or tag; the tag is what every origin server takes.
-    const tag = level === 'STUDY' ? '00201208' : '00201209';
-    const path =
-      level === 'STUDY'
-        ? `/studies?StudyInstanceUID=${study}&includefield=${tag}`
-        : `/studies/${study}/series?includefield=${tag}`;
-    return (await qido(origin, path, signal)).map((match) => countOf(match.values(tag)[0]));
+  return {
+    of: async (level, study) => {
+      // PS3.18 Section 8.3.4: by keyword or tag; the tag is what every origin server takes.
+      const tag = level === 'STUDY' ? '00201208' : '00201209';
+      const path =
+        level === 'STUDY'
+          ? `/studies?StudyInstanceUID=${study}&includefield=${tag}`
+          : `/studies/${study}/series?includefield=${tag}`;
+      return (await qido(origin, path, signal)).map((match) => ({ instances: countOf(match.values(tag)[0]) }));
+    },
   };
 }

@@ -115,6 +115,35 @@ export async function startOrthanc(
   return { ...peer, stop };
 }
 
+/** Starts DCMTK's archive with a storage of its own, in a temporary folder that `stop` removes. It finds, and counts nothing. */
+export async function startDcmqrscp(aeTitle = 'QR'): Promise<RunningServer & { port: number; aeTitle: string }> {
+  const program = await dcmtk();
+  const folder = await mkdtemp(join(tmpdir(), 'hub-dcmqrscp-'));
+  await mkdir(join(folder, 'storage'));
+  const path = join(folder, 'dcmqrscp.cfg');
+  const peer = await onFreePort(async (port) => {
+    await writeFile(
+      path,
+      [
+        `NetworkTCPPort = ${String(port)}`,
+        ...['MaxPDUSize = 16384', 'MaxAssociations = 16', 'HostTable BEGIN', 'HostTable END'],
+        ...['VendorTable BEGIN', 'VendorTable END', 'AETable BEGIN'],
+        `${aeTitle} ${join(folder, 'storage')} RW (200, 1024mb) ANY`,
+        ...['AETable END', ''],
+      ].join('\n'),
+    );
+    const echo = async () =>
+      (await run(program.command('echoscu'), ['-aec', aeTitle, HOST, String(port)], { timeoutMs: 2000 })).code === 0;
+    const server = await startServer(program.command('dcmqrscp'), ['-c', path], echo);
+    return { ...server, port, aeTitle };
+  });
+  const stop = async () => {
+    await peer.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { ...peer, stop };
+}
+
 async function answersHttp(url: string): Promise<boolean> {
   try {
     return (await fetch(url, { signal: AbortSignal.timeout(2000) })).ok;

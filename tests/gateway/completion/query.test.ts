@@ -1,13 +1,16 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { HubError } from '../../../core/errors.ts';
 import { parseStudyInstanceUid, type StudyInstanceUid } from '../../../core/identifiers.ts';
 import { askSource, type SourceQuery } from '../../../gateway/completion/query.ts';
 import { type Authority, makeAuthority } from '../../support/certificates.ts';
+import { run } from '../../support/child-process.ts';
 import { mrInstance, newUid } from '../../support/mr-instance.ts';
-import { type OrthancPeer, startOrthanc } from '../../support/peer-servers.ts';
+import { type OrthancPeer, startDcmqrscp, startOrthanc } from '../../support/peer-servers.ts';
+import { dcmtk } from '../../support/peers.ts';
 import { temporaryFolder } from '../../support/temporary-folder.ts';
 import { startTlsFront } from '../../support/tls-front.ts';
 
@@ -15,9 +18,9 @@ const STUDY = parseStudyInstanceUid('1.2.826.7');
 
 describe('a source that is asked how much it has', function () {
   this.timeout(60_000);
+  const folder = temporaryFolder();
 
   describe('Orthanc', () => {
-    const folder = temporaryFolder();
     let archive: OrthancPeer;
     let study: StudyInstanceUid;
     let queries: Readonly<Record<'C-FIND' | 'QIDO-RS', SourceQuery>>;
@@ -65,6 +68,32 @@ describe('a source that is asked how much it has', function () {
         await front.stop();
       }
     });
+  });
+
+  it('has its instances counted one by one where it counts neither studies nor series, as dcmqrscp does', async () => {
+    const archive = await startDcmqrscp();
+    try {
+      const study = parseStudyInstanceUid(newUid());
+      const files = [];
+      for (let n = 0; n < 3; n += 1) {
+        // In two series.
+        const { part10 } = mrInstance({ StudyInstanceUID: study, SeriesInstanceUID: `${study}.${String(n % 2)}` });
+        files.push(join(folder.path, `${String(n)}.dcm`));
+        await writeFile(files.at(-1) ?? '', part10);
+      }
+      const { port, aeTitle: calledAeTitle } = archive;
+      const sent = await run((await dcmtk()).command('storescu'), [
+        ...['-aec', calledAeTitle, '127.0.0.1', String(port)],
+        ...files,
+      ]);
+      const peer = { host: '127.0.0.1', port, calledAeTitle, callingAeTitle: 'HUB' };
+
+      expect(sent.code, sent.stderr).to.equal(0);
+      expect(await asked({ kind: 'dicom', peer }, study)).to.equal(3);
+      expect(await asked({ kind: 'dicom', peer }, STUDY)).to.equal(0);
+    } finally {
+      await archive.stop();
+    }
   });
 
   it('is asked for its series when it does not count a study', async () => {
