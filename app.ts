@@ -247,7 +247,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             mintToken: createToken,
             onGrant: () => directory.forget(),
             reidentify: reidentifier(crosswalkSecret, ledger.crosswalk),
-            holds: destinationHolds(current, directory, clock),
+            holds: destinationHolds(current, directory, ledger, clock),
             waiting: async (study) => gateway?.waiting(study),
             store,
             trendPage,

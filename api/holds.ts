@@ -1,4 +1,4 @@
-/** What deliveries wait for that is not theirs: the window of their destination, the access of their partner. */
+/** What deliveries wait for that is not theirs: their destination's window and pause, the access of their partner. */
 import type { Hold } from '../core/destination-hold.ts';
 import type { DeliveryRow } from '../core/ledger/deliveries.ts';
 import type { ApiPorts } from './ports.ts';
@@ -24,16 +24,23 @@ export async function withHolds<Row extends Pick<DeliveryRow, 'destination' | 'd
 /** The latest of all; undefined: one of them ends when somebody says so. ISO times in UTC sort as text. */
 function dueUnder(holds: readonly Hold[], dueAt: string): string | undefined {
   return holds.reduce<string | undefined>((latest, hold) => {
-    if (latest === undefined || hold.what !== 'send-window') return undefined;
+    if (latest === undefined || !('until' in hold)) return undefined;
     const until = hold.until.toISOString();
     return until > latest ? until : latest;
   }, dueAt);
 }
 
+/** To the second: nobody waits for the milliseconds. */
+function time(at: Date): string {
+  return at.toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
 function said(hold: Hold): string {
   switch (hold.what) {
     case 'send-window':
-      return `its send window, which opens at ${hold.until.toISOString().replace(/\.\d+Z$/, 'Z')}`;
+      return `its send window, which opens at ${time(hold.until)}`;
+    case 'breaker':
+      return `its destination, which failed (${hold.reason}) and is tried again at ${time(hold.until)}`;
     case 'partner-suspended':
       return `partner ${hold.partner}, which is suspended`;
     case 'partner-ended':

@@ -1,5 +1,6 @@
 /** `hub deliveries | dead-letters`: what goes to whom, what did not get there, and sending it again: one, or all that match. */
 import * as z from 'zod';
+import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import { readArguments } from './arguments.ts';
 import { EXIT } from './exit-codes.ts';
@@ -40,12 +41,14 @@ const HISTORY: Table = {
 const FILTERS = ['destination', 'route', 'partner', 'study', 'since', 'reason'] as const;
 const sentAgain = (_: Row, id: string) => `delivery ${id} goes out again`;
 const givenUp = (_: Row, id: string) => `delivery ${id} is given up: it does not go out again`;
+const MANY_SENT_AGAIN = ['goes out again', 'go out again'] as const;
+const MANY_GIVEN_UP = ['is given up', 'are given up'] as const;
 
 /** A kind of delivery that many can be done with at once. */
 interface Deliveries extends Resource {
   readonly many: string;
-  /** What can be done to all that match, and how that is said. */
-  readonly manyVerbs: Readonly<Record<string, string>>;
+  /** What can be done to all that match, and how that is said of one, and of more. */
+  readonly manyVerbs: Readonly<Record<string, readonly [string, string]>>;
 }
 
 export const deliveries = deliveriesCommand({
@@ -58,7 +61,7 @@ export const deliveries = deliveriesCommand({
     cancel: (_, id) => `delivery ${id} is given up: it does not go out`,
     replay: sentAgain,
   },
-  manyVerbs: { retry: 'are tried now', cancel: 'are given up', replay: 'go out again' },
+  manyVerbs: { retry: ['is tried now', 'are tried now'], cancel: MANY_GIVEN_UP, replay: MANY_SENT_AGAIN },
   filters: ['state', ...FILTERS],
   parts: { history: HISTORY },
 });
@@ -69,7 +72,7 @@ export const deadLetters = deliveriesCommand({
   many: 'dead letters',
   none: 'no dead letters',
   verbs: { replay: sentAgain, discard: givenUp, cancel: givenUp },
-  manyVerbs: { replay: 'go out again', discard: 'are given up' },
+  manyVerbs: { replay: MANY_SENT_AGAIN, discard: MANY_GIVEN_UP },
   filters: FILTERS,
   columns: DELIVERIES.columns.filter(([title]) => title !== 'next' && title !== 'state'),
   parts: { history: HISTORY },
@@ -158,13 +161,16 @@ function stateFor(
   throw new HubError('command.usage', { detail: `${verb} is for those that wait: --state pending` });
 }
 
-function* manyLines({ many, manyVerbs }: Deliveries, verb: string, result: Many): Generator<string> {
+function* manyLines({ one, many, manyVerbs }: Deliveries, verb: string, result: Many): Generator<string> {
   const { matching, isMore, done, skipped = 0 } = result;
-  yield `${isMore ? 'more than ' : ''}${String(matching)} ${many} match`;
+  const isOne = matching === 1 && !isMore;
+  const [said, saidOfMore] = manyVerbs[verb] ?? [verb, verb];
+  yield `${isMore ? 'more than ' : ''}${count(matching, one, many)} ${isOne ? 'matches' : 'match'}`;
   if (done === undefined) {
-    yield `nothing was done: with --yes they ${manyVerbs[verb] ?? verb}`;
+    yield `nothing was done: with --yes ${isOne ? `it ${said}` : `they ${saidOfMore}`}`;
     return;
   }
-  yield `${String(done)} ${manyVerbs[verb] ?? verb}`;
-  if (skipped > 0) yield `${String(skipped)} were left: they have changed meanwhile, or were removed after delivery`;
+  yield count(done, said, saidOfMore);
+  if (skipped === 1) yield '1 was left: it has changed meanwhile, or was removed after delivery';
+  if (skipped > 1) yield `${String(skipped)} were left: they have changed meanwhile, or were removed after delivery`;
 }

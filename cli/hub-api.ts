@@ -137,6 +137,7 @@ async function openOffline(config: Config, isNewHubFine: boolean, token: string 
           holds: destinationHolds(
             () => config,
             createPartnerDirectory(ledger, () => partners),
+            ledger,
             clock,
           ),
           reidentify: async (uid, recipients) => {

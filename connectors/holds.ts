@@ -1,4 +1,4 @@
-/** Why nothing goes to a destination now. The dispatcher goes by it, and whoever looks at what waits is told it. */
+/** Why nothing goes to a destination now, though it is well. The dispatcher goes by it, and whoever looks at what waits is told it. */
 import type { Hold } from '../core/destination-hold.ts';
 import { withheld } from '../core/partners.ts';
 import type { DestinationOptions } from '../core/plugins.ts';

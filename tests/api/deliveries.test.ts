@@ -64,6 +64,7 @@ describe('the administration API on deliveries', () => {
         { what: 'send-window', until: opens },
         { what: 'partner-suspended', partner: 'uef' },
       ],
+      own: [{ what: 'breaker', until: opens, reason: 'partner.unreachable' }],
     };
     const others = { configVersion: 'abc', routes: [], partners: [], policies: [] };
     await api.stop();
@@ -73,19 +74,24 @@ describe('the administration API on deliveries', () => {
     });
     ({ ledger, admin } = api);
     const dead = await died('kct-pacs');
-    const [window, suspended, free] = [await opened('kct-pacs'), await opened('uef-pacs'), await opened('own')];
+    const [window, suspended] = [await opened('kct-pacs'), await opened('uef-pacs')];
+    const [broken, free] = [await opened('own'), await opened('elsewhere')];
 
     const { body } = await call('GET', '/deliveries');
     const one = await call('GET', `/deliveries/${suspended}`);
 
     const shown = new Map((body['items'] as readonly Json[]).map((row) => [row['deliveryId'], row]));
-    const seen = [dead, window, suspended, free].map((id) => [shown.get(id)?.['dueAt'], shown.get(id)?.['waitingFor']]);
+    const seen = [dead, window, suspended, broken, free].map((id) => [
+      shown.get(id)?.['dueAt'],
+      shown.get(id)?.['waitingFor'],
+    ]);
     const until = opens.toISOString().replace(/\.\d+Z$/, 'Z');
     const why = [`its send window, which opens at ${until}`, 'partner uef, which is suspended'];
     expect(seen).to.deep.equal([
       [undefined, undefined],
       [opens.toISOString(), why.slice(0, 1)],
       [undefined, why],
+      [opens.toISOString(), [`its destination, which failed (partner.unreachable) and is tried again at ${until}`]],
       [clock.now().toISOString(), undefined],
     ]);
     expect([one.body['dueAt'], one.body['waitingFor']]).to.deep.equal([undefined, why]);

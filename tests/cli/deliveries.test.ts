@@ -71,6 +71,24 @@ describe('the commands on many deliveries', () => {
     );
   });
 
+  it('say that the destination of a delivery is left alone, since it failed', async () => {
+    await withLedger(async (ledger) => {
+      await prepare(ledger, ['own', 'own'], []);
+      const leased = await ledger.deliveries.claim('dispatcher', 60_000, clock.now(), { own: 2 });
+      const attempt = { attempt: 1, startedAt: clock.now().toISOString(), durationMs: 5, outcome: 'failed' } as const;
+      const century = 36_525 * 86_400_000;
+      const breaker = { failures: 2, pauseMs: century, maxPauseMs: century };
+      const failed = { ...attempt, code: 'partner.unreachable' };
+      for (const { deliveryId, fence } of leased)
+        await ledger.deliveries.fail(deliveryId, fence, failed, [], clock.now(), [], { breaker });
+    });
+
+    const { lines } = await run(deliveries, 'list');
+    expect(lines[1]).to.match(
+      /its destination, which failed \(partner\.unreachable\) and is tried again at \d{4}-\d\d-\d\dT[\d:]+Z/,
+    );
+  });
+
   it('only count until they are told to do it', async () => {
     await withLedger((ledger) => prepare(ledger, ['a', 'a', 'b'], ['a', 'b']));
 
@@ -96,16 +114,18 @@ describe('the commands on many deliveries', () => {
   it('retry and cancel what waits, and replay only what is named by its state', async () => {
     await withLedger((ledger) => prepare(ledger, ['a', 'b'], ['b']));
 
+    const counted = await run(deadLetters, 'replay', '--destination', 'b');
     const retried = await run(deliveries, 'retry', '--destination', 'a', '--yes');
     const cancelled = await run(deliveries, 'cancel', '--since', '2026-01-01T00:00:00Z', '--yes');
     const unnamed = await thrownBy(run(deliveries, 'replay', '--destination', 'b', '--yes'));
     const replayed = await run(deliveries, 'replay', '--destination', 'b', '--state', 'dead', '--yes');
 
     expect([retried, cancelled, replayed].map(({ lines }) => lines[1])).to.deep.equal([
-      '1 are tried now',
-      '1 are given up',
-      '1 go out again',
+      '1 is tried now',
+      '1 is given up',
+      '1 goes out again',
     ]);
+    expect(counted.lines).to.deep.equal(['1 dead letter matches', 'nothing was done: with --yes it goes out again']);
     expect(unnamed.message).to.contain('--state dead or --state succeeded');
   });
 
