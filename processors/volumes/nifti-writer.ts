@@ -18,8 +18,9 @@ export interface WrittenAs {
 
 /** xyzt_units: millimetres and seconds. */
 const UNITS = 2 + 8;
-/** sform_code and qform_code 1: scanner coordinates. */
+/** sform_code and qform_code 1: scanner coordinates. 0: it says nothing. */
 const SCANNER = 1;
+const UNKNOWN = 0;
 /** `dim` is made of 16-bit integers. */
 const MAX_SIZE = 32_767;
 const CHUNK_BYTES = 1024 * 1024;
@@ -107,8 +108,10 @@ function headerBytes(head: VolumeHead, grid: NiftiGrid): Uint8Array {
     view.setUint8(122, slices.code);
     float32s(132, [slices.durationMs / 1000]);
   }
-  int16s(252, [SCANNER, SCANNER]);
-  float32s(256, [...quaternion, ...[3, 7, 11].map((index) => grid.affine[index] ?? 0)]);
+  // A quaternion turns and cannot shear: of slices that lie askew only the sform speaks.
+  const isTurned = isOrthogonal(grid);
+  int16s(252, [isTurned ? SCANNER : UNKNOWN, SCANNER]);
+  float32s(256, [...(isTurned ? quaternion : [0, 0, 0]), ...[3, 7, 11].map((index) => grid.affine[index] ?? 0)]);
   float32s(280, grid.affine.slice(0, 12));
   bytes.set(new TextEncoder().encode(MAGIC), 344);
   return bytes;
@@ -119,6 +122,18 @@ function dimInfo({ header }: VolumeHead, { isAsAcquired }: NiftiGrid): number {
   const axis = isAsAcquired ? encodingAxis(header) : undefined;
   if (axis === undefined) return 0;
   return axis === 'rows' ? 1 | (2 << 2) | (3 << 4) : 2 | (1 << 2) | (3 << 4);
+}
+
+/** Of unit vectors: what rounding of direction cosines leaves. */
+const ASKEW = 1e-3;
+
+function isOrthogonal({ affine, spacingMm }: NiftiGrid): boolean {
+  const unit = (column: number) => [0, 4, 8].map((row) => (affine[row + column] ?? 0) / (spacingMm[column] ?? 1));
+  const alike = (one: number, other: number) => {
+    const axis = unit(other);
+    return Math.abs(unit(one).reduce((sum, value, i) => sum + value * (axis[i] ?? 0), 0));
+  };
+  return Math.max(alike(0, 1), alike(0, 2), alike(1, 2)) < ASKEW;
 }
 
 /** nifti1.h, method 2: a proper rotation as the quaternion's b, c and d, and whether the third axis is turned round. */

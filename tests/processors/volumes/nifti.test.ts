@@ -54,6 +54,19 @@ describe('NIfTI-1', () => {
     expect(lps(nifti({ pixdim }))).to.deep.equal([-2, 0, 0, 0, 0, -3, 0, 0, 0, 0, 4, 0, 0, 0, 0, 1]);
   });
 
+  it('says nothing by the qform, which cannot shear, of slices that lie askew', async () => {
+    const askew = readNifti(nifti({ sform: [1, 0, 0, 0, 0, 1, 0.7, 0, 0, 0, 2, 0], pixdim: [1, 1, 1, 2.119] }));
+    const straight = readNifti(nifti({ sform: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, 0], pixdim: [1, 1, 1, 2] }));
+
+    const files = [await joined(volumeToNifti(askew)), await joined(volumeToNifti(straight))];
+
+    expect(files.map((file) => [file.readInt16LE(252), file.readInt16LE(254)])).to.deep.equal([
+      [0, 1],
+      [1, 1],
+    ]);
+    expect(files.map((file) => [...readNifti(file).affine])).to.deep.equal([[...askew.affine], [...straight.affine]]);
+  });
+
   it('has a rotation of a quaternion that is longer than one, and no repetition time without end', () => {
     const pixdim = [1, 2, 3, 4, Infinity];
     const { affine, repetitionTimeMs } = readNifti(
