@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { headerAttributes } from '../core/dicom/attributes.ts';
-import { MEDIA_STORAGE_DIRECTORY, type Part10Header, readHeader } from '../core/dicom/part10.ts';
+import { HeaderRoom, MEDIA_STORAGE_DIRECTORY, type Part10Header, readHeader } from '../core/dicom/part10.ts';
 import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import type { Attributes } from '../core/ledger/common.ts';
@@ -72,6 +72,7 @@ export async function openLocalFiles(root: string, showing = progressBar): Promi
   const series = new Map<string, LocalSeries>();
   const damaged: DamagedFile[] = [];
   const otherFiles: string[] = [...studies.others];
+  const room = new HeaderRoom();
   const nameOf = (path: string) => relative(root, path) || basename(path);
   const bar = showing('reading', candidates.length);
   try {
@@ -79,7 +80,7 @@ export async function openLocalFiles(root: string, showing = progressBar): Promi
       bar.update(index + 1);
       const { path } = candidate;
       const name = nameOf(path);
-      const read = await readFile(candidate, index);
+      const read = await readFile(candidate, index, room);
       if (read.kind === 'instance') {
         instances.push(read.instance);
         addToSeries(series, read.instance, read.header);
@@ -170,12 +171,12 @@ interface Candidate {
   readonly open: () => Promise<ByteSource>;
 }
 
-async function readFile({ path, open: openIt }: Candidate, index: number): Promise<ReadFile> {
+async function readFile({ path, open: openIt }: Candidate, index: number, room: HeaderRoom): Promise<ReadFile> {
   let header: Part10Header | undefined;
   try {
     const source = await openIt();
     try {
-      header = await readHeader(source);
+      header = await readHeader(source, room);
       if (header.meta.string('MediaStorageSOPClassUID') === MEDIA_STORAGE_DIRECTORY) return { kind: 'other' };
       return { kind: 'instance', instance: instanceOf(path, index, source.sizeBytes, header), header };
     } finally {

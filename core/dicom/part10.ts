@@ -17,6 +17,7 @@ export const MEDIA_STORAGE_DIRECTORY = '1.2.840.10008.1.3.10';
 
 const PREAMBLE_LENGTH = 128;
 const FIRST_READ_BYTES = 64 * 1024;
+const LARGEST_ROOM_BYTES = 1024 * 1024;
 /** Everything before the pixel data has to fit; the largest multi-frame headers met are about 30 MiB. */
 const HEADER_LIMIT_BYTES = 64 * 1024 * 1024;
 /** A deflated object is inflated in memory. */
@@ -49,15 +50,28 @@ export interface PixelDataPlace {
   readonly length: number | undefined;
 }
 
+/** Memory that one header after the other is read into: each is good until the next one is read. */
+export class HeaderRoom {
+  #bytes = new Uint8Array(FIRST_READ_BYTES);
+
+  /** @returns `undefined` for what is too much to be kept */
+  of(sizeBytes: number): Uint8Array | undefined {
+    if (sizeBytes > LARGEST_ROOM_BYTES) return undefined;
+    if (sizeBytes > this.#bytes.length) this.#bytes = new Uint8Array(sizeBytes);
+    return this.#bytes.subarray(0, sizeBytes);
+  }
+}
+
 /**
  * Reads file meta information and data set up to the pixel data, in growing steps, so that pixels are not read.
  *
+ * @param room - where it may be read into; otherwise every header has memory of its own
  * @throws {HubError} `dataset.empty`, `dataset.unreadable` with `offset`, `dataset.transfer-syntax-unknown`
  */
-export async function readHeader(source: ByteSource): Promise<Part10Header> {
+export async function readHeader(source: ByteSource, room?: HeaderRoom): Promise<Part10Header> {
   if (source.sizeBytes === 0) throw new HubError('dataset.empty', {});
   for (let size = FIRST_READ_BYTES; ; size *= 4) {
-    const bytes = await source.read(0, Math.min(size, HEADER_LIMIT_BYTES, source.sizeBytes));
+    const bytes = await readBeginning(source, Math.min(size, HEADER_LIMIT_BYTES, source.sizeBytes), room);
     try {
       const meta = readMeta(bytes, source.sizeBytes);
       if (requireTransferSyntax(meta.transferSyntaxUid).deflated) return await readDeflated(source, meta);
@@ -68,6 +82,13 @@ export async function readHeader(source: ByteSource): Promise<Part10Header> {
       if (bytes.length >= HEADER_LIMIT_BYTES) throw unreadable('header-too-large', HEADER_LIMIT_BYTES);
     }
   }
+}
+
+async function readBeginning(source: ByteSource, sizeBytes: number, room?: HeaderRoom): Promise<Uint8Array> {
+  const bytes = source.readInto === undefined ? undefined : room?.of(sizeBytes);
+  if (bytes === undefined) return source.read(0, sizeBytes);
+  await source.readInto?.(bytes, 0);
+  return bytes;
 }
 
 /**

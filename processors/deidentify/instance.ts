@@ -88,7 +88,8 @@ export async function deidentifyInstance(
   cleaner: PixelCleaner | undefined,
   signal: AbortSignal,
 ): Promise<InstanceOutcome> {
-  const header = await readHeader(source);
+  const { buffers } = memoryOf(pseudonyms);
+  const header = await readHeader(source, buffers.header);
   // By the header alone first: what is held for it is not worth a look at its pixels.
   const decided = decidePixels(header, plan.plan);
   if (decided.decision === 'hold') return { outcome: 'held', reason: decided.reason, original: identityIfAny(header) };
@@ -114,7 +115,6 @@ export async function deidentifyInstance(
   const sopClassUid = parseSopClassUid(header.dataSet.string('SOPClassUID'));
   const transferSyntaxUid = cleaned.outcome === 'cleaned' ? cleaned.transferSyntaxUid : header.transferSyntaxUid;
   const meta = fileMeta({ sopClassUid, sopInstanceUid, transferSyntaxUid });
-  const { buffers } = memoryOf(pseudonyms);
   const body = bodyOf({ source, header }, { meta, dataSet: proven.bytes, pixelDataEnd, cleaned }, buffers);
   return {
     outcome: 'released',

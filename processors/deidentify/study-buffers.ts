@@ -2,12 +2,15 @@
  * Memory that one instance after the other uses, instead of fresh memory for each: to hand out and collect 300 kB an
  * instance costs more than to fill them. Good until the next instance is begun; what is large gets memory of its own.
  */
+import { HeaderRoom } from '../../core/dicom/part10.ts';
 import { ByteWriter } from './byte-writer.ts';
 
 /** More than the header and the pixels of one frame of MR or CT. */
 export const SHARED_BYTES = 1024 * 1024;
 
 export class StudyBuffers {
+  /** For a header that is read. */
+  readonly header = new HeaderRoom();
   readonly #buffers = new Map<string, Uint8Array>();
   #writer: ByteWriter | undefined;
 
