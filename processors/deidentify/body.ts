@@ -45,7 +45,7 @@ function copy(
 ): Body {
   const start = header.pixelData?.elementOffset ?? pixelDataEnd;
   const length = pixelDataEnd - start;
-  const pixels = length <= SHARED_BYTES ? fewPixels(source, start, length, buffers) : manyPixels(source, start, length);
+  const pixels = length <= SHARED_BYTES ? fewPixels(source, start, length, buffers) : manyPixels(source, start, length, buffers);
   async function* chunks(): AsyncGenerator<Uint8Array> {
     yield Buffer.concat([meta, dataSet]);
     yield* pixels.chunks;
@@ -77,7 +77,7 @@ async function filled(source: ByteSource, offset: number, room: Uint8Array): Pro
 }
 
 /** Too many to be kept: their digest is. */
-function manyPixels(source: ByteSource, start: number, length: number): Body {
+function manyPixels(source: ByteSource, start: number, length: number, buffers: StudyBuffers): Body {
   let written: Buffer | undefined;
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const digest = createHash('sha256');
@@ -89,8 +89,9 @@ function manyPixels(source: ByteSource, start: number, length: number): Body {
   }
   const isPixelDataEqual = async () => {
     const again = createHash('sha256');
+    const room = buffers.bytes('pixels once more', CHUNK_BYTES);
     for (let at = start; at < start + length; at += CHUNK_BYTES)
-      again.update(await source.read(at, Math.min(CHUNK_BYTES, start + length - at)));
+      again.update(await filled(source, at, room.subarray(0, Math.min(CHUNK_BYTES, start + length - at))));
     return written?.equals(again.digest()) === true;
   };
   return { chunks: chunks(), isPixelDataEqual };
