@@ -45,7 +45,8 @@ function copy(
 ): Body {
   const start = header.pixelData?.elementOffset ?? pixelDataEnd;
   const length = pixelDataEnd - start;
-  const pixels = length <= SHARED_BYTES ? fewPixels(source, start, length, buffers) : manyPixels(source, start, length, buffers);
+  const pixels =
+    length <= SHARED_BYTES ? fewPixels(source, start, length, buffers) : manyPixels(source, start, length, buffers);
   async function* chunks(): AsyncGenerator<Uint8Array> {
     yield Buffer.concat([meta, dataSet]);
     yield* pixels.chunks;
