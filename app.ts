@@ -38,7 +38,7 @@ import { allowOrigins } from './platform/http/cors.ts';
 import { ownSocketPath } from './platform/http/own-socket.ts';
 import { createHttpServer } from './platform/http/server.ts';
 import { ledgerMetrics } from './platform/ledger/metrics.ts';
-import { openLedger, openLedgerForReading as openForReading, type OpenedLedger } from './platform/ledger/open.ts';
+import { openLedger, type OpenedLedger } from './platform/ledger/open.ts';
 import { createMetrics, stageMetrics } from './platform/metrics.ts';
 import { storeMetrics } from './platform/store/metrics.ts';
 import { watchStore } from './platform/store/watch.ts';
@@ -392,13 +392,4 @@ function movesOf(config: Config, env: Environment, ledger: 'sqlite' | 'postgres'
 function apiCatalogue(config: Config): ApiCatalogue {
   const { version, routes, partners, destinations, policies } = config;
   return { configVersion: version, routes, partners, destinations, policies, pulls: pullsShown(config) };
-}
-
-/** The ledger of a configuration's data folder for a command that only asks, beside a hub that may be running. */
-export async function openLedgerForReading(
-  config: Pick<Config, 'hub' | 'ledger'>,
-  env: Environment,
-): Promise<Pick<Ledger, 'studies' | 'configuration' | 'close'>> {
-  const { ledgerFile } = await openDataFolder(config.hub.data, {});
-  return openForReading(ledgerPlace(config, env), ledgerFile);
 }

@@ -1,5 +1,5 @@
 /** The API of the hub on this machine, for commands: of the running one through its own socket, else of its ledger, opened for the moment. */
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +22,7 @@ import { ledgerPlace } from '../wiring/ledger-place.ts';
 import { pullsShown } from '../wiring/pull-options.ts';
 import { type Config, configShapes } from '../wiring/shapes.ts';
 import { requireConfig } from './configuration.ts';
+import { requireKeptLedger } from './kept-ledger.ts';
 
 export interface HubApi {
   /** @param path - below /api/v1. @throws {HubError} what the API answered with */
@@ -88,17 +89,7 @@ async function openHubApi(config: Config, isNewHubFine: boolean, token: string |
 
 async function openOffline(config: Config, isNewHubFine: boolean, token: string | undefined): Promise<HubApi> {
   const place = ledgerPlace(config, processEnvironment());
-  const isThere =
-    place.kind === 'postgres' ||
-    (await access(join(config.hub.data, 'ledger.db')).then(
-      () => true,
-      () => false,
-    ));
-  if (!isThere && !isNewHubFine) {
-    throw new HubError('resource.not-found', {
-      detail: `no hub has run on the data folder ${config.hub.data}; name it with --data, or the configuration with --config`,
-    });
-  }
+  if (!isNewHubFine) await requireKeptLedger(config, place);
   const dataFolder = await openDataFolder(config.hub.data, {});
   if (place.kind === 'sqlite') await requireLedger(dataFolder);
   const { ledgerFile } = dataFolder;

@@ -1,6 +1,5 @@
 /** `hub routes`: which routes studies take and why; what a changed configuration would do; versions. */
 import type { HubConfig } from '../config/schema.ts';
-import { processEnvironment } from '../config/environment.ts';
 import { count } from '../core/count.ts';
 import { HubError } from '../core/errors.ts';
 import { explainStudy, explanationLines, type RouteExplanation } from '../routers/explain.ts';
@@ -9,6 +8,7 @@ import { configShapes } from '../wiring/shapes.ts';
 import { JSON_OPTION, onlyPath, readArguments } from './arguments.ts';
 import { CONFIG_OPTION, requireConfig } from './configuration.ts';
 import { EXIT } from './exit-codes.ts';
+import { openKeptLedger } from './kept-ledger.ts';
 import { leftOutLines, openLocalFiles } from './local-files.ts';
 import { type ReceivedStudy, receivedStudies } from './received-studies.ts';
 import { AT_OPTION, diff, DIFF_OPTIONS, momentOf } from './routes-diff.ts';
@@ -29,10 +29,8 @@ export async function routes(argv: readonly string[]): Promise<number> {
   switch (command) {
     case 'explain':
       return explain(rest, terminal);
-    case 'diff': {
-      const { openLedgerForReading } = await import('../app.ts');
-      return diff(rest, (config) => openLedgerForReading(config, processEnvironment()), terminal);
-    }
+    case 'diff':
+      return diff(rest, openKeptLedger, terminal);
     case 'history':
     case 'show':
     case 'rollback': {

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { openKeptLedger } from '../../cli/kept-ledger.ts';
 import { explain, routes } from '../../cli/routes.ts';
 import { diff } from '../../cli/routes-diff.ts';
 import { encodePart10 } from '../../core/dicom/encode.ts';
@@ -255,6 +257,17 @@ study 1.9.1 revision 1
 study 1.9.2 revision 1
   + brain → ours
   + mr → ours`);
+    });
+
+    it('says that no hub has run there, and makes no folder for it', async () => {
+      const data = join(folder.path, 'nowhere');
+
+      const refused = await thrownBy(
+        diff(['--with', config, '--config', config, '--data', data], openKeptLedger, terminal),
+      );
+
+      expect(refused).to.include({ code: 'resource.not-found' });
+      expect(existsSync(data)).to.equal(false);
     });
 
     it('prints for machines, and finds nothing where nothing changed', async () => {
