@@ -12,7 +12,7 @@ import type { SpoolFile, SpoolFiles } from './files.ts';
 import { SEGMENT_MAGIC } from './record.ts';
 import { Room, zeros } from './room.ts';
 import { errorCode, storageFailure } from './storage-failure.ts';
-import { isSyncedHere, quickAfter } from './sync-place.ts';
+import { historyAfter, isSyncedHere, NO_SYNC_YET, type SyncHistory } from './sync-place.ts';
 
 /** More than this is not put under one sync, so that the first of many does not wait for the last. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
@@ -47,8 +47,7 @@ export class SegmentLog {
   readonly #segmentBytes: number;
   readonly #areOthersUnderWay: () => boolean;
   readonly #room = new Room();
-  /** In a row; see `isSyncedHere`. */
-  #quickSyncs = 0;
+  #syncs: SyncHistory = NO_SYNC_YET;
   #open: OpenSegment | undefined;
   readonly #waiting: Waiting[] = [];
   #isFlushing = false;
@@ -147,11 +146,11 @@ export class SegmentLog {
 
   /** The same fdatasync in either place; only who waits for it differs. */
   async #sync(file: SpoolFile, records: number, laysRoom: boolean): Promise<void> {
-    const facts = { records, laysRoom, areOthersUnderWay: this.#areOthersUnderWay(), quickBefore: this.#quickSyncs };
+    const facts = { records, laysRoom, areOthersUnderWay: this.#areOthersUnderWay() };
     const startedMs = performance.now();
-    if (isSyncedHere(facts)) file.syncHere();
+    if (isSyncedHere(facts, this.#syncs)) file.syncHere();
     else await file.sync();
-    this.#quickSyncs = quickAfter(facts, performance.now() - startedMs);
+    this.#syncs = historyAfter(facts, this.#syncs, performance.now() - startedMs);
   }
 
   async #segmentWithRoom(): Promise<OpenSegment> {

@@ -1,39 +1,67 @@
 import { expect } from 'chai';
-import { isSyncedHere, quickAfter, type SyncFacts } from '../../../gateway/spool/sync-place.ts';
+import {
+  historyAfter,
+  isSyncedHere,
+  NO_SYNC_YET,
+  type SyncFacts,
+  type SyncHistory,
+} from '../../../gateway/spool/sync-place.ts';
 
-/** A single sender, on a disk that was quick eight times in a row. */
-const ALONE: SyncFacts = { records: 1, areOthersUnderWay: false, laysRoom: false, quickBefore: 8 };
+const SINGLE: SyncFacts = { records: 1, areOthersUnderWay: false, laysRoom: false };
+/** A single sender on a disk that was quick for long. */
+const QUICK: SyncHistory = { alone: 8, slowShare: 0 };
 
 describe('where a sync is waited for', () => {
-  const FACTS: readonly { readonly name: string; readonly facts: Partial<SyncFacts>; readonly isHere: boolean }[] = [
-    { name: 'a single sender on a quick disk', facts: {}, isHere: true },
+  const PLACES: readonly {
+    readonly name: string;
+    readonly facts?: Partial<SyncFacts>;
+    readonly history?: Partial<SyncHistory>;
+    readonly isHere: boolean;
+  }[] = [
+    { name: 'a single sender on a quick disk', isHere: true },
+    { name: 'a disk that is seldom slow', history: { slowShare: 0.09 }, isHere: true },
+    { name: 'a disk that is often slow', history: { slowShare: 0.11 }, isHere: false },
     { name: 'two records that share it', facts: { records: 2 }, isHere: false },
     { name: 'an object of somebody else on its way', facts: { areOthersUnderWay: true }, isHere: false },
     { name: 'zeros that are laid with it', facts: { laysRoom: true }, isHere: false },
-    { name: 'a disk that was quick seven times', facts: { quickBefore: 7 }, isHere: false },
+    { name: 'others who sent a moment ago', history: { alone: 7 }, isHere: false },
   ];
-  for (const { name, facts, isHere } of FACTS) {
+  for (const { name, facts, history, isHere } of PLACES) {
     it(`is ${isHere ? 'on the loop' : 'elsewhere'} with ${name}`, () => {
-      expect(isSyncedHere({ ...ALONE, ...facts })).to.equal(isHere);
+      expect(isSyncedHere({ ...SINGLE, ...facts }, { ...QUICK, ...history })).to.equal(isHere);
     });
   }
 
-  const AFTER: readonly {
-    readonly name: string;
-    readonly facts: Partial<SyncFacts>;
-    readonly tookMs: number;
-    readonly quick: number;
-  }[] = [
-    { name: 'counts a quick sync', facts: { quickBefore: 3 }, tookMs: 0.1, quick: 4 },
-    { name: 'counts no further than it has to', facts: {}, tookMs: 0.1, quick: 8 },
-    { name: 'begins anew after a slow one', facts: {}, tookMs: 0.6, quick: 0 },
-    { name: 'begins anew where several share one', facts: { records: 2 }, tookMs: 0.1, quick: 0 },
-    { name: 'begins anew while others send', facts: { areOthersUnderWay: true }, tookMs: 0.1, quick: 0 },
-    { name: 'leaves out the time that zeros take', facts: { laysRoom: true }, tookMs: 9, quick: 8 },
-  ];
-  for (const { name, facts, tookMs, quick } of AFTER) {
-    it(name, () => {
-      expect(quickAfter({ ...ALONE, ...facts }, tookMs)).to.equal(quick);
-    });
-  }
+  /** The history after so many syncs of these times, again and again. */
+  const after = (times: readonly number[], from: SyncHistory = NO_SYNC_YET, syncs = 1_000) =>
+    Array.from({ length: syncs }, (_, n) => times[n % times.length] ?? 0).reduce(
+      (history, tookMs) => historyAfter(SINGLE, history, tookMs),
+      from,
+    );
+
+  it('is the loop after some eighty quick ones, and not before', () => {
+    expect(isSyncedHere(SINGLE, after([0.1], NO_SYNC_YET, 60))).to.be.false;
+    expect(isSyncedHere(SINGLE, after([0.1], NO_SYNC_YET, 80))).to.be.true;
+  });
+
+  it('stays the loop when one of fifty is slow, and leaves it when one of five is', () => {
+    const seldom = [...Array<number>(49).fill(0.1), 2];
+    const often = [0.1, 0.1, 0.1, 0.1, 2];
+
+    expect(isSyncedHere(SINGLE, after(seldom))).to.be.true;
+    expect(isSyncedHere(SINGLE, after(often, QUICK))).to.be.false;
+  });
+
+  it('leaves the loop at once when one takes long', () => {
+    expect(isSyncedHere(SINGLE, historyAfter(SINGLE, QUICK, 6))).to.be.false;
+  });
+
+  it('leaves the loop as soon as others send', () => {
+    expect(historyAfter({ ...SINGLE, records: 2 }, QUICK, 0.1).alone).to.equal(0);
+    expect(historyAfter({ ...SINGLE, areOthersUnderWay: true }, QUICK, 0.1).alone).to.equal(0);
+  });
+
+  it('does not count the time that zeros take', () => {
+    expect(historyAfter({ ...SINGLE, laysRoom: true }, QUICK, 90)).to.deep.equal(QUICK);
+  });
 });
