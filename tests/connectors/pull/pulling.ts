@@ -129,3 +129,7 @@ export async function startPulling(
     },
   };
 }
+
+export function uids(instances: readonly { readonly sopInstanceUid: string }[]): readonly string[] {
+  return instances.map(({ sopInstanceUid }) => sopInstanceUid).sort();
+}
