@@ -28,6 +28,8 @@ export interface Secret {
 
 /** An instance with more distinct patterns than this is not searched in bounded time; see `isOverflown`. */
 const PATTERN_LIMIT = 400_000;
+/** On the way from one instance to the next, what leaves and what enters stand side by side. */
+const ENTRY_LIMIT = 2 * PATTERN_LIMIT;
 
 /** Of a study: the patient's, and those of the days on which it was made. */
 const SHARED_DATES = 64;
@@ -111,6 +113,7 @@ export class StudySecrets {
     this.#shareDates();
     for (const entry of this.#touched) this.#settle(entry);
     this.#touched = [];
+    this.#isOverflown ||= this.#entries.size > PATTERN_LIMIT;
   }
 
   /**
@@ -194,7 +197,7 @@ export class StudySecrets {
   #touch(text: string): Entry | undefined {
     let entry = this.#entries.get(text);
     if (entry === undefined) {
-      if (this.#entries.size >= PATTERN_LIMIT) {
+      if (this.#entries.size >= ENTRY_LIMIT) {
         this.#isOverflown = true;
         return undefined;
       }
