@@ -2,8 +2,13 @@
 import { flushCompileCache } from 'node:module';
 import { getHeapStatistics } from 'node:v8';
 
-/** Between two looks; a thread that was idle for so long may stand still for a moment. */
+/** Between two looks. */
 const LOOK_MS = 5_000;
+/**
+ * A thread that was idle at so many of them may stand still for a moment. Not sooner: compiled code that nobody runs goes
+ * with the garbage, and a burst that follows another within seconds would begin at the speed of a start.
+ */
+const IDLE_LOOKS = 3;
 const IDLE_SHARE = 0.1;
 /** Less is not worth a collection. */
 const WORTH_BYTES = 8 * 1024 * 1024;
@@ -30,13 +35,15 @@ export function giveBackMemory(lookMs = LOOK_MS): void {
 function giveBackWhenIdle(collect: () => void, lookMs: number): void {
   let kept = heldBytes();
   let before = performance.eventLoopUtilization();
+  let idleLooks = 0;
   setInterval(() => {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, before);
     before = now;
     // Less than before: what a collection of V8's own has left is what the next ones are measured by.
     kept = Math.min(kept, heldBytes());
-    if (utilization > IDLE_SHARE || heldBytes() - kept < WORTH_BYTES) return;
+    idleLooks = utilization > IDLE_SHARE ? 0 : idleLooks + 1;
+    if (idleLooks < IDLE_LOOKS || heldBytes() - kept < WORTH_BYTES) return;
     collect();
     kept = heldBytes();
     // What it took was no work.
