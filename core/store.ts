@@ -40,7 +40,12 @@ export interface ObjectStore {
 }
 
 export interface PackWriter {
-  /** Appends one object. Its reference is valid after `commit`. One append at a time. @throws {HubError} `store.full`, `store.failed` */
+  /**
+   * Appends one object. Its reference is valid after `commit`. One append at a time. A chunk is done with when the next is
+   * asked for: whoever makes them may use the same memory again.
+   *
+   * @throws {HubError} `store.full`, `store.failed`
+   */
   append(body: Uint8Array | AsyncIterable<Uint8Array>): Promise<StoredBlob>;
   /** fdatasync, then the name, then the folder: after it every appended object survives the power plug. */
   commit(): Promise<void>;

@@ -82,7 +82,7 @@ function manyPixels(source: ByteSource, start: number, length: number, buffers: 
   let written: Buffer | undefined;
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const digest = createHash('sha256');
-    for await (const chunk of source.stream(start, length)) {
+    for await (const chunk of inOneRoom(source, start, length, buffers)) {
       digest.update(chunk);
       yield chunk;
     }
@@ -90,12 +90,23 @@ function manyPixels(source: ByteSource, start: number, length: number, buffers: 
   }
   const isPixelDataEqual = async () => {
     const again = createHash('sha256');
-    const room = buffers.bytes('pixels once more', CHUNK_BYTES);
-    for (let at = start; at < start + length; at += CHUNK_BYTES)
-      again.update(await filled(source, at, room.subarray(0, Math.min(CHUNK_BYTES, start + length - at))));
+    for await (const chunk of inOneRoom(source, start, length, buffers)) again.update(chunk);
     return written?.equals(again.digest()) === true;
   };
   return { chunks: chunks(), isPixelDataEqual };
+}
+
+/** A chunk is good until the next is asked for: gigabytes of fresh memory would be handed out faster than collected. */
+async function* inOneRoom(
+  source: ByteSource,
+  start: number,
+  length: number,
+  buffers: StudyBuffers,
+): AsyncGenerator<Uint8Array> {
+  const room = buffers.bytes('pixels', CHUNK_BYTES);
+  const end = start + length;
+  for (let at = start; at < end; at += CHUNK_BYTES)
+    yield await filled(source, at, room.subarray(0, Math.min(CHUNK_BYTES, end - at)));
 }
 
 function deflatedCopy({ header }: StoredImage, { meta, dataSet, pixelDataEnd }: BodyParts): Body {

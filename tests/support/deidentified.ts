@@ -32,7 +32,7 @@ export async function deidentifyFiles(
       signal: new AbortController().signal,
       write: async ({ body }) => {
         const chunks: Uint8Array[] = [];
-        for await (const chunk of body) chunks.push(chunk);
+        for await (const chunk of body) chunks.push(Buffer.from(chunk));
         return Buffer.concat(chunks);
       },
     },

@@ -102,7 +102,7 @@ function contextFor(files: readonly Uint8Array[]) {
       append: async (body) => {
         const chunks: Uint8Array[] = [];
         if (body instanceof Uint8Array) chunks.push(body);
-        else for await (const chunk of body) chunks.push(chunk);
+        else for await (const chunk of body) chunks.push(Buffer.from(chunk));
         const bytes = Buffer.concat(chunks);
         written.push(bytes);
         return stored(bytes, 'out', written.length);
