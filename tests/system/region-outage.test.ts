@@ -114,7 +114,8 @@ describe('a region whose servers are all gone', function () {
     for (const line of [
       /ledger database cannot be used/,
       /object store cannot be used/,
-      /object store does not take what was received/,
+      // The ledger is asked first whose the bucket is.
+      /what was received waits in the spool/,
     ])
       await waitFor(String(line), () => line.test(a?.log() ?? ''));
     await all((each) => each.again());
