@@ -252,7 +252,11 @@ describe('a partner’s model', function () {
         reason: 'segmentation.missing',
         detail: `No series was segmented by tried. ${series ?? ''}: the model is for other species.`,
       });
-      expect(kept).to.deep.equal([]);
+      // What whoever decides about it can look at: the report, and no object.
+      const reports = kept.map((bytes) => JSON.parse(bytes.toString()) as { series: unknown[] });
+      expect(reports.map((report) => report.series)).to.deep.equal([
+        [{ seriesInstanceUid: series, finding: 'species mouse; the model is for guinea pig' }],
+      ]);
     });
 
     it('names the series that it leaves out, and the reason, where the route does not require it', async () => {
