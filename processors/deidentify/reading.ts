@@ -107,7 +107,7 @@ function visit(
     return;
   }
   for (const inner of element.items) {
-    if (!(element.tag !== TAG.DeidentificationMethodCodeSequence || !isMethodCode(inner))) continue;
+    if (element.tag === TAG.DeidentificationMethodCodeSequence && isMethodCode(inner)) continue;
     onItem?.(inner);
     const own = inner.elements.find(({ tag }) => tag === TAG.SpecificCharacterSet);
     const sets = own === undefined ? characterSets : parseCharacterSets(own.value);

@@ -216,7 +216,7 @@ const PROOF: readonly Mutant[] = [
   calendars('...names.map((name) => `${name} ${year}`),', ''),
   haystack("text.replace(/^0+/, '')", 'text'),
   reading('if (hasLetters(value)) this.#append(lowerCase(value))', ''),
-  reading('|| !isMethodCode(inner))', '&& !isMethodCode(inner))'),
+  reading('&& isMethodCode(inner))', '|| isMethodCode(inner))'),
   inFile('markers.ts')("return text(scheme) === 'DCM' &&", 'return'),
   haystack('return secrets.hasValues &&', 'return false &&'),
   search('!isDigit(beforeZeros(text, start))', '!isDigit(before)'),
